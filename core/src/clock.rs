@@ -1,0 +1,74 @@
+//! Time as the engine sees it: an integer handed in, never read inside a decision.
+
+use core::future::Future;
+use core::ops::Add;
+use core::time::Duration;
+
+use crate::Timestamp;
+
+/// A point in monotonic time, in microseconds since an arbitrary start (boot, say).
+///
+/// ```
+/// use core::time::Duration;
+/// use pilot_webhook_core::Instant;
+/// let start = Instant::from_micros(5);
+/// assert_eq!(start + Duration::from_millis(1), Instant::from_micros(1_005));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The instant `micros` microseconds after the start.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the start.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to `self`; zero when `earlier` is the later of the two.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    /// Saturates at the end of time (584,000 years), so an absurd duration means "never".
+    fn add(self, duration: Duration) -> Self {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+}
+
+/// Where a home gets its time from: tokio, embassy-time, or a test's virtual time.
+pub trait Clock {
+    /// The monotonic time now. It never goes back.
+    fn now(&self) -> Instant;
+
+    /// The wall-clock time now, in UTC. It may jump.
+    fn wall(&self) -> Timestamp;
+
+    /// Completes at `deadline` or as soon after it as the platform's timer allows.
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()>;
+}
+
+impl<C: Clock> Clock for &C {
+    fn now(&self) -> Instant {
+        C::now(self)
+    }
+
+    fn wall(&self) -> Timestamp {
+        C::wall(self)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> {
+        C::sleep_until(self, deadline)
+    }
+}

@@ -1,0 +1,56 @@
+//! How long an event waits before its next attempt.
+
+use core::time::Duration;
+
+/// Attempts an event gets in all (the original's `MaxRetries`, which counts attempts).
+pub const MAX_RETRIES: u8 = 3;
+/// The wait before the second attempt; it doubles for each further one.
+pub const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
+/// The longest `Retry-After` that is waited out with the event at hand. Beyond it the breaker
+/// opens. Arbitrary: two orders over the backoff, well below a deployment's patience.
+pub const RETRY_AFTER_WAIT: Duration = Duration::from_secs(60);
+/// The longest `Retry-After` that is believed. Arbitrary: a receiver that asks for a week is more
+/// likely wrong than patient, and one request an hour hurts nobody.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+/// Exponential backoff with optional jitter: a pure function of the attempt's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The wait after the first failed attempt.
+    pub initial: Duration,
+    /// By how many percent, at most, a wait is made longer at random, 0 to 100. With 0 (the
+    /// default) the schedule is exact; many nodes behind one receiver want more.
+    pub jitter_percent: u8,
+}
+
+impl Backoff {
+    /// One second, doubling, exact.
+    pub const DEFAULT: Self = Self { initial: INITIAL_BACKOFF, jitter_percent: 0 };
+
+    /// The wait after `attempts` failed attempts (from 1): `initial * 2^(attempts - 1)`, and up to
+    /// `jitter_percent` more by `random`. Saturates.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use pilot_webhook_core::Backoff;
+    /// assert_eq!(Backoff::DEFAULT.delay(1, 0), Duration::from_secs(1));
+    /// assert_eq!(Backoff::DEFAULT.delay(2, 0), Duration::from_secs(2));
+    /// ```
+    #[must_use]
+    pub const fn delay(self, attempts: u8, random: u32) -> Duration {
+        let exponent = if attempts > 32 { 31 } else { attempts.saturating_sub(1) as u32 };
+        let exact = self.initial.saturating_mul(1_u32 << exponent);
+        if self.jitter_percent == 0 {
+            return exact;
+        }
+        let percent = if self.jitter_percent > 100 { 100 } else { self.jitter_percent as u32 };
+        // In steps of 1/10,000, without floating point; a wait too long to multiply gets none.
+        let share = percent * (random % 101);
+        match exact.checked_mul(share) {
+            Some(product) => {
+                exact.saturating_add(Duration::from_micros((product.as_micros() / 10_000) as u64))
+            }
+            None => exact,
+        }
+    }
+}
