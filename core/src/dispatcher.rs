@@ -77,7 +77,7 @@ struct Inner<B, const URL: usize, const WORKERS: usize> {
     idle: WakerSet<WORKERS>,
     /// Workers that have one, and whoever waits for the end. A change wakes all.
     busy: WakerSet<WORKERS>,
-    /// Emitters that wait for room.
+    /// Those who wait for events to leave: for room, or for none to be left.
     crowded: WakerSet<WORKERS>,
 }
 
@@ -276,6 +276,25 @@ where
             }
             self.changed(seen).await;
         }
+    }
+
+    /// Completes when no event is queued or in flight, for however short a time.
+    pub async fn drained(&self) {
+        poll_fn(|cx| {
+            let (is_empty, replaced) = self.lock(|inner| {
+                if inner.state.mark().held == 0 {
+                    inner.crowded.remove(cx.waker());
+                    (true, None)
+                } else {
+                    (false, inner.crowded.add(cx.waker()))
+                }
+            });
+            if let Some(waker) = replaced {
+                waker.wake();
+            }
+            if is_empty { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// The oldest event that may go out, its first attempt begun and its body copied to `body`,
