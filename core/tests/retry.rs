@@ -1,4 +1,5 @@
 //! The backoff schedule, `Retry-After`, the classification of answers, and timestamps.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::time::Duration;
 

@@ -109,7 +109,10 @@ impl<R: BufRead> Lines<R> {
 mod tests {
     use super::*;
 
-    fn read(input: &[u8]) -> Vec<(u64, Result<(String, String), String>)> {
+    /// A line's number, and its topic and data, or what is wrong with it.
+    type Read = (u64, Result<(String, String), String>);
+
+    fn read(input: &[u8]) -> Vec<Read> {
         let mut lines = Lines::new(input);
         let mut all = Vec::new();
         while let Some((number, line)) = lines.next().unwrap() {

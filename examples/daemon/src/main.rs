@@ -21,13 +21,15 @@ struct Failure {
 
 impl Failure {
     /// Something is wrong with how the command was called.
-    fn usage(message: impl ToString) -> Self {
-        Self { message: message.to_string(), status: 2 }
+    #[allow(clippy::needless_pass_by_value, reason = "errors are passed on as they come")]
+    fn usage(error: impl ToString) -> Self {
+        Self { message: error.to_string(), status: 2 }
     }
 
     /// Something went wrong while it ran.
-    fn runtime(message: impl ToString) -> Self {
-        Self { message: message.to_string(), status: 1 }
+    #[allow(clippy::needless_pass_by_value, reason = "errors are passed on as they come")]
+    fn runtime(error: impl ToString) -> Self {
+        Self { message: error.to_string(), status: 1 }
     }
 }
 

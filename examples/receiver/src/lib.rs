@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sha2::Sha256;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 /// What is read of a request's body. Arbitrary: more than pilot's longest event.
@@ -86,15 +87,18 @@ impl Receiver {
         loop {
             let (stream, _peer): (_, SocketAddr) = listener.accept().await?;
             let receiver = self.clone();
-            tokio::spawn(async move {
-                let service = service_fn(|request| receiver.answer(request));
-                // A client that breaks off is its own affair.
-                let _ = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
-            });
+            tokio::spawn(async move { receiver.serve_connection(stream).await });
         }
+    }
+
+    /// Serves one connection, of whatever kind, to its end.
+    pub async fn serve_connection(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let service = service_fn(|request| self.answer(request));
+        // A client that breaks off is its own affair.
+        let _ = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
     }
 
     async fn answer(
