@@ -97,6 +97,7 @@ pub async fn run<T: Transport>(
         check_post(&mut transport, &request, expect, &server)
             .await
             .map_err(|error| format!("post {posts}: {error}"))?;
+        server.post_is_done();
         posts += 1;
     }
     check_server(scenario, &server).await

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::wire::{self, Wire};
@@ -29,8 +29,8 @@ pub enum Act {
     Drip(Vec<u8>, Duration),
     /// Sends the same bytes over and over until the client goes away.
     Flood(Vec<u8>),
-    /// Waits for a signal of the test.
-    Await(Arc<Notify>),
+    /// Waits until the client is done with so many posts, counted over all connections.
+    AwaitPosts(usize),
     /// Keeps the connection open and does nothing.
     Hold,
     /// Closes in order.
@@ -68,6 +68,7 @@ struct Log {
     connections: usize,
     requests: Vec<Seen>,
     closed: usize,
+    posts: usize,
 }
 
 /// A server on 127.0.0.1. Dropping it ends it, with all its connections.
@@ -136,6 +137,11 @@ impl Server {
     /// Waits until it has closed `count` connections and the client's side knows.
     pub async fn closed(&self, count: usize) {
         self.wait(|log| log.closed >= count).await;
+    }
+
+    /// Tells the server that the client is done with a post.
+    pub fn post_is_done(&self) {
+        self.log.send_modify(|log| log.posts += 1);
     }
 
     async fn wait(&self, condition: impl Fn(&Log) -> bool) {
@@ -210,7 +216,10 @@ async fn play(
             Act::Flood(bytes) => loop {
                 wire.send(&bytes).await?;
             },
-            Act::Await(signal) => signal.notified().await,
+            Act::AwaitPosts(count) => {
+                // It fails when there is no server any more.
+                let _ = log.subscribe().wait_for(|log| log.posts >= count).await;
+            }
             Act::Hold => pending().await,
             Act::Close => return closed(wire.close().await),
             Act::Cut => return closed(wire.cut().await),

@@ -9,7 +9,6 @@ use std::thread;
 use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
 use pilot_webhook_std::{HttpConfig, HttpError, HttpTransport};
 use pilot_webhook_tests::{Act, Script, Server};
-use tokio::sync::Notify;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -37,11 +36,10 @@ fn send(text: &str) -> Act {
 
 #[tokio::test]
 async fn a_status_does_not_wait_for_its_body_and_a_late_body_costs_no_connection() {
-    let returned = Arc::new(Notify::new());
     let (server, endpoint) = server([vec![
         Act::Read,
         send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
-        Act::Await(Arc::clone(&returned)),
+        Act::AwaitPosts(1),
         send("hello"),
         Act::Read,
         send("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"),
@@ -49,7 +47,7 @@ async fn a_status_does_not_wait_for_its_body_and_a_late_body_costs_no_connection
     .await;
     let mut transport = transport();
     assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().status, 200);
-    returned.notify_one();
+    server.post_is_done();
     assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().status, 202);
     assert_eq!(server.connections(), 1);
     assert!(transport.is_connected());
@@ -57,7 +55,7 @@ async fn a_status_does_not_wait_for_its_body_and_a_late_body_costs_no_connection
 
 /// A refusal must not get lost in the reset that a server causes by not reading the rest.
 #[cfg(target_os = "linux")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_counts_even_if_the_rest_of_the_request_cannot_be_written() {
     let script = vec![
         Act::ReadHead,
@@ -65,7 +63,7 @@ async fn an_answer_counts_even_if_the_rest_of_the_request_cannot_be_written() {
         Act::Cut,
     ];
     let large = vec![b' '; 16 * 1024 * 1024];
-    for _ in 0..20 {
+    for _ in 0..50 {
         let (_server, endpoint) = server([script.clone()]).await;
         let mut transport = transport();
         assert_eq!(post(&mut transport, &endpoint, &large).await.unwrap().status, 413);
@@ -80,30 +78,32 @@ fn a_closed_connection_is_found_even_if_the_runtime_had_no_time_to_look() {
     let (tell_url, url) = mpsc::channel();
     let (tell_closed, closed) = mpsc::channel();
     let (done, is_done) = mpsc::channel::<()>();
-    let server = thread::spawn(move || {
+    let thread = thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let script = vec![Act::Read, send(OK), Act::Close];
+        let script = vec![Act::Read, send(OK), Act::AwaitPosts(1), Act::Close];
         let (server, endpoint) = runtime.block_on(server([script, vec![Act::Read, send(OK)]]));
-        tell_url.send(endpoint).unwrap();
+        let server = Arc::new(server);
+        tell_url.send((Arc::clone(&server), endpoint)).unwrap();
         runtime.block_on(server.closed(1));
         tell_closed.send(()).unwrap();
         is_done.recv().unwrap();
-        server.requests()
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let endpoint = url.recv().unwrap();
+        let (server, endpoint) = url.recv().unwrap();
         let mut transport = transport();
         assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().status, 200);
         assert!(transport.is_connected());
+        server.post_is_done();
         // Blocks the runtime, on purpose.
         closed.recv().unwrap();
         assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().status, 200);
+        let seen = server.requests();
+        assert_eq!(seen.len(), 2);
+        assert_eq!((seen[1].connection, seen[1].body.as_slice()), (1, b"2".as_slice()));
     });
     done.send(()).unwrap();
-    let seen = server.join().unwrap();
-    assert_eq!(seen.len(), 2);
-    assert_eq!((seen[1].connection, seen[1].body.as_slice()), (1, b"2".as_slice()));
+    thread.join().unwrap();
 }
 
 #[tokio::test]
