@@ -48,3 +48,8 @@ pub use run::{HEADERS, TARGET, body, run, run_all};
 pub use scenario::{Abilities, Expect, Names, Scenario, Setup, Step};
 pub use scenarios::scenarios;
 pub use server::{Act, Script, Seen, Server};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
