@@ -11,7 +11,7 @@ use pilot_webhook_core::{
 use tokio::runtime::Handle;
 
 use crate::client::{Client, MAX_WORKERS, Parts};
-use crate::observer::Hook;
+use crate::observer::{Hook, PanicHook};
 use crate::{HttpConfig, HttpConfigError};
 
 /// The longest payload on std, in bytes, unless told otherwise. Arbitrary: receivers commonly take
@@ -86,6 +86,7 @@ pub struct ClientBuilder {
     http: HttpConfig,
     policy: Policy,
     hook: Option<Hook>,
+    on_panic: Option<PanicHook>,
 }
 
 impl ClientBuilder {
@@ -104,7 +105,14 @@ impl ClientBuilder {
             http: HttpConfig::new(),
             policy: Policy::default(),
             hook: None,
+            on_panic: None,
         }
+    }
+
+    /// Where events are delivered to; empty for nowhere yet.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = url.into();
+        self
     }
 
     /// The node that events are from, unless they say otherwise. Default: 0.
@@ -214,6 +222,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Is told, with their number so far, of panics of the workers that were caught.
+    pub fn on_panic(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        self.on_panic = Some(Arc::new(hook));
+        self
+    }
+
     /// Builds the client and starts its workers on the current tokio runtime. An empty URL gives a
     /// disabled client.
     ///
@@ -238,8 +252,15 @@ impl ClientBuilder {
             http: self.http.build()?,
             policy: self.policy,
             hook: self.hook,
+            on_panic: self.on_panic,
             runtime,
         })
+    }
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self::new("")
     }
 }
 

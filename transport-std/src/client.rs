@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::builder::{ClientBuilder, ClientError};
-use crate::observer::{Hook, LeftOut, LogObserver, Throttles};
+use crate::observer::{Hook, LeftOut, LogObserver, PanicHook, Throttles};
 use crate::scratch::Scratch;
 use crate::{HttpShared, HttpTransport, StdRawMutex, TokioClock};
 
@@ -24,6 +24,8 @@ pub const MAX_URL: usize = 2_048;
 pub(crate) const MAX_WORKERS: usize = 64;
 /// How much longer than its drain timeout a close may take: the workers' last steps.
 const CLOSE_GRACE: Duration = Duration::from_millis(250);
+/// How long a worker that panicked rests. Arbitrary: ten panics a second can be watched.
+const RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// The engine as it is put together on std.
 type StdDispatcher = Dispatcher<StdRawMutex, Box<[u8]>, MAX_URL, MAX_WORKERS>;
@@ -87,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) http: HttpShared,
     pub(crate) policy: Policy,
     pub(crate) hook: Option<Hook>,
+    pub(crate) on_panic: Option<PanicHook>,
     pub(crate) runtime: Handle,
 }
 
@@ -121,6 +124,7 @@ impl Client {
                 Arc::clone(&shared),
                 parts.http.clone(),
                 parts.hook.clone(),
+                parts.on_panic.clone(),
                 parts.config.max_event_bytes,
             );
             parts.runtime.spawn(supervised)
@@ -202,6 +206,11 @@ impl Client {
         self.dispatcher().endpoint().map(|(_, endpoint)| endpoint.get().url().to_owned())
     }
 
+    /// The destination policy.
+    pub(crate) fn policy(&self) -> Policy {
+        self.handle.policy
+    }
+
     /// The node that events are from from now on.
     pub fn set_node_id(&self, node_id: u32) {
         self.handle.node_id.store(node_id, Relaxed);
@@ -279,6 +288,7 @@ async fn supervise(
     shared: Arc<Shared>,
     http: HttpShared,
     hook: Option<Hook>,
+    on_panic: Option<PanicHook>,
     max_event_bytes: usize,
 ) {
     loop {
@@ -287,8 +297,13 @@ async fn supervise(
         let Abort(worker) = &mut Abort(worker);
         match worker.await {
             Err(stopped) if stopped.is_panic() => {
-                shared.panics.fetch_add(1, Relaxed);
+                let panics = shared.panics.fetch_add(1, Relaxed) + 1;
                 error!("a delivery task panicked; it is started again");
+                if let Some(on_panic) = &on_panic {
+                    on_panic(panics);
+                }
+                // What panics at once would otherwise spin.
+                tokio::time::sleep(RESTART_DELAY).await;
             }
             _ => return,
         }

@@ -11,6 +11,9 @@ use crate::throttle::Throttle;
 /// A host's own ear: called between attempts, by whichever worker.
 pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
 
+/// Is told how many panics of the workers there have been.
+pub(crate) type PanicHook = Arc<dyn Fn(u64) + Send + Sync>;
+
 #[derive(Default)]
 pub(crate) struct Throttles {
     pub(crate) drops: Throttle,
