@@ -8,6 +8,7 @@ mod connection;
 mod dial;
 mod error;
 mod meter;
+mod pinned;
 mod request;
 mod resolve;
 mod stream;
