@@ -22,11 +22,17 @@ pub enum Certificate {
     WrongName,
     /// Good but by an authority that nobody trusts.
     Untrusted,
+    /// The trusted authority's own, which is for `receiver.test` and 127.0.0.1 too, as that of a
+    /// self-signed server is.
+    Own,
+    /// An own one like it that nobody trusts.
+    UntrustedOwn,
 }
 
 /// A certificate authority of its own.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    own: rcgen::Certificate,
     pem: String,
 }
 
@@ -34,13 +40,20 @@ impl Authority {
     /// A new authority.
     #[must_use]
     pub fn new() -> Self {
+        Self::valid(2000, 2090)
+    }
+
+    /// A new authority whose own certificate is valid between the beginnings of these years.
+    #[must_use]
+    pub fn valid(from: i32, to: i32) -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let mut params = params(NAMES, from, to);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         params.distinguished_name.push(DnType::CommonName, "the tests' authority");
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        let own = params.self_signed(&key).unwrap();
+        let pem = own.pem();
+        Self { issuer: Issuer::new(params, key), own, pem }
     }
 
     /// Its own certificate, in PEM.
@@ -49,37 +62,47 @@ impl Authority {
         &self.pem
     }
 
-    /// A server's configuration with a certificate by this authority, or for
-    /// [`Certificate::Untrusted`] by one like it.
+    /// A server's configuration with a certificate by this authority, or for the untrusted ones by
+    /// another.
     #[must_use]
     pub fn server(&self, certificate: Certificate) -> Arc<ServerConfig> {
-        let names = match certificate {
-            Certificate::WrongName => ["other.test", "192.0.2.1"],
-            _ => ["receiver.test", "127.0.0.1"],
+        let params = match certificate {
+            Certificate::WrongName => params(["other.test", "192.0.2.1"], 2000, 2090),
+            Certificate::Expired => params(NAMES, 2000, 2001),
+            Certificate::NotYetValid => params(NAMES, 2090, 2091),
+            _ => params(NAMES, 2000, 2090),
         };
-        let mut params = CertificateParams::new(names.map(str::to_owned)).unwrap();
-        let (from, to) = match certificate {
-            Certificate::Expired => (2000, 2001),
-            Certificate::NotYetValid => (2090, 2091),
-            _ => (2000, 2090),
-        };
-        (params.not_before, params.not_after) =
-            (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
         let key = KeyPair::generate().unwrap();
-        let signed = match certificate {
-            Certificate::Untrusted => params.signed_by(&key, &Self::new().issuer).unwrap(),
-            _ => params.signed_by(&key, &self.issuer).unwrap(),
-        };
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![signed.der().clone()], key)
-            .unwrap();
-        Arc::new(config)
+        match certificate {
+            Certificate::Own => config(&self.own, self.issuer.key()),
+            Certificate::UntrustedOwn => Self::new().server(Certificate::Own),
+            Certificate::Untrusted => {
+                config(&params.signed_by(&key, &Self::new().issuer).unwrap(), &key)
+            }
+            _ => config(&params.signed_by(&key, &self.issuer).unwrap(), &key),
+        }
     }
+}
+
+/// The names that the servers go by.
+const NAMES: [&str; 2] = ["receiver.test", "127.0.0.1"];
+
+fn params(names: [&str; 2], from: i32, to: i32) -> CertificateParams {
+    let mut params = CertificateParams::new(names.map(str::to_owned)).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+    params
+}
+
+fn config(certificate: &rcgen::Certificate, key: &KeyPair) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    Arc::new(config)
 }
 
 impl Default for Authority {

@@ -7,8 +7,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pilot_webhook_core::ErrorKind;
 use pilot_webhook_std::{HttpConfig, HttpTransport, Resolve, Resolving};
-use pilot_webhook_tests::{Abilities, Setup, run_all};
+use pilot_webhook_tests::{
+    Abilities, Authority, Certificate, Expect, Scenario, Setup, Step, run, run_all,
+};
 
 /// Knows what a scenario says, and nothing else.
 struct Names(&'static [(&'static str, &'static [IpAddr])]);
@@ -61,4 +64,15 @@ async fn all_scenarios_on_one_thread() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_scenarios_on_two_threads() {
     run_all(Abilities::ALL, transport).await;
+}
+
+/// Trusting a certificate by its bytes leaves out one of webpki's rules, and must not leave out
+/// another that webpki happens to look at later.
+#[tokio::test]
+async fn a_trusted_self_signed_certificate_must_be_in_date() {
+    for authority in [Authority::valid(2000, 2001), Authority::valid(2090, 2091)] {
+        let fails = Step::Post(Expect::Fails(&[ErrorKind::Tls]));
+        let scenario = Scenario::new("out of date", [vec![]], [fails]).arrived([]);
+        run(&scenario.tls(Certificate::Own), &authority, transport).await.unwrap();
+    }
 }

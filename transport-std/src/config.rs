@@ -40,7 +40,8 @@ impl HttpConfig {
         self
     }
 
-    /// Also trust the certificates of a PEM file. May be given more than once.
+    /// Also trust the certificates of a PEM file: authorities, or the very certificates that
+    /// self-signed servers show. May be given more than once.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_files.push(path.into());
         self

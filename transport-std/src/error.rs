@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
+use rustls::CertificateError;
 
 /// Why a POST brought no answer.
 ///
@@ -74,7 +75,7 @@ impl fmt::Display for HttpError {
             Self::NoTrustRoots => f.write_str(
                 "no trusted certificates found: install the system's CA certificates, or name a CA file",
             ),
-            Self::Tls(error) => write!(f, "the TLS handshake failed: {error}"),
+            Self::Tls(error) => write!(f, "the TLS handshake failed: {error}{}", tls_advice(error)),
             Self::InvalidRequest => f.write_str("a header or the URL cannot be sent over HTTP"),
             Self::Closed(error) => {
                 f.write_str("the connection broke before the request: ")?;
@@ -105,6 +106,17 @@ impl Error for HttpError {
     }
 }
 
+/// What to do about a server that is not trusted. Webpki knows several reasons for that of a
+/// self-signed one.
+fn tls_advice(error: &io::Error) -> &'static str {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::Other(_),
+        )) => "; to trust it, name its certificate, or its authority's, as a CA file",
+        _ => "",
+    }
+}
+
 /// Hyper's errors say what failed, and their sources why.
 fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
     write!(f, "{error}")?;
@@ -114,4 +126,19 @@ fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
         next = source.source();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_untrusted_server_comes_with_advice_and_an_expired_one_does_not() {
+        let text = |reason| {
+            let error = rustls::Error::InvalidCertificate(reason);
+            HttpError::Tls(io::Error::new(io::ErrorKind::InvalidData, error)).to_string()
+        };
+        assert!(text(CertificateError::UnknownIssuer).contains("as a CA file"));
+        assert!(!text(CertificateError::Expired).contains("CA file"));
+    }
 }

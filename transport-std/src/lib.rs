@@ -13,6 +13,7 @@ mod glob;
 mod meter;
 mod observer;
 mod persist;
+mod pinned;
 mod plugin;
 mod raw_mutex;
 mod request;

@@ -44,33 +44,31 @@ pub(crate) struct Template {
     /// The URL that `uri` and `host` are of.
     url: String,
     target: Option<(Uri, HeaderValue)>,
-    /// The headers of the last request, in order.
+    /// The headers of earlier requests, by their place.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// The emptied map of the last answer.
     spare: HeaderMap,
 }
 
 impl Template {
-    /// A request with `body` for hyper.
+    /// The request for hyper, with a copy of its body.
     pub(crate) fn request(
         &mut self,
-        endpoint: &Endpoint<'_>,
-        headers: &[(&str, &str)],
-        body: Bytes,
+        request: &pilot_webhook_core::Request<'_>,
     ) -> Result<Request<Payload>, HttpError> {
-        let (uri, host) = self.target(endpoint)?;
+        let (uri, host) = self.target(&request.endpoint)?;
         let mut map = std::mem::take(&mut self.spare);
         map.insert(HOST, host);
         map.insert(USER_AGENT_NAME, HeaderValue::from_static(USER_AGENT));
-        for (index, &(name, value)) in headers.iter().enumerate() {
+        for (index, &(name, value)) in request.headers.iter().enumerate() {
             let (name, value) = self.header(index, name, value)?;
             map.append(name, value);
         }
-        let mut request = Request::new(Payload::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = map;
-        Ok(request)
+        let mut made = Request::new(Payload::new(Bytes::copy_from_slice(request.body)));
+        *made.method_mut() = Method::POST;
+        *made.uri_mut() = uri;
+        *made.headers_mut() = map;
+        Ok(made)
     }
 
     /// Takes back the header map of an answer.
@@ -94,7 +92,8 @@ impl Template {
         }
     }
 
-    /// The header, and an update of what is kept of it.
+    /// The header at a place. Its name rarely changes, its value often (a signature's) or never;
+    /// so the value is kept from the first time, to be used when it is the same.
     fn header(
         &mut self,
         index: usize,
@@ -103,14 +102,16 @@ impl Template {
     ) -> Result<(HeaderName, HeaderValue), HttpError> {
         let invalid_value = |_| HttpError::InvalidRequest;
         let invalid_name = |_| HttpError::InvalidRequest;
-        let kept = self.headers.get_mut(index);
+        let kept = self.headers.get(index);
         if let Some((kept_name, kept_value)) = kept
             && kept_name.as_str().eq_ignore_ascii_case(name)
         {
-            if kept_value.as_bytes() != value.as_bytes() {
-                *kept_value = HeaderValue::try_from(value).map_err(invalid_value)?;
-            }
-            return Ok((kept_name.clone(), kept_value.clone()));
+            let value = if kept_value.as_bytes() == value.as_bytes() {
+                kept_value.clone()
+            } else {
+                HeaderValue::try_from(value).map_err(invalid_value)?
+            };
+            return Ok((kept_name.clone(), value));
         }
         let header = (
             HeaderName::try_from(name).map_err(invalid_name)?,
@@ -132,7 +133,10 @@ mod tests {
     }
 
     fn request(template: &mut Template, url: &str, headers: &[(&str, &str)]) -> Request<Payload> {
-        template.request(&endpoint(url).get(), headers, Bytes::from_static(b"{}")).unwrap()
+        let endpoint = endpoint(url);
+        let request =
+            pilot_webhook_core::Request { endpoint: endpoint.get(), headers, body: b"{}" };
+        template.request(&request).unwrap()
     }
 
     #[test]
@@ -167,7 +171,12 @@ mod tests {
         let endpoint = endpoint("http://a.test/");
         for header in [("a b", "1"), ("", "1"), ("a", "1\r\nb: 2")] {
             let mut template = Template::default();
-            let result = template.request(&endpoint.get(), &[header], Bytes::new());
+            let request = pilot_webhook_core::Request {
+                endpoint: endpoint.get(),
+                headers: &[header],
+                body: b"",
+            };
+            let result = template.request(&request);
             assert!(matches!(result, Err(HttpError::InvalidRequest)), "{header:?}");
         }
     }

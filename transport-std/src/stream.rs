@@ -67,6 +67,10 @@ impl Metered {
                 // Hyper reads before it writes, so the reader's waker is registered, and a broken
                 // socket becomes readable.
                 self.write_failed = true;
+                if matches!(self.stream, Stream::Tls(_)) {
+                    // Some records may have gone out before the one that did not.
+                    self.meter.note_written(1);
+                }
                 Poll::Pending
             }
         }

@@ -11,6 +11,8 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::pinned::PinningVerifier;
+
 /// Why the shared part of the transports cannot be built. The operator corrects the file.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -34,7 +36,7 @@ pub enum HttpConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// This build of the TLS library has no usable protocol version. A bug here.
+    /// The TLS library does not accept the configuration. A bug here.
     Tls(rustls::Error),
 }
 
@@ -78,8 +80,9 @@ pub(crate) fn client_config(
     ca_files: &[PathBuf],
 ) -> Result<Option<Arc<ClientConfig>>, HttpConfigError> {
     let mut roots = RootCertStore::empty();
+    let mut pinned = Vec::new();
     for path in ca_files {
-        add_ca_file(&mut roots, path)?;
+        pinned.extend(add_ca_file(&mut roots, path)?);
     }
     if system_roots {
         // A system's store often holds a certificate or two that nobody can parse.
@@ -90,26 +93,33 @@ pub(crate) fn client_config(
     }
     // Named here, so that a process with two providers linked in does not have to choose one.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        PinningVerifier::new(roots, pinned, Arc::clone(&provider)).map_err(HttpConfigError::Tls)?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(HttpConfigError::Tls)?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some(Arc::new(config)))
 }
 
-fn add_ca_file(roots: &mut RootCertStore, path: &Path) -> Result<(), HttpConfigError> {
+/// Adds the certificates of a file, and returns them.
+fn add_ca_file(
+    roots: &mut RootCertStore,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, HttpConfigError> {
     let pem = std::fs::read(path)
         .map_err(|error| HttpConfigError::CaUnreadable { path: path.into(), error })?;
     let invalid = |reason: String| HttpConfigError::CaInvalid { path: path.into(), reason };
-    let mut empty = true;
+    let mut added = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error: pem::Error| invalid(error.to_string()))?;
-        roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
-        empty = false;
+        roots.add(certificate.clone()).map_err(|error| invalid(error.to_string()))?;
+        added.push(certificate);
     }
-    if empty { Err(HttpConfigError::CaEmpty { path: path.into() }) } else { Ok(()) }
+    if added.is_empty() { Err(HttpConfigError::CaEmpty { path: path.into() }) } else { Ok(added) }
 }
 
 /// The name or address that the server's certificate must be for.

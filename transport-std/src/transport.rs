@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hyper::Response as Answer;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{HeaderMap, RETRY_AFTER};
 use pilot_webhook_core::{Request, Response, RetryAfter, Transport};
 
@@ -74,19 +74,18 @@ impl Transport for HttpTransport {
 
     async fn post(&mut self, request: &Request<'_>) -> Result<Response, HttpError> {
         let endpoint = &request.endpoint;
-        let body = Bytes::copy_from_slice(request.body);
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
             && kept.is_ready_for(endpoint).await
         {
-            let head = self.template.request(endpoint, request.headers, body.clone())?;
+            let head = self.template.request(request)?;
             match kept.send(head).await {
                 Ok(answer) => return self.settle(kept, answer).await,
                 Err(failure) if failure.unsent => {}
                 Err(failure) => return Err(failure.error),
             }
         }
-        let head = self.template.request(endpoint, request.headers, body)?;
+        let head = self.template.request(request)?;
         let stream = dial(self.shared.get(), endpoint).await?;
         let mut connection = Connection::new(stream, endpoint).await?;
         let answer = connection.send(head).await.map_err(|failure| failure.error)?;

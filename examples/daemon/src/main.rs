@@ -57,8 +57,11 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;
-    match command {
+    let result = match command {
         Command::Run(options) => runtime.block_on(run::run(*options)),
         Command::Demo => runtime.block_on(demo::demo()),
-    }
+    };
+    // A look-up of a name that was given up may still be waiting: nobody waits for it.
+    runtime.shutdown_background();
+    result
 }
