@@ -22,7 +22,7 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// The status of each answer: 500 fails, 410 rejects.
-    #[arg(long, default_value_t = StatusCode::NO_CONTENT)]
+    #[arg(long, default_value = "204")]
     status: StatusCode,
     /// Wait so many milliseconds before each answer.
     #[arg(long, default_value_t = 0)]
@@ -67,4 +67,19 @@ fn print(received: &Received) {
     let body = String::from_utf8_lossy(&received.body);
     // A closed pipe ends the printing, not the receiving.
     let _ = writeln!(std::io::stdout(), "{}{verdict} {body}", received.status.as_u16());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The default of `--status` was once written in a form that did not parse.
+    #[test]
+    fn it_starts_without_arguments() {
+        Args::command().debug_assert();
+        let args = Args::try_parse_from(["pilot-webhook-receiver"]).unwrap();
+        assert_eq!(args.status, StatusCode::NO_CONTENT);
+    }
 }
