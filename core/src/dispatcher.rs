@@ -177,7 +177,13 @@ where
         self.lock(|inner| inner.state.secret.clone())
     }
 
-    /// The endpoint, if there is one, with a number that changes with it.
+    /// Where events go: like [`endpoint`](Self::endpoint), but `None` from a clear on, although
+    /// what was queued still drains to the old endpoint.
+    pub fn destination(&self) -> Option<EndpointBuf<URL>> {
+        self.lock(|inner| inner.state.destination().cloned())
+    }
+
+    /// The endpoint of the next attempt, if there is one, with a number that changes with it.
     pub fn endpoint(&self) -> Option<(u32, EndpointBuf<URL>)> {
         self.lock(|inner| Some((inner.state.endpoint_epoch, inner.state.endpoint()?.clone())))
     }

@@ -195,6 +195,13 @@ impl<B, const URL: usize> State<B, URL> {
         self.endpoint.as_ref()
     }
 
+    pub(crate) const fn destination(&self) -> Option<&EndpointBuf<URL>> {
+        match self.phase {
+            Phase::Disabled | Phase::Clearing { .. } => None,
+            Phase::Active | Phase::Closing { .. } | Phase::Closed => self.endpoint.as_ref(),
+        }
+    }
+
     pub(crate) const fn stats(&self) -> Stats {
         let counters = &self.counters;
         Stats {

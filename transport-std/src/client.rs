@@ -199,11 +199,11 @@ impl Client {
         self.dispatcher().swap(endpoint).map_err(|_| ClientError::Closed)
     }
 
-    /// The URL that events go to, in canonical form. Paths and queries are often secrets: do not
-    /// log it.
+    /// The URL that events go to, in canonical form; `None` from a clear on. Paths and queries are
+    /// often secrets: do not log it.
     #[must_use]
     pub fn url(&self) -> Option<String> {
-        self.dispatcher().endpoint().map(|(_, endpoint)| endpoint.get().url().to_owned())
+        self.dispatcher().destination().map(|endpoint| endpoint.get().url().to_owned())
     }
 
     /// The destination policy.

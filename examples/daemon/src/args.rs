@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
+use crate::ipc::DEFAULT_SOCKET;
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -20,8 +22,31 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Read events and deliver them.
     Run(Box<Run>),
+    /// Have a running daemon deliver to another URL.
+    SetWebhook {
+        /// Where events are delivered to from now on.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        url: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Have a running daemon deliver nowhere.
+    ClearWebhook(Remote),
+    /// Show how a running daemon is.
+    Info(Remote),
     /// Show it at work on this machine, in under 20 seconds.
     Demo,
+}
+
+/// How to speak with a running daemon.
+#[derive(clap::Args)]
+pub(crate) struct Remote {
+    /// The daemon's socket; `default` is pilot's own, /tmp/pilot.sock.
+    #[arg(long, value_name = "PATH", default_value = "default", value_parser = socket())]
+    pub(crate) socket: PathBuf,
+    /// Print the daemon's answer as it is: one line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(clap::Args)]
@@ -68,6 +93,15 @@ pub(crate) struct Run {
     /// Refuse loopback, private and special-purpose destinations.
     #[arg(long)]
     pub(crate) deny_private: bool,
+    /// Take commands at this socket; `default` is pilot's own, /tmp/pilot.sock.
+    #[arg(long, value_name = "PATH", value_parser = socket())]
+    pub(crate) socket: Option<PathBuf>,
+    /// Keep the URL that was set over the socket in this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Even with a socket, end at the end of the events.
+    #[arg(long)]
+    pub(crate) exit_at_end: bool,
     /// How log lines look on standard error.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
@@ -110,6 +144,12 @@ impl From<OnOpenArg> for OnOpen {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+/// A path, or `default`.
+fn socket() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new()
+        .map(|path| if path.as_os_str() == "default" { DEFAULT_SOCKET.into() } else { path })
 }
 
 /// `5s`, `250ms`, `1m30s`.

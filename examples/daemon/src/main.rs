@@ -3,6 +3,7 @@
 mod args;
 mod demo;
 mod events;
+mod ipc;
 mod logging;
 mod report;
 mod run;
@@ -59,6 +60,13 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         .map_err(Failure::runtime)?;
     let result = match command {
         Command::Run(options) => runtime.block_on(run::run(*options)),
+        Command::SetWebhook { url, remote } => {
+            runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
+        }
+        Command::ClearWebhook(remote) => {
+            runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
+        }
+        Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
         Command::Demo => runtime.block_on(demo::demo()),
     };
     // A look-up of a name that was given up may still be waiting: nobody waits for it.

@@ -1,11 +1,14 @@
-//! `run`: read events, deliver them, account for them.
+//! `run`: read events, deliver them, account for them; take commands meanwhile.
 
+use std::convert::Infallible;
 use std::fs::{self, File};
+use std::future::pending;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
+use std::time::Instant;
 
 use log::{info, warn};
 use pilot_webhook_core::{EmitError, Event, Json, Timestamp};
@@ -17,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::Failure;
 use crate::args::Run;
 use crate::events::{Line, Lines};
+use crate::ipc::{self, Handler, Server};
 use crate::logging;
 use crate::report::Report;
 
@@ -25,18 +29,58 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
     let client = builder(&options)?.build().map_err(Failure::usage)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
+    let server = match options.socket.as_deref() {
+        Some(path) => Some(Server::bind(path).await.map_err(Failure::runtime)?),
+        None => None,
+    };
     let bad_lines = Arc::new(AtomicU64::new(0));
     let input = options.events.as_deref().map(open).transpose()?;
+    let commands =
+        Commands { client: client.clone(), node_id: options.node_id, start: Instant::now() };
 
-    let outcome = tokio::select! {
-        outcome = deliver(&client, input, &options, &bad_lines) => outcome,
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+    let delivered = async {
+        let outcome = tokio::select! {
+            outcome = deliver(&client, input, &options, &bad_lines) => outcome,
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+        };
+        client.close().await;
+        outcome
     };
-    client.close().await;
+    // Commands are answered until all is over, so that the draining can be watched.
+    let outcome = tokio::select! {
+        outcome = delivered => outcome,
+        never = serve(server, commands) => match never {},
+    };
     let report = Report::new(client.stats(), bad_lines.load(Relaxed));
     report.publish(options.stats_file.as_deref()).map_err(Failure::runtime)?;
     outcome
+}
+
+async fn serve(server: Option<Server>, commands: Commands) -> Infallible {
+    let Some(server) = server else { return pending().await };
+    info!("taking commands at {}", server.path().display());
+    server.serve(Arc::new(commands)).await
+}
+
+/// What commands over the socket do.
+struct Commands {
+    client: Client,
+    node_id: u32,
+    start: Instant,
+}
+
+impl Handler for Commands {
+    fn set_webhook(&self, url: &str) -> Result<(), String> {
+        self.client.set_url(url).map_err(|error| error.to_string())?;
+        info!("the webhook was {} over the socket", if url.is_empty() { "cleared" } else { "set" });
+        Ok(())
+    }
+
+    fn info(&self) -> serde_json::Value {
+        let url = self.client.url();
+        ipc::info(self.node_id, "", self.start.elapsed(), &self.client.stats(), url.as_deref())
+    }
 }
 
 fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
@@ -74,14 +118,14 @@ fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     Ok(Box::new(BufReader::new(file)))
 }
 
-/// Delivers the whole input. Without one, waits for a signal.
+/// Delivers the whole input. Without one, or with a socket, waits for a signal then.
 async fn deliver(
     client: &Client,
     input: Option<Box<dyn BufRead + Send>>,
     options: &Run,
     bad_lines: &Arc<AtomicU64>,
 ) -> Result<(), Failure> {
-    let Some(input) = input else { return std::future::pending().await };
+    let Some(input) = input else { return pending().await };
     let reader = Reader {
         client: client.clone(),
         runtime: Handle::current(),
@@ -95,7 +139,11 @@ async fn deliver(
     let outcome = end.await.map_err(|_| Failure::runtime("the reader stopped"))?;
     info!("end of the events, draining");
     client.drained().await;
-    outcome.map_err(|error| Failure::runtime(format!("the events could not be read: {error}")))
+    outcome.map_err(|error| Failure::runtime(format!("the events could not be read: {error}")))?;
+    if options.socket.is_some() && !options.exit_at_end {
+        return pending().await;
+    }
+    Ok(())
 }
 
 struct Reader {
