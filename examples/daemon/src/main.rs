@@ -5,6 +5,7 @@ mod demo;
 mod events;
 mod ipc;
 mod logging;
+mod reader;
 mod report;
 mod run;
 

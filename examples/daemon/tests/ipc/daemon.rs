@@ -22,19 +22,21 @@ pub(crate) const ERROR: u8 = 0x0A;
 pub(crate) struct Place {
     pub(crate) directory: TempDir,
     pub(crate) socket: PathBuf,
+    /// Where the URL is persisted.
+    pub(crate) home: TempDir,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let socket = directory.path().join("pilot.sock");
-        Self { directory, socket }
+        Self { directory, socket, home: TempDir::new().unwrap() }
     }
 
     /// `pilot-webhookd COMMAND --socket PATH`.
     pub(crate) fn command(&self, command: &str) -> Command {
         let mut called = support::bare();
-        called.arg(command).arg("--socket").arg(&self.socket);
+        called.arg(command).arg("--socket").arg(&self.socket).env("PILOT_HOME", self.home.path());
         called
     }
 

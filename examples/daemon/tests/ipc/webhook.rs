@@ -91,3 +91,54 @@ fn told_to_it_ends_with_them() {
     assert_eq!(daemon.end()["delivered"], 54);
     assert!(place.names().is_empty());
 }
+
+#[test]
+fn a_daemon_comes_back_with_the_url_that_was_set_and_without_one_that_was_cleared() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let daemon = place.daemon(&[]);
+    assert_eq!(set(&place, &sink.url()), 0);
+    // The answer came after the file was written.
+    daemon.kill();
+    let mut daemon = place.daemon(&["--events", "-"]);
+    daemon.event("after the restart");
+    sink.wait_for(1);
+    assert_eq!(finish(&mut place.command("clear-webhook")).0, 0);
+    daemon.kill();
+    let daemon = place.daemon(&[]);
+    assert_eq!(daemon.info()["webhook"]["url"], "");
+    daemon.terminate();
+}
+
+#[test]
+fn a_persisted_url_that_is_wrong_is_said_and_the_daemon_runs_without() {
+    let place = Place::new();
+    let file = place.home.path().join("webhook_url");
+    std::fs::write(&file, "http://169.254.169.254/").unwrap();
+    let (_, _, stderr) = finish(place.command("run").args(["--events", EVENTS, "--exit-at-end"]));
+    assert!(stderr.contains("webhook_url") && stderr.contains("link-local"), "{stderr}");
+}
+
+#[test]
+fn swaps_at_any_moment_lose_no_event() {
+    const EVENTS: u64 = 2_000;
+    let place = Place::new();
+    let sinks = [Sink::start(), Sink::start()];
+    let arguments = ["--events", "-", "--block-when-full", "--webhook", &sinks[0].url()];
+    let mut daemon = place.daemon(&arguments);
+    let mut client = daemon.client();
+    for n in 0..EVENTS {
+        daemon.event("t");
+        if n % 20 == 0 {
+            let url = sinks[usize::from(n % 40 == 0)].url();
+            assert_eq!(client.ask(SET, url.as_bytes()).0, SET_OK);
+        }
+    }
+    all_read(&mut daemon);
+    let stats = daemon.terminate();
+    let mut ids: Vec<u64> = sinks.iter().flat_map(received).map(|(event_id, _)| event_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids, (1..=EVENTS).collect::<Vec<_>>());
+    assert_eq!(stats["delivered"], EVENTS);
+}

@@ -20,6 +20,8 @@ pub(crate) const EVENTS: &str =
 /// The daemon without arguments.
 pub(crate) fn bare() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pilot-webhookd"));
+    // No URL of this machine's user.
+    command.env("PILOT_HOME", "/nowhere/at/all");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
