@@ -1,8 +1,8 @@
 //! Reading an answer: status, the four headers that matter, and the end of the body.
 //!
 //! The head is read line by line, so its size is bounded by a count and not by a buffer: a receiver
-//! may send kilobytes of cookies and policies, and the node still needs only one line at a time. A
-//! line that does not fit is cut; only the status line must be whole.
+//! may send kilobytes of cookies and policies, and the node still needs only the beginning of one line
+//! at a time.
 
 use embedded_io_async::{ErrorKind as IoKind, Read};
 use pilot_webhook_core::RetryAfter;
@@ -121,8 +121,8 @@ impl<'r, R: Read<Error = IoKind>> Reader<'r, R> {
     }
 
     async fn any_head(&mut self) -> Result<Head, ReadError> {
-        let (line, cut) = self.line().await?;
-        let (status, minor) = status_line(line).filter(|_| !cut).ok_or(Malformed::StatusLine)?;
+        let (line, _cut) = self.line().await?;
+        let (status, minor) = status_line(line).ok_or(Malformed::StatusLine)?;
         let mut fields = Fields::new(minor);
         loop {
             let (line, cut) = self.line().await?;

@@ -4,6 +4,7 @@
 
 mod answer;
 mod clock;
+mod dialogue;
 mod error;
 mod fmt;
 mod link;

@@ -36,6 +36,11 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
         &mut self.session
     }
 
+    /// The wire of a connection without TLS.
+    pub(crate) const fn plain(&mut self) -> Option<&mut Wire<'b, S>> {
+        self.plain.as_mut()
+    }
+
     pub(crate) fn set_plain(&mut self, wire: Wire<'b, S>) {
         self.hang_up();
         self.plain = Some(wire);

@@ -1,8 +1,15 @@
 //! Writing a request: reqwless encodes it, in pieces as large as the lent buffer.
 
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Write};
+use heapless::Vec;
 use pilot_webhook_core::Request;
 use reqwless::request::{Request as Encoder, RequestBuilder as _};
+
+/// What the node calls itself.
+const USER_AGENT: (&str, &str) =
+    ("User-Agent", concat!("pilot-webhook-embassy/", env!("CARGO_PKG_VERSION")));
+/// The most headers that the engine may want. It has five.
+const HEADERS_MAX: usize = 16;
 
 /// Writes the head and the body, and flushes.
 ///
@@ -13,10 +20,16 @@ pub(crate) async fn write<W: Write<Error = IoKind>>(
     sink: &mut W,
     buf: &mut [u8],
 ) -> Result<(), IoKind> {
+    let mut headers = Vec::<_, { HEADERS_MAX + 1 }>::new();
+    let fits =
+        headers.push(USER_AGENT).is_ok() && headers.extend_from_slice(request.headers).is_ok();
+    if !fits {
+        return Err(IoKind::InvalidInput);
+    }
     let mut pieces = Pieces { sink, buf, length: 0 };
     let encoder = Encoder::post(request.endpoint.target())
         .host(request.endpoint.authority())
-        .headers(request.headers)
+        .headers(&headers)
         .body(request.body)
         .build();
     encoder.write_header(&mut pieces).await.map_err(|error| match error {

@@ -2,25 +2,21 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use embassy_time::{Duration, Instant, with_timeout};
+use embassy_time::{Duration, Instant};
 use embedded_io_async::{Error as _, ErrorKind as IoKind};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use heapless::String;
 use pilot_webhook_core::{Endpoint, Host, Policy, Request, Response, Scheme, Transport};
 
-use crate::answer::{ReadError, Reader};
+use crate::Error;
+use crate::answer::ReadError;
+use crate::dialogue::dialogue;
 use crate::fmt::{debug, warning};
 use crate::link::{Lease, Link};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::wire::{Watch, Wire};
-use crate::{Error, request};
 
-/// The most bytes of an answer's body that are read to keep the connection. Arbitrary: webhook
-/// receivers answer with a line or two, and a new connection costs less than more of it.
-const BODY_MAX: usize = 16 * 1_024;
-/// The longest time that is spent on the body of an answer whose status is known. Arbitrary.
-const BODY_TIME: Duration = Duration::from_secs(1);
 /// The most bytes of one answer that are taken from the socket: the head's and the body's bounds
 /// with room for what TLS adds.
 const ANSWER_MAX: usize = 64 * 1_024;
@@ -32,8 +28,8 @@ const AUTHORITY_MAX: usize = 260;
 
 /// The memory of a [`NodeTransport`], owned by the caller, all zeros until used.
 ///
-/// `HTTP` bytes hold a piece of the request's head and later one line of the answer's head; 256
-/// are enough, 1,024 let a small request leave in one segment.
+/// `HTTP` bytes hold a piece of the request in one half and a line of the answer's head in the other;
+/// 256 are enough, 2,048 let a small request leave in one segment.
 #[derive(Debug)]
 pub struct Buffers<const HTTP: usize> {
     http: [u8; HTTP],
@@ -44,7 +40,7 @@ impl<const HTTP: usize> Buffers<HTTP> {
     /// Memory, not used yet.
     #[must_use]
     pub const fn new() -> Self {
-        const { assert!(HTTP >= 128, "a status line must fit into half of the buffer") };
+        const { assert!(HTTP >= 256, "the headers that matter must fit into a quarter of it") };
         Self { http: [0; HTTP], watch: Watch::new() }
     }
 }
@@ -143,19 +139,48 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         self.link.is_idle(self.watch).await
     }
 
+    /// Connects to where the endpoint's name leads, and where that fails to the name's address of
+    /// the other family: `Dns` tells one address at a time.
     async fn connect(&mut self, endpoint: &Endpoint<'_>) -> Result<(), Error> {
         if endpoint.scheme() == Scheme::Https && !self.has_tls() {
             return Err(Error::NoTls);
         }
-        let address = match endpoint.host() {
-            Host::Address(address) => address,
-            Host::Name(name) => self.resolve(name).await?,
+        let name = match endpoint.host() {
+            Host::Address(address) => {
+                let socket = self.dial(address, endpoint.port()).await?;
+                return self.greet(socket, endpoint).await;
+            }
+            Host::Name(name) => name,
         };
+        let first = self.resolve(name, AddrType::Either).await?;
+        let socket = match self.dial(first, endpoint.port()).await {
+            Ok(socket) => socket,
+            Err(error) => {
+                let other = if first.is_ipv4() { AddrType::IPv6 } else { AddrType::IPv4 };
+                let second = self.resolve(name, other).await.map_err(|_| error)?;
+                if second.is_ipv4() == first.is_ipv4() {
+                    return Err(error);
+                }
+                self.dial(second, endpoint.port()).await.map_err(|_| error)?
+            }
+        };
+        self.greet(socket, endpoint).await
+    }
+
+    /// Connects to an address, if the policy allows it.
+    async fn dial(&self, address: IpAddr, port: u16) -> Result<N::Connection<'b>, Error> {
         self.policy.check(address).map_err(Error::Refused)?;
         debug!("connecting");
-        let remote = SocketAddr::new(address, endpoint.port());
-        let socket =
-            self.net.connect(remote).await.map_err(|error| Error::Connect(error.kind()))?;
+        let connected = self.net.connect(SocketAddr::new(address, port)).await;
+        connected.map_err(|error| Error::Connect(error.kind()))
+    }
+
+    /// Makes the socket the link, over TLS if need be.
+    async fn greet(
+        &mut self,
+        socket: N::Connection<'b>,
+        endpoint: &Endpoint<'_>,
+    ) -> Result<(), Error> {
         self.watch.restart(ANSWER_MAX);
         let wire = Wire::new(socket, self.watch);
         match endpoint.scheme() {
@@ -168,9 +193,8 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
             #[cfg(feature = "tls")]
             Scheme::Https => {
                 let tls = self.tls.as_mut().ok_or(Error::NoTls)?;
-                tls.open(&mut self.link, wire, self.watch, endpoint.host())
-                    .await
-                    .map_err(Error::Tls)
+                let opened = tls.open(&mut self.link, wire, self.watch, endpoint.host()).await;
+                opened.map_err(Error::Tls)
             }
             #[cfg(not(feature = "tls"))]
             Scheme::Https => Err(Error::NoTls),
@@ -184,8 +208,8 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         false
     }
 
-    async fn resolve(&self, name: &str) -> Result<IpAddr, Error> {
-        let found = self.net.get_host_by_name(name, AddrType::Either).await;
+    async fn resolve(&self, name: &str, family: AddrType) -> Result<IpAddr, Error> {
+        let found = self.net.get_host_by_name(name, family).await;
         found.map_err(|_| Error::Resolve)
     }
 
@@ -194,27 +218,12 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
     async fn exchange(&mut self, request: &Request<'_>) -> Result<Response, Error> {
         self.watch.restart(ANSWER_MAX);
         let mut lease = Lease::new(&mut self.link);
-        let link = lease.link();
-        let written = request::write(request, link, self.http).await;
-        if let Err(kind) = written
-            && self.watch.sent.get() == 0
-        {
-            return Err(self.watch.explain(ReadError::Io(kind)));
-        }
-        // A server may answer and close before it has read everything: what it said counts.
-        let mut reader = Reader::new(link, self.http);
-        let head = match (reader.head().await, written) {
-            (Ok(head), _) => head,
-            (Err(_), Err(kind)) => return Err(self.watch.explain(ReadError::Io(kind))),
-            (Err(error), Ok(())) => return Err(self.watch.explain(error)),
-        };
-        let response = Response { status: head.status, retry_after: head.retry_after };
-        if head.keep && written.is_ok() {
-            let drained = with_timeout(BODY_TIME, reader.drain(&head, BODY_MAX)).await;
-            if drained == Ok(true) {
-                lease.keep();
-                self.idle_since = Instant::now();
-            }
+        let (response, keep) = dialogue(lease.link(), request, self.http)
+            .await
+            .map_err(|error| self.watch.explain(error))?;
+        if keep {
+            lease.keep();
+            self.idle_since = Instant::now();
         }
         Ok(response)
     }

@@ -31,10 +31,11 @@ pub enum TlsFailure {
     UnsupportedAlgorithm(Algorithm),
     /// Something that TLS allows and embedded-tls or a buffer does not.
     Unsupported(Limit),
-    /// The server ended the handshake with this alert (RFC 8446, section 6). 40 is what a server
-    /// says that has only an RSA certificate, 70 one without TLS 1.3, and 80 any server.
+    /// The server ended the handshake with this alert (RFC 8446, section 6): 70 when it has no TLS
+    /// 1.3, 40 when it has nothing else in common with us, no certificate but an RSA one for example.
     Alert(u8),
-    /// The server ended the connection with an encrypted alert, or spoke out of turn.
+    /// The server ended the connection with an encrypted alert, whose code embedded-tls does not
+    /// tell. A server with nothing but an RSA certificate may do so, or one that wants ours.
     Aborted,
     /// The server closed the connection during the handshake.
     Closed,

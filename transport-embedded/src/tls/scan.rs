@@ -41,8 +41,12 @@ const ENCRYPTED_MIN: u16 = 17;
 /// A server may send one; twice that is more than enough.
 const CHANGE_CIPHER_SPEC_MAX: u8 = 2;
 
+const SERVER_HELLO: u8 = 2;
 /// Where a `ServerHello` has its random: behind the message's header and the version.
 const RANDOM: usize = 6;
+/// What follows it: no session, as we sent none, and the one cipher suite that we offered.
+/// embedded-tls checks neither.
+const CHOICE: [u8; 3] = [0, 0x13, 0x01];
 /// The random of a `HelloRetryRequest`, SHA-256 of those words (RFC 8446, section 4.1.3).
 const HELLO_RETRY_REQUEST: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
@@ -145,17 +149,30 @@ impl Scanner {
                 }
             }
             HANDSHAKE => {
-                for (at, byte) in (self.at..).zip(content).take(RANDOM + 32) {
-                    let expected = at.checked_sub(RANDOM).and_then(|i| HELLO_RETRY_REQUEST.get(i));
-                    self.retry += usize::from(expected == Some(byte));
-                }
-                if self.retry == HELLO_RETRY_REQUEST.len() {
-                    return Err(TlsFailure::Unsupported(Limit::HelloRetryRequest));
+                for (at, byte) in (self.at..).zip(content) {
+                    self.hello(at, *byte)?;
                 }
             }
             _ => {}
         }
         self.at += content.len();
+        Ok(())
+    }
+
+    /// One byte of the `ServerHello`.
+    fn hello(&mut self, at: usize, byte: u8) -> Result<(), TlsFailure> {
+        if at == 0 && byte != SERVER_HELLO {
+            return Err(TlsFailure::Malformed);
+        }
+        let Some(at) = at.checked_sub(RANDOM) else { return Ok(()) };
+        if let Some(expected) = HELLO_RETRY_REQUEST.get(at) {
+            self.retry += usize::from(*expected == byte);
+            if self.retry == HELLO_RETRY_REQUEST.len() {
+                return Err(TlsFailure::Unsupported(Limit::HelloRetryRequest));
+            }
+        } else if CHOICE.get(at - HELLO_RETRY_REQUEST.len()).is_some_and(|chosen| *chosen != byte) {
+            return Err(TlsFailure::Unsupported(Limit::Parameters));
+        }
         Ok(())
     }
 }
