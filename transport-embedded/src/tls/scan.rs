@@ -132,7 +132,8 @@ impl Scanner {
                 ALERT => length == 2 && !self.hello_passed,
                 CHANGE_CIPHER_SPEC => {
                     self.change_cipher_specs += 1;
-                    length == 1 && self.change_cipher_specs <= CHANGE_CIPHER_SPEC_MAX
+                    let few = self.change_cipher_specs <= CHANGE_CIPHER_SPEC_MAX;
+                    length == 1 && few && self.hello_passed
                 }
                 _ => false,
             }

@@ -245,8 +245,9 @@ impl Connection<'_> {
         if !plain.is_empty() {
             wire.extend(out.seal(&plain, 22));
         }
-        if let Some(bit) = self.behaviour.flip_wire {
-            wire[bit / 8] ^= 1 << (bit % 8);
+        let flip = self.behaviour.flip_wire;
+        if let Some((bit, byte)) = flip.and_then(|bit| Some((bit, wire.get_mut(bit / 8)?))) {
+            *byte ^= 1 << (bit % 8);
         }
         {
             let mut seen = self.seen.lock().unwrap();

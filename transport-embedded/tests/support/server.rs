@@ -24,6 +24,8 @@ pub enum Act {
     Reset,
     /// Waits until the client goes away.
     Hold,
+    /// Reads nothing for ten seconds.
+    Pause,
 }
 
 pub fn send(bytes: impl AsRef<[u8]>) -> Act {
@@ -140,6 +142,10 @@ fn play(mut stream: TcpStream, script: &[Act], requests: &std::sync::Mutex<Vec<S
             Act::Reset => {
                 // Closing with unread data resets; what the client has sent is left unread.
                 std::thread::sleep(Duration::from_millis(20));
+                return;
+            }
+            Act::Pause => {
+                std::thread::sleep(Duration::from_secs(10));
                 return;
             }
             Act::Hold => std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ()),
