@@ -12,8 +12,6 @@ use crate::Malformed;
 /// The most bytes of heads, interim answers included, before the server is cut off. Arbitrary:
 /// four times what the common servers let a head grow to.
 const HEAD_MAX: usize = 32 * 1_024;
-/// The most interim (1xx) answers. Arbitrary: one or two are usual.
-const INTERIM_MAX: u8 = 16;
 
 /// Why an answer could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +107,7 @@ impl<'r, R: Read<Error = IoKind>> Reader<'r, R> {
 
     /// Reads heads until that of the final answer.
     pub(crate) async fn head(&mut self) -> Result<Head, ReadError> {
-        for _ in 0..=INTERIM_MAX {
+        loop {
             let head = self.any_head().await?;
             match head.status {
                 101 => return Err(Malformed::Upgrade.into()),
@@ -117,7 +115,6 @@ impl<'r, R: Read<Error = IoKind>> Reader<'r, R> {
                 _ => return Ok(head),
             }
         }
-        Err(ReadError::TooLarge)
     }
 
     async fn any_head(&mut self) -> Result<Head, ReadError> {

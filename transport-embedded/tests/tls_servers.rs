@@ -171,6 +171,31 @@ fn an_authority_is_no_server() {
 }
 
 #[test]
+fn a_trusted_self_signed_server_is_accepted_by_its_name_and_in_its_time() {
+    // As `openssl req -x509` makes them: a CA's certificate with a server's name.
+    let own = |change: fn(rcgen::CertificateParams) -> rcgen::CertificateParams| {
+        let mut params = change(leaf());
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        Authority::of(Kind::P256, params).itself()
+    };
+    let good = own(|params| params);
+    let root = good.chain[0].clone();
+    assert_eq!(ask(&good, &root), Ok(200));
+    assert_eq!(ask_as("other.test", &good, &root), failure(TlsFailure::WrongName));
+    let other = own(|params| params);
+    assert_eq!(ask(&other, &root), fault(CertificateFault::CaAsServer));
+    let thief = Identity { key: other.key, ..good };
+    assert_eq!(ask(&thief, &root), failure(TlsFailure::BadSignature));
+    let old = own(pki::expired);
+    assert_eq!(ask(&old, &old.chain[0]), failure(TlsFailure::Expired));
+    let early = own(pki::not_yet_valid);
+    assert_eq!(ask(&early, &early.chain[0]), failure(TlsFailure::NotYetValid));
+    // The same without the mark of a CA.
+    let plain = Authority::of(Kind::P256, leaf()).itself();
+    assert_eq!(ask(&plain, &plain.chain[0]), Ok(200));
+}
+
+#[test]
 fn what_a_certificate_says_about_its_use_counts() {
     let root = authority().root();
     let clients = authority().issue(Kind::P256, pki::for_clients(leaf()));

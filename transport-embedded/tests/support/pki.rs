@@ -144,6 +144,11 @@ impl Authority {
         &self.der
     }
 
+    /// This certificate as a server's own.
+    pub fn itself(&self) -> Identity {
+        Identity { chain: vec![self.der.clone()], key: self.issuer.key().serialize_der() }
+    }
+
     /// Certifies a server.
     pub fn issue(&self, kind: Kind, params: CertificateParams) -> Identity {
         let key = kind.key();
