@@ -1,4 +1,9 @@
-#![doc = include_str!("../README.md")]
+// The example there needs both.
+#![cfg_attr(all(feature = "embassy-net", feature = "tls"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "embassy-net", feature = "tls")),
+    doc = "The pilot webhook's transport for microcontrollers."
+)]
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -3,6 +3,13 @@
 //! What the server sees of a connection that was given up is the point: embassy-net's own client
 //! tells it nothing.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say where and why"
+)]
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;

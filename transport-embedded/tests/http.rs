@@ -1,5 +1,12 @@
 //! Plain HTTP against servers that are good, slow, broken or hostile.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say where and why"
+)]
+
 mod support;
 
 use std::sync::atomic::Ordering;

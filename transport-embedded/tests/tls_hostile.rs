@@ -1,6 +1,13 @@
 //! Servers that cheat in the TLS handshake or after it. Each is refused with its own error, and not
 //! one byte of a request reaches a server that has not proved who it is.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say where and why"
+)]
+
 mod support;
 
 use pilot_webhook_embassy::{Algorithm, Error, Limit, TlsFailure};

@@ -1,6 +1,13 @@
 //! Real servers (rustls) with certificates of every kind: which are accepted, and for what reason
 //! the others are refused.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say where and why"
+)]
+
 mod support;
 
 use pilot_webhook_embassy::{

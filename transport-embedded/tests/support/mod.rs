@@ -10,10 +10,9 @@ pub mod server;
 use std::sync::OnceLock;
 
 use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
-use pilot_webhook_embassy::{
-    Buffers, Error, NodeTransport, Tls, TlsBuffers, UnknownTime, WallClock,
-};
-use rand_core::OsRng;
+use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
+#[cfg(feature = "tls")]
+use pilot_webhook_embassy::{Tls, TlsBuffers, UnknownTime, WallClock};
 
 use net::TokioNet;
 
@@ -36,11 +35,13 @@ pub fn plain(net: TokioNet) -> Node {
 }
 
 /// With TLS, trusting these roots at the time [`NOW`].
+#[cfg(feature = "tls")]
 pub fn tls(net: TokioNet, roots: &[&[u8]]) -> Node {
     tls_at(net, roots, || Some(NOW), UnknownTime::Refuse)
 }
 
 /// With TLS, trusting these roots, with this clock.
+#[cfg(feature = "tls")]
 pub fn tls_at(
     net: TokioNet,
     roots: &[&[u8]],
@@ -49,7 +50,8 @@ pub fn tls_at(
 ) -> Node {
     let roots: Vec<&'static [u8]> = roots.iter().map(|root| &*root.to_vec().leak()).collect();
     let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
-    let tls = Tls::new(buffers, roots.leak(), leak(OsRng), leak(clock)).when_time_unknown(unknown);
+    let tls = Tls::new(buffers, roots.leak(), leak(rand_core::OsRng), leak(clock))
+        .when_time_unknown(unknown);
     plain(net).with_tls(tls)
 }
 

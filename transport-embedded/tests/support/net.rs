@@ -41,7 +41,7 @@ impl TcpConnect for TokioNet {
     type Error = ErrorKind;
     type Connection<'a> = Socket;
 
-    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<Socket, ErrorKind> {
+    async fn connect(&self, remote: SocketAddr) -> Result<Socket, ErrorKind> {
         let stream = TcpStream::connect(remote).await.map_err(|error| kind(&error))?;
         self.counts.made.fetch_add(1, Ordering::Relaxed);
         self.counts.open.fetch_add(1, Ordering::Relaxed);

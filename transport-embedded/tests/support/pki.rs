@@ -135,7 +135,7 @@ impl Authority {
     pub fn below(&self, kind: Kind, params: CertificateParams) -> Self {
         let key = kind.key();
         let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
-        let chain = [&[der.clone()], &self.chain[..]].concat();
+        let chain = [std::slice::from_ref(&der), &self.chain[..]].concat();
         Self { issuer: Issuer::new(params, key), der, chain }
     }
 
@@ -150,6 +150,7 @@ impl Authority {
     }
 
     /// Certifies a server.
+    #[allow(clippy::needless_pass_by_value, reason = "parameters are made where they are used")]
     pub fn issue(&self, kind: Kind, params: CertificateParams) -> Identity {
         let key = kind.key();
         let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
