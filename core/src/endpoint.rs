@@ -270,6 +270,7 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), EndpointError> {
     let host_end = match authority.find(']') {
         Some(bracket) => bracket + 1,
+        None if authority.starts_with('[') => return Err(EndpointError::Host),
         None => authority.find(':').unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at(host_end);

@@ -2,25 +2,51 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod breaker;
 mod clock;
+mod config;
+mod dispatcher;
 mod endpoint;
+mod event;
+mod json;
+mod json_text;
 mod outcome;
+mod payload;
 mod policy;
+mod queue;
 mod retry;
 mod retry_after;
+mod serialize;
 mod signature;
+mod state;
+mod stats;
 mod timestamp;
 mod transport;
+mod waker_set;
+mod worker;
 
+pub use breaker::{
+    Admission, Breaker, BreakerState, CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD, Permit,
+};
 pub use clock::{Clock, Instant};
+pub use config::{
+    Config, ConfigError, DRAIN_TIMEOUT, HTTP_TIMEOUT, MAX_EVENT_BYTES, OnFull, OnOpen,
+    QUEUE_CAPACITY,
+};
+pub use dispatcher::{Dispatcher, EmitError, Seen};
 pub use endpoint::{Endpoint, EndpointBuf, EndpointError, Host, Scheme};
+pub use event::{Data, Event, Json};
+pub use json::{EncodeError, to_json};
 pub use outcome::Outcome;
 pub use policy::{Policy, Refusal};
 pub use retry::{Backoff, INITIAL_BACKOFF, MAX_RETRIES, RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
 pub use retry_after::RetryAfter;
 pub use signature::{SIGNATURE_HEADER, Secret, Signature};
+pub use state::{After, Delivery, Fate, Next};
+pub use stats::Stats;
 pub use timestamp::Timestamp;
 pub use transport::{ErrorKind, Request, Response, Transport, TransportError};
+pub use worker::{Notice, Observer, run};
 
 #[cfg(test)]
 extern crate std;

@@ -197,8 +197,9 @@ fn wrapped_v4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
         // NAT64, well-known prefix (RFC 6052).
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => [tail, None],
         // NAT64, local-use prefix (RFC 8215): with a /48 the address stands around the u octet,
-        // with a /96 below it at the end.
-        [0x64, 0xff9b, 1, ..] => [Some(Ipv4Addr::new(o[6], o[7], o[9], o[10])), tail],
+        // with a /96 below it at the end. Where there are only zeros stands no address.
+        [0x64, 0xff9b, 1, ..] => [Some(Ipv4Addr::new(o[6], o[7], o[9], o[10])), tail]
+            .map(|v4| v4.filter(|v4| !v4.is_unspecified())),
         _ => [None; 2],
     }
 }

@@ -37,20 +37,15 @@ impl Backoff {
     /// assert_eq!(Backoff::DEFAULT.delay(2, 0), Duration::from_secs(2));
     /// ```
     #[must_use]
-    pub const fn delay(self, attempts: u8, random: u32) -> Duration {
+    pub fn delay(self, attempts: u8, random: u32) -> Duration {
         let exponent = if attempts > 32 { 31 } else { attempts.saturating_sub(1) as u32 };
         let exact = self.initial.saturating_mul(1_u32 << exponent);
         if self.jitter_percent == 0 {
             return exact;
         }
         let percent = if self.jitter_percent > 100 { 100 } else { self.jitter_percent as u32 };
-        // In steps of 1/10,000, without floating point; a wait too long to multiply gets none.
+        // In steps of 1/100 of the percentage, without floating point.
         let share = percent * (random % 101);
-        match exact.checked_mul(share) {
-            Some(product) => {
-                exact.saturating_add(Duration::from_micros((product.as_micros() / 10_000) as u64))
-            }
-            None => exact,
-        }
+        exact.saturating_add((exact / 10_000).saturating_mul(share))
     }
 }

@@ -1,0 +1,416 @@
+//! The shared state: one queue, one breaker, one set of counters, behind one lock.
+
+use core::cell::RefCell;
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
+
+use embassy_sync::blocking_mutex::Mutex;
+use embassy_sync::blocking_mutex::raw::RawMutex;
+
+use crate::state::State;
+use crate::waker_set::WakerSet;
+use crate::{
+    After, Config, Data, Delivery, EncodeError, EndpointBuf, ErrorKind, Event, Instant, Next,
+    Response, Secret, Stats, Timestamp, payload,
+};
+
+/// Why an event was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The queue has no room. It was counted as dropped. Deliver faster, or make the queue larger.
+    Full,
+    /// The dispatcher is closed. It was not counted.
+    Closed,
+    /// It is too long or cannot be encoded. It was counted as oversize. Correct the data.
+    Payload(EncodeError),
+}
+
+impl fmt::Display for EmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the event queue is full"),
+            Self::Closed => f.write_str("the webhook is closed"),
+            Self::Payload(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for EmitError {}
+
+/// The engine's shared state. Any number of emitters, up to `WORKERS` workers.
+///
+/// Type parameters: the raw mutex `M` (a critical section on a microcontroller, a real mutex on
+/// std), the queue's buffer `B` (an array, a boxed slice), the longest URL and the number of
+/// workers, which sizes the lists of wakers.
+///
+/// Who calls what, and when:
+/// - the host: [`swap`](Self::swap) to set an endpoint (without one, [`emit`](Self::emit) does
+///   nothing), [`clear`](Self::clear) to disable, [`close`](Self::close) once, at the end;
+/// - emitters: [`emit`](Self::emit), from any task, thread or interrupt;
+/// - workers: [`run`](crate::run), which calls [`next`](Self::next) for an event and its first
+///   attempt, [`finish`](Self::finish) after each attempt, [`retry`](Self::retry) before each
+///   further one, and [`release`](Self::release) to give an event back.
+///
+/// ```
+/// use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+/// use pilot_webhook_core::{Config, Dispatcher};
+/// static DISPATCHER: Dispatcher<CriticalSectionRawMutex, [u8; 8192]> =
+///     Dispatcher::new(Config::DEFAULT, [0; 8192]);
+/// ```
+pub struct Dispatcher<M: RawMutex, B, const URL: usize = 256, const WORKERS: usize = 1> {
+    inner: Mutex<M, RefCell<Inner<B, URL, WORKERS>>>,
+    /// A hint, read without the lock, that the next event need not be encoded.
+    refusing: AtomicBool,
+}
+
+struct Inner<B, const URL: usize, const WORKERS: usize> {
+    state: State<B, URL>,
+    /// Counts events that became available, and changes.
+    work: u32,
+    /// Counts changes of the phase, the breaker, the endpoint, the pause.
+    changes: u32,
+    /// Workers that wait for an event. A new event wakes one of them.
+    idle: WakerSet<WORKERS>,
+    /// Workers that have one, and whoever waits for the end. A change wakes all.
+    busy: WakerSet<WORKERS>,
+    /// Those who wait for events to leave: for room, or for none to be left.
+    crowded: WakerSet<WORKERS>,
+}
+
+impl<B, const URL: usize, const WORKERS: usize> Inner<B, URL, WORKERS> {
+    const fn seen(&self) -> Seen {
+        Seen { work: self.work, changes: self.changes }
+    }
+}
+
+/// What was seen of the dispatcher when a decision was made, so that no change is missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    work: u32,
+    changes: u32,
+}
+
+impl<M, B, const URL: usize, const WORKERS: usize> Dispatcher<M, B, URL, WORKERS>
+where
+    M: RawMutex,
+{
+    /// A dispatcher without an endpoint, over `buffer`. It can be a `static`.
+    #[must_use]
+    pub const fn new(config: Config, buffer: B) -> Self {
+        Self {
+            inner: Mutex::new(RefCell::new(Inner {
+                state: State::new(config, buffer),
+                work: 0,
+                changes: 0,
+                idle: WakerSet::new(),
+                busy: WakerSet::new(),
+                crowded: WakerSet::new(),
+            })),
+            refusing: AtomicBool::new(true),
+        }
+    }
+
+    fn lock<R>(&self, f: impl FnOnce(&mut Inner<B, URL, WORKERS>) -> R) -> R {
+        self.inner.lock(|inner| f(&mut inner.borrow_mut()))
+    }
+
+    /// Everything that changes the state goes through here: it wakes whom the change concerns.
+    fn change<R>(&self, f: impl FnOnce(&mut State<B, URL>) -> R) -> (R, Seen) {
+        let (result, seen, one, all, room) = self.lock(|inner| {
+            let before = inner.state.mark();
+            let result = f(&mut inner.state);
+            let after = inner.state.mark();
+            self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
+            let changed = before.control != after.control;
+            let has_work = after.queued > before.queued;
+            inner.changes = inner.changes.wrapping_add(changed.into());
+            inner.work = inner.work.wrapping_add((changed || has_work).into());
+            let one = if has_work && !changed { inner.idle.take() } else { None };
+            let room = changed || after.held < before.held;
+            let room = room && !inner.crowded.is_empty();
+            (result, inner.seen(), one, changed, room)
+        });
+        if let Some(waker) = one {
+            waker.wake();
+        }
+        if all {
+            self.wake_all(|inner| &mut inner.idle);
+            self.wake_all(|inner| &mut inner.busy);
+        }
+        if room {
+            self.wake_all(|inner| &mut inner.crowded);
+        }
+        (result, seen)
+    }
+
+    fn wake_all(&self, set: impl Fn(&mut Inner<B, URL, WORKERS>) -> &mut WakerSet<WORKERS>) {
+        // Bounded, because those who are woken may come back at once.
+        for _ in 0..WORKERS {
+            match self.lock(|inner| set(inner).take()) {
+                Some(waker) => waker.wake(),
+                None => return,
+            }
+        }
+    }
+
+    /// The counters at this instant.
+    pub fn stats(&self) -> Stats {
+        self.lock(|inner| inner.state.stats())
+    }
+
+    /// The config it was made with.
+    pub fn config(&self) -> Config {
+        self.lock(|inner| *inner.state.config())
+    }
+
+    /// Signs with `secret` from the next attempt on, or no more.
+    pub fn set_secret(&self, secret: Option<Secret>) {
+        self.lock(|inner| inner.state.secret = secret);
+    }
+
+    /// The secret that the next attempt is signed with.
+    pub(crate) fn secret(&self) -> Option<Secret> {
+        self.lock(|inner| inner.state.secret.clone())
+    }
+
+    /// Where events go: like [`endpoint`](Self::endpoint), but `None` from a clear on, although
+    /// what was queued still drains to the old endpoint.
+    pub fn destination(&self) -> Option<EndpointBuf<URL>> {
+        self.lock(|inner| inner.state.destination().cloned())
+    }
+
+    /// The endpoint of the next attempt, if there is one, with a number that changes with it.
+    pub fn endpoint(&self) -> Option<(u32, EndpointBuf<URL>)> {
+        self.lock(|inner| Some((inner.state.endpoint_epoch, inner.state.endpoint()?.clone())))
+    }
+}
+
+impl<M, B, const URL: usize, const WORKERS: usize> Dispatcher<M, B, URL, WORKERS>
+where
+    M: RawMutex,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+{
+    /// Takes in an event; returns its id, or `None` when there is no endpoint. Never waits and
+    /// never allocates. The payload is encoded in `scratch` outside the lock (so that an interrupt
+    /// is held up by a copy only), which should be as long as the longest event.
+    ///
+    /// # Errors
+    /// When it is not queued. Unless the dispatcher is closed, it was counted.
+    pub fn emit<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &mut [u8],
+    ) -> Result<Option<u64>, EmitError> {
+        if self.refusing.load(Ordering::Relaxed)
+            && let Some(answer) = self.lock(|inner| inner.state.refuse())
+        {
+            return answer;
+        }
+        match payload::tail(event, data, scratch) {
+            Ok(tail) => self.change(|state| state.push(tail, false)).0,
+            Err(error) => self.lock(|inner| inner.state.refuse_payload(error)),
+        }
+    }
+
+    /// Like [`emit`](Self::emit), but waits until there is room. Cancel-safe: when the future is
+    /// dropped, the event was not taken. More than `WORKERS` emitters that wait keep one another
+    /// awake.
+    ///
+    /// # Errors
+    /// As `emit`, but for [`EmitError::Full`].
+    pub async fn emit_when_room<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &mut [u8],
+    ) -> Result<Option<u64>, EmitError> {
+        let tail = match payload::tail(event, data, scratch) {
+            Ok(tail) => tail,
+            Err(error) => return self.lock(|inner| inner.state.refuse_payload(error)),
+        };
+        poll_fn(|cx| {
+            let mut replaced = None;
+            // Registered first: room that comes between the two is not missed.
+            self.lock(|inner| replaced = inner.crowded.add(cx.waker()));
+            if let Some(waker) = replaced {
+                waker.wake();
+            }
+            match self.change(|state| state.push(tail, true)).0 {
+                Err(EmitError::Full) => Poll::Pending,
+                answer => {
+                    self.lock(|inner| inner.crowded.remove(cx.waker()));
+                    Poll::Ready(answer)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Sends events to `endpoint` from now on: those that are queued, those that are being retried
+    /// and those to come. The attempt under way is cancelled and made again there. Event ids go
+    /// on, the breaker starts closed. Returns at once.
+    ///
+    /// # Errors
+    /// [`EmitError::Closed`] after a close; nothing changed.
+    pub fn swap(&self, endpoint: EndpointBuf<URL>) -> Result<(), EmitError> {
+        if self.change(|state| state.swap(endpoint)).0 { Ok(()) } else { Err(EmitError::Closed) }
+    }
+
+    /// Disables: emit does nothing from now on. What is queued still goes to the endpoint for at
+    /// most the drain timeout, and then counts as abandoned. Returns at once.
+    pub fn clear(&self, now: Instant) {
+        self.change(|state| state.clear(now));
+    }
+
+    /// Closes for good: like a clear, and the workers end when it is done. Returns at once;
+    /// closing again does nothing.
+    pub fn close(&self, now: Instant) {
+        self.change(|state| state.close(now));
+    }
+
+    /// Completes when the dispatcher is closed and every event is accounted for.
+    pub async fn closed(&self) {
+        loop {
+            let (is_closed, seen) = self.change(|state| state.is_closed());
+            if is_closed {
+                return;
+            }
+            self.changed(seen).await;
+        }
+    }
+
+    /// Completes when no event is queued or in flight, for however short a time.
+    pub async fn drained(&self) {
+        poll_fn(|cx| {
+            let (is_empty, replaced) = self.lock(|inner| {
+                if inner.state.mark().held == 0 {
+                    inner.crowded.remove(cx.waker());
+                    (true, None)
+                } else {
+                    (false, inner.crowded.add(cx.waker()))
+                }
+            });
+            if let Some(waker) = replaced {
+                waker.wake();
+            }
+            if is_empty { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// The oldest event that may go out, its first attempt begun and its body copied to `body`,
+    /// which must be as long as the longest event.
+    pub fn next(&self, now: Instant, body: &mut [u8]) -> (Next<Delivery>, Seen) {
+        self.change(|state| state.next(now, body))
+    }
+
+    /// Begins a further attempt. `Again` says that the event is out of the worker's hands.
+    pub fn retry(&self, delivery: &mut Delivery, now: Instant) -> (Next<()>, Seen) {
+        self.change(|state| state.retry(delivery, now))
+    }
+
+    /// Until when the attempt that began at `started` may go on, the HTTP timeout and a drain's
+    /// deadline considered. `None` when the endpoint was swapped meanwhile: cancel it, and ask
+    /// [`retry`](Self::retry).
+    pub fn limit(&self, delivery: &Delivery, started: Instant) -> (Option<Instant>, Seen) {
+        self.lock(|inner| (inner.state.limit(delivery, started), inner.seen()))
+    }
+
+    /// Until when an event that is to be retried at `at` still waits. `None` when it is due now:
+    /// the endpoint was swapped, or a drain would be over by then.
+    pub fn back_off(&self, delivery: &Delivery, at: Instant) -> (Option<Instant>, Seen) {
+        self.lock(|inner| (inner.state.back_off(delivery, at), inner.seen()))
+    }
+
+    /// Ends an attempt. `wall` is the wall-clock time, for a `Retry-After` that is a date.
+    pub fn finish(
+        &self,
+        delivery: &mut Delivery,
+        result: Result<Response, ErrorKind>,
+        now: Instant,
+        wall: Timestamp,
+    ) -> After {
+        self.change(|state| state.finish(delivery, result, now, wall)).0
+    }
+
+    /// Gives an event back to its place in the queue, as if it had never been taken. For an event
+    /// that is settled or returned it does nothing.
+    pub fn release(&self, delivery: &mut Delivery) {
+        self.change(|state| state.release(delivery));
+    }
+
+    /// Completes when there may be an event to take, or something changed. A worker that asked
+    /// [`next`](Self::next) waits here. Cancel-safe: an event's wake-up is passed on.
+    pub fn work(&self, seen: Seen) -> impl Future<Output = ()> {
+        Work { dispatcher: self, seen: seen.work, waker: None }
+    }
+
+    /// Completes when the endpoint, the breaker or the phase changed. A worker with an event in
+    /// its hands waits here. Cancel-safe.
+    pub async fn changed(&self, seen: Seen) {
+        poll_fn(|cx| {
+            let (poll, replaced) = self.lock(|inner| {
+                if inner.changes == seen.changes {
+                    (Poll::Pending, inner.busy.add(cx.waker()))
+                } else {
+                    (Poll::Ready(()), None)
+                }
+            });
+            if let Some(waker) = replaced {
+                waker.wake();
+            }
+            poll
+        })
+        .await;
+    }
+}
+
+/// The future behind [`Dispatcher::work`].
+struct Work<'d, M: RawMutex, B, const URL: usize, const WORKERS: usize> {
+    dispatcher: &'d Dispatcher<M, B, URL, WORKERS>,
+    seen: u32,
+    waker: Option<Waker>,
+}
+
+impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Future
+    for Work<'_, M, B, URL, WORKERS>
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let seen = self.seen;
+        let (poll, replaced) = self.dispatcher.lock(|inner| {
+            if inner.work == seen {
+                (Poll::Pending, inner.idle.add(cx.waker()))
+            } else {
+                (Poll::Ready(()), None)
+            }
+        });
+        if let Some(waker) = replaced {
+            waker.wake();
+        }
+        match poll {
+            // Who is about to ask for an event passes no wake-up on.
+            Poll::Ready(()) => self.waker = None,
+            Poll::Pending => self.waker = Some(cx.waker().clone()),
+        }
+        poll
+    }
+}
+
+impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Drop for Work<'_, M, B, URL, WORKERS> {
+    fn drop(&mut self) {
+        let Some(waker) = self.waker.take() else { return };
+        let next = self
+            .dispatcher
+            .lock(|inner| if inner.idle.remove(&waker) { None } else { inner.idle.take() });
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+}

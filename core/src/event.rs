@@ -1,0 +1,58 @@
+//! What a caller hands in: the envelope, and the data in one of two forms.
+
+use serde::Serialize;
+
+use crate::Timestamp;
+use crate::json::{EncodeError, Writer};
+use crate::json_text;
+
+/// The envelope of an event, but for its id, which the dispatcher gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The topic, as in `conn.established`.
+    pub topic: &'a str,
+    /// The node it happened on.
+    pub node_id: u32,
+    /// When it happened.
+    pub timestamp: Timestamp,
+}
+
+/// An event's data: any [`Serialize`] type, or [`Json`] text. `()` and whatever else is written as
+/// `null` stand for "none", and the payload has no `data` then.
+///
+/// It cannot be implemented outside this crate.
+pub trait Data: sealed::Encode {}
+
+impl<T: sealed::Encode + ?Sized> Data for T {}
+
+/// Data that is JSON text already.
+///
+/// It is checked when it is emitted. White space between tokens is dropped, and an escaped lone
+/// surrogate becomes U+FFFD, as the original has it: many receivers cannot read one.
+///
+/// ```
+/// # use pilot_webhook_core::Json;
+/// let data = Json(r#"{"peer_node_id": 2}"#);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Json<'a>(pub &'a str);
+
+pub(crate) mod sealed {
+    use super::{EncodeError, Writer};
+
+    pub trait Encode {
+        fn encode(&self, out: &mut Writer<'_>) -> Result<(), EncodeError>;
+    }
+}
+
+impl<T: Serialize + ?Sized> sealed::Encode for T {
+    fn encode(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+        out.value(self)
+    }
+}
+
+impl sealed::Encode for Json<'_> {
+    fn encode(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+        json_text::copy(self.0, out)
+    }
+}

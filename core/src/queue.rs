@@ -1,0 +1,202 @@
+//! A FIFO of encoded events in one fixed buffer, bounded in bytes (and, by its owner, in events).
+//!
+//! The buffer is a ring of entries without gaps: a header (length and lease bit, then the id) and
+//! the body, which may wrap around the end. A leased entry stays where it is until it is removed
+//! or released, so a worker that vanishes loses nothing; its body was copied out, so nothing
+//! borrows from the ring while a request is under way. Leased entries are among the first ones,
+//! at most one for each worker; removing one that is not the first moves those before it.
+
+/// Bytes of an entry's header: 4 of length and lease bit, 8 of id.
+pub(crate) const HEADER: usize = 12;
+const LEASED: u32 = 1 << 31;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    id: u64,
+    length: usize,
+    leased: bool,
+}
+
+impl Entry {
+    const fn size(self) -> usize {
+        HEADER + self.length
+    }
+}
+
+pub(crate) struct Queue<B> {
+    buffer: B,
+    head: usize,
+    used: usize,
+    leased_bytes: usize,
+    queued: u32,
+    leased: u32,
+}
+
+impl<B> Queue<B> {
+    pub(crate) const fn new(buffer: B) -> Self {
+        Self { buffer, head: 0, used: 0, leased_bytes: 0, queued: 0, leased: 0 }
+    }
+
+    /// Events that wait.
+    pub(crate) const fn queued(&self) -> u32 {
+        self.queued
+    }
+
+    /// Events that are leased.
+    pub(crate) const fn leased(&self) -> u32 {
+        self.leased
+    }
+
+    /// Bytes that dropping could not free.
+    pub(crate) const fn leased_bytes(&self) -> usize {
+        self.leased_bytes
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
+    /// Bytes of the buffer.
+    pub(crate) fn capacity(&self) -> usize {
+        // Lengths are kept in 31 bits.
+        self.buffer.as_ref().len().min(LEASED as usize - 1)
+    }
+
+    /// Bytes that are free, headers to be paid from them.
+    pub(crate) fn free(&self) -> usize {
+        self.capacity() - self.used
+    }
+
+    /// Appends an entry whose body is `parts` joined; `false`, and nothing happens, when it does
+    /// not fit.
+    #[allow(clippy::cast_possible_truncation, reason = "a body is shorter than 2^31 bytes")]
+    pub(crate) fn push(&mut self, id: u64, parts: [&[u8]; 2]) -> bool {
+        let length = parts[0].len() + parts[1].len();
+        if HEADER + length > self.free() {
+            return false;
+        }
+        let mut at = self.used;
+        for bytes in [&(length as u32).to_le_bytes()[..], &id.to_le_bytes(), parts[0], parts[1]] {
+            self.write(at, bytes);
+            at += bytes.len();
+        }
+        self.used = at;
+        self.queued += 1;
+        true
+    }
+
+    /// Leases the oldest waiting entry: copies its body to `out` and returns its id and length.
+    /// `None` when none waits, or when it is longer than `out`.
+    pub(crate) fn lease(&mut self, out: &mut [u8]) -> Option<(u64, usize)> {
+        let (at, entry) = self.find(|entry| !entry.leased)?;
+        self.read(at + HEADER, out.get_mut(..entry.length)?);
+        self.set_leased(at, entry, true);
+        Some((entry.id, entry.length))
+    }
+
+    /// Ends a lease and leaves the entry in its place.
+    pub(crate) fn release(&mut self, id: u64) -> bool {
+        self.find(|entry| entry.leased && entry.id == id)
+            .map(|(at, entry)| self.set_leased(at, entry, false))
+            .is_some()
+    }
+
+    /// Ends a lease and removes the entry.
+    pub(crate) fn settle(&mut self, id: u64) -> bool {
+        self.find(|entry| entry.leased && entry.id == id)
+            .map(|(at, entry)| {
+                self.set_leased(at, entry, false);
+                self.remove(at, entry);
+            })
+            .is_some()
+    }
+
+    /// Removes the oldest waiting entry.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        self.find(|entry| !entry.leased).map(|(at, entry)| self.remove(at, entry)).is_some()
+    }
+
+    fn remove(&mut self, at: usize, entry: Entry) {
+        self.slide(at, entry.size());
+        self.head = self.wrap(entry.size());
+        self.used -= entry.size();
+        self.queued -= 1;
+        if self.used == 0 {
+            // A queue that is mostly empty touches the start of its memory only.
+            self.head = 0;
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "a body is shorter than 2^31 bytes")]
+    fn set_leased(&mut self, at: usize, entry: Entry, leased: bool) {
+        let bit = if leased { LEASED } else { 0 };
+        self.write(at, &(entry.length as u32 | bit).to_le_bytes());
+        if leased {
+            self.leased_bytes += entry.size();
+            self.leased += 1;
+            self.queued -= 1;
+        } else {
+            self.leased_bytes -= entry.size();
+            self.leased -= 1;
+            self.queued += 1;
+        }
+    }
+
+    /// The first entry that matches, with its distance from the head.
+    fn find(&self, matches: impl Fn(&Entry) -> bool) -> Option<(usize, Entry)> {
+        let mut at = 0;
+        while at < self.used {
+            let mut header = [0; HEADER];
+            self.read(at, &mut header);
+            let [l0, l1, l2, l3, id @ ..] = header;
+            let length = u32::from_le_bytes([l0, l1, l2, l3]);
+            let entry = Entry {
+                id: u64::from_le_bytes(id),
+                length: (length & !LEASED) as usize,
+                leased: length & LEASED != 0,
+            };
+            if matches(&entry) {
+                return Some((at, entry));
+            }
+            at += entry.size();
+        }
+        None
+    }
+
+    /// The place in the buffer that is `distance` from the head.
+    fn wrap(&self, distance: usize) -> usize {
+        let place = self.head + distance;
+        if place >= self.capacity() { place - self.capacity() } else { place }
+    }
+
+    fn write(&mut self, distance: usize, bytes: &[u8]) {
+        let place = self.wrap(distance);
+        let (first, second) = bytes.split_at(bytes.len().min(self.capacity() - place));
+        let buffer = self.buffer.as_mut();
+        buffer[place..place + first.len()].copy_from_slice(first);
+        buffer[..second.len()].copy_from_slice(second);
+    }
+
+    fn read(&self, distance: usize, out: &mut [u8]) {
+        let place = self.wrap(distance);
+        let (first, second) = out.split_at_mut(out.len().min(self.capacity() - place));
+        let buffer = self.buffer.as_ref();
+        first.copy_from_slice(&buffer[place..place + first.len()]);
+        second.copy_from_slice(&buffer[..second.len()]);
+    }
+
+    /// Moves the first `length` bytes of the ring towards the tail by `by`, from their end on.
+    fn slide(&mut self, length: usize, by: usize) {
+        let mut left = length;
+        while left > 0 {
+            // Ends are exclusive, so the start of the buffer is its end.
+            let end = |place| if place == 0 { self.capacity() } else { place };
+            let (from, to) = (end(self.wrap(left)), end(self.wrap(left + by)));
+            let chunk = left.min(from).min(to);
+            self.buffer.as_mut().copy_within(from - chunk..from, to - chunk);
+            left -= chunk;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -1,0 +1,307 @@
+//! `serde::Serializer` over the JSON writer: every type serde knows, none of which panics.
+
+use core::fmt;
+
+use serde::Serialize;
+use serde::ser::{self, Serializer};
+
+use crate::json::{EncodeError, Writer};
+
+type Done = Result<(), EncodeError>;
+
+pub(crate) struct Encoder<'w, 'b> {
+    out: &'w mut Writer<'b>,
+}
+
+impl<'w, 'b> Encoder<'w, 'b> {
+    pub(crate) const fn new(out: &'w mut Writer<'b>) -> Self {
+        Self { out }
+    }
+
+    /// Opens `{` or `[`, inside `{"variant":` when it is a variant's content.
+    fn open(
+        self,
+        variant: Option<&str>,
+        open: u8,
+        close: &'static [u8],
+    ) -> Result<Compound<'w, 'b>, EncodeError> {
+        if let Some(variant) = variant {
+            self.out.push(b"{")?;
+            self.out.string(variant)?;
+            self.out.push(b":")?;
+        }
+        self.out.push(&[open])?;
+        Ok(Compound { out: self.out, close, first: true })
+    }
+}
+
+/// An object or array that is being written.
+pub(crate) struct Compound<'w, 'b> {
+    out: &'w mut Writer<'b>,
+    close: &'static [u8],
+    first: bool,
+}
+
+impl Compound<'_, '_> {
+    fn separate(&mut self) -> Done {
+        if core::mem::take(&mut self.first) { Ok(()) } else { self.out.push(b",") }
+    }
+
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+        self.separate()?;
+        self.out.value(value)
+    }
+
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Done {
+        self.separate()?;
+        self.out.string(name)?;
+        self.out.push(b":")?;
+        self.out.value(value)
+    }
+
+    fn close(self) -> Done {
+        self.out.push(self.close)
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident: $type:ty),*) => {$(
+        fn $method(self, number: $type) -> Done {
+            self.out.number(number)
+        }
+    )*};
+}
+
+macro_rules! floats {
+    ($($method:ident: $type:ty),*) => {$(
+        fn $method(self, number: $type) -> Done {
+            if number.is_finite() { self.out.number(number) } else { Err(EncodeError::NotFinite) }
+        }
+    )*};
+}
+
+macro_rules! wide_numbers {
+    ($($method:ident: $type:ty),*) => {$(
+        fn $method(self, number: $type) -> Done {
+            fmt::write(self.out, format_args!("{number}")).map_err(|_| EncodeError::TooLong)
+        }
+    )*};
+}
+
+impl<'w, 'b> Serializer for Encoder<'w, 'b> {
+    type Ok = ();
+    type Error = EncodeError;
+    type SerializeSeq = Compound<'w, 'b>;
+    type SerializeTuple = Compound<'w, 'b>;
+    type SerializeTupleStruct = Compound<'w, 'b>;
+    type SerializeTupleVariant = Compound<'w, 'b>;
+    type SerializeMap = Compound<'w, 'b>;
+    type SerializeStruct = Compound<'w, 'b>;
+    type SerializeStructVariant = Compound<'w, 'b>;
+
+    numbers!(
+        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64
+    );
+    floats!(serialize_f32: f32, serialize_f64: f64);
+    wide_numbers!(serialize_i128: i128, serialize_u128: u128);
+
+    fn serialize_bool(self, value: bool) -> Done {
+        self.out.push(if value { b"true" } else { b"false" })
+    }
+
+    fn serialize_char(self, value: char) -> Done {
+        self.out.string(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Done {
+        self.out.string(value)
+    }
+
+    /// An array of numbers, as `serde_json` has it.
+    fn serialize_bytes(self, value: &[u8]) -> Done {
+        self.collect_seq(value)
+    }
+
+    fn serialize_none(self) -> Done {
+        self.out.push(b"null")
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Done {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Done {
+        self.serialize_none()
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Done {
+        self.serialize_none()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+    ) -> Done {
+        self.out.string(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Done {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Done {
+        let mut object = self.open(None, b'{', b"}")?;
+        object.field(variant, value)?;
+        object.close()
+    }
+
+    fn serialize_seq(self, _length: Option<usize>) -> Result<Compound<'w, 'b>, EncodeError> {
+        self.open(None, b'[', b"]")
+    }
+
+    fn serialize_tuple(self, _length: usize) -> Result<Compound<'w, 'b>, EncodeError> {
+        self.open(None, b'[', b"]")
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _name: &'static str,
+        _length: usize,
+    ) -> Result<Compound<'w, 'b>, EncodeError> {
+        self.open(None, b'[', b"]")
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        _length: usize,
+    ) -> Result<Compound<'w, 'b>, EncodeError> {
+        self.open(Some(variant), b'[', b"]}")
+    }
+
+    fn serialize_map(self, _length: Option<usize>) -> Result<Compound<'w, 'b>, EncodeError> {
+        self.open(None, b'{', b"}")
+    }
+
+    fn serialize_struct(
+        self,
+        _name: &'static str,
+        _length: usize,
+    ) -> Result<Compound<'w, 'b>, EncodeError> {
+        self.open(None, b'{', b"}")
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        _length: usize,
+    ) -> Result<Compound<'w, 'b>, EncodeError> {
+        self.open(Some(variant), b'{', b"}}")
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Done {
+        self.out.push(b"\"")?;
+        let mut escaped = Escaped { out: self.out, result: Ok(()) };
+        let written = fmt::write(&mut escaped, format_args!("{value}"));
+        escaped.result?;
+        written.map_err(|_| EncodeError::Custom)?;
+        self.out.push(b"\"")
+    }
+}
+
+/// `Display` text on its way into a string.
+struct Escaped<'w, 'b> {
+    out: &'w mut Writer<'b>,
+    result: Done,
+}
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.result = self.out.escaped(text);
+        self.result.map_err(|_| fmt::Error)
+    }
+}
+
+macro_rules! elements {
+    ($($trait:ident: $method:ident),*) => {$(
+        impl ser::$trait for Compound<'_, '_> {
+            type Ok = ();
+            type Error = EncodeError;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+                self.element(value)
+            }
+
+            fn end(self) -> Done {
+                self.close()
+            }
+        }
+    )*};
+}
+
+macro_rules! fields {
+    ($($trait:ident),*) => {$(
+        impl ser::$trait for Compound<'_, '_> {
+            type Ok = ();
+            type Error = EncodeError;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Done {
+                self.field(name, value)
+            }
+
+            fn end(self) -> Done {
+                self.close()
+            }
+        }
+    )*};
+}
+
+elements!(
+    SerializeSeq: serialize_element,
+    SerializeTuple: serialize_element,
+    SerializeTupleStruct: serialize_field,
+    SerializeTupleVariant: serialize_field
+);
+fields!(SerializeStruct, SerializeStructVariant);
+
+impl ser::SerializeMap for Compound<'_, '_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Done {
+        self.separate()?;
+        self.out.key(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+        self.out.push(b":")?;
+        self.out.value(value)
+    }
+
+    fn end(self) -> Done {
+        self.close()
+    }
+}
+
+impl ser::Error for EncodeError {
+    fn custom<T: fmt::Display>(_message: T) -> Self {
+        Self::Custom
+    }
+}

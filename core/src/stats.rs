@@ -1,0 +1,60 @@
+//! The counters, and the law they obey.
+
+use serde::Serialize;
+
+use crate::BreakerState;
+
+/// Everything that happened to every event, seen at one instant.
+///
+/// The fields, in this order, are the keys of the daemon's JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Events handed in while there was an endpoint; also the last event's id.
+    pub emitted: u64,
+    /// Answered 2xx.
+    pub delivered: u64,
+    /// Answered 3xx or 4xx for good.
+    pub rejected: u64,
+    /// Given up after their last attempt.
+    pub exhausted: u64,
+    /// Passed over while the breaker was open.
+    pub skipped: u64,
+    /// Lost to a full queue.
+    pub dropped: u64,
+    /// Refused when emitted: too long, or not to be encoded.
+    pub oversize: u64,
+    /// Left behind by a close or a clear whose time was over.
+    pub abandoned: u64,
+    /// Waiting now.
+    pub queued: u32,
+    /// With a worker now.
+    pub in_flight: u32,
+    /// POSTs begun.
+    pub attempts: u64,
+    /// How often the breaker opened.
+    pub circuit_opens: u32,
+    /// The status of the last attempt; 0 when it had no answer, or there was none yet.
+    pub last_status: u16,
+    /// The breaker's state.
+    pub breaker: BreakerState,
+}
+
+impl Stats {
+    /// The law: every event emitted is in exactly one place.
+    ///
+    /// `emitted = delivered + rejected + exhausted + skipped + dropped + oversize + abandoned +
+    /// queued + in_flight`
+    #[must_use]
+    pub const fn is_balanced(&self) -> bool {
+        self.emitted
+            == self.delivered
+                + self.rejected
+                + self.exhausted
+                + self.skipped
+                + self.dropped
+                + self.oversize
+                + self.abandoned
+                + self.queued as u64
+                + self.in_flight as u64
+    }
+}

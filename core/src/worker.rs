@@ -1,0 +1,242 @@
+//! The delivery loop: the one async function between the decisions, a transport and a clock.
+
+use core::fmt;
+use core::pin::pin;
+
+use embassy_futures::select::{Either3, select, select3};
+use embassy_sync::blocking_mutex::raw::RawMutex;
+
+use crate::{
+    After, BreakerState, Clock, Delivery, Dispatcher, EndpointBuf, ErrorKind, Fate, Instant, Next,
+    Request, Response, SIGNATURE_HEADER, Seen, Transport, TransportError,
+};
+
+/// Something worth a log line, told to the host as it happens.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// An attempt ended.
+    Attempt {
+        /// The event's id.
+        event_id: u64,
+        /// The attempt's number, from 1.
+        attempt: u8,
+        /// Whether it was the breaker's probe.
+        is_probe: bool,
+        /// The answer, or the transport's own words for why there was none.
+        result: Result<Response, &'a dyn fmt::Display>,
+    },
+    /// An event's story is over.
+    Settled {
+        /// The event's id.
+        event_id: u64,
+        /// How it ended.
+        fate: Fate,
+    },
+    /// An attempt's end changed the breaker's state.
+    Breaker(BreakerState),
+}
+
+/// Told of what happens. `()` does not listen.
+pub trait Observer {
+    /// Something happened. It is called between attempts: it must not block.
+    fn notice(&mut self, notice: Notice<'_>);
+}
+
+impl Observer for () {
+    fn notice(&mut self, _notice: Notice<'_>) {}
+}
+
+impl<O: Observer> Observer for &mut O {
+    fn notice(&mut self, notice: Notice<'_>) {
+        O::notice(self, notice);
+    }
+}
+
+/// Delivers events until the dispatcher is closed and drained. One call is one event in flight;
+/// run it several times over one dispatcher for more, and the order of delivery is lost.
+///
+/// `body` holds the event in flight; it must be as long as the longest event. Dropping the future
+/// at any point loses nothing: the event goes back to its place in the queue. (The receiver may
+/// have got it, and will then get it again.)
+pub async fn run<M, B, T, C, O, const URL: usize, const WORKERS: usize>(
+    dispatcher: &Dispatcher<M, B, URL, WORKERS>,
+    transport: &mut T,
+    clock: &C,
+    observer: &mut O,
+    body: &mut [u8],
+) where
+    M: RawMutex,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    T: Transport,
+    C: Clock,
+    O: Observer,
+{
+    let mut worker = Worker { dispatcher, transport, clock, observer, endpoint: None };
+    loop {
+        match dispatcher.next(clock.now(), body) {
+            (Next::Attempt(delivery), _) => {
+                let lease = Lease { dispatcher, delivery };
+                let body = body.get(..lease.delivery.body_length()).unwrap_or_default();
+                worker.deliver(lease, body).await;
+            }
+            (Next::Wait(Some(until)), seen) => {
+                select(dispatcher.work(seen), clock.sleep_until(until)).await;
+            }
+            (Next::Wait(None), seen) => dispatcher.work(seen).await,
+            (Next::Again, _) => {}
+            (Next::Done, _) => return,
+        }
+    }
+}
+
+/// An event in the worker's hands. Whatever happens to the worker, the event goes back.
+struct Lease<'d, M, B, const URL: usize, const WORKERS: usize>
+where
+    M: RawMutex,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+{
+    dispatcher: &'d Dispatcher<M, B, URL, WORKERS>,
+    delivery: Delivery,
+}
+
+impl<M, B, const URL: usize, const WORKERS: usize> Drop for Lease<'_, M, B, URL, WORKERS>
+where
+    M: RawMutex,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+{
+    fn drop(&mut self) {
+        self.dispatcher.release(&mut self.delivery);
+    }
+}
+
+struct Worker<'w, M: RawMutex, B, T, C, O, const URL: usize, const WORKERS: usize> {
+    dispatcher: &'w Dispatcher<M, B, URL, WORKERS>,
+    transport: &'w mut T,
+    clock: &'w C,
+    observer: &'w mut O,
+    /// The endpoint as last seen, so that it is copied once for each swap.
+    endpoint: Option<(u32, EndpointBuf<URL>)>,
+}
+
+impl<M, B, T, C, O, const URL: usize, const WORKERS: usize> Worker<'_, M, B, T, C, O, URL, WORKERS>
+where
+    M: RawMutex,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    T: Transport,
+    C: Clock,
+    O: Observer,
+{
+    /// One event's attempts, until it is settled or back in the queue.
+    async fn deliver(&mut self, mut lease: Lease<'_, M, B, URL, WORKERS>, body: &[u8]) {
+        loop {
+            match self.attempt(&mut lease.delivery, body).await {
+                Some(After::Settled(_) | After::Returned) => return,
+                Some(After::Retry(at)) => self.back_off(&lease.delivery, at).await,
+                None => {}
+            }
+            loop {
+                match self.dispatcher.retry(&mut lease.delivery, self.clock.now()) {
+                    (Next::Attempt(()), _) => break,
+                    (Next::Wait(until), seen) => self.sleep(until, seen).await,
+                    (Next::Again | Next::Done, _) => return,
+                }
+            }
+        }
+    }
+
+    async fn back_off(&self, delivery: &Delivery, at: Instant) {
+        while let (Some(at), seen) = self.dispatcher.back_off(delivery, at) {
+            if self.clock.now() >= at {
+                return;
+            }
+            self.sleep(Some(at), seen).await;
+        }
+    }
+
+    /// Until then, or until something changes.
+    async fn sleep(&self, until: Option<Instant>, seen: Seen) {
+        let changed = self.dispatcher.changed(seen);
+        match until {
+            Some(until) => {
+                select(changed, self.clock.sleep_until(until)).await;
+            }
+            None => changed.await,
+        }
+    }
+
+    /// One POST within its limit. `None` when a swap cancelled it.
+    async fn attempt(&mut self, delivery: &mut Delivery, body: &[u8]) -> Option<After> {
+        let started = self.clock.now();
+        let epoch = Some(delivery.endpoint_epoch());
+        if self.endpoint.as_ref().map(|(epoch, _)| *epoch) != epoch {
+            self.endpoint = self.dispatcher.endpoint();
+        }
+        let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| Some(*known) == epoch)?;
+        let signature = self.dispatcher.secret().map(|secret| secret.sign(body));
+        let content_type = ("Content-Type", "application/json");
+        let signed;
+        let headers = match &signature {
+            Some(signature) => {
+                signed = [content_type, (SIGNATURE_HEADER, signature.as_str())];
+                &signed[..]
+            }
+            None => &[content_type],
+        };
+        let request = Request { endpoint: endpoint.get(), headers, body };
+
+        let mut post = pin!(self.transport.post(&request));
+        let result = loop {
+            let (limit, seen) = self.dispatcher.limit(delivery, started);
+            let timeout = self.clock.sleep_until(limit?);
+            match select3(post.as_mut(), timeout, self.dispatcher.changed(seen)).await {
+                Either3::First(result) => break result.map_err(Failure::Transport),
+                Either3::Second(()) => break Err(Failure::Timeout),
+                Either3::Third(()) => {}
+            }
+        };
+
+        let breaker = self.dispatcher.stats().breaker;
+        let notice = Notice::Attempt {
+            event_id: delivery.event_id(),
+            attempt: delivery.attempt(),
+            is_probe: delivery.is_probe(),
+            result: result.as_ref().copied().map_err(|error| error as &dyn fmt::Display),
+        };
+        self.observer.notice(notice);
+        let result = result.map_err(|error| error.kind());
+        let after = self.dispatcher.finish(delivery, result, self.clock.now(), self.clock.wall());
+        if let After::Settled(fate) = after {
+            self.observer.notice(Notice::Settled { event_id: delivery.event_id(), fate });
+        }
+        let now = self.dispatcher.stats().breaker;
+        if now != breaker {
+            self.observer.notice(Notice::Breaker(now));
+        }
+        Some(after)
+    }
+}
+
+/// Why an attempt had no answer.
+enum Failure<E> {
+    Transport(E),
+    Timeout,
+}
+
+impl<E: TransportError> TransportError for Failure<E> {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Transport(error) => error.kind(),
+            Self::Timeout => ErrorKind::Timeout,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport(error) => error.fmt(f),
+            Self::Timeout => ErrorKind::Timeout.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The backoff schedule, `Retry-After`, the classification of answers, and timestamps.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
+
+use std::time::Duration;
+
+use pilot_webhook_core::{
+    Backoff, ErrorKind, Instant, Outcome, Response, RetryAfter, Secret, Timestamp,
+};
+use proptest::prelude::*;
+
+#[test]
+fn the_status_table_holds() {
+    let table = include_str!("../../tests/data/statuses.txt");
+    let mut seen = 0;
+    for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let mut columns = line.split_whitespace();
+        let (range, outcome, header) =
+            (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        for status in first.parse::<u16>().unwrap()..=last.parse().unwrap() {
+            let asked = Some(RetryAfter::Delay(Duration::from_secs(7)));
+            let expected = match outcome {
+                "delivered" => Outcome::Delivered,
+                "rejected" => Outcome::Rejected,
+                "retryable" => Outcome::Retryable {
+                    retry_after: if header == "honoured" { asked } else { None },
+                },
+                other => panic!("{other}"),
+            };
+            let response = Response { status, retry_after: asked };
+            assert_eq!(Outcome::classify(Ok(response)), expected, "{status}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 900, "every status from 100 to 999, once");
+}
+
+#[test]
+fn every_transport_error_is_retryable() {
+    use ErrorKind::{Connect, Disconnected, Protocol, Refused, Resolve, Timeout, Tls};
+    for kind in [Resolve, Refused, Connect, Tls, Timeout, Disconnected, Protocol] {
+        assert_eq!(Outcome::classify(Err(kind)), Outcome::Retryable { retry_after: None });
+    }
+}
+
+#[test]
+fn retry_after_reads_all_forms_of_rfc_9110_and_nothing_else() {
+    let date = Some(RetryAfter::At(Timestamp::new(784_111_777, 0)));
+    let delay = |seconds| Some(RetryAfter::Delay(Duration::from_secs(seconds)));
+    for (value, expected) in [
+        ("0", delay(0)),
+        (" 120 ", delay(120)),
+        ("99999999999999999999", delay(u32::MAX.into())),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", date),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", date),
+        ("Sun Nov  6 08:49:37 1994", date),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("1s", None),
+        ("Sun, 06 Nov 1994 08:49:37", None),
+        ("Sun, 06 Nov 1994 08:49:37 PST", None),
+        ("Sun, 06 Nov 1994 24:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:49 GMT", None),
+        ("Sun, 32 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 06 Foo 1994 08:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:49:37 GMT x", None),
+        ("Sun, +6 Nov 1994 08:49:37 GMT", None),
+    ] {
+        assert_eq!(RetryAfter::parse(value.as_bytes()), expected, "{value:?}");
+    }
+}
+
+#[test]
+fn a_date_is_waited_for_and_one_in_the_past_is_now() {
+    let at = RetryAfter::At(Timestamp::new(1_000, 0));
+    assert_eq!(at.delay(Timestamp::new(990, 1)), Duration::from_secs(10));
+    assert_eq!(at.delay(Timestamp::new(2_000, 0)), Duration::ZERO);
+}
+
+#[test]
+fn a_secret_is_never_shown_and_an_empty_one_is_none() {
+    assert!(Secret::new(b"").is_none());
+    assert_eq!(format!("{:?}", Secret::new(b"hush").unwrap()), "Secret(..)");
+}
+
+#[test]
+fn long_keys_sign_as_rfc_4231_has_it() {
+    let secret = Secret::new(&[0xaa; 131]).unwrap();
+    assert_eq!(
+        secret.sign(b"Test Using Larger Than Block-Size Key - Hash Key First").as_str(),
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+    );
+}
+
+proptest! {
+    #[test]
+    fn backoff_doubles_and_jitter_only_adds(
+        millis in 1_u64..100_000, attempts in 1_u8..=255, jitter_percent in 0_u8..=100, random: u32
+    ) {
+        let initial = Duration::from_millis(millis);
+        let exact = Backoff { initial, jitter_percent: 0 }.delay(attempts, random);
+        prop_assert_eq!(exact, initial.saturating_mul(1 << u32::from(attempts - 1).min(31)));
+        let jittered = Backoff { initial, jitter_percent }.delay(attempts, random);
+        prop_assert!(jittered >= exact);
+        prop_assert!(jittered - exact <= exact * u32::from(jitter_percent) / 100);
+    }
+
+    #[test]
+    fn no_header_panics(value: Vec<u8>) {
+        let _ = RetryAfter::parse(&value);
+    }
+
+    #[test]
+    fn instants_saturate(micros: u64, seconds: u64) {
+        let start = Instant::from_micros(micros);
+        let end = start + Duration::from_secs(seconds);
+        prop_assert!(end >= start);
+        prop_assert!(end.saturating_since(start) <= Duration::from_secs(seconds));
+    }
+
+    /// jiff is the judge of what a timestamp's text means.
+    #[test]
+    fn timestamps_are_read_back_equal(seconds in -62_135_596_800_i64..253_402_207_200, nanos in 0_u32..1_000_000_000) {
+        let text = Timestamp::new(seconds, nanos).to_string();
+        let parsed: jiff::Timestamp = text.parse().unwrap();
+        prop_assert_eq!(parsed.as_nanosecond(), i128::from(seconds) * 1_000_000_000 + i128::from(nanos));
+        prop_assert!(!text.contains("0Z") || !text.contains('.'), "{}", text);
+    }
+}
+
+#[test]
+fn timestamps_outside_the_calendar_are_cut_to_its_ends() {
+    assert_eq!(Timestamp::new(i64::MIN, 5).to_string(), "0000-01-01T00:00:00Z");
+    assert_eq!(Timestamp::new(i64::MAX, 5).to_string(), "9999-12-31T23:59:59.999999999Z");
+    assert_eq!(Timestamp::new(0, u32::MAX).to_string(), "1970-01-01T00:00:00.999999999Z");
+}

@@ -1,0 +1,189 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser};
+use clap::{Parser, Subcommand, ValueEnum};
+use pilot_webhook_core::{OnFull, OnOpen};
+
+use crate::Failure;
+use crate::ipc::DEFAULT_SOCKET;
+
+/// Delivers the events of a pilot daemon to a webhook.
+#[derive(Parser)]
+#[command(name = "pilot-webhookd", version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Read events and deliver them.
+    Run(Box<Run>),
+    /// Have a running daemon deliver to another URL.
+    SetWebhook {
+        /// Where events are delivered to from now on.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        url: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Have a running daemon deliver nowhere.
+    ClearWebhook(Remote),
+    /// Show how a running daemon is.
+    Info(Remote),
+    /// Show it at work on this machine, in under 20 seconds.
+    Demo,
+}
+
+/// How to speak with a running daemon.
+#[derive(clap::Args)]
+pub(crate) struct Remote {
+    /// The daemon's socket; `default` is pilot's own, /tmp/pilot.sock.
+    #[arg(long, value_name = "PATH", default_value = "default", value_parser = socket())]
+    pub(crate) socket: PathBuf,
+    /// Print the daemon's answer as it is: one line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Run {
+    /// Where events are delivered to; without it, nowhere.
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
+    pub(crate) webhook: String,
+    /// The node that events are from, unless they say otherwise.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) node_id: u32,
+    /// Read events from a file (or `-`: standard input), one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+    /// The longest an attempt may take.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) http_timeout: Duration,
+    /// The wait before the second attempt; it doubles for each further one.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub(crate) retry_backoff: Duration,
+    /// Events in a row that must use up their attempts for the breaker to open.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) circuit_threshold: u16,
+    /// How long the breaker stays open before a probe.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) circuit_cooldown: Duration,
+    /// Events the queue holds.
+    #[arg(long, value_name = "N", default_value_t = 1_024)]
+    pub(crate) queue_capacity: u32,
+    /// What happens to an event when the queue is full.
+    #[arg(long, value_name = "POLICY", default_value = "drop-newest")]
+    pub(crate) on_full: OnFullArg,
+    /// What happens to events while the breaker is open.
+    #[arg(long, value_name = "POLICY", default_value = "skip")]
+    pub(crate) on_open: OnOpenArg,
+    /// Wait for room in the queue instead of dropping (for files and pipes).
+    #[arg(long)]
+    pub(crate) block_when_full: bool,
+    /// Sign with the secret in this file (white space at its end is ignored).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Also trust the CA certificates of this PEM file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Refuse loopback, private and special-purpose destinations.
+    #[arg(long)]
+    pub(crate) deny_private: bool,
+    /// Take commands at this socket; `default` is pilot's own, /tmp/pilot.sock.
+    #[arg(long, value_name = "PATH", value_parser = socket())]
+    pub(crate) socket: Option<PathBuf>,
+    /// Keep the URL that was set over the socket in this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Even with a socket, end at the end of the events.
+    #[arg(long)]
+    pub(crate) exit_at_end: bool,
+    /// How log lines look on standard error.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    /// Also write the final stats to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum OnFullArg {
+    DropNewest,
+    DropOldest,
+}
+
+impl From<OnFullArg> for OnFull {
+    fn from(arg: OnFullArg) -> Self {
+        match arg {
+            OnFullArg::DropNewest => Self::DropNewest,
+            OnFullArg::DropOldest => Self::DropOldest,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum OnOpenArg {
+    Skip,
+    Hold,
+}
+
+impl From<OnOpenArg> for OnOpen {
+    fn from(arg: OnOpenArg) -> Self {
+        match arg {
+            OnOpenArg::Skip => Self::Skip,
+            OnOpenArg::Hold => Self::Hold,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// A path, or `default`.
+fn socket() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new()
+        .map(|path| if path.as_os_str() == "default" { DEFAULT_SOCKET.into() } else { path })
+}
+
+/// `5s`, `250ms`, `1m30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: jiff::SignedDuration =
+        text.parse().map_err(|_| "expected a time such as 5s or 250ms".to_owned())?;
+    Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())
+}
+
+/// The first line of what clap has to say.
+pub(crate) fn one_line(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let mut message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+    if message.ends_with(':') {
+        // A list follows, one item a line.
+        let items: Vec<_> =
+            text.lines().skip(1).map_while(|line| line.strip_prefix("  ")).map(str::trim).collect();
+        message = format!("{message} {}", items.join(", "));
+    }
+    Failure::usage(format!("{message} (see --help)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("5").is_err());
+        assert!(duration("-5s").is_err());
+        assert!(duration("").is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! `demo`: a receiver that is well, ill, and well again, and what becomes of the events.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::StatusCode;
+use pilot_webhook_core::{BreakerState, Event, Fate, Json, Notice, Stats};
+use pilot_webhook_receiver::{Behaviour, Receiver};
+use pilot_webhook_std::Client;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::Failure;
+use crate::events::Lines;
+
+/// Captured from a real pilot daemon.
+const EVENTS: &str = include_str!("../events.jsonl");
+/// Between two events: slow enough to watch, 54 of them in some seconds.
+const PACE: Duration = Duration::from_millis(150);
+const COOLDOWN: Duration = Duration::from_secs(2);
+const SECRET: &[u8] = b"demo";
+
+pub(crate) async fn demo() -> Result<(), Failure> {
+    let verified = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&verified);
+    let receiver = Receiver::new(Some(SECRET.to_vec()), move |received| {
+        if received.status.is_success() && received.verified == Some(true) {
+            count.fetch_add(1, Relaxed);
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::runtime)?;
+    let url = format!("http://{}/hook", listener.local_addr().map_err(Failure::runtime)?);
+    let server = tokio::spawn(receiver.clone().serve(listener));
+
+    println!("The events of a real pilot daemon, delivered to {url}");
+    println!("  . delivered   x attempt failed   ! given up   - skipped\n");
+    let screen = Arc::new(Screen::new());
+    let watcher = Arc::clone(&screen);
+    let client = Client::builder(url)
+        .secret(SECRET)
+        .retry_backoff(Duration::from_millis(100))
+        .circuit_threshold(2)
+        .circuit_cooldown(COOLDOWN)
+        .on_notice(move |notice| watcher.show(notice))
+        .build()
+        .map_err(Failure::runtime)?;
+
+    let ill = Behaviour { status: StatusCode::SERVICE_UNAVAILABLE, ..Behaviour::default() };
+    let mut lines = Lines::new(EVENTS.as_bytes());
+    let mut sent = 0;
+    screen.line("the receiver is well");
+    while let Some((_, line)) = lines.next().map_err(Failure::runtime)? {
+        let line = line.map_err(|bad| Failure::runtime(bad.to_string()))?;
+        match sent {
+            15 => {
+                receiver.behave(ill.clone());
+                screen.line("the receiver answers 503");
+            }
+            40 => {
+                receiver.behave(Behaviour::default());
+                screen.line("the receiver is well again");
+            }
+            _ => {}
+        }
+        let event = Event {
+            topic: &line.topic,
+            node_id: line.node_id.unwrap_or(0),
+            timestamp: line.timestamp().unwrap_or_default(),
+        };
+        let skipped = client.circuit_skips();
+        client.emit_event(&event, &Json(line.data())).map_err(Failure::runtime)?;
+        sent += 1;
+        sleep(PACE).await;
+        for _ in skipped..client.circuit_skips() {
+            screen.mark('-');
+        }
+    }
+    client.drained().await;
+    client.close().await;
+    server.abort();
+    screen.end();
+    let stats = client.stats();
+    table(&stats, verified.load(Relaxed));
+    if stats.is_balanced() && stats.circuit_opens > 0 && stats.breaker == BreakerState::Closed {
+        Ok(())
+    } else {
+        Err(Failure::runtime("the demo did not go as it should: this is a bug"))
+    }
+}
+
+fn table(stats: &Stats, verified: u64) {
+    println!("\n  emitted    {:>4}", stats.emitted);
+    println!("  delivered  {:>4}   of which the receiver verified {verified}", stats.delivered);
+    println!(
+        "  exhausted  {:>4}   given up after {} attempts in all",
+        stats.exhausted, stats.attempts
+    );
+    println!("  skipped    {:>4}   while the breaker was open", stats.skipped);
+    println!("  dropped    {:>4}", stats.dropped);
+    let law =
+        if stats.is_balanced() { "every event is accounted for" } else { "EVENTS ARE MISSING" };
+    println!("  the breaker opened {} times; {law}", stats.circuit_opens);
+    println!("\nWith --on-open hold, none would have been skipped or given up.");
+}
+
+/// Marks in a row, and lines in between.
+struct Screen {
+    start: Instant,
+    /// Whether marks stand on the current line.
+    marked: Mutex<bool>,
+}
+
+impl Screen {
+    fn new() -> Self {
+        Self { start: Instant::now(), marked: Mutex::new(false) }
+    }
+
+    fn line(&self, text: &str) {
+        self.print(|out, marked| {
+            if std::mem::take(marked) {
+                writeln!(out)?;
+            }
+            write!(out, "{:5.1} s  {text:<28}", self.start.elapsed().as_secs_f32())?;
+            *marked = true;
+            Ok(())
+        });
+    }
+
+    fn mark(&self, mark: char) {
+        self.print(|out, marked| {
+            *marked = true;
+            write!(out, "{mark}")
+        });
+    }
+
+    fn end(&self) {
+        self.print(|out, _| writeln!(out));
+    }
+
+    fn print(
+        &self,
+        print: impl FnOnce(&mut std::io::StdoutLock<'_>, &mut bool) -> std::io::Result<()>,
+    ) {
+        let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = std::io::stdout().lock();
+        // Who closed the pipe does not want to see it.
+        let _ = print(&mut out, &mut marked).and_then(|()| out.flush());
+    }
+
+    fn show(&self, notice: &Notice<'_>) {
+        if let Notice::Attempt { is_probe: true, .. } = notice {
+            self.line("breaker half-open: a probe");
+        }
+        match notice {
+            Notice::Attempt { result: Ok(response), .. } if response.status < 300 => {}
+            Notice::Attempt { .. } => self.mark('x'),
+            Notice::Settled { fate: Fate::Delivered, .. } => self.mark('.'),
+            Notice::Settled { fate: Fate::Exhausted, .. } => self.mark('!'),
+            Notice::Breaker(BreakerState::Open) => self.line("breaker open"),
+            Notice::Breaker(BreakerState::Closed) => self.line("breaker closed"),
+            _ => {}
+        }
+    }
+}

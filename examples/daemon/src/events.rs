@@ -1,0 +1,156 @@
+//! The source of events: JSON objects, one a line.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, BufRead, Read as _};
+
+use jiff::Timestamp as Time;
+use pilot_webhook_core::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The longest line that is taken. Arbitrary: many times the longest event.
+const LINE_MAX: u64 = 1024 * 1024;
+
+/// A line: the topic, and what overrides the daemon's own. Other keys are ignored.
+#[derive(Deserialize)]
+pub(crate) struct Line<'a> {
+    #[serde(borrow)]
+    pub(crate) topic: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) data: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) node_id: Option<u32>,
+    #[serde(default)]
+    timestamp: Option<Time>,
+}
+
+impl Line<'_> {
+    pub(crate) fn timestamp(&self) -> Option<Timestamp> {
+        self.timestamp.map(|time| {
+            // Counted from the second before, so that times before 1970 come out right.
+            let nanos = time.as_nanosecond();
+            let seconds = nanos.div_euclid(1_000_000_000);
+            let nanos = nanos.rem_euclid(1_000_000_000);
+            Timestamp::new(
+                i64::try_from(seconds).unwrap_or_default(),
+                u32::try_from(nanos).unwrap_or_default(),
+            )
+        })
+    }
+
+    /// The data as JSON text; none is `null`.
+    pub(crate) fn data(&self) -> &str {
+        self.data.map_or("null", RawValue::get)
+    }
+}
+
+/// Why a line is no event. It shows no more of the line than a position.
+#[derive(Debug)]
+pub(crate) enum BadLine {
+    TooLong,
+    NotUtf8,
+    Json(serde_json::Error),
+}
+
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "longer than {LINE_MAX} bytes"),
+            Self::NotUtf8 => f.write_str("not UTF-8"),
+            Self::Json(error) if error.is_data() => {
+                write!(f, "not an event: {error}")
+            }
+            Self::Json(error) => write!(f, "not JSON: {error}"),
+        }
+    }
+}
+
+/// Reads lines, however long, in bounded memory.
+pub(crate) struct Lines<R> {
+    source: R,
+    buffer: Vec<u8>,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(crate) fn new(source: R) -> Self {
+        Self { source, buffer: Vec::new(), number: 0 }
+    }
+
+    /// The next line that is not blank, with its number from 1. `None` at the end of the input.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, Result<Line<'_>, BadLine>)>> {
+        loop {
+            self.buffer.clear();
+            let mut limited = (&mut self.source).take(LINE_MAX + 1);
+            if limited.read_until(b'\n', &mut self.buffer)? == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            if self.buffer.last() != Some(&b'\n') && self.buffer.len() as u64 > LINE_MAX {
+                self.source.skip_until(b'\n')?;
+                return Ok(Some((self.number, Err(BadLine::TooLong))));
+            }
+            if !self.buffer.trim_ascii().is_empty() {
+                break;
+            }
+        }
+        let line = std::str::from_utf8(&self.buffer)
+            .map_err(|_| BadLine::NotUtf8)
+            .and_then(|text| serde_json::from_str(text).map_err(BadLine::Json));
+        Ok(Some((self.number, line)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line's number, and its topic and data, or what is wrong with it.
+    type Read = (u64, Result<(String, String), String>);
+
+    fn read(input: &[u8]) -> Vec<Read> {
+        let mut lines = Lines::new(input);
+        let mut all = Vec::new();
+        while let Some((number, line)) = lines.next().unwrap() {
+            let line = line.map(|line| (line.topic.to_string(), line.data().to_owned()));
+            all.push((number, line.map_err(|bad| bad.to_string())));
+        }
+        all
+    }
+
+    #[test]
+    fn blank_lines_are_passed_over_and_bad_ones_keep_their_number() {
+        let lines = read(b"{\"topic\":\"a\",\"x\":1}\n\n{}\nnope\n{\"topic\":\"b\",\"data\":[1]}");
+        assert_eq!(lines[0], (1, Ok(("a".into(), "null".into()))));
+        assert_eq!((lines[1].0, lines[1].1.is_err()), (3, true));
+        assert_eq!((lines[2].0, lines[2].1.is_err()), (4, true));
+        assert_eq!(lines[3], (5, Ok(("b".into(), "[1]".into()))));
+    }
+
+    #[test]
+    fn a_line_without_end_is_bounded_and_the_next_one_is_read() {
+        let mut input = vec![b'x'; 3 * 1024 * 1024];
+        input.extend(b"\n{\"topic\":\"\xff\"}\n{\"topic\":\"b\"}\n");
+        let lines = read(&input);
+        assert_eq!(lines[0].1, Err("longer than 1048576 bytes".into()));
+        assert_eq!(lines[1].1, Err("not UTF-8".into()));
+        assert_eq!(lines[2], (3, Ok(("b".into(), "null".into()))));
+    }
+
+    #[test]
+    fn overrides_are_read_and_wrong_ones_are_bad() {
+        let line: Line<'_> = serde_json::from_str(
+            r#"{"topic":"t","node_id":4294967295,"timestamp":"1969-12-31T23:59:59.5Z"}"#,
+        )
+        .unwrap();
+        assert_eq!(line.node_id, Some(u32::MAX));
+        assert_eq!(line.timestamp(), Some(Timestamp::new(-1, 500_000_000)));
+        for bad in [r#"{"topic":"t","node_id":-1}"#, r#"{"topic":"t","timestamp":"now"}"#] {
+            assert!(serde_json::from_str::<Line<'_>>(bad).is_err(), "{bad}");
+        }
+    }
+}

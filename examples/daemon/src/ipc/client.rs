@@ -1,0 +1,151 @@
+//! The other end: one command to a daemon, and what came of it.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::frame::Frames;
+use super::message::{NoAnswer, Request};
+use crate::Failure;
+
+/// The longest a command may take. Arbitrary: a daemon that is well answers in a millisecond.
+const LIMIT: Duration = Duration::from_secs(10);
+
+pub(crate) async fn set_webhook(socket: &Path, url: String, json: bool) -> Result<(), Failure> {
+    let text = format!("webhook set: {url}");
+    let answer = ask(socket, &Request::SetWebhook(url)).await?;
+    print(&if json { answer.to_string() } else { text })
+}
+
+pub(crate) async fn clear_webhook(socket: &Path, json: bool) -> Result<(), Failure> {
+    let answer = ask(socket, &Request::SetWebhook(String::new())).await?;
+    print(&if json { answer.to_string() } else { "webhook cleared".to_owned() })
+}
+
+pub(crate) async fn info(socket: &Path, json: bool) -> Result<(), Failure> {
+    let answer = ask(socket, &Request::Info).await?;
+    print(&if json { answer.to_string() } else { for_people(&answer) })
+}
+
+async fn ask(socket: &Path, request: &Request) -> Result<Value, Failure> {
+    let answer = timeout(LIMIT, exchange(socket, request)).await;
+    let answer =
+        answer.unwrap_or_else(|_| Err(format!("did not answer within {} s", LIMIT.as_secs())));
+    answer.map_err(|what| {
+        // One line, whatever the other side says.
+        let what = what.replace(char::is_control, " ");
+        Failure::runtime(format!("the daemon at {} {what}", socket.display()))
+    })
+}
+
+/// The answer, or what the daemon did instead.
+async fn exchange(socket: &Path, request: &Request) -> Result<Value, String> {
+    let mut stream =
+        UnixStream::connect(socket).await.map_err(|error| format!("cannot be reached: {error}"))?;
+    let (reader, mut writer) = stream.split();
+    let written = request.frame().write(&mut writer, LIMIT).await;
+    // Looked for even when that failed: who turned us away said why before we asked.
+    let reply = Frames::new(reader, LIMIT).next().await;
+    match (reply, written) {
+        (Ok(Some(reply)), _) => request.read_reply(&reply).map_err(|no| match no {
+            NoAnswer::Refused(why) => format!("refused: {why}"),
+            NoAnswer::Garbled => "does not speak pilot's language".to_owned(),
+        }),
+        (Ok(None), Ok(())) => Err("closed the connection without an answer".to_owned()),
+        (_, Err(error)) | (Err(error), Ok(())) => Err(format!("broke off: {error}")),
+    }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        // Who closed the pipe does not want to see it.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::runtime(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The keys that say something about a webhook, one a line. What is not there is passed over:
+/// pilot's own daemon tells less.
+fn for_people(info: &Value) -> String {
+    let webhook = &info["webhook"];
+    let rows = [
+        ("node", &info["node_id"]),
+        ("address", &info["address"]),
+        ("hostname", &info["hostname"]),
+        ("uptime", &info["uptime_secs"]),
+        ("webhook", &webhook["url"]),
+        ("breaker", &webhook["breaker"]),
+        ("emitted", &webhook["emitted"]),
+        ("delivered", &webhook["delivered"]),
+        ("rejected", &webhook["rejected"]),
+        ("exhausted", &webhook["exhausted"]),
+        ("skipped", &info["webhook_circuit_skips"]),
+        ("dropped", &info["webhook_queue_dropped"]),
+        ("oversize", &webhook["oversize"]),
+        ("abandoned", &webhook["abandoned"]),
+        ("queued", &webhook["queued"]),
+        ("in flight", &webhook["in_flight"]),
+        ("attempts", &webhook["attempts"]),
+        ("last status", &webhook["last_status"]),
+    ];
+    let mut lines = Vec::new();
+    for (name, value) in rows {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) if text.is_empty() && name == "webhook" => "none".to_owned(),
+            Value::String(text) if text.is_empty() => continue,
+            Value::String(text) => text.replace(char::is_control, " "),
+            seconds if name == "uptime" => clock(seconds.as_f64().unwrap_or_default()),
+            value => value.to_string(),
+        };
+        lines.push(format!("{name:<12} {text}"));
+    }
+    lines.join("\n")
+}
+
+/// `1:02:03`.
+fn clock(seconds: f64) -> String {
+    let seconds = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
+    format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn info_is_shown_a_key_a_line() {
+        let shown = for_people(&json!({
+            "node_id": 7,
+            "address": "0:0000.0000.0007",
+            "hostname": "",
+            "uptime_secs": 3_723.9,
+            "webhook_circuit_skips": 2,
+            "webhook": {"url": "", "breaker": "closed", "delivered": 5},
+        }));
+        assert_eq!(
+            shown,
+            "node         7\n\
+             address      0:0000.0000.0007\n\
+             uptime       1:02:03\n\
+             webhook      none\n\
+             breaker      closed\n\
+             delivered    5\n\
+             skipped      2"
+        );
+    }
+
+    #[test]
+    fn what_pilots_own_daemon_leaves_out_is_left_out() {
+        let shown = for_people(&json!({"node_id": 7, "uptime_secs": 1e300}));
+        assert_eq!(shown, "node         7\nuptime       0:00:00");
+        assert_eq!(for_people(&json!([])), "");
+    }
+}

@@ -1,0 +1,157 @@
+//! What the frames say.
+
+use std::fmt;
+
+use super::frame::Frame;
+
+const ERROR: u8 = 0x0A;
+const INFO: u8 = 0x0D;
+const INFO_OK: u8 = 0x0E;
+const SET_WEBHOOK: u8 = 0x1B;
+const SET_WEBHOOK_OK: u8 = 0x1C;
+/// Pilot knows one code: "an error".
+const ERROR_CODE: [u8; 2] = 1_u16.to_be_bytes();
+
+/// What a client asks for.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Empty clears.
+    SetWebhook(String),
+    Info,
+}
+
+/// Why a frame is no request. The text goes to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRequest {
+    Unknown(u8),
+    NotUtf8,
+}
+
+impl fmt::Display for NoRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(command) => write!(f, "unknown command: 0x{command:02X}"),
+            Self::NotUtf8 => f.write_str("the URL is not UTF-8"),
+        }
+    }
+}
+
+impl Request {
+    pub(crate) fn read(frame: Frame) -> Result<Self, NoRequest> {
+        match frame.command {
+            SET_WEBHOOK => String::from_utf8(frame.payload)
+                .map(Self::SetWebhook)
+                .map_err(|_| NoRequest::NotUtf8),
+            // Pilot does not look at the payload.
+            INFO => Ok(Self::Info),
+            command => Err(NoRequest::Unknown(command)),
+        }
+    }
+
+    pub(crate) fn frame(&self) -> Frame {
+        match self {
+            Self::SetWebhook(url) => {
+                Frame { command: SET_WEBHOOK, payload: url.clone().into_bytes() }
+            }
+            Self::Info => Frame { command: INFO, payload: Vec::new() },
+        }
+    }
+
+    /// The command that answers this one well.
+    const fn answer(&self) -> u8 {
+        match self {
+            Self::SetWebhook(_) => SET_WEBHOOK_OK,
+            Self::Info => INFO_OK,
+        }
+    }
+
+    /// The answer, well or not.
+    pub(crate) fn reply(&self, outcome: Result<serde_json::Value, String>) -> Frame {
+        match outcome {
+            Ok(json) => Frame { command: self.answer(), payload: json.to_string().into_bytes() },
+            Err(message) => error(&message),
+        }
+    }
+
+    /// What an answer says, for the client.
+    pub(crate) fn read_reply(&self, reply: &Frame) -> Result<serde_json::Value, NoAnswer> {
+        if reply.command == self.answer() {
+            serde_json::from_slice(&reply.payload).map_err(|_| NoAnswer::Garbled)
+        } else if reply.command == ERROR && reply.payload.len() >= ERROR_CODE.len() {
+            let message = &reply.payload[ERROR_CODE.len()..];
+            Err(NoAnswer::Refused(String::from_utf8_lossy(message).into_owned()))
+        } else {
+            Err(NoAnswer::Garbled)
+        }
+    }
+}
+
+/// Why an answer is not the one that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// The daemon said no, and why.
+    Refused(String),
+    /// This is not how a daemon answers.
+    Garbled,
+}
+
+/// An answer that says what was wrong.
+pub(crate) fn error(message: impl fmt::Display) -> Frame {
+    let mut payload = ERROR_CODE.to_vec();
+    payload.extend(message.to_string().into_bytes());
+    Frame { command: ERROR, payload }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(command: u8, payload: &[u8]) -> Frame {
+        Frame { command, payload: payload.to_vec() }
+    }
+
+    fn refused(command: u8, payload: &[u8]) -> String {
+        Request::read(frame(command, payload)).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn unknown_commands_are_named_as_pilot_names_them() {
+        assert_eq!(refused(0x0F, b""), "unknown command: 0x0F");
+        assert_eq!(refused(0x00, b"x"), "unknown command: 0x00");
+        assert_eq!(refused(0xAB, b""), "unknown command: 0xAB");
+        assert_eq!(error("no").encode().unwrap(), b"\x00\x00\x00\x05\x0a\x00\x01no");
+    }
+
+    #[test]
+    fn a_url_must_be_text() {
+        assert_eq!(refused(SET_WEBHOOK, b"http://\xff/"), "the URL is not UTF-8");
+        let empty = Request::read(frame(SET_WEBHOOK, b"")).ok().unwrap();
+        assert!(empty == Request::SetWebhook(String::new()));
+    }
+
+    #[test]
+    fn requests_and_answers_find_each_other() {
+        for request in [Request::Info, Request::SetWebhook("http://h/é".into())] {
+            assert!(Request::read(request.frame()).ok().unwrap() == request);
+            let json = serde_json::json!({"webhook": "http://h/é"});
+            let reply = request.reply(Ok(json.clone()));
+            assert_eq!(request.read_reply(&reply), Ok(json));
+            let reply = request.reply(Err("no".into()));
+            assert_eq!(request.read_reply(&reply), Err(NoAnswer::Refused("no".into())));
+        }
+    }
+
+    #[test]
+    fn what_no_daemon_would_say_is_garbled() {
+        let request = Request::Info;
+        for reply in [
+            frame(SET_WEBHOOK_OK, b"{}"),
+            frame(INFO_OK, b"{"),
+            frame(INFO_OK, b""),
+            frame(ERROR, b"\x00"),
+            frame(0xFF, b"{}"),
+        ] {
+            assert_eq!(request.read_reply(&reply), Err(NoAnswer::Garbled), "{reply:?}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The daemon's end: clients come, ask, are answered, and cannot harm each other.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{debug, error, warn};
+use serde_json::{Value, json};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::sleep;
+
+use super::frame::{Frame, FrameError, Frames};
+use super::message::{self, Request};
+use super::socket::{self, IpcError, SocketFile};
+
+/// Does what clients ask for. Called on threads that may block, several at once.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// Delivers to another URL from now on; to none when it is empty.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, for the client. Nothing changed then.
+    fn set_webhook(&self, url: &str) -> Result<(), String>;
+
+    /// The answer to `info`.
+    fn info(&self) -> Value;
+}
+
+/// How much clients may take.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// At once.
+    clients: usize,
+    /// The longest wait for the next byte inside a frame, and for an answer to be taken.
+    stall: Duration,
+}
+
+const LIMITS: Limits = Limits { clients: 64, stall: Duration::from_secs(10) };
+/// Before clients are accepted again after that failed, which it does when files run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that listens. Dropping it removes its file.
+pub(crate) struct Server {
+    // Goes first, so that no path leads to a closed socket.
+    file: SocketFile,
+    listener: UnixListener,
+    limits: Limits,
+}
+
+impl Server {
+    /// Listens at `path`; only this user may connect. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// When somebody listens there already, when something other than a socket stands there, or
+    /// when the file system says no.
+    pub(crate) async fn bind(path: &Path) -> Result<Self, IpcError> {
+        let (listener, file) = socket::listen(path).await?;
+        Ok(Self { file, listener, limits: LIMITS })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Answers clients, for as long as it is polled. Dropping it cuts them off and removes the
+    /// socket's file; what the handler is doing just then, it does to its end.
+    pub(crate) async fn serve(self, handler: Arc<dyn Handler>) -> std::convert::Infallible {
+        let places = Arc::new(Semaphore::new(self.limits.clients));
+        let mut clients = JoinSet::new();
+        loop {
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!("{}: {error}", self.path().display());
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            while clients.try_join_next().is_some() {}
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                debug!("an IPC client too many");
+                turn_away(stream);
+                continue;
+            };
+            let (handler, stall) = (Arc::clone(&handler), self.limits.stall);
+            clients.spawn(async move {
+                let mut stream = stream;
+                if let Err(error) = serve_client(&mut stream, &handler, stall).await {
+                    debug!("an IPC client: {error}");
+                }
+                // Before the stream, so that a client that sees it end can come again.
+                drop(place);
+                drop(stream);
+            });
+        }
+    }
+}
+
+/// Says why and closes, without ever waiting: a new socket has room for one short frame.
+fn turn_away(stream: UnixStream) {
+    if let (Ok(mut stream), Ok(bytes)) =
+        (stream.into_std(), message::error("too many clients").encode())
+    {
+        // Who is gone already need not be told.
+        let _ = stream.write(&bytes);
+    }
+}
+
+async fn serve_client(
+    stream: &mut UnixStream,
+    handler: &Arc<dyn Handler>,
+    stall: Duration,
+) -> Result<(), FrameError> {
+    let (reader, mut writer) = stream.split();
+    let mut frames = Frames::new(reader, stall);
+    loop {
+        let frame = match frames.next().await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                if let FrameError::TooLong(_) = error {
+                    message::error(&error).write(&mut writer, stall).await?;
+                }
+                return Err(error);
+            }
+        };
+        let (reply, fit) = answer(frame, handler).await;
+        reply.write(&mut writer, stall).await?;
+        if !fit {
+            return Ok(());
+        }
+    }
+}
+
+/// The answer, and whether the client may go on. It may not when the handler panicked.
+async fn answer(frame: Frame, handler: &Arc<dyn Handler>) -> (Frame, bool) {
+    let request = match Request::read(frame) {
+        Ok(request) => request,
+        Err(error) => return (message::error(error), true),
+    };
+    let handler = Arc::clone(handler);
+    // The handler may wait for a disk. A panic ends there, too.
+    let handled = spawn_blocking(move || {
+        let outcome = match &request {
+            Request::Info => Ok(handler.info()),
+            // Echoed as pilot does, and not read back: another client may have set another since.
+            Request::SetWebhook(url) => handler.set_webhook(url).map(|()| json!({"webhook": url})),
+        };
+        request.reply(outcome)
+    });
+    match handled.await {
+        Ok(reply) => (reply, true),
+        Err(_) => {
+            error!("an IPC command panicked: this is a bug");
+            (message::error("internal error"), false)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,0 +1,75 @@
+//! `pilot-webhookd`: a pilot daemon's events to a webhook.
+
+mod args;
+mod demo;
+mod events;
+mod ipc;
+mod logging;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command};
+
+/// What a failed command says, and the status it exits with.
+struct Failure {
+    message: String,
+    status: u8,
+}
+
+impl Failure {
+    /// Something is wrong with how the command was called.
+    #[allow(clippy::needless_pass_by_value, reason = "errors are passed on as they come")]
+    fn usage(error: impl ToString) -> Self {
+        Self { message: error.to_string(), status: 2 }
+    }
+
+    /// Something went wrong while it ran.
+    #[allow(clippy::needless_pass_by_value, reason = "errors are passed on as they come")]
+    fn runtime(error: impl ToString) -> Self {
+        Self { message: error.to_string(), status: 1 }
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Args::try_parse() {
+        Ok(args) => dispatch(args.command),
+        Err(error) if error.use_stderr() => Err(args::one_line(&error)),
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("pilot-webhookd: {}", failure.message);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::runtime)?;
+    let result = match command {
+        Command::Run(options) => runtime.block_on(run::run(*options)),
+        Command::SetWebhook { url, remote } => {
+            runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
+        }
+        Command::ClearWebhook(remote) => {
+            runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
+        }
+        Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
+        Command::Demo => runtime.block_on(demo::demo()),
+    };
+    // A look-up of a name that was given up may still be waiting: nobody waits for it.
+    runtime.shutdown_background();
+    result
+}

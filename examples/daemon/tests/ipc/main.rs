@@ -1,0 +1,11 @@
+//! The daemon's socket, as pilot's tools and other clients meet it: the real binary.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
+
+mod commands;
+mod daemon;
+mod file;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of `run`, which use the rest")]
+mod support;
+mod webhook;
+mod wire;

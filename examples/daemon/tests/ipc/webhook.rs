@@ -1,0 +1,93 @@
+//! A running daemon's webhook, changed over the socket.
+
+use serde_json::Value;
+
+use crate::daemon::{Daemon, Place, SET, SET_OK, finish};
+use crate::support::{EVENTS, Sink, expect_all_in_order};
+
+fn set(place: &Place, url: &str) -> i32 {
+    finish(place.command("set-webhook").arg(url)).0
+}
+
+/// Event ids and topics, as they arrived.
+fn received(sink: &Sink) -> Vec<(u64, String)> {
+    let bodies = sink.received();
+    let parsed = bodies.iter().map(|body| serde_json::from_str::<Value>(body).unwrap());
+    let short =
+        |body: Value| (body["event_id"].as_u64().unwrap(), body["event"].as_str().unwrap().into());
+    parsed.map(short).collect()
+}
+
+/// Everything that was written has been read.
+fn all_read(daemon: &mut Daemon) {
+    daemon.end_of_events();
+    daemon.wait_for_log("end of the events");
+}
+
+#[test]
+fn events_go_where_the_last_command_sent_them_and_ids_go_on() {
+    let place = Place::new();
+    let (one, two) = (Sink::start(), Sink::start());
+    let mut daemon = place.daemon(&["--events", "-", "--webhook", &one.url()]);
+    daemon.event("first");
+    one.wait_for(1);
+    assert_eq!(set(&place, &two.url()), 0);
+    daemon.event("second");
+    two.wait_for(1);
+    assert_eq!(finish(&mut place.command("clear-webhook")).0, 0);
+    daemon.event("nowhere");
+    all_read(&mut daemon);
+    let stats = daemon.terminate();
+    assert_eq!(received(&one), [(1, "first".into())]);
+    assert_eq!(received(&two), [(2, "second".into())]);
+    assert_eq!((stats["emitted"].as_u64(), stats["delivered"].as_u64()), (Some(2), Some(2)));
+}
+
+#[test]
+fn a_daemon_without_a_webhook_gets_one() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let mut daemon = place.daemon(&["--events", "-"]);
+    let answer = daemon.client().ask(SET, sink.url().as_bytes());
+    assert_eq!(answer.0, SET_OK);
+    daemon.event("first");
+    sink.wait_for(1);
+    let stats = daemon.terminate();
+    assert_eq!(stats["delivered"], 1);
+}
+
+#[test]
+fn a_url_that_is_none_leaves_all_as_it_was() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let mut daemon = place.daemon(&["--events", "-", "--webhook", &sink.url()]);
+    let long = format!("http://h/{}", "a".repeat(2_048));
+    for url in ["ftp://h/", "http://", "http://u:p@h/", "http://169.254.169.254/", &long] {
+        assert_eq!(set(&place, url), 1, "{url}");
+    }
+    daemon.event("first");
+    sink.wait_for(1);
+    assert_eq!(daemon.info()["webhook"]["url"], sink.url());
+    assert_eq!(daemon.terminate()["delivered"], 1);
+}
+
+#[test]
+fn with_a_socket_the_daemon_outlives_its_events() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let mut daemon = place.daemon(&["--events", EVENTS, "--webhook", &sink.url()]);
+    daemon.wait_for_log("end of the events");
+    sink.wait_for(54);
+    expect_all_in_order(&sink);
+    assert_eq!(daemon.info()["webhook"]["emitted"], 54);
+    assert_eq!(daemon.terminate()["delivered"], 54);
+}
+
+#[test]
+fn told_to_it_ends_with_them() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let daemon = place.daemon(&["--events", EVENTS, "--webhook", &sink.url(), "--exit-at-end"]);
+    assert_eq!(daemon.end()["delivered"], 54);
+    assert!(place.names().is_empty());
+}

@@ -1,0 +1,195 @@
+//! `pilot-webhookd run`, as others script against it: the real binary, a real receiver.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
+
+mod support;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::{EVENTS, Sink, daemon, expect_all_in_order, hold, run};
+
+#[test]
+fn the_captured_events_arrive_in_order_once_each_over_http() {
+    let sink = Sink::start();
+    let (stats, output) = run(daemon(&sink.url()).args(["--events", EVENTS, "--node-id", "9"]));
+    assert!(output.status.success());
+    expect_all_in_order(&sink);
+    assert_eq!((stats["delivered"].as_u64(), stats["attempts"].as_u64()), (Some(54), Some(54)));
+    assert_eq!(stats["last_status"], 204);
+    assert_eq!(stats["breaker"], "closed");
+}
+
+#[test]
+fn the_captured_events_arrive_in_order_once_each_over_https() {
+    let sink = Sink::start_tls();
+    let ca = sink.ca_file();
+    let (_, output) =
+        run(daemon(&sink.url()).args(["--events", EVENTS]).arg("--ca-file").arg(ca.path()));
+    assert!(output.status.success());
+    expect_all_in_order(&sink);
+}
+
+#[test]
+fn without_the_ca_file_nothing_is_sent_over_https() {
+    let sink = Sink::start_tls();
+    let (stats, _) = run(daemon(&sink.url()).args(["--events", EVENTS, "--retry-backoff", "1ms"]));
+    assert_eq!(stats["delivered"], 0);
+    assert_eq!((stats["exhausted"].as_u64(), stats["skipped"].as_u64()), (Some(5), Some(49)));
+    assert!(sink.received().is_empty());
+}
+
+#[test]
+fn with_hold_a_receiver_that_is_down_loses_nothing() {
+    let sink = Sink::reserve();
+    let url = sink.url();
+    let back = sink.start_after(Duration::from_secs(3));
+    let mut command = daemon(&url);
+    command.args(["--events", EVENTS, "--queue-capacity", "8"]).args(hold());
+    let (stats, output) = run(&mut command);
+    assert!(output.status.success());
+    let sink = back.join().unwrap();
+    expect_all_in_order(&sink);
+    assert!(stats["circuit_opens"].as_u64() >= Some(1), "{stats}");
+    assert_eq!(stats["delivered"], 54);
+}
+
+#[test]
+fn with_skip_every_event_is_accounted_for() {
+    let sink = Sink::reserve();
+    let (stats, output) =
+        run(daemon(&sink.url()).args(["--events", EVENTS, "--retry-backoff", "10ms"]));
+    assert!(output.status.success());
+    let count = |key: &str| stats[key].as_u64().unwrap();
+    assert_eq!(count("emitted"), 54);
+    assert_eq!((count("exhausted"), count("skipped"), count("attempts")), (5, 49, 15));
+    assert_eq!((count("circuit_opens"), &stats["breaker"]), (1, &Value::from("open")));
+}
+
+#[test]
+fn standard_input_is_read_and_bad_lines_are_counted_and_said() {
+    let sink = Sink::start();
+    let mut child = daemon(&sink.url()).args(["--events", "-"]).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input
+        .write_all(
+            b"{\"topic\":\"a\",\"node_id\":3,\"timestamp\":\"2026-01-15T12:34:56.789Z\"}\nnope\n",
+        )
+        .unwrap();
+    input.write_all(b"{\"topic\":\"b\",\"data\":{\"k\":[1, 2]},\"extra\":0}").unwrap();
+    drop(input);
+    let (stats, output) = support::end(child);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("line 2:"), "{stderr}");
+    assert_eq!((stats["bad_lines"].as_u64(), stats["delivered"].as_u64()), (Some(1), Some(2)));
+    assert_eq!(
+        sink.received()[0],
+        "{\"event_id\":1,\"event\":\"a\",\"node_id\":3,\"timestamp\":\"2026-01-15T12:34:56.789Z\"}"
+    );
+    let second: Value = serde_json::from_str(&sink.received()[1]).unwrap();
+    assert_eq!(second["data"]["k"][1], 2);
+    assert_eq!(second["node_id"], 0);
+}
+
+#[test]
+fn a_signal_drains_prints_the_stats_and_exits_well() {
+    for signal in ["TERM", "INT"] {
+        let sink = Sink::start();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut child = daemon(&sink.url())
+            .args(["--events", "-", "--stats-file"])
+            .arg(file.path())
+            .spawn()
+            .unwrap();
+        // The pipe stays open: only the signal ends it.
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"{\"topic\":\"a\"}\n").unwrap();
+        input.flush().unwrap();
+        sink.wait_for(1);
+        let pid = child.id().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-s", signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let (stats, output) = support::end(child);
+        assert!(output.status.success());
+        assert_eq!(stats["delivered"], 1);
+        let written: Value =
+            serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
+        assert_eq!(written, stats);
+    }
+}
+
+#[test]
+fn events_are_signed_with_the_secret_of_the_file() {
+    let sink = Sink::start_with_secret(b"hush");
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    secret.write_all(b"hush\n").unwrap();
+    let (stats, _) =
+        run(daemon(&sink.url()).args(["--events", EVENTS]).arg("--secret-file").arg(secret.path()));
+    // The receiver answers 401 to a wrong signature.
+    assert_eq!((stats["delivered"].as_u64(), stats["rejected"].as_u64()), (Some(54), Some(0)));
+}
+
+#[test]
+fn bad_usage_exits_2_with_one_line() {
+    for (arguments, expected) in [
+        (vec!["--webhook", "ftp://example.com/"], "http:// or https://"),
+        (vec!["--webhook", "http://169.254.169.254/"], "link-local"),
+        (vec!["--webhook", "http://127.0.0.1/", "--deny-private"], "private"),
+        (vec!["--http-timeout", "5"], "--http-timeout"),
+        (vec!["--http-timeout", "0s"], "timeout"),
+        (vec!["--circuit-threshold", "0"], "threshold"),
+        (vec!["--queue-capacity", "0"], "queue"),
+        (vec!["--on-full", "panic"], "--on-full"),
+        (vec!["--events", "/nowhere/at/all"], "/nowhere/at/all"),
+        (vec!["--secret-file", "/nowhere/at/all"], "/nowhere/at/all"),
+        (vec!["--ca-file", "/nowhere/at/all"], "/nowhere/at/all"),
+        (vec!["--what"], "--what"),
+        (vec!["extra"], "extra"),
+    ] {
+        let output = support::bare().arg("run").args(&arguments).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert_eq!(stderr.trim_end().lines().count(), 1, "{arguments:?}: {stderr}");
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_flood_of_drops_is_a_handful_of_log_lines() {
+    let sink = Sink::reserve();
+    let mut events = tempfile::NamedTempFile::new().unwrap();
+    for _ in 0..10_000 {
+        events.write_all(b"{\"topic\":\"a\"}\n").unwrap();
+    }
+    let mut command = daemon(&sink.url());
+    command.arg("--events").arg(events.path()).args(["--queue-capacity", "1"]);
+    let (stats, output) = run(command.args(["--retry-backoff", "10ms", "--log-format", "json"]));
+    assert!(stats["dropped"].as_u64() > Some(5_000), "{stats}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<Value> =
+        stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!((1..40).contains(&lines.len()), "{} lines", lines.len());
+}
+
+#[test]
+fn a_second_input_without_a_webhook_goes_nowhere_and_is_no_error() {
+    let (stats, output) = run(support::bare().args(["run", "--events", EVENTS]));
+    assert!(output.status.success());
+    assert_eq!((stats["emitted"].as_u64(), stats["bad_lines"].as_u64()), (Some(0), Some(0)));
+}
+
+#[test]
+fn the_demo_shows_the_breaker_and_ends_well() {
+    let output = support::bare().arg("demo").output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}");
+    for words in ["breaker open", "half-open", "breaker closed", "every event is accounted for"] {
+        assert!(stdout.contains(words), "{stdout}");
+    }
+}

@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# Builds the firmware, runs it in QEMU, and measures it. See --help.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: run.sh COMMAND [--board an386|lm3s6965] [ARGUMENT...]
+
+  run BIN [KEY=VALUE...]     build a program, and run it with these arguments; the exit
+                             status is the program's own
+  build [BIN...]             build programs, all without a name
+  sizes [BIN[,KEY=VALUE]...] build programs, run each with its arguments, and print a
+                             table of flash, static RAM and peak stack (in bytes);
+                             "hello tcp" without a name
+  qemu BOARD IMAGE [KEY=VALUE...]
+                             run an image; `cargo run` calls this
+
+In the emulated network 10.0.2.2 is the host's loopback and 10.0.2.3 the name server.
+During `sizes` 10.0.2.100 port 7 echoes.
+
+Environment:
+  QEMU           the emulator (qemu-system-arm)
+  QEMU_ARGS      further options of it, separated by blanks
+  NIC_ARGS       further options of its user network, each with a comma before
+  FEATURES       further cargo features, separated by commas
+  CARGO_TARGET_DIR  as for cargo
+USAGE
+}
+
+fail() {
+    echo "run.sh: $*" >&2
+    exit 2
+}
+
+# The script runs from its own folder, so a path relative to the caller's goes first.
+[[ -z ${CARGO_TARGET_DIR:-} ]] || CARGO_TARGET_DIR=$(realpath -m "$CARGO_TARGET_DIR")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=toolchain.sh
+source "$here/toolchain.sh"
+
+# Sets what depends on the board.
+choose_board() {
+    board=$1
+    case $board in
+    an386) target=thumbv7em-none-eabihf machine=mps2-an386 nic=user,model=lan9118 ;;
+    lm3s6965) target=thumbv7m-none-eabi machine=lm3s6965evb nic=user,model=stellaris ;;
+    *) fail "no board named $board; there are an386 and lm3s6965" ;;
+    esac
+}
+
+# build [BIN...]
+build() {
+    local options=(--release --no-default-features --features "board-$board${FEATURES:+,$FEATURES}")
+    local bin
+    for bin in "$@"; do options+=(--bin "$bin"); done
+    (cd "$here" && cargo_for "$target" build "${options[@]}")
+}
+
+# The file that `build BIN` leaves.
+image_of() {
+    echo "${CARGO_TARGET_DIR:-$here/target}/$target/release/$1"
+}
+
+# qemu IMAGE [KEY=VALUE...]; semihosting gives the program the words after -append.
+qemu() {
+    local image=$1 extra
+    shift
+    read -ra extra <<<"${QEMU_ARGS:-}"
+    "${QEMU:-qemu-system-arm}" -M "$machine" -nic "$nic${NIC_ARGS:-}" \
+        -display none -monitor none -serial none \
+        -semihosting-config enable=on,target=native \
+        "${extra[@]}" -kernel "$image" -append "$*"
+}
+
+# The sum of some sections of an ELF file: section_bytes IMAGE NAME...
+section_bytes() {
+    local image=$1
+    shift
+    "$size" -A -d "$image" | awk -v names=" $* " 'index(names, " " $1 " ") { sum += $2 } END { print sum + 0 }'
+}
+
+# One row of the table, for BIN[,KEY=VALUE]...
+size_row() {
+    local bin words image output peak
+    IFS=, read -ra words <<<"$1"
+    bin=${words[0]}
+    image=$(image_of "$bin")
+    output=$(qemu "$image" "${words[@]:1}") || fail "$bin exited with status $?: $output"
+    peak=$(sed -n 's/^stack: peak \([0-9]*\) .*/\1/p' <<<"$output")
+    printf '| %s | %s | %d | %d | %s |\n' "$board" "$bin" \
+        "$(section_bytes "$image" .vector_table .text .rodata .data)" \
+        "$(section_bytes "$image" .data .bss .uninit)" "${peak:--}"
+}
+
+sizes() {
+    local rows=("$@") row
+    ((${#rows[@]})) || rows=(hello "tcp,host=10.0.2.100")
+    size=$(command -v size || command -v arm-none-eabi-size || command -v llvm-size) ||
+        fail "sizes needs size, arm-none-eabi-size or llvm-size"
+    build "${rows[@]%%,*}"
+    # An echo server without a server: QEMU starts `cat` for a connection to it.
+    NIC_ARGS=${NIC_ARGS:-},guestfwd=tcp:10.0.2.100:7-cmd:cat
+    echo "| board | program | flash | .data+.bss | peak stack |"
+    echo "|---|---|---|---|---|"
+    for row in "${rows[@]}"; do size_row "$row"; done
+}
+
+command=${1:-}
+shift || true
+case $command in
+-h | --help | help) usage && exit ;;
+run | build | sizes) ;;
+qemu)
+    (($# >= 2)) || fail "qemu needs a board and an image"
+    choose_board "$1"
+    qemu "${@:2}"
+    exit
+    ;;
+*) usage >&2 && exit 2 ;;
+esac
+
+choose_board an386
+words=()
+while (($#)); do
+    case $1 in
+    --board) choose_board "${2:?--board needs a name}" && shift ;;
+    --board=*) choose_board "${1#*=}" ;;
+    -*) fail "no option $1" ;;
+    *) words+=("$1") ;;
+    esac
+    shift
+done
+case $command in
+run)
+    ((${#words[@]})) || fail "run needs the name of a program"
+    build "${words[0]}"
+    qemu "$(image_of "${words[0]}")" "${words[@]:1}"
+    ;;
+build) build "${words[@]}" ;;
+sizes) sizes "${words[@]}" ;;
+esac

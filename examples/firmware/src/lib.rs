@@ -1,0 +1,26 @@
+//! Board support for the webhook firmware, on two boards that QEMU emulates.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`board`] | the chosen board: clocks, vector table, its Ethernet port |
+//! | [`net`] | `embassy-net` drivers for the LAN9118 and the Stellaris MAC, and the IP stack's start |
+//! | [`executor`] | a thread-mode executor that sleeps with `WFI` |
+//! | `time`, `timer` | the `embassy-time` driver on SysTick, and the boards' timers for its alarms |
+//! | [`soft_interrupt`] | an interrupt that software raises |
+//! | [`host`] | what comes from the host by semihosting: console, arguments, files, time, entropy, exit |
+//! | [`stack`] | the peak of the stack |
+//!
+//! An image is a `#[cortex_m_rt::entry]` function that takes the [`board::Board`],
+//! then hands its tasks to [`executor::run`]; `src/bin/tcp.rs` is the one to read.
+#![no_std]
+
+pub mod board;
+pub mod executor;
+mod fault;
+pub mod host;
+mod mmio;
+pub mod net;
+pub mod soft_interrupt;
+pub mod stack;
+mod time;
+mod timer;

@@ -1,0 +1,85 @@
+//! `pilot-webhook-receiver`: see what a webhook gets, and how its sender takes failure.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use hyper::StatusCode;
+use pilot_webhook_receiver::{Behaviour, Received, Receiver};
+use tokio::net::TcpListener;
+
+/// Prints the events that a webhook gets, a line each, and verifies their signatures.
+#[derive(Parser)]
+struct Args {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Verify X-Pilot-Signature-256 with the secret in this file; answer 401 when it is wrong.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// The status of each answer: 500 fails, 410 rejects.
+    #[arg(long, default_value = "204")]
+    status: StatusCode,
+    /// Wait so many milliseconds before each answer.
+    #[arg(long, default_value_t = 0)]
+    delay_ms: u64,
+    /// Send Retry-After with each answer, in seconds.
+    #[arg(long)]
+    retry_after: Option<u32>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match serve(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pilot-webhook-receiver: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(args: Args) -> std::io::Result<()> {
+    let secret = args.secret_file.map(fs::read).transpose()?;
+    // As the sender reads it: without the line's end.
+    let secret = secret.map(|secret| secret.trim_ascii_end().to_vec());
+    let receiver = Receiver::new(secret, print);
+    receiver.behave(Behaviour {
+        status: args.status,
+        delay: Duration::from_millis(args.delay_ms),
+        retry_after: args.retry_after,
+    });
+    let listener = TcpListener::bind(args.listen).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    receiver.serve(listener).await
+}
+
+fn print(received: &Received) {
+    let verdict = match received.verified {
+        Some(true) => " signed",
+        Some(false) => " NOT SIGNED",
+        None => "",
+    };
+    let body = String::from_utf8_lossy(&received.body);
+    // A closed pipe ends the printing, not the receiving.
+    let _ = writeln!(std::io::stdout(), "{}{verdict} {body}", received.status.as_u16());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The default of `--status` was once written in a form that did not parse.
+    #[test]
+    fn it_starts_without_arguments() {
+        Args::command().debug_assert();
+        let args = Args::try_parse_from(["pilot-webhook-receiver"]).unwrap();
+        assert_eq!(args.status, StatusCode::NO_CONTENT);
+    }
+}

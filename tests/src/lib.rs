@@ -1,0 +1,55 @@
+//! Test servers and the shared scenarios: one list, every transport.
+//!
+//! A [`Scenario`] is data: what a raw loopback server does, what is posted to it, and what must
+//! come of that. [`scenarios`] is the list, and [`run_all`] plays it to any
+//! [`Transport`](pilot_webhook_core::Transport):
+//!
+//! ```no_run
+//! use pilot_webhook_core::ErrorKind;
+//! use pilot_webhook_tests::{Abilities, run_all};
+//! # struct Mine;
+//! # impl pilot_webhook_core::Transport for Mine {
+//! #     type Error = ErrorKind;
+//! #     async fn post(
+//! #         &mut self,
+//! #         _: &pilot_webhook_core::Request<'_>,
+//! #     ) -> Result<pilot_webhook_core::Response, ErrorKind> {
+//! #         Err(ErrorKind::Timeout)
+//! #     }
+//! # }
+//! # async fn test() {
+//! run_all(Abilities::ALL, |setup| {
+//!     let _ = (setup.policy, &setup.ca_pem, setup.names);
+//!     Mine
+//! })
+//! .await;
+//! # }
+//! ```
+//!
+//! The servers use nothing of the crates under test. They sleep only where slowness is what is
+//! tested; everything else waits for what it needs to have happened.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed test should say where and why at once"
+)]
+
+mod authority;
+mod run;
+mod scenario;
+mod scenarios;
+mod server;
+mod wire;
+
+pub use authority::{Authority, Certificate};
+pub use run::{HEADERS, TARGET, body, run, run_all};
+pub use scenario::{Abilities, Expect, Names, Scenario, Setup, Step};
+pub use scenarios::scenarios;
+pub use server::{Act, Script, Seen, Server};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

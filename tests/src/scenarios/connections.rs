@@ -1,0 +1,79 @@
+//! When a connection is used again, and when not.
+
+use pilot_webhook_core::ErrorKind;
+
+use super::{OK, answer, answer_then, answers};
+use crate::Act::{AwaitPosts, Close, Cut, Hold, Read, Reset, Send};
+use crate::Step::{Closed, Post};
+use crate::{Certificate, Expect, Scenario};
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    let ok = || Post(Expect::status(200));
+    let close = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+    let mut list = vec![
+        Scenario::new("a connection is used again", [answers([OK; 2])], [ok(), ok()]),
+        Scenario::new("and again", [answers([OK; 10])], (0..10).map(|_| ok())),
+        Scenario::new(
+            "a connection is used again over TLS",
+            [answers([OK; 3])],
+            [ok(), ok(), ok()],
+        )
+        .resolved(super::tls::RECEIVER)
+        .tls(Certificate::Good),
+        Scenario::new(
+            "a connection is not used again after Connection: close",
+            [answer_then(close, Hold), answer(OK)],
+            [ok(), ok()],
+        ),
+        // Whatever an idle connection says: the request was not sent over it.
+        Scenario::new(
+            "an idle connection speaks up and closes",
+            [
+                vec![
+                    Read,
+                    Send(OK.into()),
+                    AwaitPosts(1),
+                    Send("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n".into()),
+                    Close,
+                ],
+                answer(OK),
+            ],
+            [ok(), Closed(1), ok()],
+        ),
+        // The second request was read. Sending it again would deliver it twice.
+        Scenario::new(
+            "a used connection closes after it read a request",
+            [vec![Read, Send(OK.into()), Read, Close], answer(OK)],
+            [ok(), Post(Expect::Fails(&[ErrorKind::Disconnected])), ok()],
+        ),
+        Scenario::new(
+            "a used connection is reset after it read a request",
+            [vec![Read, Send(OK.into()), Read, Reset], answer(OK)],
+            [ok(), Post(Expect::Fails(&[ErrorKind::Disconnected])), ok()],
+        ),
+        Scenario::new(
+            "a new connection closes after it read a request",
+            [vec![Read, Close], answer(OK)],
+            [Post(Expect::Fails(&[ErrorKind::Disconnected])), ok()],
+        ),
+    ];
+    // The server has closed the idle connection: nobody notices, and each post arrives once.
+    for (plain, tls, act) in [
+        ("a kept connection was closed", "a kept TLS connection was closed", Close),
+        ("a kept connection was cut", "a kept TLS connection was cut", Cut),
+        ("a kept connection was reset", "a kept TLS connection was reset", Reset),
+    ] {
+        // Not before the client has its answer, or it would see the end together with it.
+        let answer_once = |posts| vec![Read, Send(OK.into()), AwaitPosts(posts), act.clone()];
+        let stale = |name| {
+            Scenario::new(
+                name,
+                [answer_once(1), answer_once(2), answer(OK)],
+                [ok(), Closed(1), ok(), Closed(2), ok()],
+            )
+        };
+        list.push(stale(plain));
+        list.push(stale(tls).resolved(super::tls::RECEIVER).tls(Certificate::Good));
+    }
+    list
+}

@@ -1,0 +1,230 @@
+//! Raw loopback servers that play a script and remember what they saw.
+
+use std::future::pending;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::wire::{self, Wire};
+
+/// Nothing here takes long; what takes this long is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// One thing that a server does on a connection.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Reads a whole request and remembers it.
+    Read,
+    /// Reads the head of a request, and no more of its body than comes with it.
+    ReadHead,
+    /// Sends bytes.
+    Send(Vec<u8>),
+    /// Sends bytes, each so long after the one before.
+    Drip(Vec<u8>, Duration),
+    /// Sends the same bytes over and over until the client goes away.
+    Flood(Vec<u8>),
+    /// Waits until the client is done with so many posts, counted over all connections.
+    AwaitPosts(usize),
+    /// Keeps the connection open and does nothing.
+    Hold,
+    /// Closes in order.
+    Close,
+    /// Closes without TLS' good-bye.
+    Cut,
+    /// Resets the connection.
+    Reset,
+}
+
+/// What a server does on one connection. At its end the connection is held.
+pub type Script = Vec<Act>;
+
+/// A request that a server read.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The connection it came over, from 0.
+    pub connection: usize,
+    /// The head as it came.
+    pub head: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Seen {
+    /// The value of a header, by any case of its name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        wire::header(&self.head, name)
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    connections: usize,
+    requests: Vec<Seen>,
+    closed: usize,
+    posts: usize,
+}
+
+/// A server on 127.0.0.1. Dropping it ends it, with all its connections.
+pub struct Server {
+    address: SocketAddr,
+    log: Arc<watch::Sender<Log>>,
+    running: Running,
+}
+
+enum Running {
+    Task(JoinHandle<()>),
+    /// A port that is taken, so that nobody else listens there, and refuses.
+    Refusing {
+        _socket: TcpSocket,
+    },
+}
+
+impl Server {
+    /// A server that plays the n-th script on the n-th connection, and drops any further one.
+    pub async fn start(scripts: Vec<Script>, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let log = Arc::new(watch::Sender::new(Log::default()));
+        let task = tokio::spawn(serve(listener, scripts, tls, Arc::clone(&log)));
+        Self { address, log, running: Running::Task(task) }
+    }
+
+    /// A port that refuses connections.
+    #[must_use]
+    pub fn refusing() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let log = Arc::new(watch::Sender::new(Log::default()));
+        Self { address, log, running: Running::Refusing { _socket: socket } }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Connections accepted so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.log.borrow().connections
+    }
+
+    /// The requests read so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Seen> {
+        self.log.borrow().requests.clone()
+    }
+
+    /// Waits until it has accepted `count` connections.
+    pub async fn accepted(&self, count: usize) {
+        self.wait(|log| log.connections >= count).await;
+    }
+
+    /// Waits until it has read `count` requests.
+    pub async fn read(&self, count: usize) {
+        self.wait(|log| log.requests.len() >= count).await;
+    }
+
+    /// Waits until it has closed `count` connections and the client's side knows.
+    pub async fn closed(&self, count: usize) {
+        self.wait(|log| log.closed >= count).await;
+    }
+
+    /// Tells the server that the client is done with a post.
+    pub fn post_is_done(&self) {
+        self.log.send_modify(|log| log.posts += 1);
+    }
+
+    async fn wait(&self, condition: impl Fn(&Log) -> bool) {
+        let mut log = self.log.subscribe();
+        let waiting = log.wait_for(condition);
+        // Whoever waits checks afterwards what it got.
+        let _ = tokio::time::timeout(STUCK, waiting).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Running::Task(task) = &self.running {
+            task.abort();
+        }
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    scripts: Vec<Script>,
+    tls: Option<Arc<ServerConfig>>,
+    log: Arc<watch::Sender<Log>>,
+) {
+    let mut scripts = scripts.into_iter();
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((tcp, _)) = listener.accept().await else { continue };
+        let mut connection = 0;
+        log.send_modify(|log| {
+            connection = log.connections;
+            log.connections += 1;
+        });
+        if let Some(script) = scripts.next() {
+            let (tls, log) = (tls.clone(), Arc::clone(&log));
+            connections.spawn(async move {
+                // A client that goes away ends a script, as it may.
+                let _ = play(tcp, script, tls, connection, &log).await;
+            });
+        }
+    }
+}
+
+async fn play(
+    tcp: TcpStream,
+    script: Script,
+    tls: Option<Arc<ServerConfig>>,
+    connection: usize,
+    log: &watch::Sender<Log>,
+) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let mut wire = Wire::accept(tcp, tls).await?;
+    let closed = |result| {
+        log.send_modify(|log| log.closed += 1);
+        result
+    };
+    for act in script {
+        match act {
+            Act::Read => {
+                let request = wire.read_request().await?;
+                let seen = Seen { connection, head: request.head, body: request.body };
+                log.send_modify(|log| log.requests.push(seen));
+            }
+            Act::ReadHead => drop(wire.read_head().await?),
+            Act::Send(bytes) => wire.send(&bytes).await?,
+            Act::Drip(bytes, pause) => {
+                for byte in bytes {
+                    wire.send(&[byte]).await?;
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            Act::Flood(bytes) => loop {
+                wire.send(&bytes).await?;
+            },
+            Act::AwaitPosts(count) => {
+                // It fails when there is no server any more.
+                let _ = log.subscribe().wait_for(|log| log.posts >= count).await;
+            }
+            Act::Hold => pending().await,
+            Act::Close => return closed(wire.close().await),
+            Act::Cut => return closed(wire.cut().await),
+            Act::Reset => return closed(wire.reset().await),
+        }
+    }
+    pending().await
+}

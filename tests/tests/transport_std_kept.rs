@@ -1,0 +1,148 @@
+//! What the std transport does beyond the shared scenarios: with its kept connection, and with
+//! answers that come early or late.
+
+#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
+use pilot_webhook_std::{HttpConfig, HttpError, HttpTransport};
+use pilot_webhook_tests::{Act, Script, Server};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn transport() -> HttpTransport {
+    HttpTransport::new(&HttpConfig::new().system_roots(false).build().unwrap())
+}
+
+async fn server<const N: usize>(scripts: [Script; N]) -> (Server, EndpointBuf<64>) {
+    let server = Server::start(scripts.into(), None).await;
+    let url = format!("http://{}/", server.address());
+    (server, EndpointBuf::parse(&url, Policy::default()).unwrap())
+}
+
+async fn post(
+    transport: &mut HttpTransport,
+    endpoint: &EndpointBuf<64>,
+    body: &[u8],
+) -> Result<Response, HttpError> {
+    transport.post(&Request { endpoint: endpoint.get(), headers: &[], body }).await
+}
+
+fn send(text: &str) -> Act {
+    Act::Send(text.into())
+}
+
+#[tokio::test]
+async fn a_status_does_not_wait_for_its_body_and_a_late_body_costs_no_connection() {
+    let (server, endpoint) = server([vec![
+        Act::Read,
+        send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+        Act::AwaitPosts(1),
+        send("hello"),
+        Act::Read,
+        send("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"),
+    ]])
+    .await;
+    let mut transport = transport();
+    assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().status, 200);
+    server.post_is_done();
+    assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().status, 202);
+    assert_eq!(server.connections(), 1);
+    assert!(transport.is_connected());
+}
+
+/// A refusal must not get lost in the reset that a server causes by not reading the rest.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_counts_even_if_the_rest_of_the_request_cannot_be_written() {
+    let script = vec![
+        Act::ReadHead,
+        send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n"),
+        Act::Cut,
+    ];
+    let large = vec![b' '; 16 * 1024 * 1024];
+    for _ in 0..50 {
+        let (_server, endpoint) = server([script.clone()]).await;
+        let mut transport = transport();
+        assert_eq!(post(&mut transport, &endpoint, &large).await.unwrap().status, 413);
+        assert!(!transport.is_connected());
+    }
+}
+
+/// Tokio knows of a closed connection when its driver has run. Here it does not run between the
+/// posts, so that only the kernel knows.
+#[test]
+fn a_closed_connection_is_found_even_if_the_runtime_had_no_time_to_look() {
+    let (tell_url, url) = mpsc::channel();
+    let (tell_closed, closed) = mpsc::channel();
+    let (done, is_done) = mpsc::channel::<()>();
+    let thread = thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let script = vec![Act::Read, send(OK), Act::AwaitPosts(1), Act::Close];
+        let (server, endpoint) = runtime.block_on(server([script, vec![Act::Read, send(OK)]]));
+        let server = Arc::new(server);
+        tell_url.send((Arc::clone(&server), endpoint)).unwrap();
+        runtime.block_on(server.closed(1));
+        tell_closed.send(()).unwrap();
+        is_done.recv().unwrap();
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (server, endpoint) = url.recv().unwrap();
+        let mut transport = transport();
+        assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().status, 200);
+        assert!(transport.is_connected());
+        server.post_is_done();
+        // Blocks the runtime, on purpose.
+        closed.recv().unwrap();
+        assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().status, 200);
+        let seen = server.requests();
+        assert_eq!(seen.len(), 2);
+        assert_eq!((seen[1].connection, seen[1].body.as_slice()), (1, b"2".as_slice()));
+    });
+    done.send(()).unwrap();
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_is_not_kept_longer_than_the_server_announces() {
+    let hurried = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n";
+    let (server, endpoint) =
+        server([vec![Act::Read, send(hurried)], vec![Act::Read, send(OK)]]).await;
+    let mut transport = transport();
+    assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().status, 200);
+    assert!(!transport.is_connected());
+    assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().status, 200);
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn another_origin_gets_a_connection_of_its_own() {
+    let (first, first_endpoint) = server([vec![Act::Read, send(OK)]]).await;
+    let (second, second_endpoint) = server([vec![Act::Read, send(OK)]]).await;
+    let mut transport = transport();
+    assert_eq!(post(&mut transport, &first_endpoint, b"1").await.unwrap().status, 200);
+    assert_eq!(post(&mut transport, &second_endpoint, b"2").await.unwrap().status, 200);
+    assert_eq!((first.connections(), second.connections()), (1, 1));
+    assert_eq!((&*first.requests()[0].body, &*second.requests()[0].body), (&b"1"[..], &b"2"[..]));
+}
+
+#[tokio::test]
+async fn an_empty_body_has_a_length_and_the_agent_a_version() {
+    let (server, endpoint) = server([vec![Act::Read, send(OK)]]).await;
+    assert_eq!(post(&mut transport(), &endpoint, b"").await.unwrap().status, 200);
+    let seen = &server.requests()[0];
+    assert_eq!(seen.header("content-length"), Some("0"));
+    assert_eq!(seen.header("user-agent"), Some(pilot_webhook_std::USER_AGENT));
+    assert!(pilot_webhook_std::USER_AGENT.starts_with("pilot-webhook-std/"));
+}
+
+#[tokio::test]
+async fn https_without_anybody_to_trust_says_so() {
+    let endpoint = EndpointBuf::parse("https://127.0.0.1:1/", Policy::default()).unwrap();
+    let error = post(&mut transport(), &endpoint, b"").await.unwrap_err();
+    assert!(matches!(error, HttpError::NoTrustRoots));
+    assert!(error.to_string().contains("CA file"), "{error}");
+}

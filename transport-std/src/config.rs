@@ -1,0 +1,120 @@
+//! What every transport of a process shares.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pilot_webhook_core::Policy;
+use rustls::ClientConfig;
+
+use crate::resolve::{Resolve, SystemResolver};
+use crate::tls::{self, HttpConfigError};
+
+/// Options for HTTP transports, checked once by [`build`](Self::build).
+///
+/// Proxies are never taken from the environment. The system's trust roots are where its TLS
+/// library keeps them; `SSL_CERT_FILE` and `SSL_CERT_DIR` override that, as they do for OpenSSL.
+#[must_use = "`build` makes the shared part of the transports"]
+pub struct HttpConfig {
+    policy: Policy,
+    system_roots: bool,
+    ca_files: Vec<PathBuf>,
+    resolver: Arc<dyn Resolve>,
+}
+
+impl HttpConfig {
+    /// The defaults: the lenient policy, the system's trust roots and the system's resolver.
+    pub fn new() -> Self {
+        Self {
+            policy: Policy::default(),
+            system_roots: true,
+            ca_files: Vec::new(),
+            resolver: Arc::new(SystemResolver),
+        }
+    }
+
+    /// The destination policy, applied to every address just before connecting to it. Endpoints
+    /// are to be parsed with the same.
+    pub const fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Also trust the certificates of a PEM file: authorities, or the very certificates that
+    /// self-signed servers show. May be given more than once.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_files.push(path.into());
+        self
+    }
+
+    /// Whether to trust the system's roots. Without them, only those of the CA files count.
+    pub const fn system_roots(mut self, trusted: bool) -> Self {
+        self.system_roots = trusted;
+        self
+    }
+
+    /// Another resolver than the system's.
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
+    /// Reads the trust roots and makes what the transports share. Reads files, so it blocks for
+    /// some milliseconds.
+    ///
+    /// # Errors
+    /// When a CA file cannot be used. Missing system roots are an error of the attempts that need
+    /// them ([`HttpError::NoTrustRoots`](crate::HttpError::NoTrustRoots)), since `http` endpoints
+    /// do not.
+    pub fn build(self) -> Result<HttpShared, HttpConfigError> {
+        Ok(HttpShared {
+            inner: Arc::new(Shared {
+                policy: self.policy,
+                tls: tls::client_config(self.system_roots, &self.ca_files)?,
+                resolver: self.resolver,
+            }),
+        })
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for HttpConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpConfig")
+            .field("policy", &self.policy)
+            .field("system_roots", &self.system_roots)
+            .field("ca_files", &self.ca_files)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every transport of a process shares: TLS roots and sessions, resolver and policy. Cheap to
+/// clone. [`HttpTransport::new`](crate::HttpTransport::new) makes a transport of it.
+#[derive(Clone)]
+pub struct HttpShared {
+    inner: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) policy: Policy,
+    /// `None` when there is nobody to trust.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) resolver: Arc<dyn Resolve>,
+}
+
+impl HttpShared {
+    pub(crate) fn get(&self) -> &Shared {
+        &self.inner
+    }
+}
+
+impl fmt::Debug for HttpShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpShared").field("policy", &self.inner.policy).finish_non_exhaustive()
+    }
+}

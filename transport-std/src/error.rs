@@ -1,0 +1,144 @@
+//! What can go wrong with a POST, in the words of who has to act.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
+use rustls::CertificateError;
+
+/// Why a POST brought no answer.
+///
+/// `Display` is fit for a log line: it names hosts' addresses and causes, but never the payload,
+/// the URL's path or query, or a header.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The resolver failed or does not know the name.
+    Resolve(io::Error),
+    /// The resolver knows the name but has no address for it.
+    NoAddress,
+    /// The destination policy refuses the host, or every address it resolved to.
+    Refused(Refusal),
+    /// No address of the host accepted a connection; this is what the last one said.
+    Connect {
+        /// The last address that was tried.
+        address: SocketAddr,
+        /// What it ended with.
+        error: io::Error,
+    },
+    /// The host's name cannot stand in a certificate, so that TLS cannot verify it.
+    ServerName,
+    /// An `https` endpoint, and neither the system nor the configuration has a root to trust.
+    NoTrustRoots,
+    /// The TLS handshake failed. The request was not sent.
+    Tls(io::Error),
+    /// A header or the request target cannot be sent over HTTP. The request was not sent.
+    InvalidRequest,
+    /// The connection broke before a byte of the request was sent.
+    Closed(hyper::Error),
+    /// The connection broke after the request was begun and before there was an answer. The
+    /// receiver may have got the event.
+    Disconnected(hyper::Error),
+    /// The answer is not HTTP/1.
+    Protocol(hyper::Error),
+    /// The answer is a switch of protocols, which was not asked for.
+    Upgrade,
+    /// The header section of the answer is larger than the transport reads.
+    TooLarge,
+}
+
+impl TransportError for HttpError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Resolve(_) | Self::NoAddress => ErrorKind::Resolve,
+            Self::Refused(_) => ErrorKind::Refused,
+            Self::Connect { .. } | Self::Closed(_) => ErrorKind::Connect,
+            Self::ServerName | Self::NoTrustRoots | Self::Tls(_) => ErrorKind::Tls,
+            Self::Disconnected(_) => ErrorKind::Disconnected,
+            Self::InvalidRequest | Self::Protocol(_) | Self::Upgrade | Self::TooLarge => {
+                ErrorKind::Protocol
+            }
+        }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve(error) => write!(f, "the host name did not resolve: {error}"),
+            Self::NoAddress => f.write_str("the host name has no address"),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Connect { address, error } => write!(f, "no connection to {address}: {error}"),
+            Self::ServerName => f.write_str("the host name cannot be verified over TLS"),
+            Self::NoTrustRoots => f.write_str(
+                "no trusted certificates found: install the system's CA certificates, or name a CA file",
+            ),
+            Self::Tls(error) => write!(f, "the TLS handshake failed: {error}{}", tls_advice(error)),
+            Self::InvalidRequest => f.write_str("a header or the URL cannot be sent over HTTP"),
+            Self::Closed(error) => {
+                f.write_str("the connection broke before the request: ")?;
+                write_chain(f, error)
+            }
+            Self::Disconnected(error) => {
+                f.write_str("the connection broke before the answer: ")?;
+                write_chain(f, error)
+            }
+            Self::Protocol(error) => {
+                f.write_str("the answer is not valid HTTP: ")?;
+                write_chain(f, error)
+            }
+            Self::Upgrade => f.write_str("the answer switches to a protocol nobody asked for"),
+            Self::TooLarge => f.write_str("the answer's header section is too large"),
+        }
+    }
+}
+
+impl Error for HttpError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Resolve(error) | Self::Connect { error, .. } | Self::Tls(error) => Some(error),
+            Self::Closed(error) | Self::Disconnected(error) | Self::Protocol(error) => Some(error),
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+/// What to do about a server that is not trusted. Webpki knows several reasons for that of a
+/// self-signed one.
+fn tls_advice(error: &io::Error) -> &'static str {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::Other(_),
+        )) => "; to trust it, name its certificate, or its authority's, as a CA file",
+        _ => "",
+    }
+}
+
+/// Hyper's errors say what failed, and their sources why.
+fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut next = error.source();
+    while let Some(source) = next {
+        write!(f, ": {source}")?;
+        next = source.source();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_untrusted_server_comes_with_advice_and_an_expired_one_does_not() {
+        let text = |reason| {
+            let error = rustls::Error::InvalidCertificate(reason);
+            HttpError::Tls(io::Error::new(io::ErrorKind::InvalidData, error)).to_string()
+        };
+        assert!(text(CertificateError::UnknownIssuer).contains("as a CA file"));
+        assert!(!text(CertificateError::Expired).contains("CA file"));
+    }
+}

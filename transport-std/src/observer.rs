@@ -1,0 +1,94 @@
+//! What the std client logs, and whom else it tells.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use log::{info, warn};
+use pilot_webhook_core::{BreakerState, Fate, Notice, Observer};
+
+use crate::throttle::Throttle;
+
+/// A host's own ear: called between attempts, by whichever worker.
+pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
+
+/// Is told how many panics of the workers there have been.
+pub(crate) type PanicHook = Arc<dyn Fn(u64) + Send + Sync>;
+
+#[derive(Default)]
+pub(crate) struct Throttles {
+    pub(crate) drops: Throttle,
+    attempts: Throttle,
+    losses: Throttle,
+    breaker: Throttle,
+}
+
+/// Logs failures, rate-limited, and passes everything on to the hook.
+pub(crate) struct LogObserver {
+    pub(crate) throttles: Arc<Throttles>,
+    pub(crate) hook: Option<Hook>,
+}
+
+/// A log line's end: how many like it were left out.
+pub(crate) struct LeftOut(pub(crate) u64);
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            n => write!(f, " ({n} similar lines left out)"),
+        }
+    }
+}
+
+impl Observer for LogObserver {
+    fn notice(&mut self, notice: Notice<'_>) {
+        let now = Instant::now();
+        match &notice {
+            Notice::Attempt { event_id, attempt, result, .. } => match result {
+                Ok(response) if (200..300).contains(&response.status) => {}
+                Ok(response) => {
+                    if let Some(n) = self.throttles.attempts.admit(now) {
+                        let status = response.status;
+                        warn!("event {event_id}, attempt {attempt}: status {status}{}", LeftOut(n));
+                    }
+                }
+                Err(error) => {
+                    if let Some(n) = self.throttles.attempts.admit(now) {
+                        warn!("event {event_id}, attempt {attempt}: {error}{}", LeftOut(n));
+                    }
+                }
+            },
+            Notice::Settled { event_id, fate } => {
+                let words = match fate {
+                    Fate::Delivered => return self.pass_on(&notice),
+                    Fate::Rejected => "rejected by the receiver",
+                    Fate::Exhausted => "given up after its last attempt",
+                    Fate::Skipped => "skipped while the breaker is open",
+                    Fate::Abandoned => "abandoned at the end of the drain",
+                };
+                if let Some(n) = self.throttles.losses.admit(now) {
+                    warn!("event {event_id}: {words}{}", LeftOut(n));
+                }
+            }
+            Notice::Breaker(state) => {
+                if let Some(n) = self.throttles.breaker.admit(now) {
+                    match state {
+                        BreakerState::Open => warn!("circuit breaker opened{}", LeftOut(n)),
+                        BreakerState::HalfOpen => info!("circuit breaker probes{}", LeftOut(n)),
+                        BreakerState::Closed => info!("circuit breaker closed{}", LeftOut(n)),
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.pass_on(&notice);
+    }
+}
+
+impl LogObserver {
+    fn pass_on(&self, notice: &Notice<'_>) {
+        if let Some(hook) = &self.hook {
+            hook(notice);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The URL that survives a restart: `webhook_url` in pilot's directory.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
+
+use crate::MAX_URL;
+
+/// The file's name, as in the original.
+const FILE_NAME: &str = "webhook_url";
+/// Where it is written before it takes the file's place. One name, so that crashes leave one.
+const TEMPORARY_NAME: &str = ".webhook_url.tmp";
+
+/// Why the URL could not be loaded or saved. `Display` names the file, and nothing that is in it.
+#[derive(Debug)]
+pub struct PersistError {
+    path: PathBuf,
+    kind: PersistErrorKind,
+}
+
+/// What is wrong with the file.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PersistErrorKind {
+    /// Neither a directory was given nor `PILOT_HOME` or `HOME` set.
+    NoHome,
+    /// The operating system said no.
+    Io(io::Error),
+    /// It is longer than a URL may be.
+    TooLong,
+    /// It is not UTF-8.
+    NotUtf8,
+    /// What is in it is no endpoint.
+    Url(EndpointError),
+}
+
+impl PersistError {
+    /// What is wrong.
+    #[must_use]
+    pub const fn kind(&self) -> &PersistErrorKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for PersistError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path.display())?;
+        match &self.kind {
+            PersistErrorKind::NoHome => f.write_str("set PILOT_HOME or HOME"),
+            PersistErrorKind::Io(error) => error.fmt(f),
+            PersistErrorKind::TooLong => write!(f, "longer than {MAX_URL} bytes"),
+            PersistErrorKind::NotUtf8 => f.write_str("not UTF-8"),
+            PersistErrorKind::Url(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PersistError {}
+
+/// Pilot's directory: `PILOT_HOME`, or `.pilot` in the user's home.
+///
+/// # Errors
+/// When neither `PILOT_HOME` nor `HOME` is set.
+pub fn pilot_home() -> Result<PathBuf, PersistError> {
+    let set = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
+    match (set("PILOT_HOME"), set("HOME")) {
+        (Some(pilot), _) => Ok(pilot.into()),
+        (None, Some(home)) => Ok(Path::new(&home).join(".pilot")),
+        (None, None) => {
+            Err(PersistError { path: FILE_NAME.into(), kind: PersistErrorKind::NoHome })
+        }
+    }
+}
+
+/// The URL saved in `home`; `None` when there is none. White space around it is trimmed.
+///
+/// # Errors
+/// When the file cannot be read, or what is in it is no endpoint by `policy`.
+pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>, PersistError> {
+    let path = home.join(FILE_NAME);
+    let fail = |kind| Err(PersistError { path: path.clone(), kind });
+    let mut contents = Vec::new();
+    let read =
+        File::open(&path).and_then(|file| file.take(MAX_URL as u64 + 1).read_to_end(&mut contents));
+    match read {
+        Ok(length) if length > MAX_URL => return fail(PersistErrorKind::TooLong),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return fail(PersistErrorKind::Io(error)),
+    }
+    let Ok(text) = String::from_utf8(contents) else {
+        return fail(PersistErrorKind::NotUtf8);
+    };
+    let url = text.trim();
+    if url.is_empty() {
+        return Ok(None);
+    }
+    match EndpointBuf::<MAX_URL>::parse(url, policy) {
+        Ok(_) => Ok(Some(url.to_owned())),
+        Err(error) => fail(PersistErrorKind::Url(error)),
+    }
+}
+
+/// Saves `url` in `home`, or removes the file when it is empty. A crash at any point leaves the old
+/// URL or the new one. The directory is made with mode 0700, the file with 0600; a symbolic link
+/// in the file's place is replaced, not followed.
+///
+/// # Errors
+/// When the operating system says no. The old URL is still there then.
+pub fn save_persisted_url(home: &Path, url: &str) -> Result<(), PersistError> {
+    save(home, url, &mut |_| {}).map_err(|error| PersistError {
+        path: home.join(FILE_NAME),
+        kind: PersistErrorKind::Io(error),
+    })
+}
+
+/// The steps of a save, in order: where a crash can come between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Step {
+    MakeDirectory,
+    Create,
+    Write,
+    SyncFile,
+    Replace,
+    SyncDirectory,
+    Done,
+}
+
+fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> {
+    let path = home.join(FILE_NAME);
+    before(Step::MakeDirectory);
+    if url.is_empty() {
+        before(Step::Replace);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            removed => removed?,
+        }
+    } else {
+        DirBuilder::new().recursive(true).mode(0o700).create(home)?;
+        let temporary = home.join(TEMPORARY_NAME);
+        let replaced = replace(&temporary, &path, url, before);
+        if replaced.is_err() {
+            // Of no use to anyone; the next save makes it anew.
+            let _ = fs::remove_file(&temporary);
+        }
+        replaced?;
+    }
+    before(Step::SyncDirectory);
+    File::open(home)?.sync_all()?;
+    before(Step::Done);
+    Ok(())
+}
+
+fn replace(
+    temporary: &Path,
+    path: &Path,
+    url: &str,
+    before: &mut dyn FnMut(Step),
+) -> io::Result<()> {
+    before(Step::Create);
+    // Left behind by a crash.
+    match fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // `create_new` follows no link and opens no file of somebody else's.
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    before(Step::Write);
+    file.write_all(url.as_bytes())?;
+    before(Step::SyncFile);
+    file.sync_all()?;
+    before(Step::Replace);
+    fs::rename(temporary, path)
+}
+
+#[cfg(test)]
+#[path = "persist_tests.rs"]
+mod tests;

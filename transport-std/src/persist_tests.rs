@@ -1,0 +1,117 @@
+//! The saved URL, through crashes and odd files.
+
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tempfile::TempDir;
+
+use super::*;
+
+const OLD: &str = "http://127.0.0.1/old";
+const NEW: &str = "https://example.com/new?key=1";
+
+fn home() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn load(home: &Path) -> Option<String> {
+    load_persisted_url(home, Policy::default()).unwrap()
+}
+
+#[track_caller]
+fn expect_error(contents: &[u8], words: &str) {
+    let home = home();
+    fs::write(home.path().join(FILE_NAME), contents).unwrap();
+    let error = load_persisted_url(home.path(), Policy::default()).unwrap_err().to_string();
+    assert!(error.contains(FILE_NAME) && error.contains(words), "{error}");
+}
+
+#[test]
+fn what_was_saved_is_loaded_and_an_empty_url_removes_it() {
+    let home = home();
+    let pilot = home.path().join("deep").join(".pilot");
+    assert_eq!(load(&pilot), None);
+    save_persisted_url(&pilot, OLD).unwrap();
+    save_persisted_url(&pilot, NEW).unwrap();
+    assert_eq!(load(&pilot).as_deref(), Some(NEW));
+    assert_eq!(fs::metadata(&pilot).unwrap().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(pilot.join(FILE_NAME)).unwrap().mode() & 0o777, 0o600);
+    save_persisted_url(&pilot, "").unwrap();
+    save_persisted_url(&pilot, "").unwrap();
+    assert_eq!(load(&pilot), None);
+    assert_eq!(fs::read_dir(&pilot).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn removing_from_a_directory_that_is_not_there_is_no_error() {
+    save_persisted_url(&home().path().join("none"), "").unwrap();
+}
+
+#[test]
+fn white_space_is_trimmed_and_nothing_else_is_an_url() {
+    let home = home();
+    fs::write(home.path().join(FILE_NAME), " \n http://127.0.0.1/ \r\n").unwrap();
+    assert_eq!(load(home.path()).as_deref(), Some("http://127.0.0.1/"));
+    fs::write(home.path().join(FILE_NAME), "\n").unwrap();
+    assert_eq!(load(home.path()), None);
+}
+
+#[test]
+fn bad_contents_are_an_error_that_names_the_file() {
+    expect_error(b"ftp://example.com/", "http://");
+    expect_error(b"http://169.254.169.254/", "link-local");
+    expect_error(b"http://ex\xffample.com/", "UTF-8");
+    expect_error(&[b'x'; MAX_URL + 1], "2048");
+    let long = format!("http://example.com/{}", "x".repeat(MAX_URL));
+    expect_error(long.as_bytes(), "2048");
+}
+
+#[test]
+fn a_directory_in_the_files_place_is_an_error() {
+    let home = home();
+    fs::create_dir(home.path().join(FILE_NAME)).unwrap();
+    assert!(load_persisted_url(home.path(), Policy::default()).is_err());
+    assert!(save_persisted_url(home.path(), NEW).is_err());
+    assert!(!home.path().join(TEMPORARY_NAME).exists());
+}
+
+#[test]
+fn a_link_in_the_place_of_either_file_is_replaced_and_not_followed() {
+    for name in [FILE_NAME, TEMPORARY_NAME] {
+        let home = home();
+        let target = home.path().join("precious");
+        fs::write(&target, "precious").unwrap();
+        symlink(&target, home.path().join(name)).unwrap();
+        save_persisted_url(home.path(), NEW).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        assert_eq!(load(home.path()).as_deref(), Some(NEW));
+        assert!(!fs::symlink_metadata(home.path().join(FILE_NAME)).unwrap().is_symlink());
+    }
+}
+
+/// A panic stands for the crash: nothing after it runs, no clean-up either.
+#[test]
+fn a_crash_between_any_two_steps_leaves_the_old_url_or_the_new_one() {
+    use Step::{Create, Done, MakeDirectory, Replace, SyncDirectory, SyncFile, Write};
+    for old in ["", OLD] {
+        for new in [NEW, ""] {
+            for crash in [MakeDirectory, Create, Write, SyncFile, Replace, SyncDirectory, Done] {
+                if new.is_empty() && (Create..=SyncFile).contains(&crash) {
+                    // A removal has no such steps.
+                    continue;
+                }
+                let home = home();
+                save_persisted_url(home.path(), old).unwrap();
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    save(home.path(), new, &mut |step| assert_ne!(step, crash, "expected"))
+                }));
+                let found = load(home.path()).unwrap_or_default();
+                let expected = if crash > Replace { new } else { old };
+                assert_eq!(found, expected, "crash before {crash:?}");
+                // And the next save works.
+                save_persisted_url(home.path(), NEW).unwrap();
+                assert_eq!(load(home.path()).as_deref(), Some(NEW));
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The webhook as a plugin of a pilot daemon.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use log::{info, warn};
+use pilot_webhook_core::{Event, Json, Stats};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::bus::{EventBus, Payload, Subscription};
+use crate::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
+use crate::plugin::{BoxError, BoxFuture, Deps, Identity, Service};
+use crate::{Client, ClientBuilder, ClientError};
+
+/// The topic that panics of the delivery are published under.
+pub const PANIC_TOPIC: &str = "plugin.webhook.panic";
+
+/// Delivers everything that is published on the daemon's bus.
+///
+/// [`new`](Self::new) within a tokio runtime; [`start`](Service::start) before anything publishes,
+/// so that the first event is not missed; then [`set_url`](Self::set_url) at any time; and
+/// [`stop`](Service::stop) once, at the end. Cheap to clone; all clones are one service.
+#[derive(Clone)]
+pub struct WebhookService {
+    inner: Arc<Inner>,
+}
+
+/// What a service can be told.
+#[derive(Debug, Default)]
+pub struct ServiceOptions {
+    /// The client's options. Their URL and `on_panic` are replaced.
+    pub client: ClientBuilder,
+    /// The directory the URL is persisted in; `None` stands for [`pilot_home`].
+    pub home: Option<PathBuf>,
+}
+
+struct Inner {
+    client: Client,
+    has_url: bool,
+    home: Option<PathBuf>,
+    /// The bus, once started, for the panics.
+    events: Arc<OnceLock<Arc<dyn EventBus>>>,
+    pump: Mutex<Option<JoinHandle<()>>>,
+    saver: Saver,
+}
+
+impl WebhookService {
+    /// A service that delivers to `initial_url`; when that is empty, to the persisted one; when
+    /// there is none, nowhere.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    pub fn new(initial_url: &str, options: ServiceOptions) -> Result<Self, ClientError> {
+        let ServiceOptions { client, home } = options;
+        let events: Arc<OnceLock<Arc<dyn EventBus>>> = Arc::default();
+        let bus = Arc::clone(&events);
+        let has_url = !initial_url.is_empty();
+        let client = client.url(initial_url).on_panic(move |panics| {
+            if let (Some(bus), Ok(payload)) = (bus.get(), Payload::new(&Panics { panics })) {
+                bus.publish(PANIC_TOPIC, payload);
+            }
+        });
+        let client = client.build()?;
+        // Without a home there is nothing to persist to, which is no reason not to deliver.
+        let home = home.or_else(|| pilot_home().ok());
+        let saver = Saver::start(home.clone());
+        let inner = Inner { client, has_url, home, events, pump: Mutex::default(), saver };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Delivers to `url` from now on, or nowhere when it is empty, and persists that. Returns at
+    /// once: the swap has happened, the file is written by a task ([`saved`](Self::saved) waits
+    /// for it). Queued events go to the new URL, event ids go on, the breaker starts closed.
+    ///
+    /// # Errors
+    /// When the URL is no endpoint or the service has stopped; nothing changed then.
+    pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
+        // In this order under one lock, so that the file ends up with the URL that counts.
+        self.inner.saver.save_after(url, || self.inner.client.set_url(url))
+    }
+
+    /// Completes when the last URL that was set is in the file.
+    ///
+    /// # Errors
+    /// What the operating system said, when it could not be written.
+    pub async fn saved(&self) -> Result<(), Arc<PersistError>> {
+        self.inner.saver.saved().await
+    }
+
+    /// All counters, at one instant.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.client.stats()
+    }
+
+    /// The client, for events that do not come over the bus.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    fn start_now(&self, deps: &Deps) -> Result<(), BoxError> {
+        let client = &self.inner.client;
+        if let Some(identity) = &deps.identity {
+            client.set_node_id(identity.node_id());
+        }
+        if let Some(events) = &deps.events {
+            if self.inner.events.set(Arc::clone(events)).is_err() {
+                return Err("started twice".into());
+            }
+            let subscription = events.subscribe("*");
+            let pump = tokio::spawn(pump(client.clone(), subscription, deps.identity.clone()));
+            *self.inner.pump.lock().unwrap_or_else(PoisonError::into_inner) = Some(pump);
+        }
+        if !self.inner.has_url {
+            self.start_with_persisted();
+        }
+        Ok(())
+    }
+
+    /// A file that is wrong is the operator's to mend; until then there is no URL.
+    fn start_with_persisted(&self) {
+        let Some(home) = &self.inner.home else { return };
+        let client = &self.inner.client;
+        match load_persisted_url(home, client.policy()) {
+            Ok(None) => {}
+            Ok(Some(url)) => match client.set_url(&url) {
+                Ok(()) => info!("delivering to the persisted URL"),
+                Err(error) => warn!("the persisted URL is not used: {error}"),
+            },
+            Err(error) => warn!("the persisted URL is not used: {error}"),
+        }
+    }
+}
+
+impl Service for WebhookService {
+    fn name(&self) -> &'static str {
+        "webhook"
+    }
+
+    /// After the core's foundation (50 to 79), before application services (from 100).
+    fn order(&self) -> u32 {
+        90
+    }
+
+    fn start<'a>(&'a self, deps: &'a Deps) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(async { self.start_now(deps) })
+    }
+
+    fn stop(&self) -> BoxFuture<'_, Result<(), BoxError>> {
+        Box::pin(async {
+            let pump = self.inner.pump.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(pump) = pump {
+                pump.abort();
+            }
+            self.inner.client.close().await;
+            Ok(self.saved().await?)
+        })
+    }
+}
+
+impl fmt::Debug for WebhookService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookService").field("client", &self.inner.client).finish_non_exhaustive()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Panics {
+    panics: u64,
+}
+
+/// Takes events off the bus as fast as they come: emitting never blocks.
+async fn pump(client: Client, mut subscription: Subscription, identity: Option<Arc<dyn Identity>>) {
+    while let Some(event) = subscription.next().await {
+        let node_id = identity.as_ref().map_or(0, |identity| identity.node_id());
+        let envelope = Event { topic: &event.topic, node_id, timestamp: event.timestamp };
+        // What is not taken is counted, and logged by the client.
+        let _ = client.emit_event(&envelope, &Json(event.payload.as_str()));
+    }
+}
+
+/// Writes the file behind the swaps: one write at a time, and always the latest URL.
+struct Saver {
+    wanted: Mutex<watch::Sender<Wanted>>,
+    written: watch::Receiver<Written>,
+}
+
+#[derive(Clone, Default)]
+struct Wanted {
+    number: u64,
+    url: String,
+}
+
+#[derive(Clone, Default)]
+struct Written {
+    number: u64,
+    error: Option<Arc<PersistError>>,
+}
+
+impl Saver {
+    /// Must be called within a tokio runtime. The task ends with the saver.
+    fn start(home: Option<PathBuf>) -> Self {
+        let (wanted, orders) = watch::channel(Wanted::default());
+        let (reports, written) = watch::channel(Written::default());
+        tokio::spawn(save_loop(home, orders, reports));
+        Self { wanted: Mutex::new(wanted), written }
+    }
+
+    fn save_after<E>(&self, url: &str, swap: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        swap()?;
+        wanted.send_modify(|wanted| {
+            wanted.number += 1;
+            url.clone_into(&mut wanted.url);
+        });
+        Ok(())
+    }
+
+    async fn saved(&self) -> Result<(), Arc<PersistError>> {
+        let number = self.wanted.lock().unwrap_or_else(PoisonError::into_inner).borrow().number;
+        let mut written = self.written.clone();
+        // The task outlives every caller of this.
+        let Ok(report) = written.wait_for(|written| written.number >= number).await else {
+            return Ok(());
+        };
+        report.error.clone().map_or(Ok(()), Err)
+    }
+}
+
+async fn save_loop(
+    home: Option<PathBuf>,
+    mut orders: watch::Receiver<Wanted>,
+    reports: watch::Sender<Written>,
+) {
+    while orders.changed().await.is_ok() {
+        let Wanted { number, url } = orders.borrow_and_update().clone();
+        let error = match home.clone() {
+            Some(home) => write(home, url).await,
+            None => None,
+        };
+        if let Some(error) = &error {
+            warn!("the URL is not persisted: {error}");
+        }
+        reports.send_replace(Written { number, error: error.map(Arc::new) });
+    }
+}
+
+async fn write(home: PathBuf, url: String) -> Option<PersistError> {
+    let save = move || save_persisted_url(Path::new(&home), &url).err();
+    // A task that is cancelled has no runtime to be told on.
+    spawn_blocking(save).await.ok().flatten()
+}

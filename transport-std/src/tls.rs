@@ -1,0 +1,175 @@
+//! Whom to trust: the system's roots, a CA file, and how a host is named to TLS.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pilot_webhook_core::Host;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::pinned::PinningVerifier;
+
+/// Why the shared part of the transports cannot be built. The operator corrects the file.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HttpConfigError {
+    /// The CA file cannot be read.
+    CaUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The CA file is no PEM, or a certificate in it is none.
+    CaInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The CA file holds no certificate.
+    CaEmpty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The TLS library does not accept the configuration. A bug here.
+    Tls(rustls::Error),
+}
+
+impl fmt::Display for HttpConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CaUnreadable { path, error } => {
+                let path = path.display();
+                write!(f, "cannot read the CA file {path}: {error}; check its name and rights")
+            }
+            Self::CaInvalid { path, reason } => {
+                let path = path.display();
+                write!(f, "the CA file {path} is not valid: {reason}; export it as PEM")
+            }
+            Self::CaEmpty { path } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "the CA file {path} holds no certificate: it needs a PEM block BEGIN CERTIFICATE"
+                )
+            }
+            Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
+        }
+    }
+}
+
+impl Error for HttpConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::CaUnreadable { error, .. } => Some(error),
+            Self::Tls(error) => Some(error),
+            Self::CaInvalid { .. } | Self::CaEmpty { .. } => None,
+        }
+    }
+}
+
+/// The TLS side of all connections, sessions to resume included. `None` when there is nobody to
+/// trust, which matters to `https` endpoints only.
+pub(crate) fn client_config(
+    system_roots: bool,
+    ca_files: &[PathBuf],
+) -> Result<Option<Arc<ClientConfig>>, HttpConfigError> {
+    let mut roots = RootCertStore::empty();
+    let mut pinned = Vec::new();
+    for path in ca_files {
+        pinned.extend(add_ca_file(&mut roots, path)?);
+    }
+    if system_roots {
+        // A system's store often holds a certificate or two that nobody can parse.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    if roots.is_empty() {
+        return Ok(None);
+    }
+    // Named here, so that a process with two providers linked in does not have to choose one.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        PinningVerifier::new(roots, pinned, Arc::clone(&provider)).map_err(HttpConfigError::Tls)?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(HttpConfigError::Tls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Some(Arc::new(config)))
+}
+
+/// Adds the certificates of a file, and returns them.
+fn add_ca_file(
+    roots: &mut RootCertStore,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, HttpConfigError> {
+    let pem = std::fs::read(path)
+        .map_err(|error| HttpConfigError::CaUnreadable { path: path.into(), error })?;
+    let invalid = |reason: String| HttpConfigError::CaInvalid { path: path.into(), reason };
+    let mut added = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error: pem::Error| invalid(error.to_string()))?;
+        roots.add(certificate.clone()).map_err(|error| invalid(error.to_string()))?;
+        added.push(certificate);
+    }
+    if added.is_empty() { Err(HttpConfigError::CaEmpty { path: path.into() }) } else { Ok(added) }
+}
+
+/// The name or address that the server's certificate must be for.
+pub(crate) fn server_name(host: Host<'_>) -> Option<ServerName<'static>> {
+    match host {
+        Host::Address(address) => Some(ServerName::IpAddress(address.into())),
+        Host::Name(name) => {
+            // Certificates do not know the root's dot.
+            let name = name.strip_suffix('.').unwrap_or(name);
+            ServerName::try_from(name).ok().map(|name| name.to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_for(name: &str, contents: &[u8]) -> String {
+        let path = std::env::temp_dir().join(format!("pilot-{}-{name}", std::process::id()));
+        std::fs::write(&path, contents).unwrap();
+        let error = client_config(false, std::slice::from_ref(&path)).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+        error
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_what_to_do() {
+        let missing = client_config(false, &["/does/not/exist.pem".into()]).unwrap_err();
+        let text = missing.to_string();
+        assert!(text.contains("/does/not/exist.pem") && text.contains("check its name"), "{text}");
+        assert!(error_for("empty.pem", b"").contains("holds no certificate"));
+        assert!(error_for("text.pem", b"hello\n").contains("BEGIN CERTIFICATE"));
+        let block = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(error_for("junk.pem", block).contains("export it as PEM"));
+        let cut = b"-----BEGIN CERTIFICATE-----\nAAAA\n";
+        assert!(error_for("cut.pem", cut).contains("not valid"));
+    }
+
+    #[test]
+    fn without_roots_there_is_no_tls() {
+        assert!(client_config(false, &[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn hosts_are_verified_by_name_without_the_roots_dot_or_by_address() {
+        let dotted = server_name(Host::Name("example.com.")).unwrap();
+        assert_eq!(dotted, ServerName::try_from("example.com").unwrap());
+        let address = server_name(Host::Address([127, 0, 0, 1].into())).unwrap();
+        assert_eq!(address, ServerName::try_from("127.0.0.1").unwrap());
+    }
+}
