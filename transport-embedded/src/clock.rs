@@ -1,0 +1,147 @@
+//! Time on a microcontroller: monotonic from embassy-time, wall time once somebody knows it.
+
+use core::cell::Cell;
+use core::fmt;
+use core::future::Future;
+
+use embassy_sync::blocking_mutex::Mutex;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_time::{Duration, Timer};
+use pilot_webhook_core::{Clock, Instant, Timestamp};
+
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
+
+/// The wall-clock time as a TLS handshake needs it.
+///
+/// Implemented by [`WallTime`], by [`EmbassyClock`] and by closures.
+pub trait WallClock {
+    /// Seconds since 1970 in UTC, or `None` when the time is not known.
+    fn unix_seconds(&self) -> Option<u64>;
+}
+
+impl<F: Fn() -> Option<u64>> WallClock for F {
+    fn unix_seconds(&self) -> Option<u64> {
+        self()
+    }
+}
+
+/// The node's wall time: how far its boot is from the Unix epoch, once known.
+///
+/// Put it in a `static`; whoever learns the time (SNTP, an RTC, the modem) calls
+/// [`set`](Self::set), from any task or interrupt.
+///
+/// Before that, [`EmbassyClock::wall`](Clock::wall) counts from the epoch as if the node had booted
+/// at 1970-01-01T00:00:00Z. An event stamped in 1970 therefore tells its uptime, and the receiver
+/// can place it as soon as one stamped event of the same boot arrives. No event is held back or
+/// rewritten: its body is encoded when it is emitted.
+///
+/// ```
+/// use pilot_webhook_embassy::{WallClock, WallTime};
+/// static WALL: WallTime = WallTime::new();
+/// assert_eq!(WALL.unix_seconds(), None);
+/// WALL.set(pilot_webhook_core::Timestamp::new(1_795_000_000, 0));
+/// assert!(WALL.unix_seconds() >= Some(1_795_000_000));
+/// ```
+pub struct WallTime {
+    /// The Unix time of embassy-time's instant zero, in nanoseconds.
+    boot: Mutex<CriticalSectionRawMutex, Cell<Option<i128>>>,
+}
+
+impl WallTime {
+    /// Not known yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { boot: Mutex::new(Cell::new(None)) }
+    }
+
+    /// It is `now`.
+    pub fn set(&self, now: Timestamp) {
+        let unix = i128::from(now.seconds()) * NANOS_PER_SECOND + i128::from(now.nanos());
+        self.boot.lock(|boot| boot.set(Some(unix - uptime())));
+    }
+
+    /// The time now, or `None` before the first [`set`](Self::set).
+    #[must_use]
+    pub fn get(&self) -> Option<Timestamp> {
+        self.boot.lock(Cell::get).map(|boot| timestamp(boot + uptime()))
+    }
+}
+
+impl Default for WallTime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WallTime").field(&self.get()).finish()
+    }
+}
+
+impl WallClock for WallTime {
+    fn unix_seconds(&self) -> Option<u64> {
+        self.get().and_then(|now| u64::try_from(now.seconds()).ok())
+    }
+}
+
+impl WallClock for &WallTime {
+    fn unix_seconds(&self) -> Option<u64> {
+        WallTime::unix_seconds(self)
+    }
+}
+
+/// The engine's [`Clock`] over embassy-time.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbassyClock<'a> {
+    wall: &'a WallTime,
+}
+
+impl<'a> EmbassyClock<'a> {
+    /// A clock that tells the wall time that `wall` knows.
+    #[must_use]
+    pub const fn new(wall: &'a WallTime) -> Self {
+        Self { wall }
+    }
+}
+
+impl Clock for EmbassyClock<'_> {
+    fn now(&self) -> Instant {
+        Instant::from_micros(embassy_time::Instant::now().as_micros())
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.wall.get().unwrap_or_else(|| timestamp(uptime()))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> {
+        let clock = *self;
+        async move {
+            // The conversion to ticks rounds towards the past, and a timer may fire on its tick:
+            // look again until the deadline is really reached. In pieces of an hour, because
+            // "never" in microseconds is more than a tick counter can hold.
+            loop {
+                let left = deadline.saturating_since(clock.now());
+                let Ok(left @ 1..) = u64::try_from(left.as_micros()) else { return };
+                Timer::after(Duration::from_micros(left.min(3_600_000_000))).await;
+            }
+        }
+    }
+}
+
+impl WallClock for EmbassyClock<'_> {
+    fn unix_seconds(&self) -> Option<u64> {
+        self.wall.unix_seconds()
+    }
+}
+
+/// Nanoseconds since embassy-time's instant zero.
+fn uptime() -> i128 {
+    i128::from(embassy_time::Instant::now().as_micros()) * 1_000
+}
+
+fn timestamp(nanos: i128) -> Timestamp {
+    let seconds = i64::try_from(nanos.div_euclid(NANOS_PER_SECOND)).unwrap_or(i64::MAX);
+    let nanos = u32::try_from(nanos.rem_euclid(NANOS_PER_SECOND)).unwrap_or(0);
+    Timestamp::new(seconds, nanos)
+}

@@ -1,0 +1,104 @@
+//! What can go wrong with a POST, told apart as far as somebody would act differently.
+
+use core::fmt;
+
+use embedded_io_async::ErrorKind as IoKind;
+use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
+
+#[cfg(feature = "tls")]
+use crate::tls::TlsFailure;
+
+/// Why a POST brought no answer.
+///
+/// The engine sees only its [`kind`](TransportError::kind); logs and tests see the variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Error {
+    /// The host name did not resolve.
+    Resolve,
+    /// The destination policy refuses the address that the name resolved to.
+    Refused(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Refusal),
+    /// No TCP connection.
+    Connect(IoKind),
+    /// The endpoint is `https`, and this transport was built or set up without TLS.
+    NoTls,
+    /// The TLS handshake failed, or the server is not the one it should be. Nothing was sent.
+    #[cfg(feature = "tls")]
+    Tls(TlsFailure),
+    /// The TLS connection became unusable after the handshake.
+    #[cfg(feature = "tls")]
+    TlsSession(TlsFailure),
+    /// The connection broke after the request was begun.
+    Disconnected(IoKind),
+    /// The server closed the connection before its answer was complete.
+    Closed,
+    /// The answer is not HTTP/1.
+    Malformed(Malformed),
+    /// The answer goes on beyond the transport's bounds before it has said its status.
+    TooLarge,
+}
+
+/// What about an answer was not HTTP/1 (RFC 9112).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Malformed {
+    /// The first line is no status line of HTTP/1.0 or HTTP/1.1.
+    StatusLine,
+    /// A header line without a colon or with a strange name.
+    Header,
+    /// A `Content-Length` that is no number, or several different ones.
+    ContentLength,
+    /// `101 Switching Protocols`, which nobody asked for.
+    Upgrade,
+}
+
+impl TransportError for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Resolve => ErrorKind::Resolve,
+            Self::Refused(_) => ErrorKind::Refused,
+            Self::Connect(_) => ErrorKind::Connect,
+            Self::NoTls => ErrorKind::Tls,
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => ErrorKind::Tls,
+            #[cfg(feature = "tls")]
+            Self::TlsSession(_) => ErrorKind::Disconnected,
+            Self::Disconnected(_) | Self::Closed => ErrorKind::Disconnected,
+            Self::Malformed(_) | Self::TooLarge => ErrorKind::Protocol,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve => f.write_str("the host name did not resolve"),
+            Self::Refused(refusal) => write!(f, "the resolved address is refused: {refusal}"),
+            Self::Connect(kind) => write!(f, "no TCP connection: {kind:?}"),
+            Self::NoTls => f.write_str("the endpoint is https, but TLS is not set up"),
+            #[cfg(feature = "tls")]
+            Self::Tls(failure) => write!(f, "TLS: {failure}"),
+            #[cfg(feature = "tls")]
+            Self::TlsSession(failure) => write!(f, "TLS after the handshake: {failure}"),
+            Self::Disconnected(kind) => write!(f, "the connection broke: {kind:?}"),
+            Self::Closed => f.write_str("the server closed the connection before its answer"),
+            Self::Malformed(what) => write!(f, "the answer is not HTTP/1: {what}"),
+            Self::TooLarge => f.write_str("the answer's head is too large"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StatusLine => "no valid status line",
+            Self::Header => "an invalid header line",
+            Self::ContentLength => "an invalid Content-Length",
+            Self::Upgrade => "a switch of protocols that was not asked for",
+        })
+    }
+}

@@ -1,0 +1,36 @@
+// The example there needs both.
+#![cfg_attr(all(feature = "embassy-net", feature = "tls"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "embassy-net", feature = "tls")),
+    doc = "The pilot webhook's transport for microcontrollers."
+)]
+#![no_std]
+#![deny(unsafe_code)]
+
+mod answer;
+mod clock;
+mod dialogue;
+mod error;
+mod fmt;
+mod link;
+#[cfg(feature = "embassy-net")]
+mod net;
+mod request;
+#[cfg(feature = "tls")]
+mod tls;
+mod transport;
+mod wire;
+
+pub use clock::{EmbassyClock, WallClock, WallTime};
+pub use error::{Error, Malformed};
+#[cfg(feature = "embassy-net")]
+pub use net::{SocketConnection, SocketNet};
+#[cfg(feature = "tls")]
+pub use tls::{Algorithm, CertificateFault, Limit, Tls, TlsBuffers, TlsFailure, UnknownTime};
+pub use transport::{Buffers, NodeTransport};
+
+#[cfg(feature = "tls")]
+pub use embedded_tls::{CryptoRng, CryptoRngCore};
+
+#[cfg(test)]
+extern crate std;

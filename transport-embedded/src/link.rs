@@ -1,0 +1,150 @@
+//! The connection, plain or TLS, behind one reader and writer.
+
+use embedded_io_async::{ErrorKind as IoKind, ErrorType, Read, Write};
+
+#[cfg(feature = "tls")]
+use crate::tls::{Records, Session, failure_after_handshake};
+use crate::wire::{Probe, Watch, Wire};
+
+/// At most one connection.
+pub(crate) struct Link<'b, S: Read + Write + 'b> {
+    plain: Option<Wire<'b, S>>,
+    #[cfg(feature = "tls")]
+    session: Session<'b, S>,
+    #[cfg(feature = "tls")]
+    watch: &'b Watch,
+}
+
+impl<'b, S: Read + Write + 'b> Link<'b, S> {
+    pub(crate) const fn new(_watch: &'b Watch) -> Self {
+        Self {
+            plain: None,
+            #[cfg(feature = "tls")]
+            session: Session::new(),
+            #[cfg(feature = "tls")]
+            watch: _watch,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_records(&mut self, records: Records<'b>) {
+        self.session.set_records(records);
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) const fn session(&mut self) -> &mut Session<'b, S> {
+        &mut self.session
+    }
+
+    /// The wire of a connection without TLS.
+    pub(crate) const fn plain(&mut self) -> Option<&mut Wire<'b, S>> {
+        self.plain.as_mut()
+    }
+
+    pub(crate) fn set_plain(&mut self, wire: Wire<'b, S>) {
+        self.hang_up();
+        self.plain = Some(wire);
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if self.session.is_open() {
+            return true;
+        }
+        self.plain.is_some()
+    }
+
+    /// Drops the connection, and with it the socket, which closes it.
+    pub(crate) fn hang_up(&mut self) {
+        self.plain = None;
+        #[cfg(feature = "tls")]
+        self.session.close();
+    }
+
+    /// Looks, without waiting, whether the server has closed the connection or spoken on it.
+    pub(crate) async fn is_idle(&mut self, watch: &Watch) -> bool {
+        watch.probe.set(Probe::Asked);
+        // The wire fails this read in any case. If it is not asked at all, embedded-tls has held
+        // back something that the server said behind its last answer.
+        let _ = self.read(&mut [0]).await;
+        watch.probe.replace(Probe::Off) == Probe::Idle
+    }
+}
+
+impl<S: Read + Write> ErrorType for Link<'_, S> {
+    type Error = IoKind;
+}
+
+impl<S: Read + Write> Read for Link<'_, S> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoKind> {
+        if let Some(wire) = &mut self.plain {
+            return wire.read(buf).await;
+        }
+        #[cfg(feature = "tls")]
+        return match self.session.read(buf).await {
+            Err(embedded_tls::TlsError::ConnectionClosed) => Ok(0),
+            result => result.map_err(|error| failure_after_handshake(error, self.watch)),
+        };
+        #[cfg(not(feature = "tls"))]
+        Err(IoKind::NotConnected)
+    }
+}
+
+impl<S: Read + Write> Write for Link<'_, S> {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, IoKind> {
+        if let Some(wire) = &mut self.plain {
+            return wire.write(buf).await;
+        }
+        #[cfg(feature = "tls")]
+        return self
+            .session
+            .write(buf)
+            .await
+            .map_err(|error| failure_after_handshake(error, self.watch));
+        #[cfg(not(feature = "tls"))]
+        Err(IoKind::NotConnected)
+    }
+
+    async fn flush(&mut self) -> Result<(), IoKind> {
+        if let Some(wire) = &mut self.plain {
+            return wire.flush().await;
+        }
+        #[cfg(feature = "tls")]
+        return self
+            .session
+            .flush()
+            .await
+            .map_err(|error| failure_after_handshake(error, self.watch));
+        #[cfg(not(feature = "tls"))]
+        Err(IoKind::NotConnected)
+    }
+}
+
+/// Holds the link during a dialogue. Dropped without [`keep`](Self::keep), at an await point say,
+/// it hangs up: a dialogue that was cut short must not be continued.
+pub(crate) struct Lease<'l, 'b, S: Read + Write + 'b> {
+    link: &'l mut Link<'b, S>,
+    keep: bool,
+}
+
+impl<'l, 'b, S: Read + Write + 'b> Lease<'l, 'b, S> {
+    pub(crate) const fn new(link: &'l mut Link<'b, S>) -> Self {
+        Self { link, keep: false }
+    }
+
+    pub(crate) const fn link(&mut self) -> &mut Link<'b, S> {
+        self.link
+    }
+
+    pub(crate) fn keep(mut self) {
+        self.keep = true;
+    }
+}
+
+impl<'b, S: Read + Write + 'b> Drop for Lease<'_, 'b, S> {
+    fn drop(&mut self) {
+        if !self.keep {
+            self.link.hang_up();
+        }
+    }
+}

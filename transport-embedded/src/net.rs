@@ -1,0 +1,142 @@
+//! TCP and DNS over an embassy-net stack, with a socket that outlives its connections.
+//!
+//! embassy-net's own `TcpClient` takes its socket out of the stack when a connection is dropped, at
+//! once: neither FIN nor RST is ever sent, and the server keeps a dead connection. Here one socket
+//! stays in the stack for good. Dropping a connection closes it, and the stack sends what that
+//! takes, even when the connection was dropped by a time-out at an await point.
+
+use core::cell::{RefCell, RefMut};
+use core::net::{IpAddr, SocketAddr};
+
+use embassy_net::dns::DnsSocket;
+use embassy_net::tcp::{ConnectError, State, TcpSocket};
+use embassy_net::{IpAddress, Stack};
+use embassy_time::{Duration, with_timeout};
+use embedded_io_async::{Error as _, ErrorKind as IoKind, ErrorType, Read, Write};
+use embedded_nal_async::{AddrType, Dns, TcpConnect};
+
+/// How long a new connection waits for the last words of the one before it. Arbitrary: enough for
+/// an ARP answer on a slow link.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+/// After this long without a word from the server a closed connection is given up.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// One TCP socket and the stack's resolver.
+pub struct SocketNet<'d> {
+    stack: Stack<'d>,
+    socket: RefCell<TcpSocket<'d>>,
+}
+
+impl<'d> SocketNet<'d> {
+    /// A socket in `stack` with these receive and transmit buffers. 1 KiB each works; more is
+    /// faster on links with a long round trip.
+    #[must_use]
+    pub fn new(stack: Stack<'d>, rx: &'d mut [u8], tx: &'d mut [u8]) -> Self {
+        let mut socket = TcpSocket::new(stack, rx, tx);
+        // Requests are written in whole pieces; waiting for more of them only costs time.
+        socket.set_nagle_enabled(false);
+        Self { stack, socket: RefCell::new(socket) }
+    }
+}
+
+impl core::fmt::Debug for SocketNet<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SocketNet").finish_non_exhaustive()
+    }
+}
+
+impl<'d> TcpConnect for SocketNet<'d> {
+    type Error = IoKind;
+    type Connection<'a>
+        = SocketConnection<'a, 'd>
+    where
+        Self: 'a;
+
+    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<Self::Connection<'a>, IoKind> {
+        let socket = self.socket.try_borrow_mut().map_err(|_| IoKind::AddrInUse)?;
+        let mut connection = SocketConnection { socket };
+        let socket = &mut *connection.socket;
+        if socket.state() != State::Closed {
+            socket.abort();
+        }
+        // A pending reset keeps the socket's address; give it the time to leave.
+        let _ = with_timeout(LAST_WORDS, socket.flush()).await;
+        socket.set_timeout(None);
+        let address = match remote.ip() {
+            IpAddr::V4(address) => IpAddress::Ipv4(address),
+            #[cfg(feature = "proto-ipv6")]
+            IpAddr::V6(address) => IpAddress::Ipv6(address),
+            #[cfg(not(feature = "proto-ipv6"))]
+            IpAddr::V6(_) => return Err(IoKind::Unsupported),
+        };
+        socket.connect((address, remote.port())).await.map_err(|error| match error {
+            ConnectError::ConnectionReset => IoKind::ConnectionRefused,
+            ConnectError::TimedOut => IoKind::TimedOut,
+            ConnectError::NoRoute => IoKind::NotConnected,
+            ConnectError::InvalidState => IoKind::Other,
+        })?;
+        Ok(connection)
+    }
+}
+
+impl Dns for SocketNet<'_> {
+    type Error = embassy_net::dns::Error;
+
+    async fn get_host_by_name(&self, host: &str, kind: AddrType) -> Result<IpAddr, Self::Error> {
+        DnsSocket::new(self.stack).get_host_by_name(host, kind).await
+    }
+
+    async fn get_host_by_address(
+        &self,
+        _address: IpAddr,
+        _name: &mut [u8],
+    ) -> Result<usize, Self::Error> {
+        // embassy-net has no reverse look-up, and nothing here needs one.
+        Err(embassy_net::dns::Error::Failed)
+    }
+}
+
+/// A connection on [`SocketNet`]'s socket. Dropping it closes the socket: in order (FIN) when
+/// everything was read, with a reset when something was left unread, as Linux does.
+pub struct SocketConnection<'a, 'd> {
+    socket: RefMut<'a, TcpSocket<'d>>,
+}
+
+impl core::fmt::Debug for SocketConnection<'_, '_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SocketConnection").finish_non_exhaustive()
+    }
+}
+
+impl Drop for SocketConnection<'_, '_> {
+    fn drop(&mut self) {
+        if self.socket.can_recv() {
+            self.socket.abort();
+        } else {
+            self.socket.close();
+            self.socket.set_timeout(Some(LINGER));
+        }
+    }
+}
+
+impl ErrorType for SocketConnection<'_, '_> {
+    type Error = IoKind;
+}
+
+impl Read for SocketConnection<'_, '_> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoKind> {
+        self.socket.read(buf).await.map_err(|error| error.kind())
+    }
+}
+
+impl Write for SocketConnection<'_, '_> {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, IoKind> {
+        self.socket.write(buf).await.map_err(|error| error.kind())
+    }
+
+    /// Does nothing: the stack sends at once what was written, and `TcpSocket::flush` would wait
+    /// for the server's acknowledgement, which a server delays in order to send it with its answer.
+    async fn flush(&mut self) -> Result<(), IoKind> {
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! Signature verification: which algorithms there are, and what the missing ones are called.
+
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
+use sha2::{Digest as _, Sha256};
+
+use super::Algorithm;
+use super::der::{self, contents};
+
+/// What certificates may be signed with.
+#[cfg(not(feature = "p384"))]
+pub(super) const SUPPORTED: &[&dyn SignatureVerificationAlgorithm] = &[&P256Sha256];
+/// What certificates may be signed with.
+#[cfg(feature = "p384")]
+pub(super) const SUPPORTED: &[&dyn SignatureVerificationAlgorithm] =
+    &[&P256Sha256, &P256Sha384, &P384Sha384, &P384Sha256];
+
+macro_rules! ecdsa {
+    ($name:ident, $curve:ident, $hash:ident, $key:expr, $signature:expr) => {
+        #[derive(Debug)]
+        pub(super) struct $name;
+
+        impl SignatureVerificationAlgorithm for $name {
+            fn verify_signature(
+                &self,
+                public_key: &[u8],
+                message: &[u8],
+                signature: &[u8],
+            ) -> Result<(), InvalidSignature> {
+                let invalid = |_| InvalidSignature;
+                let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(public_key);
+                let signature = $curve::ecdsa::Signature::from_der(signature).map_err(invalid)?;
+                let hash = $hash::digest(message);
+                key.map_err(invalid)?.verify_prehash(&hash, &signature).map_err(invalid)
+            }
+
+            fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+                $key
+            }
+
+            fn signature_alg_id(&self) -> AlgorithmIdentifier {
+                $signature
+            }
+        }
+    };
+}
+
+ecdsa!(P256Sha256, p256, Sha256, alg_id::ECDSA_P256, alg_id::ECDSA_SHA256);
+#[cfg(feature = "p384")]
+use sha2::Sha384;
+#[cfg(feature = "p384")]
+ecdsa!(P256Sha384, p256, Sha384, alg_id::ECDSA_P256, alg_id::ECDSA_SHA384);
+#[cfg(feature = "p384")]
+ecdsa!(P384Sha384, p384, Sha384, alg_id::ECDSA_P384, alg_id::ECDSA_SHA384);
+#[cfg(feature = "p384")]
+ecdsa!(P384Sha256, p384, Sha256, alg_id::ECDSA_P384, alg_id::ECDSA_SHA256);
+
+/// The longest public key: an uncompressed point on P-384.
+const POINT_MAX: usize = 97;
+
+/// A server's public key, kept from its certificate until it proves that it holds the private one.
+#[derive(Debug)]
+pub(super) struct ServerKey {
+    algorithm: &'static dyn SignatureVerificationAlgorithm,
+    /// The TLS signature scheme that goes with the key (RFC 8446, section 4.2.3).
+    scheme: u16,
+    point: heapless::Vec<u8, POINT_MAX>,
+}
+
+impl ServerKey {
+    /// Takes the key from the contents of a `SubjectPublicKeyInfo`.
+    pub(super) fn new(spki: &[u8]) -> Result<Self, Algorithm> {
+        let (identifier, point) = der::algorithm_and_bits(spki).ok_or(Algorithm::Other)?;
+        let is = |id: AlgorithmIdentifier| identifier == AsRef::<[u8]>::as_ref(&id);
+        let (algorithm, scheme): (&'static dyn SignatureVerificationAlgorithm, u16) =
+            if is(alg_id::ECDSA_P256) {
+                (&P256Sha256, 0x0403)
+            } else {
+                #[cfg(feature = "p384")]
+                if is(alg_id::ECDSA_P384) {
+                    let point = heapless::Vec::from_slice(point).map_err(|_| Algorithm::Other)?;
+                    return Ok(Self { algorithm: &P384Sha384, scheme: 0x0503, point });
+                }
+                return Err(name(identifier));
+            };
+        let point = heapless::Vec::from_slice(point).map_err(|_| Algorithm::Other)?;
+        Ok(Self { algorithm, scheme, point })
+    }
+
+    /// Is `scheme` the one for this key?
+    pub(super) const fn fits(&self, scheme: u16) -> bool {
+        self.scheme == scheme
+    }
+
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
+        self.algorithm.verify_signature(&self.point, message, signature)
+    }
+}
+
+/// The name of a TLS signature scheme (RFC 8446, section 4.2.3).
+pub(super) const fn scheme(code: u16) -> Algorithm {
+    match code {
+        0x0201 | 0x0401 | 0x0501 | 0x0601 => Algorithm::Rsa,
+        0x0804..=0x0806 | 0x0809..=0x080b => Algorithm::RsaPss,
+        0x0503 => Algorithm::EcdsaP384,
+        0x0603 => Algorithm::EcdsaP521,
+        0x0807 => Algorithm::Ed25519,
+        0x0808 => Algorithm::Ed448,
+        0x0904..=0x0906 => Algorithm::MlDsa,
+        _ => Algorithm::Other,
+    }
+}
+
+/// Why a chain cannot be verified: the first signature or key in it that is not supported.
+pub(super) fn unsupported<'a>(chain: impl Iterator<Item = &'a [u8]> + Clone) -> Algorithm {
+    let signatures = chain.clone().filter_map(der::signature_algorithm);
+    let keys = chain.filter_map(der::key_algorithm);
+    let missing_signature =
+        signatures.filter(|id| !is_any(id, |algorithm| algorithm.signature_alg_id())).map(name);
+    let missing_key =
+        keys.filter(|id| !is_any(id, |algorithm| algorithm.public_key_alg_id())).map(name);
+    missing_signature.chain(missing_key).next().unwrap_or(Algorithm::Other)
+}
+
+fn is_any(
+    id: &[u8],
+    of: impl Fn(&dyn SignatureVerificationAlgorithm) -> AlgorithmIdentifier,
+) -> bool {
+    SUPPORTED.iter().any(|algorithm| id == AsRef::<[u8]>::as_ref(&of(*algorithm)))
+}
+
+/// Names the contents of an `AlgorithmIdentifier` of a key or a signature.
+fn name(identifier: &[u8]) -> Algorithm {
+    let Some((oid, parameters)) = contents(identifier) else { return Algorithm::Other };
+    match oid {
+        // 1.2.840.113549.1.1
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10] => Algorithm::RsaPss,
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, _] => Algorithm::Rsa,
+        // 1.2.840.10045.4.3
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3] => Algorithm::EcdsaSha384,
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4] => Algorithm::EcdsaSha512,
+        // 1.2.840.10045.2.1, with the curve as its parameter
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1] => match contents(parameters) {
+            Some(([0x2b, 0x81, 4, 0, 34], _)) => Algorithm::EcdsaP384,
+            Some(([0x2b, 0x81, 4, 0, 35], _)) => Algorithm::EcdsaP521,
+            _ => Algorithm::Other,
+        },
+        [0x2b, 0x65, 112] => Algorithm::Ed25519,
+        [0x2b, 0x65, 113] => Algorithm::Ed448,
+        // 2.16.840.1.101.3.4.3
+        [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 17..=19] => Algorithm::MlDsa,
+        _ => Algorithm::Other,
+    }
+}

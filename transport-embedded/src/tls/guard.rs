@@ -1,0 +1,250 @@
+//! Authenticates the server, and remembers whether that really happened.
+//!
+//! embedded-tls calls the verifier for each message that comes, and is content when none comes: a
+//! server that sends neither `Certificate` nor `CertificateVerify` passes. So the guard keeps count,
+//! and [`verdict`](Guard::verdict) is asked after the handshake, before anything is written.
+
+use embedded_tls::{
+    CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, TlsError, TlsVerifier,
+};
+use heapless::Vec;
+use pki_types::{CertificateDer, ServerName, UnixTime};
+use sha2::Digest as _;
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+use super::algorithms::{self, SUPPORTED, ServerKey};
+use super::suite::Suite;
+use super::{CertificateFault, Limit, TlsFailure};
+
+/// The most certificates above the server's own. Path building tries their orders: four make at most
+/// 64 paths, which keeps what a hostile server can make a slow core do to seconds.
+const INTERMEDIATES_MAX: usize = 4;
+/// How often the time is moved when expiry is not checked: once for each certificate on a path.
+const TIME_STEPS: usize = INTERMEDIATES_MAX + 1;
+
+/// What is known about the time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Now {
+    /// Seconds since 1970.
+    Known(u64),
+    /// Nothing: take the earliest time at which the whole path is valid.
+    Any,
+}
+
+/// How far the server has come. Each step happens at most once, and in this order.
+#[derive(Debug)]
+enum Progress {
+    Nothing,
+    /// The certificate is good; this is its key, and the hash over the handshake up to it.
+    Certificate(ServerKey, [u8; 32]),
+    /// The server holds the key.
+    Authenticated,
+    Failed(TlsFailure),
+}
+
+/// The verifier of one handshake.
+#[derive(Debug)]
+pub(super) struct Guard<'g> {
+    roots: &'g [&'g [u8]],
+    name: ServerName<'g>,
+    now: Now,
+    progress: Progress,
+}
+
+impl<'g> Guard<'g> {
+    pub(super) const fn new(roots: &'g [&'g [u8]], name: ServerName<'g>, now: Now) -> Self {
+        Self { roots, name, now, progress: Progress::Nothing }
+    }
+
+    /// Was the server authenticated? To be asked when the handshake is over.
+    pub(super) const fn verdict(&self) -> Result<(), TlsFailure> {
+        match self.progress {
+            Progress::Authenticated => Ok(()),
+            Progress::Nothing => Err(TlsFailure::NoCertificate),
+            Progress::Certificate(..) => Err(TlsFailure::NoSignature),
+            Progress::Failed(failure) => Err(failure),
+        }
+    }
+
+    /// What the server was refused for, if it was.
+    pub(super) const fn failure(&self) -> Option<TlsFailure> {
+        match self.progress {
+            Progress::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// Makes a step, or ends in failure.
+    fn step(&mut self, result: Result<Progress, TlsFailure>) -> Result<(), TlsError> {
+        self.progress = result.unwrap_or_else(Progress::Failed);
+        self.failure().map_or(Ok(()), |_| Err(TlsError::InvalidCertificate))
+    }
+
+    fn certificate(
+        &self,
+        transcript: &Sha256,
+        message: &CertificateRef<'_>,
+    ) -> Result<Progress, TlsFailure> {
+        if !matches!(self.progress, Progress::Nothing) {
+            return Err(TlsFailure::Malformed);
+        }
+        let mut chain = Vec::<CertificateDer<'_>, { INTERMEDIATES_MAX + 1 }>::new();
+        for entry in &message.entries {
+            let CertificateEntryRef::X509(der) = entry else {
+                return Err(TlsFailure::Malformed);
+            };
+            chain
+                .push(CertificateDer::from(*der))
+                .map_err(|_| TlsFailure::Certificate(CertificateFault::TooComplex))?;
+        }
+        let (leaf, intermediates) = chain.split_first().ok_or(TlsFailure::NoCertificate)?;
+        let server = EndEntityCert::try_from(leaf).map_err(|error| self.explain(&error, &chain))?;
+        match self.verify_path(&server, intermediates) {
+            Ok(()) => {}
+            // `openssl req -x509` makes the certificates of self-signed servers as if they were a
+            // CA's. One that is trusted itself may be a server's: webpki has found it in date
+            // before it comes to this, and its name and key are still to be checked.
+            Err(PathFailure::Path(webpki::Error::CaUsedAsEndEntity))
+                if self.roots.contains(&leaf.as_ref()) => {}
+            Err(PathFailure::Path(error)) => return Err(self.explain(&error, &chain)),
+            Err(PathFailure::Root(index)) => return Err(TlsFailure::Root(index)),
+        }
+        server
+            .verify_is_valid_for_subject_name(&self.name)
+            .map_err(|error| self.explain(&error, &chain))?;
+        // The one way to a certificate's key without an allocator.
+        let spki = anchor_from_trusted_cert(leaf).map_err(|error| self.explain(&error, &chain))?;
+        let key = ServerKey::new(&spki.subject_public_key_info)
+            .map_err(TlsFailure::UnsupportedAlgorithm)?;
+        Ok(Progress::Certificate(key, transcript.clone().finalize().into()))
+    }
+
+    /// Looks for a path to each root in turn. Reports the most telling of the failures.
+    fn verify_path(
+        &self,
+        server: &EndEntityCert<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), PathFailure> {
+        let mut worst = PathFailure::Path(webpki::Error::UnknownIssuer);
+        for (index, root) in self.roots.iter().enumerate() {
+            let root = CertificateDer::from(*root);
+            let result = match anchor_from_trusted_cert(&root) {
+                Ok(anchor) => self.verify_to(server, intermediates, &[anchor]),
+                Err(_) => Err(PathFailure::Root(index)),
+            };
+            match result {
+                Ok(()) => return Ok(()),
+                Err(failure) => {
+                    if matches!(worst, PathFailure::Path(webpki::Error::UnknownIssuer)) {
+                        worst = failure;
+                    }
+                }
+            }
+        }
+        Err(worst)
+    }
+
+    fn verify_to(
+        &self,
+        server: &EndEntityCert<'_>,
+        intermediates: &[CertificateDer<'_>],
+        anchors: &[pki_types::TrustAnchor<'_>],
+    ) -> Result<(), PathFailure> {
+        let verify = |seconds| {
+            let time = UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds));
+            let usage = KeyUsage::server_auth();
+            server
+                .verify_for_usage(SUPPORTED, anchors, intermediates, time, usage, None, None)
+                .map(|_path| ())
+        };
+        let mut result = match self.now {
+            Now::Known(seconds) => return verify(seconds).map_err(PathFailure::Path),
+            Now::Any => verify(0),
+        };
+        for _ in 0..TIME_STEPS {
+            // Only forward: each step makes one more certificate of the path valid.
+            let Err(webpki::Error::CertNotValidYet { not_before, .. }) = result else { break };
+            result = verify(not_before.as_secs());
+        }
+        result.map_err(PathFailure::Path)
+    }
+
+    fn signature(&self, message: &CertificateVerifyRef<'_>) -> Result<Progress, TlsFailure> {
+        let (key, transcript) = match &self.progress {
+            Progress::Certificate(key, transcript) => (key, transcript),
+            Progress::Nothing => return Err(TlsFailure::NoCertificate),
+            Progress::Authenticated => return Err(TlsFailure::Malformed),
+            Progress::Failed(failure) => return Err(*failure),
+        };
+        let scheme = message.signature_scheme.as_u16();
+        if !key.fits(scheme) {
+            return Err(TlsFailure::UnsupportedAlgorithm(algorithms::scheme(scheme)));
+        }
+        // RFC 8446, section 4.4.3.
+        const CONTEXT: &[u8; 34] = b"TLS 1.3, server CertificateVerify\0";
+        let mut signed = [b' '; 64 + CONTEXT.len() + 32];
+        signed[64..64 + CONTEXT.len()].copy_from_slice(CONTEXT);
+        signed[64 + CONTEXT.len()..].copy_from_slice(transcript);
+        key.verify(&signed, message.signature).map_err(|_| TlsFailure::BadSignature)?;
+        Ok(Progress::Authenticated)
+    }
+
+    fn explain(&self, error: &webpki::Error, chain: &[CertificateDer<'_>]) -> TlsFailure {
+        use webpki::Error as E;
+        TlsFailure::Certificate(match error {
+            E::UnknownIssuer => return TlsFailure::UnknownIssuer,
+            E::CertNotValidForName(_) => return TlsFailure::WrongName,
+            E::CertExpired { .. } => return TlsFailure::Expired,
+            E::CertNotValidYet { .. } => return TlsFailure::NotYetValid,
+            E::InvalidSignatureForPublicKey => return TlsFailure::CertificateSignature,
+            E::UnsupportedSignatureAlgorithmContext(_)
+            | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+                let chain = chain.iter().map(AsRef::as_ref).chain(self.roots.iter().copied());
+                return TlsFailure::UnsupportedAlgorithm(algorithms::unsupported(chain));
+            }
+            E::CaUsedAsEndEntity => CertificateFault::CaAsServer,
+            E::EndEntityUsedAsCa => CertificateFault::ServerAsCa,
+            E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => CertificateFault::Usage,
+            E::UnsupportedCriticalExtension => CertificateFault::CriticalExtension,
+            E::NameConstraintViolation => CertificateFault::NameConstraint,
+            E::PathLenConstraintViolated => CertificateFault::PathLength,
+            E::MaximumPathBuildCallsExceeded
+            | E::MaximumPathDepthExceeded
+            | E::MaximumSignatureChecksExceeded
+            | E::MaximumNameConstraintComparisonsExceeded => CertificateFault::TooComplex,
+            _ => CertificateFault::Malformed,
+        })
+    }
+}
+
+enum PathFailure {
+    Root(usize),
+    Path(webpki::Error),
+}
+
+impl TlsVerifier<Suite> for Guard<'_> {
+    /// The guard was made with the name: embedded-tls has none when the host is an address.
+    fn set_hostname_verification(&mut self, _name: &str) -> Result<(), TlsError> {
+        Ok(())
+    }
+
+    fn verify_certificate(
+        &mut self,
+        transcript: &Sha256,
+        certificate: CertificateRef<'_>,
+    ) -> Result<(), TlsError> {
+        let result = self.certificate(transcript, &certificate);
+        self.step(result)
+    }
+
+    fn verify_signature(&mut self, signature: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
+        let result = self.signature(&signature);
+        self.step(result)
+    }
+}
+
+impl From<Limit> for TlsFailure {
+    fn from(limit: Limit) -> Self {
+        Self::Unsupported(limit)
+    }
+}

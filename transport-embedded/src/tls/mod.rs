@@ -1,0 +1,216 @@
+//! TLS 1.3: embedded-tls for the protocol, rustls-webpki for the certificates, and three filters of
+//! our own between them and the server (`scan`, `suite`, `guard`), each for something that was
+//! measured to get past embedded-tls or to make it panic.
+
+mod algorithms;
+mod der;
+mod failure;
+mod guard;
+mod scan;
+mod session;
+mod suite;
+
+use core::fmt;
+use core::net::IpAddr;
+
+use embedded_io_async::{ErrorKind as IoKind, Read, Write};
+use embedded_tls::{CryptoProvider, CryptoRngCore, TlsConfig, TlsContext, TlsError, TlsVerifier};
+use pilot_webhook_core::Host;
+use pki_types::{DnsName, ServerName};
+
+pub use failure::{Algorithm, CertificateFault, Limit, TlsFailure};
+use guard::{Guard, Now};
+pub(crate) use scan::{Phase, Scanner};
+pub(crate) use session::{Records, Session};
+use suite::Suite;
+
+use crate::WallClock;
+use crate::link::{Lease, Link};
+use crate::wire::{Watch, Wire};
+
+/// What to do with `https` while the wall-clock time is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum UnknownTime {
+    /// Refuse every server ([`TlsFailure::TimeUnknown`]). Events wait or fail until the time is set.
+    #[default]
+    Refuse,
+    /// Check everything but the time: a server with an expired certificate is then accepted, for as
+    /// long as the time is not known. The certificates of a chain must still have been valid at one
+    /// common time.
+    SkipValidity,
+}
+
+/// The record buffers of a TLS connection, owned by the caller, all zeros until used.
+///
+/// `RX` bounds the largest record that can be received: 16,640 holds every record, and less works
+/// with servers that send less. The whole certificate chain comes in one record, so it is the chain
+/// that decides: 1,024 for a short one of our own, 4,096 for most public ones. A record that does
+/// not fit ends with [`Limit::RecordTooLarge`]. `TX` holds a handshake message or a piece of a
+/// request: 512 at least.
+#[derive(Debug)]
+pub struct TlsBuffers<const RX: usize, const TX: usize> {
+    rx: [u8; RX],
+    tx: [u8; TX],
+}
+
+impl<const RX: usize, const TX: usize> TlsBuffers<RX, TX> {
+    /// Memory, not used yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        const { assert!(RX >= 512, "a ServerHello and the smallest certificates must fit") };
+        const { assert!(TX >= 512, "a ClientHello with the longest host name must fit") };
+        Self { rx: [0; RX], tx: [0; TX] }
+    }
+}
+
+impl<const RX: usize, const TX: usize> Default for TlsBuffers<RX, TX> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a [`NodeTransport`](crate::NodeTransport) needs for `https`.
+pub struct Tls<'b> {
+    records: Option<Records<'b>>,
+    roots: &'b [&'b [u8]],
+    rng: &'b mut dyn CryptoRngCore,
+    clock: &'b dyn WallClock,
+    unknown_time: UnknownTime,
+}
+
+impl<'b> Tls<'b> {
+    /// `roots` are the trusted CA certificates in DER. `rng` must be cryptographically secure: each
+    /// connection takes fresh keys from it. `clock` tells the time for the certificates' validity.
+    pub fn new<const RX: usize, const TX: usize>(
+        buffers: &'b mut TlsBuffers<RX, TX>,
+        roots: &'b [&'b [u8]],
+        rng: &'b mut dyn CryptoRngCore,
+        clock: &'b dyn WallClock,
+    ) -> Self {
+        let records = Records::new(&mut buffers.rx, &mut buffers.tx);
+        let unknown_time = UnknownTime::default();
+        Self { records: Some(records), roots, rng, clock, unknown_time }
+    }
+
+    /// Chooses what happens while `clock` knows no time; refusal unless chosen otherwise.
+    #[must_use]
+    pub const fn when_time_unknown(mut self, unknown_time: UnknownTime) -> Self {
+        self.unknown_time = unknown_time;
+        self
+    }
+
+    pub(crate) const fn take_records(&mut self) -> Option<Records<'b>> {
+        self.records.take()
+    }
+
+    /// Does the handshake over `wire`, and leaves the connection in `link` if the server is `host`.
+    pub(crate) async fn open<S: Read + Write>(
+        &mut self,
+        link: &mut Link<'b, S>,
+        wire: Wire<'b, S>,
+        watch: &Watch,
+        host: Host<'_>,
+    ) -> Result<(), TlsFailure> {
+        let mut config = TlsConfig::new();
+        let name = match host {
+            Host::Name(name) => {
+                // The dot of a fully qualified name is in no certificate (RFC 6066, section 3).
+                let name = name.strip_suffix('.').unwrap_or(name);
+                config = config.with_server_name(name);
+                ServerName::from(DnsName::try_from(name).map_err(|_| TlsFailure::WrongName)?)
+            }
+            Host::Address(IpAddr::V4(address)) => {
+                ServerName::IpAddress(pki_types::IpAddr::V4(address.octets().into()))
+            }
+            Host::Address(IpAddr::V6(address)) => {
+                ServerName::IpAddress(pki_types::IpAddr::V6(address.segments().into()))
+            }
+        };
+        let now = match (self.clock.unix_seconds(), self.unknown_time) {
+            (Some(seconds), _) => Now::Known(seconds),
+            (None, UnknownTime::SkipValidity) => Now::Any,
+            (None, UnknownTime::Refuse) => return Err(TlsFailure::TimeUnknown),
+        };
+        let mut provider = Provider { rng: self.rng, guard: Guard::new(self.roots, name, now) };
+        let mut lease = Lease::new(link);
+        let session = lease.link().session();
+        let room = u16::try_from(session.rx_len()).unwrap_or(u16::MAX);
+        watch.phase.set(Phase::Handshake(room));
+        let opened = session.open(wire, TlsContext::new(&config, &mut provider)).await;
+        if let Some(failure) = provider.guard.failure().or(watch.failure.take()) {
+            return Err(failure);
+        }
+        opened.map_err(|error| failure_in_handshake(error, watch))?;
+        // The handshake went well; that alone says nothing about who the server is.
+        provider.guard.verdict()?;
+        watch.phase.set(Phase::Data(room));
+        lease.keep();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Tls<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("roots", &self.roots.len())
+            .field("unknown_time", &self.unknown_time)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Entropy and verification for one handshake.
+struct Provider<'p> {
+    rng: &'p mut dyn CryptoRngCore,
+    guard: Guard<'p>,
+}
+
+impl CryptoProvider for Provider<'_> {
+    type CipherSuite = Suite;
+    /// For client certificates, of which there are none.
+    type Signature = [u8; 0];
+
+    fn rng(&mut self) -> impl CryptoRngCore {
+        &mut *self.rng
+    }
+
+    fn verifier(&mut self) -> Result<&mut impl TlsVerifier<Suite>, TlsError> {
+        Ok(&mut self.guard)
+    }
+}
+
+/// What embedded-tls means when it fails during the handshake.
+fn failure_in_handshake(error: TlsError, watch: &Watch) -> TlsFailure {
+    match error {
+        _ if watch.exhausted.get() => TlsFailure::TooLong,
+        TlsError::Io(_) | TlsError::IoError | TlsError::ConnectionClosed => TlsFailure::Closed,
+        _ if suite::is_split(error) => Limit::SplitMessage.into(),
+        TlsError::InsufficientSpace | TlsError::EncodeError => Limit::SendBuffer.into(),
+        TlsError::InvalidCipherSuite
+        | TlsError::InvalidKeyShare
+        | TlsError::InvalidSupportedVersions => Limit::Parameters.into(),
+        TlsError::DecodeError => Limit::TooMany.into(),
+        TlsError::InvalidSignatureScheme => TlsFailure::UnsupportedAlgorithm(Algorithm::Other),
+        TlsError::CryptoError => TlsFailure::BadRecord,
+        // Only the check of `Finished` says so; the guard's own refusals were asked for before.
+        TlsError::InvalidSignature => TlsFailure::BadFinished,
+        TlsError::InvalidRecord => TlsFailure::Aborted,
+        _ => TlsFailure::Malformed,
+    }
+}
+
+/// The same once the connection is in use. The failure stays with the watch.
+pub(crate) fn failure_after_handshake(error: TlsError, watch: &Watch) -> IoKind {
+    let failure = match error {
+        TlsError::Io(kind) => return kind,
+        TlsError::IoError => return IoKind::ConnectionAborted,
+        _ if suite::is_post_handshake(error) => Limit::PostHandshake.into(),
+        TlsError::CryptoError => TlsFailure::BadRecord,
+        TlsError::InternalError => TlsFailure::Aborted,
+        _ => TlsFailure::Malformed,
+    };
+    if watch.failure.get().is_none() {
+        watch.failure.set(Some(failure));
+    }
+    IoKind::InvalidData
+}

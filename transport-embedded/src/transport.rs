@@ -1,0 +1,271 @@
+//! The engine's `Transport`: one POST over one connection that is kept while it is good.
+
+use core::net::{IpAddr, SocketAddr};
+
+use embassy_time::{Duration, Instant};
+use embedded_io_async::{Error as _, ErrorKind as IoKind};
+use embedded_nal_async::{AddrType, Dns, TcpConnect};
+use heapless::String;
+use pilot_webhook_core::{Endpoint, Host, Policy, Request, Response, Scheme, Transport};
+
+use crate::Error;
+use crate::answer::ReadError;
+use crate::dialogue::dialogue;
+use crate::fmt::{debug, warning};
+use crate::link::{Lease, Link};
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+use crate::wire::{Watch, Wire};
+
+/// The most bytes of one answer that are taken from the socket: the head's and the body's bounds
+/// with room for what TLS adds.
+const ANSWER_MAX: usize = 64 * 1_024;
+/// How long an idle connection is believed in. Arbitrary: below the patience of the usual routers
+/// and servers.
+const IDLE_MAX: Duration = Duration::from_secs(90);
+/// The longest `host:port`: a name of 253 bytes with a trailing dot, a colon and five digits.
+const AUTHORITY_MAX: usize = 260;
+
+/// The memory of a [`NodeTransport`], owned by the caller, all zeros until used.
+///
+/// `HTTP` bytes hold a piece of the request in one half and a line of the answer's head in the other;
+/// 256 are enough, 2,048 let a small request leave in one segment.
+#[derive(Debug)]
+pub struct Buffers<const HTTP: usize> {
+    http: [u8; HTTP],
+    watch: Watch,
+}
+
+impl<const HTTP: usize> Buffers<HTTP> {
+    /// Memory, not used yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        const { assert!(HTTP >= 256, "the headers that matter must fit into a quarter of it") };
+        Self { http: [0; HTTP], watch: Watch::new() }
+    }
+}
+
+impl<const HTTP: usize> Default for Buffers<HTTP> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Posts over HTTP/1.1, plain or over TLS 1.3, with one connection at a time.
+///
+/// `N` is the network: anything that connects and resolves. Its connections must close when they
+/// are dropped, as `TcpConnect` asks for, and a read that is dropped while pending must not lose
+/// bytes. `SocketNet` does both for embassy-net; embassy-net's own `TcpClient` never tells the
+/// server that a connection was dropped.
+///
+/// # A post
+/// 1. A connection that was kept from the last post is used again if it goes to the same origin,
+///    has not been idle for more than 90 s, is still open, and the server has not spoken on it.
+///    If the server turns out to have closed it before the socket took a byte of the request, a new
+///    connection takes its place within the same attempt: the request surely was not processed. In
+///    any other case the attempt ends with an error, and the engine decides.
+/// 2. Otherwise the host name is resolved, the policy asked about the address, and a connection made
+///    to that very address. For `https`, the server is authenticated before a byte of the request is
+///    written.
+/// 3. The request is written and the answer's head read. Interim answers are skipped. The status is
+///    what counts: once it is known the post succeeds, and the body only decides whether the
+///    connection can be kept.
+///
+/// # Cancel safety
+/// A post may be dropped at any await point, and the engine does so at the HTTP timeout: the
+/// connection is closed, and the next post makes a new one. Nothing in here waits without end except
+/// on the network, so that timeout bounds every step.
+pub struct NodeTransport<'b, N: TcpConnect + Dns> {
+    net: &'b N,
+    http: &'b mut [u8],
+    watch: &'b Watch,
+    policy: Policy,
+    link: Link<'b, N::Connection<'b>>,
+    /// Where the link goes to.
+    origin: Option<(Scheme, String<AUTHORITY_MAX>)>,
+    idle_since: Instant,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls<'b>>,
+}
+
+impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
+    /// A transport for `http` endpoints over `net`, which lives in `buffers`.
+    pub fn new<const HTTP: usize>(
+        net: &'b N,
+        buffers: &'b mut Buffers<HTTP>,
+        policy: Policy,
+    ) -> Self {
+        Self {
+            net,
+            http: &mut buffers.http,
+            watch: &buffers.watch,
+            policy,
+            link: Link::new(&buffers.watch),
+            origin: None,
+            idle_since: Instant::MIN,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Adds `https`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, mut tls: Tls<'b>) -> Self {
+        if let Some(records) = tls.take_records() {
+            self.link.set_records(records);
+        }
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Closes the connection that is kept, if any. The next post makes a new one.
+    pub fn disconnect(&mut self) {
+        self.origin = None;
+        self.link.hang_up();
+    }
+
+    /// Is the link open, idle and going where the endpoint is?
+    async fn reusable(&mut self, endpoint: &Endpoint<'_>) -> bool {
+        let same = self.origin.as_ref().is_some_and(|(scheme, authority)| {
+            *scheme == endpoint.scheme() && authority == endpoint.authority()
+        });
+        if !same || self.idle_since.elapsed() > IDLE_MAX {
+            return false;
+        }
+        // Let the network's task run first: it may know that the server is gone.
+        embassy_futures::yield_now().await;
+        self.watch.restart(ANSWER_MAX);
+        self.link.is_idle(self.watch).await
+    }
+
+    /// Connects to where the endpoint's name leads, and where that fails to the name's address of
+    /// the other family: `Dns` tells one address at a time.
+    async fn connect(&mut self, endpoint: &Endpoint<'_>) -> Result<(), Error> {
+        if endpoint.scheme() == Scheme::Https && !self.has_tls() {
+            return Err(Error::NoTls);
+        }
+        let name = match endpoint.host() {
+            Host::Address(address) => {
+                let socket = self.dial(address, endpoint.port()).await?;
+                return self.greet(socket, endpoint).await;
+            }
+            Host::Name(name) => name,
+        };
+        let first = self.resolve(name, AddrType::Either).await?;
+        let socket = match self.dial(first, endpoint.port()).await {
+            Ok(socket) => socket,
+            Err(error) => {
+                let other = if first.is_ipv4() { AddrType::IPv6 } else { AddrType::IPv4 };
+                let second = self.resolve(name, other).await.map_err(|_| error)?;
+                if second.is_ipv4() == first.is_ipv4() {
+                    return Err(error);
+                }
+                self.dial(second, endpoint.port()).await.map_err(|_| error)?
+            }
+        };
+        self.greet(socket, endpoint).await
+    }
+
+    /// Connects to an address, if the policy allows it.
+    async fn dial(&self, address: IpAddr, port: u16) -> Result<N::Connection<'b>, Error> {
+        self.policy.check(address).map_err(Error::Refused)?;
+        debug!("connecting");
+        let connected = self.net.connect(SocketAddr::new(address, port)).await;
+        connected.map_err(|error| Error::Connect(error.kind()))
+    }
+
+    /// Makes the socket the link, over TLS if need be.
+    async fn greet(
+        &mut self,
+        socket: N::Connection<'b>,
+        endpoint: &Endpoint<'_>,
+    ) -> Result<(), Error> {
+        self.watch.restart(ANSWER_MAX);
+        let wire = Wire::new(socket, self.watch);
+        match endpoint.scheme() {
+            Scheme::Http => {
+                #[cfg(feature = "tls")]
+                self.watch.phase.set(crate::tls::Phase::Plain);
+                self.link.set_plain(wire);
+                Ok(())
+            }
+            #[cfg(feature = "tls")]
+            Scheme::Https => {
+                let tls = self.tls.as_mut().ok_or(Error::NoTls)?;
+                let opened = tls.open(&mut self.link, wire, self.watch, endpoint.host()).await;
+                opened.map_err(Error::Tls)
+            }
+            #[cfg(not(feature = "tls"))]
+            Scheme::Https => Err(Error::NoTls),
+        }
+    }
+
+    const fn has_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    async fn resolve(&self, name: &str, family: AddrType) -> Result<IpAddr, Error> {
+        let found = self.net.get_host_by_name(name, family).await;
+        found.map_err(|_| Error::Resolve)
+    }
+
+    /// Writes the request and reads the answer. The link stays open after it only if it may carry
+    /// another request.
+    async fn exchange(&mut self, request: &Request<'_>) -> Result<Response, Error> {
+        self.watch.restart(ANSWER_MAX);
+        let mut lease = Lease::new(&mut self.link);
+        let (response, keep) = dialogue(lease.link(), request, self.http)
+            .await
+            .map_err(|error| self.watch.explain(error))?;
+        if keep {
+            lease.keep();
+            self.idle_since = Instant::now();
+        }
+        Ok(response)
+    }
+}
+
+impl Watch {
+    /// The reason behind a failed read or write.
+    fn explain(&self, error: ReadError) -> Error {
+        #[cfg(feature = "tls")]
+        if let Some(failure) = self.failure.take() {
+            return Error::TlsSession(failure);
+        }
+        match error {
+            _ if self.exhausted.get() => Error::TooLarge,
+            ReadError::Closed | ReadError::Io(IoKind::ConnectionAborted) => Error::Closed,
+            ReadError::Io(kind) => Error::Disconnected(kind),
+            ReadError::Malformed(what) => Error::Malformed(what),
+            ReadError::TooLarge => Error::TooLarge,
+        }
+    }
+}
+
+impl<'b, N: TcpConnect + Dns> Transport for NodeTransport<'b, N> {
+    type Error = Error;
+
+    async fn post(&mut self, request: &Request<'_>) -> Result<Response, Error> {
+        if self.link.is_open() && self.reusable(&request.endpoint).await {
+            let result = self.exchange(request).await;
+            let untouched = self.watch.sent.get() == 0 && self.watch.lost.get().is_some();
+            if !(result.is_err() && untouched) {
+                return result;
+            }
+            debug!("the kept connection was closed: making a new one");
+        }
+        self.disconnect();
+        if let Err(error) = self.connect(&request.endpoint).await {
+            warning!("no connection: {:?}", error);
+            return Err(error);
+        }
+        // Longer than any authority is none that can be compared: then it is not kept.
+        let authority = String::try_from(request.endpoint.authority());
+        self.origin = authority.ok().map(|authority| (request.endpoint.scheme(), authority));
+        self.exchange(request).await
+    }
+}

@@ -1,0 +1,287 @@
+//! `SocketNet` over a real embassy-net stack, joined by a cable of memory to the server's stack.
+//!
+//! What the server sees of a connection that was given up is the point: embassy-net's own client
+//! tells it nothing.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say where and why"
+)]
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use embassy_futures::select::{Either, select, select3};
+use embassy_net::tcp::TcpSocket;
+use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
+use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
+use pilot_webhook_embassy::{Buffers, Error, Malformed, NodeTransport, SocketNet};
+
+const NODE: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
+const SERVER: Ipv4Address = Ipv4Address::new(10, 0, 0, 2);
+const URL: &str = "http://10.0.0.2:8080/hook";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// Frames on their way in one direction, and who waits for them.
+#[derive(Default)]
+struct Queue {
+    frames: VecDeque<Vec<u8>>,
+    waker: Option<Waker>,
+}
+
+/// One end of the cable.
+struct Port {
+    receive: Rc<RefCell<Queue>>,
+    transmit: Rc<RefCell<Queue>>,
+    address: [u8; 6],
+}
+
+struct Received(Vec<u8>);
+
+impl RxToken for Received {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(mut self, f: F) -> R {
+        f(&mut self.0)
+    }
+}
+
+struct Transmit(Rc<RefCell<Queue>>);
+
+impl TxToken for Transmit {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let mut frame = vec![0; len];
+        let result = f(&mut frame);
+        let mut queue = self.0.borrow_mut();
+        queue.frames.push_back(frame);
+        queue.waker.take().into_iter().for_each(Waker::wake);
+        result
+    }
+}
+
+impl Driver for Port {
+    type RxToken<'a> = Received;
+    type TxToken<'a> = Transmit;
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Received, Transmit)> {
+        let mut queue = self.receive.borrow_mut();
+        let frame = queue.frames.pop_front();
+        queue.waker = Some(cx.waker().clone());
+        Some((Received(frame?), Transmit(self.transmit.clone())))
+    }
+
+    fn transmit(&mut self, _cx: &mut Context<'_>) -> Option<Transmit> {
+        Some(Transmit(self.transmit.clone()))
+    }
+
+    fn link_state(&mut self, _cx: &mut Context<'_>) -> LinkState {
+        LinkState::Up
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.max_transmission_unit = 1_514;
+        capabilities
+    }
+
+    fn hardware_address(&self) -> HardwareAddress {
+        HardwareAddress::Ethernet(self.address)
+    }
+}
+
+/// Runs `test` with the node's and the server's stack.
+async fn wired<F: Future<Output = ()>>(test: impl FnOnce(Stack<'static>, Stack<'static>) -> F) {
+    let queues: [Rc<RefCell<Queue>>; 2] = Default::default();
+    let stack = |address: Ipv4Address, end: usize| {
+        let port = Port {
+            receive: queues[end].clone(),
+            transmit: queues[1 - end].clone(),
+            address: [2, 0, 0, 0, 0, address.octets()[3]],
+        };
+        let config = Config::ipv4_static(StaticConfigV4 {
+            address: Ipv4Cidr::new(address, 24),
+            gateway: None,
+            dns_servers: Default::default(),
+        });
+        let resources = Box::leak(Box::new(StackResources::<4>::new()));
+        embassy_net::new(port, config, resources, 1 + end as u64)
+    };
+    let (node, mut node_runner) = stack(NODE, 0);
+    let (server, mut server_runner) = stack(SERVER, 1);
+    let test = tokio::time::timeout(Duration::from_secs(60), test(node, server));
+    // The runners never end.
+    let ended = select3(test, node_runner.run(), server_runner.run()).await;
+    assert!(matches!(ended, embassy_futures::select::Either3::First(Ok(()))), "it hangs");
+}
+
+fn node(stack: Stack<'static>) -> NodeTransport<'static, SocketNet<'static>> {
+    let net = SocketNet::new(stack, vec![0; 1_024].leak(), vec![0; 1_024].leak());
+    let buffers = Box::leak(Box::new(Buffers::<1_024>::new()));
+    NodeTransport::new(Box::leak(Box::new(net)), buffers, Policy::default())
+}
+
+async fn post(
+    node: &mut NodeTransport<'static, SocketNet<'static>>,
+    body: &[u8],
+) -> Result<Response, Error> {
+    let endpoint = EndpointBuf::<64>::parse(URL, Policy::default()).unwrap();
+    node.post(&Request { endpoint: endpoint.get(), headers: &[], body }).await
+}
+
+fn listener(stack: Stack<'static>) -> TcpSocket<'static> {
+    TcpSocket::new(stack, vec![0; 4_096].leak(), vec![0; 4_096].leak())
+}
+
+/// Reads one request. `None` when the client has closed or reset the connection.
+async fn read_request(socket: &mut TcpSocket<'_>) -> Option<usize> {
+    let mut text = Vec::new();
+    let mut piece = [0; 512];
+    loop {
+        match socket.read(&mut piece).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => text.extend_from_slice(&piece[..read]),
+        }
+        let head = String::from_utf8_lossy(&text);
+        if let Some((head, body)) = head.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            let length: usize = length.unwrap().parse().unwrap();
+            if body.len() >= length {
+                return Some(length);
+            }
+        }
+    }
+}
+
+/// Serves `connections` one after the other on one socket, each until the client ends it: if the
+/// client did not, the next one would never be accepted. Returns the number of requests.
+async fn serve(mut socket: TcpSocket<'_>, connections: usize, answer: &[u8]) -> usize {
+    let mut requests = 0;
+    for _ in 0..connections {
+        socket.accept(8_080).await.unwrap();
+        while read_request(&mut socket).await.is_some() {
+            requests += 1;
+            if !answer.is_empty() && socket.write(answer).await.is_err() {
+                break;
+            }
+        }
+        socket.abort();
+        let _ = socket.flush().await;
+    }
+    requests
+}
+
+#[tokio::test]
+async fn one_connection_carries_posts_of_all_sizes_and_ends_in_order() {
+    wired(|stack, server| async move {
+        let client = async {
+            let mut node = node(stack);
+            for size in [0, 1, 1_000, 10_000, 100_000] {
+                let body = vec![b'x'; size];
+                assert_eq!(post(&mut node, &body).await, Ok(Response::status(200)));
+            }
+            node.disconnect();
+        };
+        let server = async {
+            let mut socket = listener(server);
+            socket.accept(8_080).await.unwrap();
+            for size in [0, 1, 1_000, 10_000, 100_000] {
+                assert_eq!(read_request(&mut socket).await, Some(size));
+                socket.write(OK).await.unwrap();
+            }
+            // A FIN, not a reset.
+            assert_eq!(socket.read(&mut [0]).await, Ok(0));
+        };
+        embassy_futures::join::join(client, server).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_server_hears_of_every_connection_that_is_given_up() {
+    wired(|stack, server| async move {
+        const ROUNDS: usize = 300;
+        let client = async {
+            let mut node = node(stack);
+            for round in 0..ROUNDS {
+                let result = post(&mut node, b"{}").await;
+                let malformed = Err(Error::Malformed(Malformed::StatusLine));
+                assert_eq!(result, malformed, "round {round}");
+            }
+        };
+        // Half of it is left unread by the client.
+        let answer = [b"nonsense\r\n".repeat(50)].concat();
+        let served = serve(listener(server), ROUNDS, &answer);
+        let ((), requests) = embassy_futures::join::join(client, served).await;
+        assert_eq!(requests, ROUNDS);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_server_hears_of_a_post_that_is_dropped() {
+    wired(|stack, server| async move {
+        let client = async {
+            let mut node = node(stack);
+            for _ in 0..10 {
+                // The server never answers.
+                let timeout = tokio::time::sleep(Duration::from_millis(20));
+                let ended = select(post(&mut node, b"{}"), timeout).await;
+                assert!(matches!(ended, Either::Second(())));
+            }
+        };
+        let ((), requests) =
+            embassy_futures::join::join(client, serve(listener(server), 10, b"")).await;
+        assert_eq!(requests, 10);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_listens_and_then_somebody_does() {
+    wired(|stack, server| async move {
+        let mut node = node(stack);
+        for _ in 0..5 {
+            let refused = Err(Error::Connect(embedded_io_async::ErrorKind::ConnectionRefused));
+            assert_eq!(post(&mut node, b"{}").await, refused);
+        }
+        let client = async {
+            assert_eq!(post(&mut node, b"{}").await, Ok(Response::status(200)));
+            node.disconnect();
+        };
+        embassy_futures::join::join(client, serve(listener(server), 1, OK)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_server_closed_costs_no_attempt() {
+    wired(|stack, server| async move {
+        let client = async {
+            let mut node = node(stack);
+            for _ in 0..10 {
+                assert_eq!(post(&mut node, b"{}").await, Ok(Response::status(200)));
+                // The FIN arrives.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let server = async {
+            let mut socket = listener(server);
+            for _ in 0..10 {
+                socket.accept(8_080).await.unwrap();
+                assert_eq!(read_request(&mut socket).await, Some(2));
+                socket.write(OK).await.unwrap();
+                socket.close();
+                assert_eq!(read_request(&mut socket).await, None);
+                socket.abort();
+                let _ = socket.flush().await;
+            }
+        };
+        embassy_futures::join::join(client, server).await;
+    })
+    .await;
+}

@@ -1,0 +1,528 @@
+//! A TLS 1.3 server that does what it is told, right or wrong.
+//!
+//! Made by hand from the primitives, because no real server can be talked into most of this. It
+//! speaks `TLS_AES_128_GCM_SHA256` with P-256 only, blocks, and serves one connection after the other
+//! from a thread of its own on a loopback port.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes128Gcm, Nonce};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{DerSignature, SigningKey};
+use p256::pkcs8::DecodePrivateKey;
+use sha2::{Digest, Sha256};
+
+/// What a server answers to every request unless told otherwise.
+pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A certificate chain in DER, the server's own first, and its P-256 key in PKCS#8 DER.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub chain: Vec<Vec<u8>>,
+    pub key: Vec<u8>,
+}
+
+/// The first message.
+#[derive(Clone, Debug)]
+pub enum Hello {
+    /// As it should be.
+    Good,
+    /// A `HelloRetryRequest` for X25519.
+    RetryRequest,
+    /// With another cipher suite.
+    CipherSuite(u16),
+    /// Without a key share, as TLS 1.2 has it.
+    NoKeyShare,
+    /// With a key share that is no point on the curve.
+    BadKeyShare,
+    /// These bytes on the wire, and then the connection is closed.
+    Wire(Vec<u8>),
+}
+
+/// A message of the encrypted flight.
+#[derive(Clone, Debug)]
+pub enum Message {
+    EncryptedExtensions,
+    Certificate,
+    /// A `Certificate` with this chain.
+    Chain(Vec<Vec<u8>>),
+    /// Signed as it should be.
+    CertificateVerify,
+    /// With one bit of the signature flipped.
+    BadCertificateVerify,
+    /// With a good signature under another scheme's number.
+    SchemeCertificateVerify(u16),
+    CertificateRequest,
+    Finished,
+    BadFinished,
+    /// Any handshake message, type and length included.
+    Raw(Vec<u8>),
+}
+
+/// What comes after the handshake, before the request is read.
+#[derive(Clone, Debug)]
+pub enum After {
+    /// An encrypted record with this content and type.
+    Record(Vec<u8>, u8),
+    /// An encrypted record without content, not even a type.
+    Empty,
+    /// An encrypted record whose tag is wrong.
+    BadTag,
+    /// These bytes on the wire.
+    Wire(Vec<u8>),
+}
+
+/// What a server does on one connection.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    pub hello: Hello,
+    pub flight: Vec<Message>,
+    /// The most bytes of handshake messages in a record; each message has records of its own then.
+    pub split: Option<usize>,
+    /// Inverts this bit of the flight on the wire (`ServerHello` included), counted from 0.
+    pub flip_wire: Option<usize>,
+    /// Inverts this bit of the flight before it is encrypted: what the server itself believes.
+    pub flip_plain: Option<usize>,
+    /// The flight is not encrypted.
+    pub unencrypted: bool,
+    /// An encrypted record without content in the middle of the flight.
+    pub empty_record: bool,
+    pub after: Vec<After>,
+    pub answer: Vec<u8>,
+    /// Closes the connection once this many requests were answered.
+    pub requests: usize,
+}
+
+impl Behaviour {
+    /// A good server with this flight.
+    pub fn flight(flight: impl Into<Vec<Message>>) -> Self {
+        Self {
+            hello: Hello::Good,
+            flight: flight.into(),
+            split: None,
+            flip_wire: None,
+            flip_plain: None,
+            unencrypted: false,
+            empty_record: false,
+            after: Vec::new(),
+            answer: ANSWER.to_vec(),
+            requests: usize::MAX,
+        }
+    }
+
+    /// A good server.
+    pub fn good() -> Self {
+        Self::flight([
+            Message::EncryptedExtensions,
+            Message::Certificate,
+            Message::CertificateVerify,
+            Message::Finished,
+        ])
+    }
+}
+
+/// What the servers saw.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub connections: usize,
+    /// Handshakes that the client finished.
+    pub handshakes: usize,
+    /// Decrypted application data. Of a client that should have gone away there is none.
+    pub received: Vec<u8>,
+    /// The client's ephemeral keys and randoms.
+    pub hellos: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Bytes of the last flight on the wire, and before encryption.
+    pub wire_length: usize,
+    pub plain_length: usize,
+}
+
+/// A server in a thread. The thread ends with the process.
+#[derive(Clone, Debug)]
+pub struct HostileServer {
+    address: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl HostileServer {
+    /// Does the same on every connection.
+    pub fn start(identity: Identity, behaviour: Behaviour) -> Self {
+        Self::start_with(identity, move |_| behaviour.clone())
+    }
+
+    /// Does on the n-th connection what `behave(n)` says.
+    pub fn start_with(
+        identity: Identity,
+        behave: impl Fn(usize) -> Behaviour + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self { address: listener.local_addr().unwrap(), seen: Arc::default() };
+        let seen = server.seen.clone();
+        std::thread::spawn(move || {
+            for (n, stream) in listener.incoming().enumerate() {
+                seen.lock().unwrap().connections += 1;
+                let mut connection = Connection {
+                    stream: stream.unwrap(),
+                    identity: &identity,
+                    behaviour: behave(n),
+                    seen: &seen,
+                    transcript: Vec::new(),
+                };
+                // The client may leave at any time; that is what most of this is about.
+                let _ = connection.serve();
+            }
+        });
+        server
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn seen(&self) -> Seen {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+struct Connection<'c> {
+    stream: TcpStream,
+    identity: &'c Identity,
+    behaviour: Behaviour,
+    seen: &'c Mutex<Seen>,
+    /// All handshake messages so far.
+    transcript: Vec<u8>,
+}
+
+impl Connection<'_> {
+    fn serve(&mut self) -> io::Result<()> {
+        self.stream.set_nodelay(true)?;
+        self.stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let (_, client_hello) = self.read_record()?;
+        let hello = ClientHello::parse(&client_hello);
+        let entry = (hello.key_share.to_vec(), hello.random.to_vec());
+        self.seen.lock().unwrap().hellos.push(entry);
+        self.transcript.extend_from_slice(&client_hello);
+        let secret = p256::ecdh::EphemeralSecret::random(&mut rand_core::OsRng);
+        let client_key = p256::PublicKey::from_sec1_bytes(hello.key_share).unwrap();
+        let shared = secret.diffie_hellman(&client_key);
+        let public = p256::EncodedPoint::from(secret.public_key());
+        let message = match &self.behaviour.hello {
+            Hello::Wire(bytes) => return self.stream.write_all(bytes),
+            hello => server_hello(hello, public.as_bytes()),
+        };
+        self.transcript.extend_from_slice(&message);
+        let mut wire = record(22, &message);
+
+        let handshake = Schedule::handshake(shared.raw_secret_bytes());
+        let mut out = Keys::new(&handshake.traffic("s hs traffic", &self.transcript));
+        let mut inn = Keys::new(&handshake.traffic("c hs traffic", &self.transcript));
+        let mut plain_length = 0;
+        let mut plain = Vec::new();
+        for message in self.behaviour.flight.clone() {
+            let mut bytes = self.message(&message, &out);
+            let flip = self.behaviour.flip_plain.and_then(|bit| bit.checked_sub(plain_length * 8));
+            if let Some(byte) = flip.and_then(|bit| bytes.get_mut(bit / 8)) {
+                *byte ^= 1 << (flip.unwrap() % 8);
+            }
+            plain_length += bytes.len();
+            self.transcript.extend_from_slice(&bytes);
+            match self.behaviour.split {
+                _ if self.behaviour.unencrypted => wire.extend(record(22, &bytes)),
+                Some(size) => {
+                    bytes.chunks(size).for_each(|chunk| wire.extend(out.seal(chunk, 22)));
+                }
+                None => plain.extend(bytes),
+            }
+            if self.behaviour.empty_record {
+                wire.extend(out.seal_raw(&[]));
+            }
+        }
+        if !plain.is_empty() {
+            wire.extend(out.seal(&plain, 22));
+        }
+        let flip = self.behaviour.flip_wire;
+        if let Some((bit, byte)) = flip.and_then(|bit| Some((bit, wire.get_mut(bit / 8)?))) {
+            *byte ^= 1 << (bit % 8);
+        }
+        {
+            let mut seen = self.seen.lock().unwrap();
+            (seen.wire_length, seen.plain_length) = (wire.len(), plain_length);
+        }
+        self.stream.write_all(&wire)?;
+
+        let master = handshake.master();
+        let server_secret = master.traffic("s ap traffic", &self.transcript);
+        let client_secret = master.traffic("c ap traffic", &self.transcript);
+        // The client's flight: its Finished, after an empty Certificate if one was asked for.
+        loop {
+            let (kind, content) = self.read_encrypted(&mut inn)?;
+            if kind != 22 {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            if content[0] == 20 {
+                break;
+            }
+        }
+        self.seen.lock().unwrap().handshakes += 1;
+        (out, inn) = (Keys::new(&server_secret), Keys::new(&client_secret));
+        for after in self.behaviour.after.clone() {
+            let bytes = match after {
+                After::Record(content, kind) => out.seal(&content, kind),
+                After::Empty => out.seal_raw(&[]),
+                After::BadTag => {
+                    let mut bytes = out.seal(b"x", 23);
+                    *bytes.last_mut().unwrap() ^= 1;
+                    bytes
+                }
+                After::Wire(bytes) => bytes,
+            };
+            self.stream.write_all(&bytes)?;
+        }
+        self.requests(&mut inn, &mut out)
+    }
+
+    /// Answers whatever ends like a request.
+    fn requests(&mut self, inn: &mut Keys, out: &mut Keys) -> io::Result<()> {
+        for _ in 0..self.behaviour.requests {
+            let mut request = Vec::new();
+            while !is_whole(&request) {
+                let (kind, content) = self.read_encrypted(inn)?;
+                if kind != 23 {
+                    return Ok(());
+                }
+                self.seen.lock().unwrap().received.extend_from_slice(&content);
+                request.extend(content);
+            }
+            let answer = self.behaviour.answer.clone();
+            for piece in answer.chunks(8_192) {
+                let bytes = out.seal(piece, 23);
+                self.stream.write_all(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A message of the flight, as it follows on the transcript.
+    fn message(&self, message: &Message, keys: &Keys) -> Vec<u8> {
+        let certificate = |chain: &[Vec<u8>]| {
+            let entries = chain.iter().flat_map(|der| [vector(3, der), vec![0, 0]].concat());
+            let entries: Vec<u8> = entries.collect();
+            handshake(11, &[vec![0], vector(3, &entries)].concat())
+        };
+        match message {
+            Message::EncryptedExtensions => handshake(8, &[0, 0]),
+            Message::Certificate => certificate(&self.identity.chain),
+            Message::Chain(chain) => certificate(chain),
+            Message::CertificateVerify => self.certificate_verify(0x0403, 0),
+            Message::BadCertificateVerify => self.certificate_verify(0x0403, 1),
+            Message::SchemeCertificateVerify(scheme) => self.certificate_verify(*scheme, 0),
+            Message::CertificateRequest => {
+                // No context, and the one signature algorithm that everybody has.
+                let extension = [0, 13, 0, 4, 0, 2, 4, 3];
+                handshake(13, &[vec![0], vector(2, &extension)].concat())
+            }
+            Message::Finished => handshake(20, &keys.finished(&self.transcript)),
+            Message::BadFinished => handshake(20, &[7; 32]),
+            Message::Raw(bytes) => bytes.clone(),
+        }
+    }
+
+    fn certificate_verify(&self, scheme: u16, flip: u8) -> Vec<u8> {
+        let key = SigningKey::from_pkcs8_der(&self.identity.key).unwrap();
+        let mut signed = vec![b' '; 64];
+        signed.extend_from_slice(b"TLS 1.3, server CertificateVerify\0");
+        signed.extend_from_slice(&Sha256::digest(&self.transcript));
+        let signature: DerSignature = key.sign(&signed);
+        let mut signature = signature.as_bytes().to_vec();
+        *signature.last_mut().unwrap() ^= flip;
+        handshake(15, &[scheme.to_be_bytes().to_vec(), vector(2, &signature)].concat())
+    }
+
+    fn read_record(&mut self) -> io::Result<([u8; 5], Vec<u8>)> {
+        let mut header = [0; 5];
+        self.stream.read_exact(&mut header)?;
+        let mut content = vec![0; u16::from_be_bytes([header[3], header[4]]).into()];
+        self.stream.read_exact(&mut content)?;
+        Ok((header, content))
+    }
+
+    fn read_encrypted(&mut self, keys: &mut Keys) -> io::Result<(u8, Vec<u8>)> {
+        let (header, content) = self.read_record()?;
+        if header[0] != 23 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        keys.open(&header, &content).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// Has the body come to its end, by its `Content-Length`?
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+    length.and_then(|length| length.parse().ok()).is_none_or(|length: usize| body.len() >= length)
+}
+
+struct ClientHello<'a> {
+    random: &'a [u8],
+    key_share: &'a [u8],
+}
+
+impl<'a> ClientHello<'a> {
+    fn parse(message: &'a [u8]) -> Self {
+        let random = &message[6..38];
+        let mut rest = &message[38..];
+        let mut skip = |width: usize| {
+            let length = rest[..width].iter().fold(0, |n, b| n << 8 | usize::from(*b));
+            let field = &rest[width..width + length];
+            rest = &rest[width + length..];
+            field
+        };
+        let (_session, _suites, _compression) = (skip(1), skip(2), skip(1));
+        let mut extensions = skip(2);
+        while let [a, b, c, d, tail @ ..] = extensions {
+            let length = usize::from(u16::from_be_bytes([*c, *d]));
+            if [*a, *b] == [0, 51] {
+                // The list's length, the group, the key's length, and the only key there is.
+                return Self { random, key_share: &tail[6..length] };
+            }
+            extensions = &tail[length..];
+        }
+        panic!("no key share");
+    }
+}
+
+fn server_hello(hello: &Hello, public: &[u8]) -> Vec<u8> {
+    let version = [0, 43, 0, 2, 3, 4].to_vec();
+    let share = |group: [u8; 2], key: &[u8]| {
+        [vec![0, 51], vector(2, &[group.to_vec(), vector(2, key)].concat())].concat()
+    };
+    let mut random = [0x5a; 32].to_vec();
+    let mut suite = 0x1301_u16;
+    let mut extensions = [version.clone(), share([0, 23], public)].concat();
+    match hello {
+        Hello::Good | Hello::Wire(_) => {}
+        Hello::RetryRequest => {
+            random = Sha256::digest(b"HelloRetryRequest").to_vec();
+            extensions = [version, vec![0, 51, 0, 2, 0, 29]].concat();
+        }
+        Hello::CipherSuite(other) => suite = *other,
+        Hello::NoKeyShare => extensions = version,
+        Hello::BadKeyShare => extensions = [version, share([0, 23], &[4; 65])].concat(),
+    }
+    let suite = suite.to_be_bytes().to_vec();
+    let parts = [vec![3, 3], random, vec![0], suite, vec![0], vector(2, &extensions)];
+    handshake(2, &parts.concat())
+}
+
+/// A length in `width` bytes, and the bytes.
+fn vector(width: usize, bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    [&length[4 - width..], bytes].concat()
+}
+
+/// A handshake message.
+pub fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
+    [vec![kind], vector(3, body)].concat()
+}
+
+/// A record without encryption.
+pub fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+    [vec![kind, 3, 3], vector(2, content)].concat()
+}
+
+/// The keys of one direction (RFC 8446, section 7.3).
+struct Keys {
+    secret: [u8; 32],
+    cipher: Aes128Gcm,
+    iv: [u8; 12],
+    sequence: u64,
+}
+
+impl Keys {
+    fn new(secret: &[u8; 32]) -> Self {
+        let key: [u8; 16] = expand(secret, "key", &[]);
+        let iv = expand(secret, "iv", &[]);
+        Self { secret: *secret, cipher: Aes128Gcm::new(&key.into()), iv, sequence: 0 }
+    }
+
+    fn nonce(&mut self) -> [u8; 12] {
+        let mut nonce = self.iv;
+        for (byte, count) in nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()) {
+            *byte ^= count;
+        }
+        self.sequence += 1;
+        nonce
+    }
+
+    fn seal(&mut self, content: &[u8], kind: u8) -> Vec<u8> {
+        self.seal_raw(&[content, &[kind]].concat())
+    }
+
+    /// Without a content type of its own.
+    fn seal_raw(&mut self, plain: &[u8]) -> Vec<u8> {
+        let nonce = self.nonce();
+        let length = u16::try_from(plain.len() + 16).unwrap().to_be_bytes();
+        let header = [23, 3, 3, length[0], length[1]];
+        let payload = Payload { msg: plain, aad: &header };
+        let sealed = self.cipher.encrypt(Nonce::from_slice(&nonce), payload).unwrap();
+        [&header[..], &sealed].concat()
+    }
+
+    fn open(&mut self, header: &[u8], sealed: &[u8]) -> Option<(u8, Vec<u8>)> {
+        let nonce = self.nonce();
+        let payload = Payload { msg: sealed, aad: header };
+        let mut plain = self.cipher.decrypt(Nonce::from_slice(&nonce), payload).ok()?;
+        while plain.last() == Some(&0) {
+            plain.pop();
+        }
+        plain.pop().map(|kind| (kind, plain))
+    }
+
+    fn finished(&self, transcript: &[u8]) -> [u8; 32] {
+        let key: [u8; 32] = expand(&self.secret, "finished", &[]);
+        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&key).unwrap();
+        mac.update(&Sha256::digest(transcript));
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// A stage of the key schedule (RFC 8446, section 7.1).
+struct Schedule([u8; 32]);
+
+impl Schedule {
+    fn handshake(shared: &[u8]) -> Self {
+        let early = extract(&[0; 32], &[0; 32]);
+        Self(extract(&derive(&early, "derived", &[]), shared))
+    }
+
+    fn master(&self) -> Self {
+        Self(extract(&derive(&self.0, "derived", &[]), &[0; 32]))
+    }
+
+    fn traffic(&self, label: &str, transcript: &[u8]) -> [u8; 32] {
+        derive(&self.0, label, transcript)
+    }
+}
+
+fn extract(salt: &[u8], ikm: &[u8]) -> [u8; 32] {
+    Hkdf::<Sha256>::extract(Some(salt), ikm).0.into()
+}
+
+fn derive(secret: &[u8; 32], label: &str, transcript: &[u8]) -> [u8; 32] {
+    expand(secret, label, &Sha256::digest(transcript))
+}
+
+fn expand<const N: usize>(secret: &[u8; 32], label: &str, context: &[u8]) -> [u8; N] {
+    let label = format!("tls13 {label}");
+    let length = u16::try_from(N).unwrap().to_be_bytes();
+    let info = [&length[..], &vector(1, label.as_bytes()), &vector(1, context)].concat();
+    let mut out = [0; N];
+    Hkdf::<Sha256>::from_prk(secret).unwrap().expand(&info, &mut out).unwrap();
+    out
+}

@@ -1,0 +1,75 @@
+//! What the tests of this transport share.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+pub mod hostile_tls;
+pub mod net;
+pub mod pki;
+pub mod server;
+
+use std::sync::OnceLock;
+
+use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
+use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
+#[cfg(feature = "tls")]
+use pilot_webhook_embassy::{Tls, TlsBuffers, UnknownTime, WallClock};
+
+use net::TokioNet;
+
+/// 2026-11-23, when this was written.
+pub const NOW: u64 = 1_795_392_000;
+
+pub const HEADERS: [(&str, &str); 1] = [("Content-Type", "application/json")];
+pub const BODY: &[u8] = br#"{"event_id":1,"event":"test"}"#;
+
+/// A transport for one test. Memory leaks, as it does on a node, where it is static.
+pub type Node = NodeTransport<'static, TokioNet>;
+
+fn leak<T>(value: T) -> &'static mut T {
+    Box::leak(Box::new(value))
+}
+
+/// Without TLS.
+pub fn plain(net: TokioNet) -> Node {
+    NodeTransport::new(leak(net), leak(Buffers::<1_024>::new()), Policy::default())
+}
+
+/// With TLS, trusting these roots at the time [`NOW`].
+#[cfg(feature = "tls")]
+pub fn tls(net: TokioNet, roots: &[&[u8]]) -> Node {
+    tls_at(net, roots, || Some(NOW), UnknownTime::Refuse)
+}
+
+/// With TLS, trusting these roots, with this clock.
+#[cfg(feature = "tls")]
+pub fn tls_at(
+    net: TokioNet,
+    roots: &[&[u8]],
+    clock: impl WallClock + 'static,
+    unknown: UnknownTime,
+) -> Node {
+    let roots: Vec<&'static [u8]> = roots.iter().map(|root| &*root.to_vec().leak()).collect();
+    let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
+    let tls = Tls::new(buffers, roots.leak(), leak(rand_core::OsRng), leak(clock))
+        .when_time_unknown(unknown);
+    plain(net).with_tls(tls)
+}
+
+/// Posts [`BODY`].
+pub async fn post(node: &mut Node, url: &str) -> Result<Response, Error> {
+    post_body(node, url, BODY).await
+}
+
+pub async fn post_body(node: &mut Node, url: &str, body: &[u8]) -> Result<Response, Error> {
+    let endpoint = EndpointBuf::<512>::parse(url, Policy::default()).unwrap();
+    let request = Request { endpoint: endpoint.get(), headers: &HEADERS, body };
+    // The engine's bound, so that a hang is a failure and not a hang.
+    let post = node.post(&request);
+    tokio::time::timeout(std::time::Duration::from_secs(20), post).await.expect("it hangs")
+}
+
+/// The tests' usual authority, made once.
+pub fn authority() -> &'static pki::Authority {
+    static AUTHORITY: OnceLock<pki::Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(pki::Authority::new)
+}

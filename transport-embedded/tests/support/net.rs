@@ -1,0 +1,100 @@
+//! embedded-nal over tokio, with a count of open sockets.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+use embedded_nal_async::{AddrType, Dns, TcpConnect};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What happened to the sockets.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub made: AtomicUsize,
+    pub open: AtomicUsize,
+    pub resolved: AtomicUsize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct TokioNet {
+    names: HashMap<String, Vec<IpAddr>>,
+    pub counts: Arc<Counts>,
+}
+
+impl TokioNet {
+    /// Resolves `name` to `address`, and nothing else.
+    pub fn with(mut self, name: &str, address: &str) -> Self {
+        self.names.entry(name.into()).or_default().push(address.parse().unwrap());
+        self
+    }
+}
+
+fn kind(error: &io::Error) -> ErrorKind {
+    error.kind().into()
+}
+
+impl TcpConnect for TokioNet {
+    type Error = ErrorKind;
+    type Connection<'a> = Socket;
+
+    async fn connect(&self, remote: SocketAddr) -> Result<Socket, ErrorKind> {
+        let stream = TcpStream::connect(remote).await.map_err(|error| kind(&error))?;
+        self.counts.made.fetch_add(1, Ordering::Relaxed);
+        self.counts.open.fetch_add(1, Ordering::Relaxed);
+        Ok(Socket { stream, counts: self.counts.clone() })
+    }
+}
+
+impl Dns for TokioNet {
+    type Error = ();
+
+    async fn get_host_by_name(&self, host: &str, family: AddrType) -> Result<IpAddr, ()> {
+        self.counts.resolved.fetch_add(1, Ordering::Relaxed);
+        let wanted = |address: &&IpAddr| match family {
+            AddrType::IPv4 => address.is_ipv4(),
+            AddrType::IPv6 => address.is_ipv6(),
+            AddrType::Either => true,
+        };
+        self.names.get(host).and_then(|found| found.iter().find(wanted)).copied().ok_or(())
+    }
+
+    async fn get_host_by_address(&self, _: IpAddr, _: &mut [u8]) -> Result<usize, ()> {
+        Err(())
+    }
+}
+
+#[derive(Debug)]
+pub struct Socket {
+    stream: TcpStream,
+    counts: Arc<Counts>,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.counts.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ErrorType for Socket {
+    type Error = ErrorKind;
+}
+
+impl Read for Socket {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        self.stream.read(buf).await.map_err(|error| kind(&error))
+    }
+}
+
+impl Write for Socket {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        self.stream.write(buf).await.map_err(|error| kind(&error))
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        self.stream.flush().await.map_err(|error| kind(&error))
+    }
+}

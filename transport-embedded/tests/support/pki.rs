@@ -1,0 +1,187 @@
+//! Certificates of every kind, right and wrong.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CidrSubnet, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
+    SignatureAlgorithm, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+
+use super::hostile_tls::Identity;
+
+/// A key that openssl made for these tests (`openssl genpkey -algorithm RSA`), because ring makes none.
+const RSA_KEY: &str = include_str!("rsa-key.pem");
+
+/// The name in good certificates.
+pub const NAME: &str = "receiver.test";
+
+/// A kind of key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    P256,
+    P384,
+    Rsa,
+    Ed25519,
+}
+
+impl Kind {
+    fn algorithm(self) -> &'static SignatureAlgorithm {
+        match self {
+            Self::P256 => &PKCS_ECDSA_P256_SHA256,
+            Self::P384 => &PKCS_ECDSA_P384_SHA384,
+            Self::Rsa => &PKCS_RSA_SHA256,
+            Self::Ed25519 => &PKCS_ED25519,
+        }
+    }
+
+    pub fn key(self) -> KeyPair {
+        match self {
+            Self::Rsa => KeyPair::from_pkcs8_pem_and_sign_algo(RSA_KEY, &PKCS_RSA_SHA256).unwrap(),
+            kind => KeyPair::generate_for(kind.algorithm()).unwrap(),
+        }
+    }
+}
+
+/// A good server's certificate, to be made worse.
+pub fn leaf() -> CertificateParams {
+    leaf_for(NAME)
+}
+
+/// The same for another name or address.
+pub fn leaf_for(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "a receiver");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.not_before = date_time_ymd(2026, 1, 1);
+    params.not_after = date_time_ymd(2027, 1, 1);
+    params
+}
+
+/// A CA's certificate.
+pub fn ca(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.not_before = date_time_ymd(2025, 1, 1);
+    params.not_after = date_time_ymd(2035, 1, 1);
+    params
+}
+
+pub fn expired(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2021, 1, 1);
+    params
+}
+
+pub fn not_yet_valid(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = date_time_ymd(2090, 1, 1);
+    params.not_after = date_time_ymd(2091, 1, 1);
+    params
+}
+
+pub fn for_clients(mut params: CertificateParams) -> CertificateParams {
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+pub fn with_critical_extension(mut params: CertificateParams) -> CertificateParams {
+    let mut extension =
+        CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 55_555, 1], vec![5, 0]);
+    extension.set_criticality(true);
+    params.custom_extensions.push(extension);
+    params
+}
+
+/// May only certify `other.test` and 192.0.2.0/24.
+pub fn constrained(mut params: CertificateParams) -> CertificateParams {
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![
+            GeneralSubtree::DnsName("other.test".into()),
+            GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([192, 0, 2, 0], 24)),
+        ],
+        excluded_subtrees: Vec::new(),
+    });
+    params
+}
+
+/// A CA, and what it issues.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    der: Vec<u8>,
+    /// Certificates between this and the root, itself first.
+    chain: Vec<Vec<u8>>,
+}
+
+impl Authority {
+    /// A root on P-256.
+    pub fn new() -> Self {
+        Self::of(Kind::P256, ca("the tests' root"))
+    }
+
+    /// A root.
+    pub fn of(kind: Kind, params: CertificateParams) -> Self {
+        let key = kind.key();
+        let der = params.self_signed(&key).unwrap().der().to_vec();
+        Self { issuer: Issuer::new(params, key), der, chain: Vec::new() }
+    }
+
+    /// A CA below this one, or something that poses as one.
+    pub fn below(&self, kind: Kind, params: CertificateParams) -> Self {
+        let key = kind.key();
+        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
+        let chain = [std::slice::from_ref(&der), &self.chain[..]].concat();
+        Self { issuer: Issuer::new(params, key), der, chain }
+    }
+
+    /// The certificate to trust.
+    pub fn root(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// This certificate as a server's own.
+    pub fn itself(&self) -> Identity {
+        Identity { chain: vec![self.der.clone()], key: self.issuer.key().serialize_der() }
+    }
+
+    /// Certifies a server.
+    #[allow(clippy::needless_pass_by_value, reason = "parameters are made where they are used")]
+    pub fn issue(&self, kind: Kind, params: CertificateParams) -> Identity {
+        let key = kind.key();
+        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
+        Identity { chain: [&[der], &self.chain[..]].concat(), key: key.serialize_der() }
+    }
+
+    /// A good server on P-256.
+    pub fn server(&self) -> Identity {
+        self.issue(Kind::P256, leaf())
+    }
+}
+
+/// A rustls server's configuration.
+pub fn rustls(identity: &Identity) -> ServerConfig {
+    rustls_versions(identity, rustls::ALL_VERSIONS)
+}
+
+/// The same with these versions of TLS.
+pub fn rustls_versions(
+    identity: &Identity,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ServerConfig {
+    let chain = identity.chain.iter().cloned().map(CertificateDer::from).collect();
+    let key = PrivateKeyDer::Pkcs8(identity.key.clone().into());
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    // Not `with_single_cert`, which refuses what clients are to refuse.
+    let resolver = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+    let provider = rustls::crypto::ring::default_provider();
+    ServerConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(std::sync::Arc::new(resolver))
+}
