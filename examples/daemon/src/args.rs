@@ -81,6 +81,9 @@ pub(crate) struct Run {
     /// What happens to events while the breaker is open.
     #[arg(long, value_name = "POLICY", default_value = "skip")]
     pub(crate) on_open: OnOpenArg,
+    /// Events in flight at once, 1 to 64; with more than one, their order is not kept.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) max_in_flight: usize,
     /// Wait for room in the queue instead of dropping (for files and pipes).
     #[arg(long)]
     pub(crate) block_when_full: bool,

@@ -122,6 +122,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .queue_capacity(options.queue_capacity)
         .on_full(options.on_full.into())
         .on_open(options.on_open.into())
+        .max_in_flight(options.max_in_flight)
         .deny_private(options.deny_private);
     if let Some(path) = &options.secret_file {
         let secret = fs::read(path)
