@@ -27,13 +27,15 @@ pub struct Abilities {
     pub tls: bool,
     /// Resolves names, with the resolver of [`Setup`].
     pub names: bool,
+    /// Learns all addresses of a name, and not only one of each family.
+    pub all_addresses: bool,
     /// Keeps connections alive.
     pub keep_alive: bool,
 }
 
 impl Abilities {
     /// Everything.
-    pub const ALL: Self = Self { tls: true, names: true, keep_alive: true };
+    pub const ALL: Self = Self { tls: true, names: true, all_addresses: true, keep_alive: true };
 }
 
 /// What must come of a post.
@@ -157,6 +159,14 @@ impl Scenario {
     pub(crate) fn is_for(&self, abilities: Abilities) -> bool {
         (abilities.tls || !self.https)
             && (abilities.names || self.names.is_empty())
+            && (abilities.all_addresses || !self.needs_all_addresses())
             && (abilities.keep_alive || !self.keep_alive)
+    }
+
+    fn needs_all_addresses(&self) -> bool {
+        self.names.iter().any(|(_, addresses)| {
+            let of_v4 = addresses.iter().filter(|address| address.is_ipv4()).count();
+            of_v4 > 1 || addresses.len() - of_v4 > 1
+        })
     }
 }
