@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 /// The header that carries the signature, as in the original.
@@ -47,7 +47,7 @@ impl Secret {
     pub fn sign(&self, body: &[u8]) -> Signature {
         let mut hex = [b'0'; 64];
         // A key of one block is always taken.
-        if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key) {
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) {
             mac.update(body);
             let digest = mac.finalize().into_bytes();
             for (pair, byte) in hex.chunks_exact_mut(2).zip(digest) {
