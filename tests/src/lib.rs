@@ -53,3 +53,8 @@ pub use server::{Act, Script, Seen, Server};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The plugin page's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/plugin.md")]
+struct Plugin;
