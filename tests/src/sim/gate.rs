@@ -19,6 +19,8 @@ pub(crate) struct Gate {
     pub(crate) lock: Lock,
     /// Nothing may be sent before. Times are in microseconds.
     pub(crate) quiet_until: u64,
+    /// How often the receiver asked for quiet.
+    pub(crate) asks: u32,
     pub(crate) epoch: u32,
     pub(crate) opens: u32,
     /// Since when the breaker has been closed.
@@ -32,6 +34,7 @@ impl Gate {
             cooldown: micros(config.circuit_cooldown),
             lock: Lock::Closed { failures: 0 },
             quiet_until: 0,
+            asks: 0,
             epoch: 0,
             opens: 0,
             closed_since: 0,
@@ -119,9 +122,14 @@ impl Gate {
         }
     }
 
-    /// The receiver asked for a quiet that is long enough to open the breaker.
-    pub(crate) fn tripped(&mut self, until: u64) {
+    /// The receiver asked for quiet.
+    pub(crate) fn asked(&mut self, until: u64) {
+        self.asks += 1;
         self.quiet_until = self.quiet_until.max(until);
+    }
+
+    /// That is long enough to open the breaker.
+    pub(crate) fn tripped(&mut self, until: u64) {
         match self.lock {
             Lock::Open { until: known } => self.lock = Lock::Open { until: known.max(until) },
             _ => self.open(until),

@@ -345,7 +345,8 @@ impl Ledger {
         self.note(|| format!("event {id} is abandoned"));
         self.counts.abandoned += 1;
         let is_hopeless = |deadline| {
-            self.now >= deadline || self.gate.admits_at().is_some_and(|at| at >= deadline)
+            let opens_at = self.gate.admits_at().unwrap_or(self.gate.quiet_until);
+            self.now >= deadline || opens_at >= deadline
         };
         let is_over = self.deadline().is_some_and(is_hopeless);
         let fits = self.live[&id].body.len() <= self.hands[worker].buffer;
@@ -453,6 +454,8 @@ impl Ledger {
         match answer {
             Some(answer) if answer.ok() == result => {}
             None if result.is_none() && now >= limit => {}
+            // Its timer ended before a swap made that limit void.
+            None if result.is_none() && epoch != self.gate.epoch => {}
             _ => self.fail("an attempt ends as it did", format!("{answer:?} {result:?} {limit}")),
         }
         if (attempt, is_probe) != (held.failed + 1, probes) {
@@ -485,13 +488,13 @@ impl Ledger {
         let now = self.now;
         held.failed += 1;
         let is_last = held.failed >= self.config.max_attempts;
+        if asked > 0 {
+            self.gate.asked(now + asked);
+        }
         if asked > LONG {
             self.gate.tripped(now + asked);
-        } else {
-            self.gate.quiet_until = self.gate.quiet_until.max(now + asked);
-            if is_probe || is_last {
-                self.gate.failed(is_probe, now);
-            }
+        } else if is_probe || is_last {
+            self.gate.failed(is_probe, now);
         }
         let holds = self.config.on_open == OnOpen::Hold;
         if self.deadline().is_some_and(|deadline| now >= deadline) {

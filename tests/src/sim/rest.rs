@@ -38,8 +38,8 @@ impl Ledger {
                 Step::Sending { since, .. } => {
                     (since + timeout).min(self.deadline().unwrap_or(u64::MAX))
                 }
-                Step::Waiting { latest, epoch, .. } => {
-                    let is_cut = self.deadline().is_some_and(|deadline| latest >= deadline);
+                Step::Waiting { earliest, latest, epoch, .. } => {
+                    let is_cut = self.deadline().is_some_and(|deadline| earliest >= deadline);
                     let is_due = is_cut || epoch != self.gate.epoch;
                     if is_due { 0 } else { latest }.max(self.gate.admits_at()?)
                 }

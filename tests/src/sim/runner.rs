@@ -26,7 +26,7 @@ pub(crate) struct Ran {
     pub(crate) micros: u64,
 }
 
-type Control = (Phase, BreakerState, u32, u64);
+type Control = (Phase, BreakerState, u32, u32, u32);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -168,7 +168,7 @@ impl<const W: usize> Runner<'_, W> {
     /// What all workers must hear of.
     fn control(&self) -> Control {
         let ledger = self.world.ledger.borrow();
-        (ledger.phase, ledger.gate.state(), ledger.gate.epoch, ledger.gate.quiet_until)
+        (ledger.phase, ledger.gate.state(), ledger.gate.epoch, ledger.gate.asks, ledger.gate.opens)
     }
 
     /// Something happens from outside.
@@ -189,10 +189,10 @@ impl<const W: usize> Runner<'_, W> {
 
     fn op(&mut self, op: Op) {
         self.world.ledger.borrow_mut().note(|| format!("{op:?}"));
-        let room = {
+        // More than there are slots for keep one another awake.
+        let (may_wait, may_watch) = {
             let ledger = self.world.ledger.borrow();
-            // More than there are slots for keep one another awake.
-            ledger.waiting.len() + ledger.drained_waiters < W
+            (ledger.waiting.len() < W, ledger.drained_waiters + ledger.closed_waiters < W)
         };
         match op {
             Op::Emit { length } => self.emit(length),
@@ -200,7 +200,7 @@ impl<const W: usize> Runner<'_, W> {
                 self.ops_at_once += count;
                 (0..count).for_each(|_| self.emit(length));
             }
-            Op::EmitWhenRoom { length } if room => {
+            Op::EmitWhenRoom { length } if may_wait => {
                 let data = self.data(length);
                 let emitter = self.world.emitter(self.serial, data);
                 let task = self.tasks.spawn(Role::Other, emitter);
@@ -221,11 +221,11 @@ impl<const W: usize> Runner<'_, W> {
                 let task = self.crew(worker).0;
                 self.tasks.migrate(task);
             }
-            Op::Drained if room => {
+            Op::Drained if may_watch => {
                 let drained = self.world.drained();
                 self.tasks.spawn(Role::Other, drained);
             }
-            Op::Closed if self.world.ledger.borrow().closed_waiters < W => {
+            Op::Closed if may_watch => {
                 let closed = self.world.closed();
                 self.tasks.spawn(Role::Other, closed);
             }
@@ -313,7 +313,15 @@ impl<const W: usize> Runner<'_, W> {
         if self.next_at().is_none() && self.go_on() {
             return;
         }
-        let next = self.next_at().into_iter().chain(self.world.clock.next_timer()).min();
+        let timer = self.world.clock.next_timer();
+        if let Some(at) = timer
+            && self.op_at > at
+            && self.rng.percent(15)
+        {
+            // Things happen together more often than by chance.
+            self.op_at = at;
+        }
+        let next = self.next_at().into_iter().chain(timer).min();
         match next {
             Some(next) => self.world.clock.advance(next),
             None => self.fail("nothing gets stuck", format!("{:?}", self.core_stats())),
@@ -345,8 +353,7 @@ impl<const W: usize> Runner<'_, W> {
             Stage::Ops | Stage::Settling { .. } => {
                 self.nothing_is_lost();
                 self.stage = Stage::Closing;
-                let closed = self.world.closed();
-                self.tasks.spawn(Role::Other, closed);
+                self.op(Op::Closed);
                 self.close();
             }
         }
