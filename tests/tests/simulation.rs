@@ -26,9 +26,8 @@ fn simulation_breaks_no_promise() {
     let began = Instant::now();
     let share = |n: u64| start + seeds * n / threads;
     let results: Vec<_> = thread::scope(|scope| {
-        let runs: Vec<_> = (0..threads)
-            .map(|n| scope.spawn(move || simulate(share(n), share(n + 1))))
-            .collect();
+        let runs: Vec<_> =
+            (0..threads).map(|n| scope.spawn(move || simulate(share(n), share(n + 1)))).collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
     let mut summary = Summary::default();

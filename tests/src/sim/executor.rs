@@ -65,9 +65,8 @@ impl Executor {
     /// The tasks that were woken.
     pub(crate) fn ready(&self, out: &mut Vec<usize>) {
         out.clear();
-        let is_ready = |task: &Option<Task>| {
-            task.as_ref().is_some_and(|task| task.flag.ready.load(Relaxed))
-        };
+        let is_ready =
+            |task: &Option<Task>| task.as_ref().is_some_and(|task| task.flag.ready.load(Relaxed));
         out.extend((0..self.tasks.len()).filter(|&id| is_ready(&self.tasks[id])));
     }
 

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use pilot_webhook_core::{
-    BreakerState, Config, EmitError, EncodeError, ErrorKind, Fate, OnFull, OnOpen,
-    Response, Stats, Timestamp,
+    BreakerState, Config, EmitError, EncodeError, ErrorKind, Fate, OnFull, OnOpen, Response, Stats,
+    Timestamp,
 };
 
 use super::gate::Gate;
@@ -35,9 +35,18 @@ pub(crate) enum Phase {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
-    Sending { since: u64, epoch: u32, is_probe: bool },
+    Sending {
+        since: u64,
+        epoch: u32,
+        is_probe: bool,
+    },
     /// For its next attempt, at a time between these two (which differ by the jitter).
-    Waiting { since: u64, earliest: u64, latest: u64, epoch: u32 },
+    Waiting {
+        since: u64,
+        earliest: u64,
+        latest: u64,
+        epoch: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -610,4 +619,3 @@ fn asked(response: Response, wall: Timestamp) -> u64 {
     let is_honoured = matches!(response.status, 429 | 503);
     if is_honoured { seconds.min(3_600) * 1_000_000 } else { 0 }
 }
-

@@ -32,19 +32,33 @@ pub(crate) enum Weather {
 /// Something that happens to the dispatcher from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
-    Emit { length: usize },
-    EmitMany { count: u64, length: usize },
-    EmitWhenRoom { length: usize },
+    Emit {
+        length: usize,
+    },
+    EmitMany {
+        count: u64,
+        length: usize,
+    },
+    EmitWhenRoom {
+        length: usize,
+    },
     CancelEmitter,
     Swap,
     Clear,
     Close,
     Weather(Weather),
-    WallJump { millis: i64 },
+    WallJump {
+        millis: i64,
+    },
     /// A worker's future is dropped, wherever it is, and a new one started after that time.
-    Kill { worker: usize, restart: u64 },
+    Kill {
+        worker: usize,
+        restart: u64,
+    },
     /// A worker's future moves to another task.
-    Migrate { worker: usize },
+    Migrate {
+        worker: usize,
+    },
     /// Someone waits for the queue to be empty.
     Drained,
     /// Someone waits for the end.

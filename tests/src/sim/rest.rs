@@ -51,9 +51,8 @@ impl Ledger {
 
     /// Someone waits for what has come.
     fn waiter(&self) -> Option<String> {
-        let may_go = |tail: &&String| {
-            self.phase != Phase::Active || self.fits(self.body(tail).len())
-        };
+        let may_go =
+            |tail: &&String| self.phase != Phase::Active || self.fits(self.body(tail).len());
         if let Some(tail) = self.waiting.values().find(may_go) {
             return Some(format!("there is room for {tail}"));
         }

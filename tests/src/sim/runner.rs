@@ -59,10 +59,7 @@ struct Runner<'p, const W: usize> {
 }
 
 /// Plays `plan`, and says what it was or which promise it broke; with the steps if `traced`.
-pub(crate) fn play<const W: usize>(
-    plan: &Plan,
-    traced: bool,
-) -> (Result<Ran, Fault>, Vec<String>) {
+pub(crate) fn play<const W: usize>(plan: &Plan, traced: bool) -> (Result<Ran, Fault>, Vec<String>) {
     let world = World::<W>::new(plan, traced);
     let mut runner = Runner {
         plan,
