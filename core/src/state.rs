@@ -404,6 +404,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                     self.breaker.abort(permit);
                     self.queue.drop_oldest();
                     self.counters.abandoned += 1;
+                    self.leave_when_empty();
                     return Next::Again;
                 };
                 self.counters.attempts += 1;
@@ -535,7 +536,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         delivery.attempts = delivery.attempts.saturating_add(1);
         let is_last = delivery.attempts >= self.config.max_attempts;
         if asked > RETRY_AFTER_WAIT {
-            self.breaker.trip(permit, now + asked);
+            self.breaker.trip(now + asked);
         } else {
             self.not_before = self.not_before.max(now + asked);
             if permit == Permit::Probe || is_last {
