@@ -221,6 +221,7 @@ impl<B, const URL: usize> State<B, URL> {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
             queued: self.queue.queued(),
             held: self.queue.queued() + self.queue.leased(),
+            used: self.queue.used(),
         }
     }
 
@@ -538,7 +539,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         if asked > RETRY_AFTER_WAIT {
             self.breaker.trip(now + asked);
         } else {
-            self.not_before = self.not_before.max(now + asked);
+            if asked > core::time::Duration::ZERO {
+                self.not_before = self.not_before.max(now + asked);
+            }
             if permit == Permit::Probe || is_last {
                 self.breaker.failure(permit, now);
             }
@@ -592,6 +595,7 @@ pub(crate) struct Mark {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
     pub(crate) queued: u32,
     pub(crate) held: u32,
+    pub(crate) used: usize,
 }
 
 /// Whether an event may go out.
