@@ -107,15 +107,18 @@ impl Breaker {
     /// An event was delivered. A normal one that was under way since before the breaker opened
     /// does not close it: the probe decides.
     pub fn success(&mut self, permit: Permit) {
-        if permit == Permit::Probe || matches!(self.state, State::Closed { .. }) {
-            self.reset();
+        match (permit, self.state) {
+            (Permit::Probe, State::HalfOpen) | (Permit::Normal, State::Closed { .. }) => {
+                self.reset();
+            }
+            _ => {}
         }
     }
 
     /// The receiver rejected an event: it is there. That ends a probe well, and otherwise leaves
     /// the count of failures as it is.
     pub fn answered(&mut self, permit: Permit) {
-        if permit == Permit::Probe {
+        if permit == Permit::Probe && self.state == State::HalfOpen {
             self.reset();
         }
     }
@@ -123,6 +126,10 @@ impl Breaker {
     /// An event used up its attempts, or the probe failed.
     pub fn failure(&mut self, permit: Permit, now: Instant) {
         match (permit, self.state) {
+            // A `Retry-After` that another event got meanwhile has the last word.
+            (Permit::Probe, State::Open { until }) => {
+                self.state = State::Open { until: until.max(now + self.cooldown) };
+            }
             (Permit::Probe, _) => self.open(now + self.cooldown),
             (Permit::Normal, State::Closed { failures }) => {
                 let failures = failures.saturating_add(1);
@@ -138,14 +145,13 @@ impl Breaker {
     }
 
     /// The receiver said not to come back before `until`. A breaker that is open stays so for the
-    /// longer of the two times.
-    pub fn trip(&mut self, permit: Permit, until: Instant) {
+    /// longer of the two times. A probe that is under way for another event no longer decides.
+    pub fn trip(&mut self, until: Instant) {
         match self.state {
             State::Open { until: earlier } => {
                 self.state = State::Open { until: earlier.max(until) };
             }
-            State::HalfOpen if permit == Permit::Normal => {}
-            _ => self.open(until),
+            State::Closed { .. } | State::HalfOpen => self.open(until),
         }
     }
 

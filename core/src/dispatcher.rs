@@ -11,7 +11,7 @@ use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 
 use crate::state::State;
-use crate::waker_set::WakerSet;
+use crate::waker_set::{Line, WakerSet};
 use crate::{
     After, Config, Data, Delivery, EncodeError, EndpointBuf, ErrorKind, Event, Instant, Next,
     Response, Secret, Stats, Timestamp, payload,
@@ -74,11 +74,13 @@ struct Inner<B, const URL: usize, const WORKERS: usize> {
     /// Counts changes of the phase, the breaker, the endpoint, the pause.
     changes: u32,
     /// Workers that wait for an event. A new event wakes one of them.
-    idle: WakerSet<WORKERS>,
-    /// Workers that have one, and whoever waits for the end. A change wakes all.
+    idle: Line<WORKERS>,
+    /// Workers that have one, or that wait for a time. A change wakes all.
     busy: WakerSet<WORKERS>,
-    /// Those who wait for events to leave: for room, or for none to be left.
+    /// Emitters that wait for room.
     crowded: WakerSet<WORKERS>,
+    /// Those who wait for no event to be left, or for the close.
+    ending: WakerSet<WORKERS>,
 }
 
 impl<B, const URL: usize, const WORKERS: usize> Inner<B, URL, WORKERS> {
@@ -106,9 +108,10 @@ where
                 state: State::new(config, buffer),
                 work: 0,
                 changes: 0,
-                idle: WakerSet::new(),
+                idle: Line::new(),
                 busy: WakerSet::new(),
                 crowded: WakerSet::new(),
+                ending: WakerSet::new(),
             })),
             refusing: AtomicBool::new(true),
         }
@@ -120,7 +123,7 @@ where
 
     /// Everything that changes the state goes through here: it wakes whom the change concerns.
     fn change<R>(&self, f: impl FnOnce(&mut State<B, URL>) -> R) -> (R, Seen) {
-        let (result, seen, one, all, room) = self.lock(|inner| {
+        let (result, seen, one, all, room, empty) = self.lock(|inner| {
             let before = inner.state.mark();
             let result = f(&mut inner.state);
             let after = inner.state.mark();
@@ -130,30 +133,42 @@ where
             inner.changes = inner.changes.wrapping_add(changed.into());
             inner.work = inner.work.wrapping_add((changed || has_work).into());
             let one = if has_work && !changed { inner.idle.take() } else { None };
-            let room = changed || after.held < before.held;
+            let room = changed || after.held < before.held || after.used < before.used;
             let room = room && !inner.crowded.is_empty();
-            (result, inner.seen(), one, changed, room)
+            let empty = changed || (after.held == 0 && before.held > 0);
+            let empty = empty && !inner.ending.is_empty();
+            (result, inner.seen(), one, changed, room, empty)
         });
         if let Some(waker) = one {
             waker.wake();
         }
         if all {
-            self.wake_all(|inner| &mut inner.idle);
+            let idle = self.lock(|inner| inner.idle.take_all());
+            idle.into_iter().for_each(|(_, waker)| waker.wake());
             self.wake_all(|inner| &mut inner.busy);
         }
         if room {
             self.wake_all(|inner| &mut inner.crowded);
         }
+        if empty {
+            self.wake_all(|inner| &mut inner.ending);
+        }
         (result, seen)
     }
 
+    /// Takes them out at once: those who are woken may come back before the last one is.
     fn wake_all(&self, set: impl Fn(&mut Inner<B, URL, WORKERS>) -> &mut WakerSet<WORKERS>) {
-        // Bounded, because those who are woken may come back at once.
-        for _ in 0..WORKERS {
-            match self.lock(|inner| set(inner).take()) {
-                Some(waker) => waker.wake(),
-                None => return,
-            }
+        self.lock(|inner| set(inner).take_all()).into_iter().for_each(Waker::wake);
+    }
+
+    /// Lets a worker that waits for an event, if there is one, ask for it.
+    pub(crate) fn wake_one(&self) {
+        let waker = self.lock(|inner| {
+            inner.work = inner.work.wrapping_add(1);
+            inner.idle.take()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -233,19 +248,19 @@ where
             Ok(tail) => tail,
             Err(error) => return self.lock(|inner| inner.state.refuse_payload(error)),
         };
+        let push = || self.change(|state| state.push(tail, true)).0;
         poll_fn(|cx| {
-            let mut replaced = None;
-            // Registered first: room that comes between the two is not missed.
-            self.lock(|inner| replaced = inner.crowded.add(cx.waker()));
-            if let Some(waker) = replaced {
-                waker.wake();
-            }
-            match self.change(|state| state.push(tail, true)).0 {
-                Err(EmitError::Full) => Poll::Pending,
-                answer => {
-                    self.lock(|inner| inner.crowded.remove(cx.waker()));
-                    Poll::Ready(answer)
+            let mut answer = push();
+            if answer == Err(EmitError::Full) {
+                if let Some(waker) = self.lock(|inner| inner.crowded.add(cx.waker())) {
+                    waker.wake();
                 }
+                // Room that came between the two is not missed.
+                answer = push();
+            }
+            match answer {
+                Err(EmitError::Full) => Poll::Pending,
+                answer => Poll::Ready(answer),
             }
         })
         .await
@@ -273,32 +288,30 @@ where
         self.change(|state| state.close(now));
     }
 
-    /// Completes when the dispatcher is closed and every event is accounted for.
+    /// Completes when the dispatcher is closed and every event is accounted for. More than
+    /// `WORKERS` who wait for this or for [`drained`](Self::drained) keep one another awake.
     pub async fn closed(&self) {
-        loop {
-            let (is_closed, seen) = self.change(|state| state.is_closed());
-            if is_closed {
-                return;
-            }
-            self.changed(seen).await;
-        }
+        self.ended(State::is_closed).await;
     }
 
     /// Completes when no event is queued or in flight, for however short a time.
     pub async fn drained(&self) {
+        self.ended(|state| state.mark().held == 0).await;
+    }
+
+    async fn ended(&self, is_so: impl Fn(&State<B, URL>) -> bool) {
         poll_fn(|cx| {
-            let (is_empty, replaced) = self.lock(|inner| {
-                if inner.state.mark().held == 0 {
-                    inner.crowded.remove(cx.waker());
-                    (true, None)
+            let (poll, replaced) = self.lock(|inner| {
+                if is_so(&inner.state) {
+                    (Poll::Ready(()), None)
                 } else {
-                    (false, inner.crowded.add(cx.waker()))
+                    (Poll::Pending, inner.ending.add(cx.waker()))
                 }
             });
             if let Some(waker) = replaced {
                 waker.wake();
             }
-            if is_empty { Poll::Ready(()) } else { Poll::Pending }
+            poll
         })
         .await;
     }
@@ -347,7 +360,7 @@ where
     /// Completes when there may be an event to take, or something changed. A worker that asked
     /// [`next`](Self::next) waits here. Cancel-safe: an event's wake-up is passed on.
     pub fn work(&self, seen: Seen) -> impl Future<Output = ()> {
-        Work { dispatcher: self, seen: seen.work, waker: None }
+        Work { dispatcher: self, seen: seen.work, key: None }
     }
 
     /// Completes when the endpoint, the breaker or the phase changed. A worker with an event in
@@ -374,7 +387,8 @@ where
 struct Work<'d, M: RawMutex, B, const URL: usize, const WORKERS: usize> {
     dispatcher: &'d Dispatcher<M, B, URL, WORKERS>,
     seen: u32,
-    waker: Option<Waker>,
+    /// Its key in the line, from the first poll on until it is complete.
+    key: Option<u32>,
 }
 
 impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Future
@@ -383,21 +397,18 @@ impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Future
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let seen = self.seen;
-        let (poll, replaced) = self.dispatcher.lock(|inner| {
-            if inner.work == seen {
-                (Poll::Pending, inner.idle.add(cx.waker()))
+        let Self { dispatcher, seen, key } = &mut *self;
+        let (poll, replaced) = dispatcher.lock(|inner| {
+            if inner.work == *seen {
+                (Poll::Pending, inner.idle.wait(key, cx.waker()))
             } else {
+                // Who is about to ask for an event takes no wake-up and passes none on.
+                key.take().map(|key| inner.idle.leave(key));
                 (Poll::Ready(()), None)
             }
         });
         if let Some(waker) = replaced {
             waker.wake();
-        }
-        match poll {
-            // Who is about to ask for an event passes no wake-up on.
-            Poll::Ready(()) => self.waker = None,
-            Poll::Pending => self.waker = Some(cx.waker().clone()),
         }
         poll
     }
@@ -405,10 +416,10 @@ impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Future
 
 impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Drop for Work<'_, M, B, URL, WORKERS> {
     fn drop(&mut self) {
-        let Some(waker) = self.waker.take() else { return };
+        let Some(key) = self.key else { return };
         let next = self
             .dispatcher
-            .lock(|inner| if inner.idle.remove(&waker) { None } else { inner.idle.take() });
+            .lock(|inner| if inner.idle.leave(key) { None } else { inner.idle.take() });
         if let Some(next) = next {
             next.wake();
         }

@@ -47,6 +47,11 @@ impl<B> Queue<B> {
         self.leased
     }
 
+    /// Bytes that are taken.
+    pub(crate) const fn used(&self) -> usize {
+        self.used
+    }
+
     /// Bytes that dropping could not free.
     pub(crate) const fn leased_bytes(&self) -> usize {
         self.leased_bytes

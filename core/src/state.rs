@@ -228,6 +228,7 @@ impl<B, const URL: usize> State<B, URL> {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
             queued: self.queue.queued(),
             held: self.queue.queued() + self.queue.leased(),
+            used: self.queue.used(),
         }
     }
 
@@ -411,6 +412,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                     self.breaker.abort(permit);
                     self.queue.drop_oldest();
                     self.counters.abandoned += 1;
+                    self.leave_when_empty();
                     return Next::Again;
                 };
                 self.counters.attempts += 1;
@@ -542,9 +544,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         delivery.attempts = delivery.attempts.saturating_add(1);
         let is_last = delivery.attempts >= self.config.max_attempts;
         if asked > RETRY_AFTER_WAIT {
-            self.breaker.trip(permit, now + asked);
+            self.breaker.trip(now + asked);
         } else {
-            self.not_before = self.not_before.max(now + asked);
+            if asked > core::time::Duration::ZERO {
+                self.not_before = self.not_before.max(now + asked);
+            }
             if permit == Permit::Probe || is_last {
                 self.breaker.failure(permit, now);
             }
@@ -598,6 +602,7 @@ pub(crate) struct Mark {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
     pub(crate) queued: u32,
     pub(crate) held: u32,
+    pub(crate) used: usize,
 }
 
 /// Whether an event may go out.

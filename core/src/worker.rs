@@ -80,8 +80,12 @@ pub async fn run<M, B, T, C, O, const URL: usize, const WORKERS: usize>(
                 let body = body.get(..lease.delivery.body_length()).unwrap_or_default();
                 worker.deliver(lease, body).await;
             }
+            // Nothing goes out before then, so it does not take the wake-up of a new event, which
+            // is for a worker that waits for one.
             (Next::Wait(Some(until)), seen) => {
-                select(dispatcher.work(seen), clock.sleep_until(until)).await;
+                let mut watch = Watch { dispatcher, is_over: false };
+                worker.sleep(Some(until), seen).await;
+                watch.is_over = true;
             }
             (Next::Wait(None), seen) => dispatcher.work(seen).await,
             (Next::Again, _) => {}
@@ -107,6 +111,23 @@ where
 {
     fn drop(&mut self) {
         self.dispatcher.release(&mut self.delivery);
+    }
+}
+
+/// A worker that waits for the time when events go out again. When it vanishes, another one that
+/// waits for an event asks for that time.
+struct Watch<'d, M: RawMutex, B, const URL: usize, const WORKERS: usize> {
+    dispatcher: &'d Dispatcher<M, B, URL, WORKERS>,
+    is_over: bool,
+}
+
+impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Drop
+    for Watch<'_, M, B, URL, WORKERS>
+{
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.dispatcher.wake_one();
+        }
     }
 }
 

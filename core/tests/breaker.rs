@@ -99,15 +99,14 @@ fn what_was_under_way_since_before_it_opened_changes_nothing() {
     assert_eq!(breaker.admit(at(29)), Admission::Until(at(30)));
     breaker.admit(at(30));
     breaker.success(Permit::Normal);
-    breaker.trip(Permit::Normal, at(99));
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
 }
 
 #[test]
 fn a_trip_holds_until_its_time_and_never_shortens() {
     let mut breaker = Breaker::new(5, COOLDOWN);
-    breaker.trip(Permit::Normal, at(100));
-    breaker.trip(Permit::Normal, at(50));
+    breaker.trip(at(100));
+    breaker.trip(at(50));
     assert_eq!(breaker.admit(at(99)), Admission::Until(at(100)));
     assert_eq!(breaker.admit(at(100)), Admission::Allowed(Permit::Probe));
     assert_eq!(breaker.opens(), 1);
@@ -189,8 +188,8 @@ proptest! {
                         open_until = Some(0);
                     }
                 },
-                Op::Trip(seconds) => if let Some(used) = permit.take() {
-                    breaker.trip(used, at(now + u64::from(seconds)));
+                Op::Trip(seconds) => if permit.take().is_some() {
+                    breaker.trip(at(now + u64::from(seconds)));
                     open_until = Some(now + u64::from(seconds));
                 },
                 Op::Reset => {

@@ -572,3 +572,43 @@ fn an_event_that_could_never_fit_drops_no_other() {
     assert!(matches!(bench.emit(150), Err(EmitError::Payload(_))));
     assert_eq!((bench.stats().queued, bench.stats().oversize), (1, 1));
 }
+
+/// The probe's success closed the breaker, and the next event went out an hour early.
+#[test]
+fn a_long_retry_after_outlasts_a_probe_that_was_under_way() {
+    for end in [End::Status(204), End::Status(400), End::Error] {
+        let config = Config { on_open: OnOpen::Hold, max_attempts: 1, ..config() };
+        let mut bench = Bench::new(config, 10_000, 3);
+        for _ in 0..4 {
+            bench.emit(1).unwrap();
+        }
+        (0..3).for_each(|n| bench.step(n));
+        bench.end(0, End::Error);
+        bench.end(1, End::Error);
+        bench.advance(Duration::from_secs(1));
+        bench.step(0);
+        assert_eq!(bench.probes(), 1);
+        bench.end(2, End::RetryAfter(503, 3_600));
+        bench.end(0, end);
+        bench.advance(Duration::from_secs(3_599));
+        (0..3).for_each(|n| bench.step(n));
+        assert_eq!(bench.stats().breaker, BreakerState::Open);
+        bench.advance(Duration::from_secs(1));
+        bench.step(0);
+        assert_eq!(bench.probes(), 1, "{end:?}");
+    }
+}
+
+/// The event was abandoned without a look at whether it was the last one of a drain.
+#[test]
+fn a_close_ends_when_the_last_event_is_too_long_for_the_worker() {
+    let bench = Bench::new(config(), 1_000, 1);
+    bench.emit(1).unwrap();
+    bench.core.close(bench.now);
+    assert!(matches!(bench.core.next(bench.now, &mut []).0, Next::Again));
+    assert!(matches!(bench.core.next(bench.now, &mut []).0, Next::Done));
+    assert_eq!((bench.stats().abandoned, bench.stats().queued), (1, 0));
+    let mut closed = std::pin::pin!(bench.core.closed());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(Future::poll(closed.as_mut(), &mut context).is_ready());
+}

@@ -41,6 +41,7 @@ mod run;
 mod scenario;
 mod scenarios;
 mod server;
+pub mod sim;
 mod wire;
 
 pub use authority::{Authority, Certificate};

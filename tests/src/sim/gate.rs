@@ -1,0 +1,145 @@
+//! When something may be sent: the breaker and `Retry-After`, as the specification has them,
+//! written down a second time and differently, to hold core's against.
+
+use pilot_webhook_core::{BreakerState, Config};
+
+use super::time::micros;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    Closed { failures: u16 },
+    Open { until: u64 },
+    HalfOpen { prober: usize },
+}
+
+#[derive(Debug)]
+pub(crate) struct Gate {
+    threshold: u16,
+    cooldown: u64,
+    pub(crate) lock: Lock,
+    /// Nothing may be sent before. Times are in microseconds.
+    pub(crate) quiet_until: u64,
+    /// How often the receiver asked for quiet.
+    pub(crate) asks: u32,
+    pub(crate) epoch: u32,
+    pub(crate) opens: u32,
+    /// Since when the breaker has been closed.
+    pub(crate) closed_since: u64,
+}
+
+impl Gate {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            threshold: config.circuit_threshold,
+            cooldown: micros(config.circuit_cooldown),
+            lock: Lock::Closed { failures: 0 },
+            quiet_until: 0,
+            asks: 0,
+            epoch: 0,
+            opens: 0,
+            closed_since: 0,
+        }
+    }
+
+    pub(crate) fn state(&self) -> BreakerState {
+        match self.lock {
+            Lock::Closed { .. } => BreakerState::Closed,
+            Lock::Open { .. } => BreakerState::Open,
+            Lock::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.lock, Lock::Closed { .. })
+    }
+
+    /// From when on something may be sent; `None` while a probe is under way.
+    pub(crate) fn admits_at(&self) -> Option<u64> {
+        match self.lock {
+            Lock::Closed { .. } => Some(self.quiet_until),
+            Lock::Open { until } => Some(self.quiet_until.max(until)),
+            Lock::HalfOpen { .. } => None,
+        }
+    }
+
+    /// Whether the attempt that begins now may do so, and is a probe.
+    pub(crate) fn begin(&mut self, worker: usize, now: u64) -> Result<bool, String> {
+        if now < self.quiet_until {
+            return Err(format!("the receiver asked for quiet until {}", self.quiet_until));
+        }
+        match self.lock {
+            Lock::Closed { .. } => Ok(false),
+            Lock::Open { until } if now >= until => {
+                self.lock = Lock::HalfOpen { prober: worker };
+                Ok(true)
+            }
+            Lock::Open { until } => Err(format!("the breaker is open until {until}")),
+            Lock::HalfOpen { prober } => Err(format!("worker {prober} is probing")),
+        }
+    }
+
+    fn close(&mut self, now: u64) {
+        self.lock = Lock::Closed { failures: 0 };
+        self.closed_since = now;
+    }
+
+    fn open(&mut self, until: u64) {
+        self.opens += 1;
+        self.lock = Lock::Open { until };
+    }
+
+    pub(crate) fn swap(&mut self, now: u64) {
+        self.epoch += 1;
+        self.quiet_until = 0;
+        if self.is_closed() {
+            self.lock = Lock::Closed { failures: 0 };
+        } else {
+            self.close(now);
+        }
+    }
+
+    /// An attempt was answered, well (2xx) or with a rejection.
+    pub(crate) fn answered(&mut self, well: bool, is_probe: bool, now: u64) {
+        match self.lock {
+            Lock::HalfOpen { .. } if is_probe => self.close(now),
+            Lock::Closed { .. } if well => self.lock = Lock::Closed { failures: 0 },
+            _ => {}
+        }
+    }
+
+    /// A probe failed, or an event used up its attempts.
+    pub(crate) fn failed(&mut self, is_probe: bool, now: u64) {
+        let until = now + self.cooldown;
+        match self.lock {
+            Lock::HalfOpen { .. } if is_probe => self.open(until),
+            Lock::Closed { failures } if failures + 1 >= self.threshold => self.open(until),
+            Lock::Closed { failures } => self.lock = Lock::Closed { failures: failures + 1 },
+            // A probe that was overtaken by a `Retry-After`.
+            Lock::Open { until: known } if is_probe => {
+                self.lock = Lock::Open { until: known.max(until) };
+            }
+            _ => {}
+        }
+    }
+
+    /// The receiver asked for quiet.
+    pub(crate) fn asked(&mut self, until: u64) {
+        self.asks += 1;
+        self.quiet_until = self.quiet_until.max(until);
+    }
+
+    /// That is long enough to open the breaker.
+    pub(crate) fn tripped(&mut self, until: u64) {
+        match self.lock {
+            Lock::Open { until: known } => self.lock = Lock::Open { until: known.max(until) },
+            _ => self.open(until),
+        }
+    }
+
+    /// An attempt vanished with its worker. Was it the probe, another may be made at once.
+    pub(crate) fn vanished(&mut self, worker: usize) {
+        if self.lock == (Lock::HalfOpen { prober: worker }) {
+            self.lock = Lock::Open { until: 0 };
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One simulated world: the real dispatcher, and the tasks around it.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::{
+    Clock, Dispatcher, EndpointBuf, Event, Instant, Notice, Observer, Policy, Stats, Timestamp, run,
+};
+
+use super::executor::Boxed;
+use super::ledger::Ledger;
+use super::network::{Network, SimTransport};
+use super::plan::{MAX_EVENT_BYTES, Plan};
+use super::rng::Rng;
+use super::time::{SimClock, micros};
+
+pub(crate) type Core<const W: usize> = Dispatcher<NoopRawMutex, Vec<u8>, 64, W>;
+
+pub(crate) struct World<const W: usize> {
+    pub(crate) core: Core<W>,
+    pub(crate) clock: SimClock,
+    pub(crate) ledger: RefCell<Ledger>,
+    pub(crate) network: RefCell<Network>,
+    pub(crate) http_timeout: u64,
+}
+
+/// The futures of one task's workers, from outside of it.
+pub(crate) type Members = Rc<RefCell<Vec<(usize, Option<Boxed>)>>>;
+
+const TOPIC: &str = "t";
+
+impl<const W: usize> World<W> {
+    pub(crate) fn new(plan: &Plan, traced: bool) -> Rc<Self> {
+        Rc::new(Self {
+            core: Core::new(plan.config, vec![0; plan.queue_bytes]),
+            clock: SimClock::new(plan.timer_grain),
+            ledger: RefCell::new(Ledger::new(
+                plan.config,
+                plan.queue_bytes,
+                plan.timer_grain,
+                traced,
+            )),
+            network: RefCell::new(Network::new(plan.seed)),
+            http_timeout: micros(plan.config.http_timeout),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// After every step.
+    pub(crate) fn check(&self) -> Stats {
+        let stats = self.core.stats();
+        self.ledger.borrow_mut().compare(&stats);
+        stats
+    }
+
+    pub(crate) fn swap(&self) {
+        let epoch = self.ledger.borrow().gate.epoch + 1;
+        let url = format!("http://127.0.0.1/{epoch}");
+        let is_ok = self.core.swap(EndpointBuf::parse(&url, Policy::default()).unwrap()).is_ok();
+        self.ledger.borrow_mut().swap(is_ok);
+    }
+
+    pub(crate) fn emit(&self, data: &str) {
+        let answer = self.core.emit(&event(), data, &mut [0; MAX_EVENT_BYTES]);
+        self.ledger.borrow_mut().emitted(&tail(data), false, answer);
+    }
+
+    /// An emitter that waits for room.
+    pub(crate) fn emitter(self: &Rc<Self>, serial: u64, data: String) -> Boxed {
+        self.ledger.borrow_mut().waiting.insert(serial, tail(&data));
+        let world = Rc::clone(self);
+        Box::pin(async move {
+            let mut scratch = [0; MAX_EVENT_BYTES];
+            let answer = world.core.emit_when_room(&event(), data.as_str(), &mut scratch).await;
+            let mut ledger = world.ledger.borrow_mut();
+            ledger.waiting.remove(&serial);
+            ledger.emitted(&tail(&data), true, answer);
+        })
+    }
+
+    pub(crate) fn drained(self: &Rc<Self>) -> Boxed {
+        self.ledger.borrow_mut().drained_waiters += 1;
+        let world = Rc::clone(self);
+        Box::pin(async move {
+            world.core.drained().await;
+            world.ledger.borrow_mut().drained_waiters -= 1;
+        })
+    }
+
+    pub(crate) fn closed(self: &Rc<Self>) -> Boxed {
+        self.ledger.borrow_mut().closed_waiters += 1;
+        let world = Rc::clone(self);
+        Box::pin(async move {
+            world.core.closed().await;
+            let mut ledger = world.ledger.borrow_mut();
+            ledger.closed_waiters -= 1;
+            if ledger.phase != super::ledger::Phase::Closed {
+                ledger.fail("closed means closed", String::new());
+            }
+        })
+    }
+
+    /// A worker: core's own loop.
+    pub(crate) fn worker(self: &Rc<Self>, worker: usize, buffer: usize) -> Boxed {
+        self.ledger.borrow_mut().worker_starts(worker, buffer);
+        let world = Rc::clone(self);
+        Box::pin(async move {
+            let mut transport = SimTransport { world: Rc::clone(&world), worker };
+            let mut observer = Watcher { world: &world, worker };
+            let mut body = vec![0; buffer];
+            run(&world.core, &mut transport, &world.clock, &mut observer, &mut body).await;
+            let hand = &mut world.ledger.borrow_mut().hands[worker];
+            (hand.is_alive, hand.is_done) = (false, true);
+        })
+    }
+
+    /// A task that polls its members in an order of its own.
+    pub(crate) fn crew(self: &Rc<Self>, members: Members, seed: u64) -> Boxed {
+        let world = Rc::clone(self);
+        let mut rng = Rng::new(seed, 3);
+        Box::pin(poll_fn(move |cx| {
+            let mut members = members.borrow_mut();
+            let count = members.len();
+            let first = rng.index(count);
+            for n in 0..count {
+                let (worker, future) = &mut members[(first + n) % count];
+                let Some(running) = future else { continue };
+                if running.as_mut().poll(cx).is_ready() {
+                    *future = None;
+                }
+                let stats = world.core.stats();
+                world.ledger.borrow_mut().reconcile(*worker, &stats, None);
+                world.check();
+            }
+            Poll::Pending
+        }))
+    }
+}
+
+fn event() -> Event<'static> {
+    Event { topic: TOPIC, node_id: 7, timestamp: Timestamp::UNIX_EPOCH }
+}
+
+/// What follows the event's id in its payload.
+fn tail(data: &str) -> String {
+    format!(
+        ",\"event\":\"{TOPIC}\",\"node_id\":7,\"timestamp\":\"1970-01-01T00:00:00Z\",\"data\":\"{data}\"}}"
+    )
+}
+
+struct Watcher<'w, const W: usize> {
+    world: &'w World<W>,
+    worker: usize,
+}
+
+impl<const W: usize> Observer for Watcher<'_, W> {
+    fn notice(&mut self, notice: Notice<'_>) {
+        let mut ledger = self.world.ledger.borrow_mut();
+        match notice {
+            Notice::Attempt { event_id, attempt, is_probe, result } => {
+                let wall = self.world.clock.wall();
+                let attempt = (event_id, attempt, is_probe);
+                ledger.attempt_ended(self.worker, attempt, result.ok(), wall);
+            }
+            Notice::Settled { event_id, fate } => ledger.is_settled(self.worker, event_id, fate),
+            Notice::Breaker(state) if state != ledger.gate.state() => {
+                let detail = format!("{state:?}, not {:?}", ledger.gate);
+                ledger.fail("the breaker does as specified", detail);
+            }
+            _ => {}
+        }
+    }
+}
