@@ -121,41 +121,6 @@ where
         self.inner.lock(|inner| f(&mut inner.borrow_mut()))
     }
 
-    /// Everything that changes the state goes through here: it wakes whom the change concerns.
-    fn change<R>(&self, f: impl FnOnce(&mut State<B, URL>) -> R) -> (R, Seen) {
-        let (result, seen, one, all, room, empty) = self.lock(|inner| {
-            let before = inner.state.mark();
-            let result = f(&mut inner.state);
-            let after = inner.state.mark();
-            self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
-            let changed = before.control != after.control;
-            let has_work = after.queued > before.queued;
-            inner.changes = inner.changes.wrapping_add(changed.into());
-            inner.work = inner.work.wrapping_add((changed || has_work).into());
-            let one = if has_work && !changed { inner.idle.take() } else { None };
-            let room = changed || after.held < before.held || after.used < before.used;
-            let room = room && !inner.crowded.is_empty();
-            let empty = changed || (after.held == 0 && before.held > 0);
-            let empty = empty && !inner.ending.is_empty();
-            (result, inner.seen(), one, changed, room, empty)
-        });
-        if let Some(waker) = one {
-            waker.wake();
-        }
-        if all {
-            let idle = self.lock(|inner| inner.idle.take_all());
-            idle.into_iter().for_each(|(_, waker)| waker.wake());
-            self.wake_all(|inner| &mut inner.busy);
-        }
-        if room {
-            self.wake_all(|inner| &mut inner.crowded);
-        }
-        if empty {
-            self.wake_all(|inner| &mut inner.ending);
-        }
-        (result, seen)
-    }
-
     /// Takes them out at once: those who are woken may come back before the last one is.
     fn wake_all(&self, set: impl Fn(&mut Inner<B, URL, WORKERS>) -> &mut WakerSet<WORKERS>) {
         self.lock(|inner| set(inner).take_all()).into_iter().for_each(Waker::wake);
@@ -209,6 +174,43 @@ where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
 {
+    /// Everything that changes the state goes through here: it wakes whom the change concerns.
+    fn change<R>(&self, f: impl FnOnce(&mut State<B, URL>) -> R) -> (R, Seen) {
+        let (result, seen, one, all, room, empty) = self.lock(|inner| {
+            let before = inner.state.mark();
+            let result = f(&mut inner.state);
+            let after = inner.state.mark();
+            self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
+            let changed = before.control != after.control;
+            let has_work = after.queued > before.queued;
+            inner.changes = inner.changes.wrapping_add(changed.into());
+            inner.work = inner.work.wrapping_add((changed || has_work).into());
+            let one = if has_work && !changed { inner.idle.take() } else { None };
+            // Not for each event that leaves a full queue: who waits would be woken for one each.
+            let left = after.held < before.held || after.used < before.used;
+            let room = changed || (left && inner.state.is_roomy());
+            let room = room && !inner.crowded.is_empty();
+            let empty = changed || (after.held == 0 && before.held > 0);
+            let empty = empty && !inner.ending.is_empty();
+            (result, inner.seen(), one, changed, room, empty)
+        });
+        if let Some(waker) = one {
+            waker.wake();
+        }
+        if all {
+            let idle = self.lock(|inner| inner.idle.take_all());
+            idle.into_iter().for_each(|(_, waker)| waker.wake());
+            self.wake_all(|inner| &mut inner.busy);
+        }
+        if room {
+            self.wake_all(|inner| &mut inner.crowded);
+        }
+        if empty {
+            self.wake_all(|inner| &mut inner.ending);
+        }
+        (result, seen)
+    }
+
     /// Takes in an event; returns its id, or `None` when there is no endpoint. Never waits and
     /// never allocates. The payload is encoded in `scratch` outside the lock (so that an interrupt
     /// is held up by a copy only), which should be as long as the longest event.
@@ -232,8 +234,8 @@ where
         }
     }
 
-    /// Like [`emit`](Self::emit), but waits until there is room. Cancel-safe: when the future is
-    /// dropped, the event was not taken. More than `WORKERS` emitters that wait keep one another
+    /// Like [`emit`](Self::emit), but waits until there is room: where the queue was full, until it
+    /// is half empty. Cancel-safe: when the future is dropped, the event was not taken. More than `WORKERS` emitters that wait keep one another
     /// awake.
     ///
     /// # Errors

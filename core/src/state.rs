@@ -299,6 +299,12 @@ impl<B, const URL: usize> State<B, URL> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
+    /// Whether at least half of the queue is free.
+    pub(crate) fn is_roomy(&self) -> bool {
+        let held = self.queue.queued() + self.queue.leased();
+        held <= self.config.capacity / 2 && self.queue.free() >= self.queue.capacity() / 2
+    }
+
     /// Takes in an encoded event. With `wait`, a full queue is no loss: `Full` is not counted.
     pub(crate) fn push(&mut self, tail: &[u8], wait: bool) -> Result<Option<u64>, EmitError> {
         if let Some(answer) = self.turned_away() {

@@ -327,8 +327,7 @@ fn quiet_for_ten_seconds(
         workers.borrow_mut()[1] = None;
     };
     check(&core, &clock, [&tasks[0], &tasks[1]], &mut poll, &mut vanish);
-    let posts = *posts.borrow();
-    posts
+    posts.take()
 }
 
 /// The first event's worker waited in the line still, and took the second event's wake-up as well:

@@ -186,6 +186,13 @@ impl Ledger {
             && HEADER + length <= self.queue_bytes - used
     }
 
+    /// Whether at least half of the queue is free: who waits for room is woken then.
+    pub(crate) fn is_half_empty(&self) -> bool {
+        let used: usize = self.live.values().map(Entry::size).sum();
+        self.live.len() <= self.config.capacity as usize / 2
+            && self.queue_bytes - used >= self.queue_bytes / 2
+    }
+
     pub(crate) fn body(&self, tail: &str) -> String {
         format!("{{\"event_id\":{}{tail}", self.counts.emitted + 1)
     }

@@ -51,8 +51,10 @@ impl Ledger {
 
     /// Someone waits for what has come.
     fn waiter(&self) -> Option<String> {
-        let may_go =
-            |tail: &&String| self.phase != Phase::Active || self.fits(self.body(tail).len());
+        let may_go = |tail: &&String| {
+            let fits = self.fits(self.body(tail).len()) && self.is_half_empty();
+            self.phase != Phase::Active || fits
+        };
         if let Some(tail) = self.waiting.values().find(may_go) {
             return Some(format!("there is room for {tail}"));
         }

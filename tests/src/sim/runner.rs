@@ -98,7 +98,7 @@ impl<const W: usize> Runner<'_, W> {
             self.world.ledger.borrow_mut().set_now(self.now());
             self.tasks.ready(&mut ready);
             let is_due = self.next_at().is_some_and(|at| at <= self.now());
-            if !ready.is_empty() && !(is_due && self.rng.percent(30)) {
+            if !(ready.is_empty() || is_due && self.rng.percent(30)) {
                 let task = self.rng.pick(&ready);
                 self.poll(task);
             } else if is_due {
