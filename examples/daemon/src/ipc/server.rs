@@ -1,5 +1,6 @@
 //! The daemon's end: clients come, ask, are answered, and cannot harm each other.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +40,8 @@ struct Limits {
 
 const LIMITS: Limits = Limits { clients: 64, stall: Duration::from_secs(10) };
 /// Before clients are accepted again after that failed, which it does when files run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Arbitrary: long enough for the log.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A socket that listens. Dropping it removes its file.
 pub(crate) struct Server {
@@ -66,7 +68,7 @@ impl Server {
 
     /// Answers clients, for as long as it is polled. Dropping it cuts them off and removes the
     /// socket's file; what the handler is doing just then, it does to its end.
-    pub(crate) async fn serve(self, handler: Arc<dyn Handler>) -> std::convert::Infallible {
+    pub(crate) async fn serve(self, handler: Arc<dyn Handler>) -> Infallible {
         let places = Arc::new(Semaphore::new(self.limits.clients));
         let mut clients = JoinSet::new();
         loop {

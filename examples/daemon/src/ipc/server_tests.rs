@@ -34,7 +34,7 @@ impl Handler for Memory {
 
 struct Serving {
     path: PathBuf,
-    task: JoinHandle<std::convert::Infallible>,
+    task: JoinHandle<Infallible>,
     _directory: TempDir,
 }
 

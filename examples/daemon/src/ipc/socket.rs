@@ -136,8 +136,12 @@ async fn take_away(path: &Path, staging: &Staging) -> Result<(), IpcError> {
     if Identity::of(&same) == Identity::of(&found) {
         return Ok(());
     }
-    // Its place may be taken again, by a third; then that one has the path.
-    let _ = fs::hard_link(&taken, path);
+    // Put back, unless a third has the path by now.
+    if let Err(error) = fs::hard_link(&taken, path)
+        && error.kind() != ErrorKind::AlreadyExists
+    {
+        fs::rename(&taken, path).map_err(io)?;
+    }
     Err(IpcError::InUse(path.to_owned()))
 }
 
