@@ -29,11 +29,13 @@ pub struct Abilities {
     pub names: bool,
     /// Keeps connections alive.
     pub keep_alive: bool,
+    /// Tries every address of a name, not only one of each family.
+    pub every_address: bool,
 }
 
 impl Abilities {
     /// Everything.
-    pub const ALL: Self = Self { tls: true, names: true, keep_alive: true };
+    pub const ALL: Self = Self { tls: true, names: true, keep_alive: true, every_address: true };
 }
 
 /// What must come of a post.
@@ -158,5 +160,14 @@ impl Scenario {
         (abilities.tls || !self.https)
             && (abilities.names || self.names.is_empty())
             && (abilities.keep_alive || !self.keep_alive)
+            && (abilities.every_address || !self.every_address())
+    }
+
+    /// Whether a name has several addresses of one family.
+    fn every_address(&self) -> bool {
+        self.names.iter().any(|(_, addresses)| {
+            let v4 = addresses.iter().filter(|address| address.is_ipv4()).count();
+            v4 > 1 || addresses.len() - v4 > 1
+        })
     }
 }
