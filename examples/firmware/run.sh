@@ -22,7 +22,8 @@ Environment:
   QEMU           the emulator (qemu-system-arm)
   QEMU_ARGS      further options of it, separated by blanks
   NIC_ARGS       further options of its user network, each with a comma before
-  FEATURES       further cargo features, separated by commas
+  FEATURES       cargo features besides the board's, separated by commas; "tls" unless set
+                 for an386, none for lm3s6965
   CARGO_TARGET_DIR  as for cargo
 USAGE
 }
@@ -42,15 +43,21 @@ source "$here/toolchain.sh"
 choose_board() {
     board=$1
     case $board in
-    an386) target=thumbv7em-none-eabihf machine=mps2-an386 nic=user,model=lan9118 ;;
-    lm3s6965) target=thumbv7m-none-eabi machine=lm3s6965evb nic=user,model=stellaris ;;
+    an386)
+        target=thumbv7em-none-eabihf machine=mps2-an386 nic=user,model=lan9118
+        features=${FEATURES-tls}
+        ;;
+    lm3s6965)
+        target=thumbv7m-none-eabi machine=lm3s6965evb nic=user,model=stellaris
+        features=${FEATURES-}
+        ;;
     *) fail "no board named $board; there are an386 and lm3s6965" ;;
     esac
 }
 
 # build [BIN...]
 build() {
-    local options=(--release --no-default-features --features "board-$board${FEATURES:+,$FEATURES}")
+    local options=(--release --no-default-features --features "board-$board${features:+,$features}")
     local bin
     for bin in "$@"; do options+=(--bin "$bin"); done
     (cd "$here" && cargo_for "$target" build "${options[@]}")

@@ -26,6 +26,9 @@
 //! # }
 //! ```
 //!
+//! Beside that: certificates right and wrong ([`pki`]), a TLS 1.3 server that cheats as it is told
+//! ([`hostile_tls`]), and this host's sockets for transports over `embedded-nal-async` ([`nal`]).
+//!
 //! The servers use nothing of the crates under test. They sleep only where slowness is what is
 //! tested; everything else waits for what it needs to have happened.
 
@@ -37,6 +40,9 @@
 )]
 
 mod authority;
+pub mod hostile_tls;
+pub mod nal;
+pub mod pki;
 mod run;
 mod scenario;
 mod scenarios;

@@ -4,14 +4,14 @@ use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::wire::{self, Wire};
+use crate::wire::{self, RawRequest, Wire};
 
 /// Nothing here takes long; what takes this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
@@ -53,6 +53,8 @@ pub struct Seen {
     pub head: String,
     /// The body.
     pub body: Vec<u8>,
+    /// When it was read.
+    pub at: Instant,
 }
 
 impl Seen {
@@ -81,15 +83,30 @@ pub struct Server {
 enum Running {
     Task(JoinHandle<()>),
     /// A port that is taken, so that nobody else listens there, and refuses.
-    Refusing {
-        _socket: TcpSocket,
-    },
+    Refusing(TcpSocket),
 }
 
 impl Server {
     /// A server that plays the n-th script on the n-th connection, and drops any further one.
     pub async fn start(scripts: Vec<Script>, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::serve(listener, scripts, tls)
+    }
+
+    /// From now on, serves the port that [`refusing`](Self::refusing) took.
+    ///
+    /// # Panics
+    /// When it serves already.
+    #[must_use]
+    pub fn listen(mut self, scripts: Vec<Script>, tls: Option<Arc<ServerConfig>>) -> Self {
+        let taken = TcpSocket::new_v4().unwrap();
+        match std::mem::replace(&mut self.running, Running::Refusing(taken)) {
+            Running::Refusing(socket) => Self::serve(socket.listen(1_024).unwrap(), scripts, tls),
+            Running::Task(_) => panic!("it serves already"),
+        }
+    }
+
+    fn serve(listener: TcpListener, scripts: Vec<Script>, tls: Option<Arc<ServerConfig>>) -> Self {
         let address = listener.local_addr().unwrap();
         let log = Arc::new(watch::Sender::new(Log::default()));
         let task = tokio::spawn(serve(listener, scripts, tls, Arc::clone(&log)));
@@ -103,7 +120,7 @@ impl Server {
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = socket.local_addr().unwrap();
         let log = Arc::new(watch::Sender::new(Log::default()));
-        Self { address, log, running: Running::Refusing { _socket: socket } }
+        Self { address, log, running: Running::Refusing(socket) }
     }
 
     /// Where it listens.
@@ -202,7 +219,8 @@ async fn play(
         match act {
             Act::Read => {
                 let request = wire.read_request().await?;
-                let seen = Seen { connection, head: request.head, body: request.body };
+                let RawRequest { head, body } = request;
+                let seen = Seen { connection, head, body, at: Instant::now() };
                 log.send_modify(|log| log.requests.push(seen));
             }
             Act::ReadHead => drop(wire.read_head().await?),

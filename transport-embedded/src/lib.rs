@@ -15,6 +15,8 @@ mod fmt;
 mod link;
 #[cfg(feature = "embassy-net")]
 mod net;
+#[cfg(feature = "embassy-net")]
+mod node;
 mod request;
 #[cfg(feature = "tls")]
 mod tls;
@@ -25,6 +27,8 @@ pub use clock::{EmbassyClock, WallClock, WallTime};
 pub use error::{Error, Malformed};
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
+#[cfg(feature = "embassy-net")]
+pub use node::{RunError, StartError, UrlError, WebhookNode};
 #[cfg(feature = "tls")]
 pub use tls::{Algorithm, CertificateFault, Limit, Tls, TlsBuffers, TlsFailure, UnknownTime};
 pub use transport::{Buffers, NodeTransport};

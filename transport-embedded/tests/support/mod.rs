@@ -1,10 +1,7 @@
 //! What the tests of this transport share.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses a part of it")]
 
-pub mod hostile_tls;
-pub mod net;
-pub mod pki;
 pub mod server;
 
 use std::sync::OnceLock;
@@ -13,6 +10,8 @@ use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
 use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
 #[cfg(feature = "tls")]
 use pilot_webhook_embassy::{Tls, TlsBuffers, UnknownTime, WallClock};
+
+pub use pilot_webhook_tests::{hostile_tls, nal as net, pki};
 
 use net::TokioNet;
 

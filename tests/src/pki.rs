@@ -10,10 +10,10 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-use super::hostile_tls::Identity;
+use crate::hostile_tls::Identity;
 
 /// A key that openssl made for these tests (`openssl genpkey -algorithm RSA`), because ring makes none.
-const RSA_KEY: &str = include_str!("rsa-key.pem");
+const RSA_KEY: &str = include_str!("../data/rsa-key.pem");
 
 /// The name in good certificates.
 pub const NAME: &str = "receiver.test";
@@ -21,9 +21,13 @@ pub const NAME: &str = "receiver.test";
 /// A kind of key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// ECDSA on P-256, signing with SHA-256.
     P256,
+    /// ECDSA on P-384, signing with SHA-384.
     P384,
+    /// RSA, PKCS#1 v1.5 with SHA-256.
     Rsa,
+    /// Ed25519.
     Ed25519,
 }
 
@@ -37,6 +41,7 @@ impl Kind {
         }
     }
 
+    /// A new key, or for RSA always the same.
     pub fn key(self) -> KeyPair {
         match self {
             Self::Rsa => KeyPair::from_pkcs8_pem_and_sign_algo(RSA_KEY, &PKCS_RSA_SHA256).unwrap(),
@@ -72,23 +77,27 @@ pub fn ca(name: &str) -> CertificateParams {
     params
 }
 
+/// Good once, until 2021.
 pub fn expired(mut params: CertificateParams) -> CertificateParams {
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2021, 1, 1);
     params
 }
 
+/// Good from 2090 on.
 pub fn not_yet_valid(mut params: CertificateParams) -> CertificateParams {
     params.not_before = date_time_ymd(2090, 1, 1);
     params.not_after = date_time_ymd(2091, 1, 1);
     params
 }
 
+/// Not for servers.
 pub fn for_clients(mut params: CertificateParams) -> CertificateParams {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params
 }
 
+/// With an extension that nobody knows and nobody may pass over.
 pub fn with_critical_extension(mut params: CertificateParams) -> CertificateParams {
     let mut extension =
         CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 55_555, 1], vec![5, 0]);
@@ -160,6 +169,12 @@ impl Authority {
     /// A good server on P-256.
     pub fn server(&self) -> Identity {
         self.issue(Kind::P256, leaf())
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -1,4 +1,6 @@
-//! embedded-nal over tokio, with a count of open sockets.
+//! embedded-nal over tokio, with names of its own and a count of its sockets.
+//!
+//! For transports over [`TcpConnect`] and [`Dns`], which then run on this host.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,25 +13,40 @@ use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::Names;
+
 /// What happened to the sockets.
 #[derive(Debug, Default)]
 pub struct Counts {
+    /// Connections made.
     pub made: AtomicUsize,
+    /// Connections that are not closed yet.
     pub open: AtomicUsize,
+    /// Names asked for.
     pub resolved: AtomicUsize,
 }
 
+/// A network that knows the names it was told, and nothing else.
 #[derive(Clone, Debug, Default)]
 pub struct TokioNet {
     names: HashMap<String, Vec<IpAddr>>,
+    /// What happened to its sockets.
     pub counts: Arc<Counts>,
 }
 
 impl TokioNet {
-    /// Resolves `name` to `address`, and nothing else.
+    /// Resolves `name` to `address` too.
+    #[must_use]
     pub fn with(mut self, name: &str, address: &str) -> Self {
         self.names.entry(name.into()).or_default().push(address.parse().unwrap());
         self
+    }
+
+    /// Knows what a scenario says.
+    #[must_use]
+    pub fn knowing(names: Names) -> Self {
+        let names = names.iter().map(|(name, found)| ((*name).into(), found.to_vec()));
+        Self { names: names.collect(), ..Self::default() }
     }
 }
 
@@ -67,6 +84,7 @@ impl Dns for TokioNet {
     }
 }
 
+/// A connection.
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,

@@ -24,7 +24,9 @@ pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// A certificate chain in DER, the server's own first, and its P-256 key in PKCS#8 DER.
 #[derive(Clone, Debug)]
 pub struct Identity {
+    /// The certificates.
     pub chain: Vec<Vec<u8>>,
+    /// The key.
     pub key: Vec<u8>,
 }
 
@@ -48,7 +50,9 @@ pub enum Hello {
 /// A message of the encrypted flight.
 #[derive(Clone, Debug)]
 pub enum Message {
+    /// Without any.
     EncryptedExtensions,
+    /// The identity's chain.
     Certificate,
     /// A `Certificate` with this chain.
     Chain(Vec<Vec<u8>>),
@@ -58,8 +62,11 @@ pub enum Message {
     BadCertificateVerify,
     /// With a good signature under another scheme's number.
     SchemeCertificateVerify(u16),
+    /// Asks for a client's certificate.
     CertificateRequest,
+    /// As it should be.
     Finished,
+    /// With a wrong MAC.
     BadFinished,
     /// Any handshake message, type and length included.
     Raw(Vec<u8>),
@@ -81,7 +88,9 @@ pub enum After {
 /// What a server does on one connection.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
+    /// The first message.
     pub hello: Hello,
+    /// What follows it, encrypted.
     pub flight: Vec<Message>,
     /// The most bytes of handshake messages in a record; each message has records of its own then.
     pub split: Option<usize>,
@@ -93,7 +102,9 @@ pub struct Behaviour {
     pub unencrypted: bool,
     /// An encrypted record without content in the middle of the flight.
     pub empty_record: bool,
+    /// What comes after the handshake.
     pub after: Vec<After>,
+    /// The answer to each request.
     pub answer: Vec<u8>,
     /// Closes the connection once this many requests were answered.
     pub requests: usize,
@@ -130,6 +141,7 @@ impl Behaviour {
 /// What the servers saw.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
+    /// Connections accepted.
     pub connections: usize,
     /// Handshakes that the client finished.
     pub handshakes: usize,
@@ -137,8 +149,9 @@ pub struct Seen {
     pub received: Vec<u8>,
     /// The client's ephemeral keys and randoms.
     pub hellos: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Bytes of the last flight on the wire, and before encryption.
+    /// Bytes of the last flight on the wire.
     pub wire_length: usize,
+    /// The same before encryption.
     pub plain_length: usize,
 }
 
@@ -180,10 +193,12 @@ impl HostileServer {
         server
     }
 
+    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
+    /// What it saw so far.
     pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }

@@ -1,0 +1,169 @@
+//! The pilot node: an address by DHCP, and the captured events of a pilot node delivered to a
+//! webhook, from a task and from an interrupt.
+//!
+//! Arguments, besides those of the engine in `settings.rs`:
+//!
+//! | argument | default | |
+//! |---|---|---|
+//! | `url=URL` | required | `http://` or, with the feature `tls`, `https://` |
+//! | `ca=PATH` | none | the trusted CA's certificate in DER, a file of the host |
+//! | `secret=TEXT` | none | signs the events |
+//! | `node_id=N` | 1 | |
+//! | `time=host\|unknown` | `host` | while the time is unknown, `https` is refused |
+//! | `events=N` | 20 | events that the task emits |
+//! | `pace_ms=MS` | 0 | the task's pause after each |
+//! | `drop=1` | 0 | the task does not wait for room in the queue |
+//! | `isr=N` | 0 | events emitted in one interrupt, after half of the task's |
+//! | `idle_ms=MS` | 0 | a pause after that, once all is delivered |
+//! | `drain_s=S` | 30 | how long to wait for the deliveries before the close |
+//!
+//! It prints what went wrong with an attempt, the breaker's changes, and at the end the counters
+//! in the daemon's keys. The status is 3 if the counters do not add up, 1 for a bad argument.
+#![no_std]
+#![no_main]
+
+mod report;
+mod settings;
+mod workload;
+
+use cortex_m_rt::entry;
+use embassy_executor::Spawner;
+use embassy_net::{Stack, StackResources};
+use embassy_time::{Duration, with_timeout};
+use firmware::{
+    board::Board,
+    executor,
+    host::{self, Args, WallClock},
+    net, println, stack,
+};
+use pilot_webhook_core::{Policy, Secret, Stats, Timestamp, to_json};
+use pilot_webhook_embassy::WebhookNode;
+use report::Report;
+use static_cell::ConstStaticCell;
+
+#[cfg(feature = "board-an386")]
+const QUEUE: usize = 8192;
+#[cfg(feature = "board-lm3s6965")]
+const QUEUE: usize = 4096;
+
+#[cfg(not(feature = "tls"))]
+static NODE: WebhookNode<QUEUE> = WebhookNode::new();
+
+/// The longest record that the server may send: all there are, or what the small board can hold.
+#[cfg(all(feature = "tls", feature = "board-an386"))]
+const RECORD: usize = 16_640;
+#[cfg(all(feature = "tls", feature = "board-lm3s6965"))]
+const RECORD: usize = 4096;
+#[cfg(feature = "tls")]
+static NODE: WebhookNode<QUEUE, pilot_webhook_embassy::TlsBuffers<RECORD, 1024>> =
+    WebhookNode::with_tls();
+
+/// DHCP, DNS and the one connection.
+const SOCKETS: usize = 3;
+/// The longest line of arguments. Arbitrary.
+const ARGS: usize = 768;
+/// The longest CA certificate. Arbitrary: most are half as long.
+#[cfg(feature = "tls")]
+const CA: usize = 2048;
+
+#[entry]
+fn main() -> ! {
+    let board = Board::take();
+    executor::run(|spawner| task(spawner, board))
+}
+
+#[embassy_executor::task]
+async fn task(spawner: Spawner, board: Board) {
+    let status = match node(spawner, board).await {
+        Ok(stats) if stats.is_balanced() => 0,
+        Ok(_) => 3,
+        Err(reason) => {
+            println!("failed: {reason}");
+            1
+        }
+    };
+    host::exit(status)
+}
+
+async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
+    static BUFFER: ConstStaticCell<[u8; ARGS]> = ConstStaticCell::new([0; ARGS]);
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> =
+        ConstStaticCell::new(StackResources::new());
+
+    let args = Args::from_host(BUFFER.take()).map_err(|_| "no arguments, or too long ones")?;
+    let workload = settings::workload(&args)?;
+    let drain = Duration::from_secs(settings::number(&args, "drain_s", 30)?);
+    let node_id = settings::number(&args, "node_id", 1)?;
+    NODE.start(node_id, settings::config(&args)?, Policy::default()).map_err(|_| "bad config")?;
+    NODE.set_secret(args.get("secret").and_then(|secret| Secret::new(secret.as_bytes())));
+    match args.get("time").unwrap_or("host") {
+        "host" => set_time(),
+        "unknown" => {}
+        _ => return Err("time is host or unknown"),
+    }
+
+    let seed = host::seed().map_err(|_| "no entropy")?;
+    let stack = net::start(spawner, board.ethernet, RESOURCES.take(), seed)
+        .await
+        .map_err(|_| "the network is already running")?;
+    NODE.set_url(args.get("url").ok_or("url=URL is missing")?).map_err(|_| "bad url")?;
+    spawner.spawn(deliver(stack, args).map_err(|_| "no room for the delivery task")?);
+
+    workload::run(&workload, board.soft_interrupt).await;
+    // What is late is abandoned, and the counters tell.
+    let _ = with_timeout(drain, NODE.drained()).await;
+    NODE.close();
+    NODE.closed().await;
+    report()
+}
+
+fn set_time() {
+    let now = WallClock::from_host().now();
+    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    NODE.wall().set(Timestamp::new(seconds, now.subsec_nanos()));
+}
+
+fn report() -> Result<Stats, &'static str> {
+    let stats = NODE.stats().ok_or("not started")?;
+    println!("stats: {}", to_json(&stats, &mut [0; 512]).map_err(|_| "the counters are too long")?);
+    println!("stack: peak {} of {} bytes", stack::peak(), stack::size());
+    Ok(stats)
+}
+
+#[cfg(not(feature = "tls"))]
+#[embassy_executor::task]
+async fn deliver(stack: Stack<'static>, _args: Args<'static>) {
+    if let Err(error) = NODE.run(stack, &mut Report).await {
+        println!("failed: {error}");
+    }
+}
+
+#[cfg(feature = "tls")]
+#[embassy_executor::task]
+async fn deliver(stack: Stack<'static>, args: Args<'static>) {
+    let Ok(mut entropy) = host::Entropy::from_host() else {
+        println!("failed: no entropy");
+        return host::exit(1);
+    };
+    let ca = certificate(args);
+    let roots: &[&[u8]] = &[ca];
+    // Without a certificate no server is trusted.
+    let roots = if ca.is_empty() { &[] } else { roots };
+    if let Err(error) = NODE.run(stack, roots, &mut entropy, &mut Report).await {
+        println!("failed: {error}");
+    }
+}
+
+#[cfg(feature = "tls")]
+fn certificate(args: Args<'static>) -> &'static [u8] {
+    static BUFFER: ConstStaticCell<[u8; CA]> = ConstStaticCell::new([0; CA]);
+    let Some(path) = args.get("ca") else { return &[] };
+    let buffer = BUFFER.take();
+    match host::read_file(path, buffer) {
+        Ok(length) if length < CA => &buffer[..length],
+        _ => {
+            println!("failed: {path} cannot be read, or is too long");
+            host::exit(1)
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Lines about what goes wrong. Deliveries are silent: the receiver has them.
+
+use firmware::println;
+use pilot_webhook_core::{BreakerState, Notice, Observer};
+
+pub(crate) struct Report;
+
+impl Observer for Report {
+    fn notice(&mut self, notice: Notice<'_>) {
+        match notice {
+            Notice::Attempt { event_id, attempt, is_probe, result } => {
+                if is_probe {
+                    breaker(BreakerState::HalfOpen);
+                }
+                match result {
+                    Ok(response) if (200..300).contains(&response.status) => {}
+                    Ok(response) => {
+                        println!("event {event_id} attempt {attempt}: status {}", response.status);
+                    }
+                    Err(error) => println!("event {event_id} attempt {attempt}: {error}"),
+                }
+            }
+            Notice::Breaker(state) => breaker(state),
+            _ => {}
+        }
+    }
+}
+
+fn breaker(state: BreakerState) {
+    let state = match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half-open",
+    };
+    println!("breaker: {state}");
+}

@@ -1,0 +1,276 @@
+//! The firmware in QEMU, as a child process.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+/// Where the host's loopback is in the emulated network.
+pub(crate) const HOST: &str = "10.0.2.2";
+/// What the node signs with.
+pub(crate) const SECRET: &str = "hush";
+/// Set to 1, a missing compiler or emulator is a failure.
+const REQUIRE: &str = "PILOT_REQUIRE_FIRMWARE";
+/// Where the images are built, if not in the firmware's own folder.
+const TARGET_DIR: &str = "PILOT_FIRMWARE_TARGET_DIR";
+/// A run takes seconds. What takes this long is stuck.
+const STUCK: Duration = Duration::from_secs(120);
+/// Emulators at a time.
+const PARALLEL: usize = 2;
+
+/// A board that QEMU emulates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Board {
+    An386,
+    Lm3s6965,
+}
+
+impl Board {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::An386 => "an386",
+            Self::Lm3s6965 => "lm3s6965",
+        }
+    }
+
+    const fn target(self) -> &'static str {
+        match self {
+            Self::An386 => "thumbv7em-none-eabihf",
+            Self::Lm3s6965 => "thumbv7m-none-eabi",
+        }
+    }
+
+    /// The image, built once, or nothing where it cannot be built or run, which the tester is told.
+    ///
+    /// # Panics
+    /// When it does not compile, or when it is required and cannot be built or run.
+    pub(crate) fn image(self) -> Option<PathBuf> {
+        static IMAGES: [OnceLock<Result<PathBuf, String>>; 2] = [OnceLock::new(), OnceLock::new()];
+        let image = IMAGES[self as usize].get_or_init(|| {
+            let built = missing(self.target()).map_or_else(|| Ok(build(self)), Err);
+            if let Err(reason) = &built {
+                skipped(&format!("tests of the firmware on {}", self.name()), reason);
+            }
+            built
+        });
+        image.clone().ok()
+    }
+}
+
+/// Says, loudly, that tests are skipped.
+///
+/// # Panics
+/// When nothing may be skipped.
+pub(crate) fn skipped(what: &str, reason: &str) {
+    assert!(!is_required(), "{what}: {reason}");
+    // Not `eprintln`, which the test harness keeps to itself.
+    let _ = writeln!(
+        std::io::stderr(),
+        "\n!!! SKIPPED: {what}\n!!! {}\n!!! {REQUIRE}=1 makes this a failure.\n",
+        reason.trim().replace('\n', "\n!!! ")
+    );
+}
+
+fn is_required() -> bool {
+    std::env::var_os(REQUIRE).is_some_and(|value| value == "1")
+}
+
+fn firmware() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/firmware")
+}
+
+fn target_dir() -> PathBuf {
+    std::env::var_os(TARGET_DIR).map_or_else(|| firmware().join("target"), PathBuf::from)
+}
+
+/// `run.sh`, not yet told what to do.
+fn run_sh() -> Command {
+    let mut command = Command::new("bash");
+    command.arg(firmware().join("run.sh"));
+    command.env("CARGO_TARGET_DIR", target_dir());
+    command
+}
+
+/// What is missing to build for a target and to run that.
+fn missing(target: &str) -> Option<String> {
+    let qemu = std::env::var_os("QEMU").unwrap_or_else(|| OsString::from("qemu-system-arm"));
+    let script = "source ./toolchain.sh && have_compiler_for \"$0\"";
+    let mut compiler = Command::new("bash");
+    compiler.current_dir(firmware()).args(["-c", script, target]);
+    [Command::new(qemu).arg("--version"), &mut compiler].into_iter().find_map(|command| {
+        match command.stdin(Stdio::null()).output() {
+            Ok(output) if output.status.success() => None,
+            Ok(output) => Some(String::from_utf8_lossy(&output.stderr).into_owned()),
+            Err(error) => Some(format!("{}: {error}", command.get_program().display())),
+        }
+    })
+}
+
+fn build(board: Board) -> PathBuf {
+    let output = run_sh().args(["build", "--board", board.name(), "webhook"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the firmware for {} was not built:\n{said}", board.name());
+    target_dir().join(board.target()).join("release/webhook")
+}
+
+/// What a node said so far, and its exit status.
+#[derive(Default)]
+struct Said {
+    lines: Vec<String>,
+    end: Option<Option<i32>>,
+}
+
+/// A node that runs. Dropped, it is switched off.
+pub(crate) struct Node {
+    group: u32,
+    said: watch::Receiver<Said>,
+    _turn: Turn,
+}
+
+impl Node {
+    /// Starts an image with these arguments, when an emulator is free.
+    pub(crate) async fn start(board: Board, image: &Path, arguments: &[String]) -> Self {
+        Self::start_with(board, image, arguments, &[]).await
+    }
+
+    /// The same with more variables for `run.sh`.
+    pub(crate) async fn start_with(
+        board: Board,
+        image: &Path,
+        arguments: &[String],
+        variables: &[(&str, String)],
+    ) -> Self {
+        let turn = tokio::task::spawn_blocking(Turn::take).await.unwrap();
+        let mut command = run_sh();
+        command.args(["qemu", board.name()]).arg(image).args(arguments);
+        command.arg(format!("secret={SECRET}"));
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own, to end the emulator along with the script.
+        command.process_group(0);
+        let mut child = command.spawn().unwrap();
+        let (out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (tell, said) = watch::channel(Said::default());
+        let group = child.id();
+        thread::spawn(move || {
+            // It says little there, if anything.
+            let mut errors = String::new();
+            for line in BufReader::new(out).lines() {
+                let Ok(line) = line else { break };
+                tell.send_modify(|said| said.lines.push(line));
+            }
+            let _ = err.read_to_string(&mut errors);
+            let status = child.wait().unwrap();
+            tell.send_modify(|said| {
+                said.lines.extend(errors.lines().map(str::to_owned));
+                said.end = Some(status.code());
+            });
+        });
+        Self { group, said, _turn: turn }
+    }
+
+    /// Waits until it has said this line.
+    pub(crate) async fn line(&mut self, line: &str) {
+        self.wait(line, |said| said.lines.iter().any(|found| found == line)).await;
+    }
+
+    /// Waits until it ends, which it must do well and with its events accounted for.
+    pub(crate) async fn end(mut self) -> Report {
+        self.wait("its end", |said| said.end.is_some()).await;
+        let said = self.said.borrow();
+        let lines = said.lines.clone();
+        let text = lines.join("\n");
+        assert_eq!(said.end, Some(Some(0)), "the exit status; it said:\n{text}");
+        let stats = lines.iter().find_map(|line| line.strip_prefix("stats: "));
+        let stats = stats.unwrap_or_else(|| panic!("no stats:\n{text}"));
+        let report = Report { stats: serde_json::from_str(stats).unwrap(), lines };
+        report.check_law();
+        report
+    }
+
+    async fn wait(&mut self, what: &str, condition: impl Fn(&Said) -> bool) {
+        let waited = tokio::time::timeout(STUCK, self.said.wait_for(|said| condition(said))).await;
+        let came = waited.is_ok_and(|result| result.is_ok());
+        assert!(came, "{what} did not come:\n{}", self.said.borrow().lines.join("\n"));
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if self.said.borrow().end.is_none() {
+            // The script and the emulator, which are a group.
+            let group = format!("-{}", self.group);
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a node said until its end.
+pub(crate) struct Report {
+    pub(crate) lines: Vec<String>,
+    stats: Value,
+}
+
+impl Report {
+    /// One of its counters.
+    #[track_caller]
+    pub(crate) fn count(&self, key: &str) -> u64 {
+        self.stats[key].as_u64().unwrap_or_else(|| panic!("no {key}: {}", self.stats))
+    }
+
+    /// What it said about attempts and the breaker, in order.
+    pub(crate) fn story(&self) -> Vec<&str> {
+        let told = |line: &&str| line.starts_with("event ") || line.starts_with("breaker: ");
+        self.lines.iter().map(String::as_str).filter(told).collect()
+    }
+
+    /// Every event is in one place, and at the end none waits.
+    #[track_caller]
+    fn check_law(&self) {
+        let places = [
+            "delivered",
+            "rejected",
+            "exhausted",
+            "skipped",
+            "dropped",
+            "oversize",
+            "abandoned",
+            "queued",
+            "in_flight",
+        ];
+        let sum: u64 = places.into_iter().map(|key| self.count(key)).sum();
+        assert_eq!(self.count("emitted"), sum, "{}", self.stats);
+        assert_eq!((self.count("queued"), self.count("in_flight")), (0, 0), "{}", self.stats);
+    }
+}
+
+/// Leave to run an emulator.
+struct Turn;
+
+static FREE: (Mutex<usize>, Condvar) = (Mutex::new(PARALLEL), Condvar::new());
+
+impl Turn {
+    fn take() -> Self {
+        let free = FREE.1.wait_while(lock(&FREE.0), |free| *free == 0);
+        *free.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *lock(&FREE.0) += 1;
+        FREE.1.notify_one();
+    }
+}

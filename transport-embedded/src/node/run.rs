@@ -1,0 +1,70 @@
+//! The future to spawn.
+
+use embassy_net::Stack;
+use pilot_webhook_core::Observer;
+
+use super::memory::Memory;
+use super::{RunError, WebhookNode};
+#[cfg(feature = "tls")]
+use crate::{CryptoRngCore, Tls, TlsBuffers};
+use crate::{NodeTransport, SocketNet};
+
+impl<const QUEUE: usize, const EVENT: usize, const URL: usize, const IO: usize>
+    WebhookNode<QUEUE, (), EVENT, URL, IO>
+{
+    /// Delivers over `stack` until the node is closed. `observer` is told of every attempt; `&mut ()`
+    /// does not listen. Dropping the future loses nothing; it may be run again.
+    ///
+    /// # Errors
+    /// At once, when the node was not started or runs already.
+    pub async fn run<O: Observer>(
+        &'static self,
+        stack: Stack<'static>,
+        observer: &mut O,
+    ) -> Result<(), RunError> {
+        let engine = self.engine.try_get().ok_or(RunError::NotStarted)?;
+        let mut memory = self.memory.try_lock().map_err(|_| RunError::Running)?;
+        let Memory { body, socket: [rx, tx], http, .. } = &mut *memory;
+        let net = SocketNet::new(stack, rx, tx);
+        let mut transport = NodeTransport::new(&net, http, engine.policy);
+        let clock = self.clock();
+        pilot_webhook_core::run(&engine.dispatcher, &mut transport, &clock, observer, body).await;
+        Ok(())
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<
+    const QUEUE: usize,
+    const RX: usize,
+    const TX: usize,
+    const EVENT: usize,
+    const URL: usize,
+    const IO: usize,
+> WebhookNode<QUEUE, TlsBuffers<RX, TX>, EVENT, URL, IO>
+{
+    /// Delivers over `stack` until the node is closed. `roots` are the trusted CA certificates in
+    /// DER, `rng` gives each connection its keys; until the [`wall`](Self::wall) time is known,
+    /// `https` is refused. `observer` is told of every attempt; `&mut ()` does not listen. Dropping
+    /// the future loses nothing; it may be run again.
+    ///
+    /// # Errors
+    /// At once, when the node was not started or runs already.
+    pub async fn run<O: Observer>(
+        &'static self,
+        stack: Stack<'static>,
+        roots: &[&[u8]],
+        rng: &mut dyn CryptoRngCore,
+        observer: &mut O,
+    ) -> Result<(), RunError> {
+        let engine = self.engine.try_get().ok_or(RunError::NotStarted)?;
+        let mut memory = self.memory.try_lock().map_err(|_| RunError::Running)?;
+        let Memory { body, socket: [rx, tx], http, tls } = &mut *memory;
+        let net = SocketNet::new(stack, rx, tx);
+        let tls = Tls::new(tls, roots, rng, &self.wall);
+        let mut transport = NodeTransport::new(&net, http, engine.policy).with_tls(tls);
+        let clock = self.clock();
+        pilot_webhook_core::run(&engine.dispatcher, &mut transport, &clock, observer, body).await;
+        Ok(())
+    }
+}
