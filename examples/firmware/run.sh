@@ -9,14 +9,16 @@ usage: run.sh COMMAND [--board an386|lm3s6965] [ARGUMENT...]
   run BIN [KEY=VALUE...]     build a program, and run it with these arguments; the exit
                              status is the program's own
   build [BIN...]             build programs, all without a name
-  sizes [BIN[,KEY=VALUE]...] build programs, run each with its arguments, and print a
-                             table of flash, static RAM and peak stack (in bytes);
-                             "hello tcp" without a name
+  sizes [BIN[+FEATURE][,KEY=VALUE]...]
+                             build each program, with these features instead of the usual
+                             ones if there is a plus, run it with its arguments, and print
+                             a table of flash, static RAM and peak stack (in bytes); all
+                             but TLS, which wants a server, without a name
   qemu BOARD IMAGE [KEY=VALUE...]
                              run an image; `cargo run` calls this
 
 In the emulated network 10.0.2.2 is the host's loopback and 10.0.2.3 the name server.
-During `sizes` 10.0.2.100 port 7 echoes.
+During `sizes` 10.0.2.100 port 7 echoes, and port 8080 answers POSTs.
 
 Environment:
   QEMU           the emulator (qemu-system-arm)
@@ -86,30 +88,49 @@ section_bytes() {
     "$size" -A -d "$image" | awk -v names=" $* " 'index(names, " " $1 " ") { sum += $2 } END { print sum + 0 }'
 }
 
-# One row of the table, for BIN[,KEY=VALUE]...
+# One row of the table, for BIN[+FEATURE][,KEY=VALUE]...
 size_row() {
     local bin words image output peak
     IFS=, read -ra words <<<"$1"
-    bin=${words[0]}
+    bin=${words[0]%%+*}
+    [[ ${words[0]} != *+* ]] || local features=${words[0]#*+}
+    build "$bin"
     image=$(image_of "$bin")
     output=$(qemu "$image" "${words[@]:1}") || fail "$bin exited with status $?: $output"
     peak=$(sed -n 's/^stack: peak \([0-9]*\) .*/\1/p' <<<"$output")
-    printf '| %s | %s | %d | %d | %s |\n' "$board" "$bin" \
+    printf '| %s | %s | %d | %d | %s |\n' "$board" "${words[0]%+}" \
         "$(section_bytes "$image" .vector_table .text .rodata .data)" \
         "$(section_bytes "$image" .data .bss .uninit)" "${peak:--}"
 }
 
 sizes() {
     local rows=("$@") row
-    ((${#rows[@]})) || rows=(hello "tcp,host=10.0.2.100")
+    ((${#rows[@]})) ||
+        rows=(idle engine "tcp,host=10.0.2.100" "webhook+,url=http://10.0.2.100:8080/")
     size=$(command -v size || command -v arm-none-eabi-size || command -v llvm-size) ||
         fail "sizes needs size, arm-none-eabi-size or llvm-size"
-    build "${rows[@]%%,*}"
-    # An echo server without a server: QEMU starts `cat` for a connection to it.
+    # Servers without a server: QEMU starts a program for a connection to them.
     NIC_ARGS=${NIC_ARGS:-},guestfwd=tcp:10.0.2.100:7-cmd:cat
+    NIC_ARGS+=,guestfwd="tcp:10.0.2.100:8080-cmd:$here/run.sh answer"
     echo "| board | program | flash | .data+.bss | peak stack |"
     echo "|---|---|---|---|---|"
     for row in "${rows[@]}"; do size_row "$row"; done
+}
+
+# Answers 200 to every request on the standard input: the server for `sizes`.
+answer() {
+    local line length=0
+    local LC_ALL=C
+    while IFS= read -r line; do
+        line=${line%$'\r'}
+        case ${line,,} in
+        content-length:*) length=${line#*:} ;;
+        "")
+            IFS= read -r -d '' -N "$((length))" line
+            printf 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
+            ;;
+        esac
+    done
 }
 
 command=${1:-}
@@ -117,6 +138,7 @@ shift || true
 case $command in
 -h | --help | help) usage && exit ;;
 run | build | sizes) ;;
+answer) answer && exit ;;
 qemu)
     (($# >= 2)) || fail "qemu needs a board and an image"
     choose_board "$1"

@@ -26,7 +26,7 @@ const IDLE_MAX: Duration = Duration::from_secs(90);
 /// The longest `host:port`: a name of 253 bytes with a trailing dot, a colon and five digits.
 const AUTHORITY_MAX: usize = 260;
 
-/// The memory of a [`NodeTransport`], owned by the caller, all zeros until used.
+/// The memory of a [`NodeTransport`], owned by the caller.
 ///
 /// `HTTP` bytes hold a piece of the request in one half and a line of the answer's head in the other;
 /// 256 are enough, 2,048 let a small request leave in one segment.
@@ -95,12 +95,17 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         buffers: &'b mut Buffers<HTTP>,
         policy: Policy,
     ) -> Self {
+        Self::over(net, &mut buffers.http, &buffers.watch, policy)
+    }
+
+    /// The same over the parts of [`Buffers`].
+    pub(crate) fn over(net: &'b N, http: &'b mut [u8], watch: &'b Watch, policy: Policy) -> Self {
         Self {
             net,
-            http: &mut buffers.http,
-            watch: &buffers.watch,
+            http,
+            watch,
             policy,
-            link: Link::new(&buffers.watch),
+            link: Link::new(watch),
             origin: None,
             idle_since: Instant::MIN,
             #[cfg(feature = "tls")]

@@ -3,8 +3,6 @@
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::MutexGuard;
 
-use crate::Buffers;
-
 /// The queue's bytes, locked for good by the dispatcher. Not an array inside of it: a dispatcher
 /// has a config, so it is made at run time, and an array would go over the stack then.
 pub(super) struct QueueBytes<const QUEUE: usize>(
@@ -23,18 +21,20 @@ impl<const QUEUE: usize> AsMut<[u8]> for QueueBytes<QUEUE> {
     }
 }
 
-/// What `run` works with; it holds the lock while it runs.
+/// What `run` works with; it holds the lock while it runs. All zeros, as a static without a copy in
+/// flash must be; so the few bytes of a transport that are not live in the future.
 pub(super) struct Memory<T, const EVENT: usize, const IO: usize> {
     /// The event in flight.
     pub(super) body: [u8; EVENT],
     pub(super) socket: [[u8; IO]; 2],
-    pub(super) http: Buffers<IO>,
+    pub(super) http: [u8; IO],
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it is `()`"))]
     pub(super) tls: T,
 }
 
 impl<T, const EVENT: usize, const IO: usize> Memory<T, EVENT, IO> {
     pub(super) const fn new(tls: T) -> Self {
-        Self { body: [0; EVENT], socket: [[0; IO]; 2], http: Buffers::new(), tls }
+        const { assert!(IO >= 256, "the headers that matter must fit into a quarter of it") };
+        Self { body: [0; EVENT], socket: [[0; IO]; 2], http: [0; IO], tls }
     }
 }

@@ -5,6 +5,7 @@ use pilot_webhook_core::Observer;
 
 use super::memory::Memory;
 use super::{RunError, WebhookNode};
+use crate::wire::Watch;
 #[cfg(feature = "tls")]
 use crate::{CryptoRngCore, Tls, TlsBuffers};
 use crate::{NodeTransport, SocketNet};
@@ -26,7 +27,8 @@ impl<const QUEUE: usize, const EVENT: usize, const URL: usize, const IO: usize>
         let mut memory = self.memory.try_lock().map_err(|_| RunError::Running)?;
         let Memory { body, socket: [rx, tx], http, .. } = &mut *memory;
         let net = SocketNet::new(stack, rx, tx);
-        let mut transport = NodeTransport::new(&net, http, engine.policy);
+        let watch = Watch::new();
+        let mut transport = NodeTransport::over(&net, http, &watch, engine.policy);
         let clock = self.clock();
         pilot_webhook_core::run(&engine.dispatcher, &mut transport, &clock, observer, body).await;
         Ok(())
@@ -62,7 +64,8 @@ impl<
         let Memory { body, socket: [rx, tx], http, tls } = &mut *memory;
         let net = SocketNet::new(stack, rx, tx);
         let tls = Tls::new(tls, roots, rng, &self.wall);
-        let mut transport = NodeTransport::new(&net, http, engine.policy).with_tls(tls);
+        let watch = Watch::new();
+        let mut transport = NodeTransport::over(&net, http, &watch, engine.policy).with_tls(tls);
         let clock = self.clock();
         pilot_webhook_core::run(&engine.dispatcher, &mut transport, &clock, observer, body).await;
         Ok(())

@@ -143,7 +143,7 @@ async fn deliver(stack: Stack<'static>, _args: Args<'static>) {
 async fn deliver(stack: Stack<'static>, args: Args<'static>) {
     let Ok(mut entropy) = host::Entropy::from_host() else {
         println!("failed: no entropy");
-        return host::exit(1);
+        host::exit(1)
     };
     let ca = certificate(args);
     let roots: &[&[u8]] = &[ca];

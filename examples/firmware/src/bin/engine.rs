@@ -1,0 +1,79 @@
+//! The engine and its worker without a network: what they take is what this takes more than `idle`.
+//! All of it is used: a URL is parsed, events are emitted, signed, retried and settled.
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use embassy_executor::Spawner;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_time::Timer;
+use firmware::{board::Board, executor, host, println, stack};
+use pilot_webhook_core::{
+    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Json, Policy, Request, Response,
+    Secret, Transport,
+};
+use pilot_webhook_embassy::{EmbassyClock, WallTime};
+use static_cell::{ConstStaticCell, StaticCell};
+
+/// Both are their user's choice, and not counted as the engine's.
+const QUEUE: usize = 4096;
+const EVENT: usize = 512;
+const URL: usize = 128;
+
+static WALL: WallTime = WallTime::new();
+static CLOCK: EmbassyClock<'static> = EmbassyClock::new(&WALL);
+
+type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], URL, 1>;
+
+/// Fails every other time.
+struct Null {
+    fails: bool,
+}
+
+impl Transport for Null {
+    type Error = ErrorKind;
+
+    async fn post(&mut self, _request: &Request<'_>) -> Result<Response, ErrorKind> {
+        embassy_futures::yield_now().await;
+        self.fails = !self.fails;
+        if self.fails { Err(ErrorKind::Connect) } else { Ok(Response::status(200)) }
+    }
+}
+
+#[entry]
+fn main() -> ! {
+    let _board = Board::take();
+    executor::run(task)
+}
+
+#[embassy_executor::task]
+async fn worker(engine: &'static Engine) {
+    static BODY: ConstStaticCell<[u8; EVENT]> = ConstStaticCell::new([0; EVENT]);
+    let mut null = Null { fails: false };
+    pilot_webhook_core::run(engine, &mut null, &CLOCK, &mut (), BODY.take()).await;
+}
+
+#[embassy_executor::task]
+async fn task(spawner: Spawner) {
+    let status = if emit(spawner).await.is_some() { 0 } else { 1 };
+    println!("stack: peak {} of {} bytes", stack::peak(), stack::size());
+    host::exit(status)
+}
+
+async fn emit(spawner: Spawner) -> Option<()> {
+    static BYTES: ConstStaticCell<[u8; QUEUE]> = ConstStaticCell::new([0; QUEUE]);
+    static ENGINE: StaticCell<Engine> = StaticCell::new();
+    let config = Config { max_event_bytes: EVENT, ..Config::DEFAULT };
+    let engine: &Engine = ENGINE.init(Dispatcher::new(config, BYTES.take()));
+    engine.set_secret(Secret::new(b"secret"));
+    engine.swap(EndpointBuf::parse("http://10.0.2.2:8080/hook", Policy::default()).ok()?).ok()?;
+    spawner.spawn(worker(engine).ok()?);
+    for _ in 0..3 {
+        let event = Event { topic: "conn.fin", node_id: 1, timestamp: CLOCK.wall() };
+        engine.emit(&event, &Json(r#"{"conn_id": 2}"#), &mut [0; EVENT]).ok()?;
+        Timer::after_millis(1).await;
+    }
+    engine.close(CLOCK.now());
+    engine.closed().await;
+    (engine.stats().delivered == 3).then_some(())
+}

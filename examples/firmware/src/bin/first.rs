@@ -1,0 +1,53 @@
+//! The first event, in twenty lines: those between the two marks are the README's of the crate
+//! `pilot-webhook-embassy`. A receiver on the host's loopback, port 8080, gets it.
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use embassy_executor::Spawner;
+use embassy_net::{Stack, StackResources};
+use firmware::{
+    board::{Board, Ethernet},
+    executor, host, net, println,
+};
+use pilot_webhook_core::{Config, Json, Policy};
+use pilot_webhook_embassy::WebhookNode;
+use static_cell::ConstStaticCell;
+
+#[entry]
+fn main() -> ! {
+    let board = Board::take();
+    executor::run(|spawner| task(spawner, board.ethernet))
+}
+
+#[embassy_executor::task]
+async fn task(spawner: Spawner, ethernet: Ethernet) {
+    static SOCKETS: ConstStaticCell<StackResources<3>> =
+        ConstStaticCell::new(StackResources::new());
+    let Ok(stack) = net::start(spawner, ethernet, SOCKETS.take(), host::seed().unwrap_or(1)).await
+    else {
+        host::exit(1)
+    };
+    let delivered = app(spawner, stack).await.and_then(|()| NODE.stats()).map(|it| it.delivered);
+    println!("delivered: {}", delivered.unwrap_or_default());
+    host::exit(if delivered == Some(1) { 0 } else { 1 })
+}
+
+// README: begin
+static NODE: WebhookNode<4_096> = WebhookNode::new();
+
+#[embassy_executor::task]
+async fn deliver(stack: Stack<'static>) {
+    let _ = NODE.run(stack, &mut ()).await;
+}
+
+async fn app(spawner: Spawner, stack: Stack<'static>) -> Option<()> {
+    NODE.start(1, Config::DEFAULT, Policy::default()).ok()?;
+    NODE.set_url("http://10.0.2.2:8080/hook").ok()?;
+    spawner.spawn(deliver(stack).ok()?);
+    // From any task or interrupt:
+    NODE.emit("node.started", &Json(r#"{"firmware": "1.0.0"}"#)).ok()?;
+    NODE.drained().await;
+    Some(())
+}
+// README: end
