@@ -61,7 +61,7 @@ async fn nothing_is_lost_while_the_link_is_silent() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("qmp");
     let mut words = vec![url("http", &server)];
-    for word in ["events=30", "pace_ms=100", "on_open=hold", "threshold=1", "drain_s=90"] {
+    for word in ["events=30", "pace_ms=400", "on_open=hold", "threshold=1", "drain_s=90"] {
         words.push(word.into());
     }
     words.extend(["timeout_ms=2000", "backoff_ms=100", "cooldown_ms=1000"].map(String::from));

@@ -1,5 +1,5 @@
 //! Names, by the node's own look-up. QEMU asks whoever the host's `/etc/resolv.conf` names, so this
-//! is run in a mount namespace with another one, which only root may make.
+//! is run in a mount namespace with another one, which only root may make; for others it is skipped.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, UdpSocket};
