@@ -14,7 +14,7 @@ use Message::{
     BadCertificateVerify, Certificate, CertificateVerify, EncryptedExtensions, Finished,
 };
 
-use crate::node::{Board, HOST, Node};
+use crate::node::{HOST, Image, Node};
 use crate::receiver::{CaFile, answers, authority, expect_ids, lasting, leaf, url, url_of};
 
 /// Attempts that an event gets.
@@ -26,12 +26,14 @@ fn good() -> Identity {
 
 /// A node has one event for this server. The failure is the error of each attempt.
 async fn refused(identity: Identity, behaviour: Behaviour, failure: TlsFailure) {
-    let Some(image) = Board::An386.image() else { return };
+    if !Image::An386.is_there() {
+        return;
+    }
     let server = HostileServer::start(identity, behaviour);
     let ca = CaFile::new();
     let url = url_of("https", HOST, server.address().port());
     let words = [url, ca.argument(), "events=1".into(), "backoff_ms=10".into()];
-    let report = Node::start(Board::An386, &image, &words).await.end().await;
+    let report = Node::start(Image::An386, &words).await.end().await;
     expect_refusals(&report.story(), failure);
     assert_eq!((report.count("exhausted"), report.count("last_status")), (1, 0));
     let seen = server.seen();
@@ -151,12 +153,14 @@ async fn a_certificate_by_nobody_we_trust() {
 /// The table has teeth: the same server is accepted when it is good, by its address.
 #[tokio::test]
 async fn the_hand_made_server_is_accepted_when_it_is_good() {
-    let Some(image) = Board::An386.image() else { return };
+    if !Image::An386.is_there() {
+        return;
+    }
     let server = HostileServer::start(good(), Behaviour::good());
     let ca = CaFile::new();
     let url = url_of("https", HOST, server.address().port());
     let words = [url, ca.argument(), "events=1".into()];
-    let report = Node::start(Board::An386, &image, &words).await.end().await;
+    let report = Node::start(Image::An386, &words).await.end().await;
     assert_eq!(report.story(), [""; 0]);
     assert_eq!(report.count("delivered"), 1);
 }
@@ -164,13 +168,15 @@ async fn the_hand_made_server_is_accepted_when_it_is_good() {
 /// A node that does not know the time cannot know what is valid, and refuses a good server too.
 #[tokio::test]
 async fn without_a_time_nobody_is_trusted() {
-    let Some(image) = Board::An386.image() else { return };
+    if !Image::An386.is_there() {
+        return;
+    }
     let server = HostileServer::start(good(), Behaviour::good());
     let ca = CaFile::new();
     let url = url_of("https", HOST, server.address().port());
     let mut words = vec![url, ca.argument()];
     words.extend(["events=1", "backoff_ms=10", "time=unknown"].map(String::from));
-    let report = Node::start(Board::An386, &image, &words).await.end().await;
+    let report = Node::start(Image::An386, &words).await.end().await;
     expect_refusals(&report.story(), TlsFailure::TimeUnknown);
     assert_eq!(report.count("exhausted"), 1);
     assert_eq!(server.seen().received, b"");
@@ -180,7 +186,9 @@ async fn without_a_time_nobody_is_trusted() {
 /// nothing behind.
 #[tokio::test]
 async fn after_refusals_a_good_server_gets_the_event() {
-    let Some(image) = Board::An386.image() else { return };
+    if !Image::An386.is_there() {
+        return;
+    }
     let bad = Behaviour::flight([EncryptedExtensions, Certificate, Finished]);
     let server = HostileServer::start_with(good(), move |n| match n {
         0 | 1 => bad.clone(),
@@ -189,7 +197,7 @@ async fn after_refusals_a_good_server_gets_the_event() {
     let ca = CaFile::new();
     let url = url_of("https", HOST, server.address().port());
     let words = [url, ca.argument(), "events=3".into(), "backoff_ms=10".into()];
-    let report = Node::start(Board::An386, &image, &words).await.end().await;
+    let report = Node::start(Image::An386, &words).await.end().await;
     let text = Error::Tls(TlsFailure::NoSignature);
     assert_eq!(report.story(), [1, 2].map(|attempt| format!("event 1 attempt {attempt}: {text}")));
     assert_eq!((report.count("delivered"), report.count("attempts")), (3, 5));
@@ -199,13 +207,15 @@ async fn after_refusals_a_good_server_gets_the_event() {
 /// A server below an intermediate CA, by a real TLS stack.
 #[tokio::test]
 async fn a_server_below_an_intermediate_is_accepted() {
-    let Some(image) = Board::An386.image() else { return };
+    if !Image::An386.is_there() {
+        return;
+    }
     let between = authority().below(Kind::P256, lasting(pki::ca("between")));
     let config = Arc::new(rustls(&between.issue(Kind::P256, leaf(HOST))));
     let server = Server::start(vec![answers(200, 2)], Some(config)).await;
     let ca = CaFile::new();
     let words = [url("https", &server), ca.argument(), "events=2".into()];
-    let report = Node::start(Board::An386, &image, &words).await.end().await;
+    let report = Node::start(Image::An386, &words).await.end().await;
     assert_eq!(report.story(), [""; 0]);
     expect_ids(&server, 1..=2);
 }
