@@ -201,7 +201,8 @@ async fn after_refusals_a_good_server_gets_the_event() {
     let text = Error::Tls(TlsFailure::NoSignature);
     assert_eq!(report.story(), [1, 2].map(|attempt| format!("event 1 attempt {attempt}: {text}")));
     assert_eq!((report.count("delivered"), report.count("attempts")), (3, 5));
-    assert_eq!((server.seen().connections, server.seen().handshakes), (3, 3));
+    // Whether the server got to read a refused handshake's end is a matter of luck.
+    assert_eq!(server.seen().connections, 3);
 }
 
 /// A server below an intermediate CA, by a real TLS stack.
