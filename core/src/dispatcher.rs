@@ -1,11 +1,12 @@
 //! The shared state: one queue, one breaker, one set of counters, behind one lock.
 
+mod work;
+
 use core::cell::RefCell;
 use core::fmt;
 use core::future::poll_fn;
-use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll, Waker};
+use core::task::{Poll, Waker};
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
@@ -362,7 +363,7 @@ where
     /// Completes when there may be an event to take, or something changed. A worker that asked
     /// [`next`](Self::next) waits here. Cancel-safe: an event's wake-up is passed on.
     pub fn work(&self, seen: Seen) -> impl Future<Output = ()> {
-        Work { dispatcher: self, seen: seen.work, key: None }
+        work::Work { dispatcher: self, seen: seen.work, key: None }
     }
 
     /// Completes when the endpoint, the breaker or the phase changed. A worker with an event in
@@ -382,48 +383,5 @@ where
             poll
         })
         .await;
-    }
-}
-
-/// The future behind [`Dispatcher::work`].
-struct Work<'d, M: RawMutex, B, const URL: usize, const WORKERS: usize> {
-    dispatcher: &'d Dispatcher<M, B, URL, WORKERS>,
-    seen: u32,
-    /// Its key in the line, from the first poll on until it is complete.
-    key: Option<u32>,
-}
-
-impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Future
-    for Work<'_, M, B, URL, WORKERS>
-{
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { dispatcher, seen, key } = &mut *self;
-        let (poll, replaced) = dispatcher.lock(|inner| {
-            if inner.work == *seen {
-                (Poll::Pending, inner.idle.wait(key, cx.waker()))
-            } else {
-                // Who is about to ask for an event takes no wake-up and passes none on.
-                key.take().map(|key| inner.idle.leave(key));
-                (Poll::Ready(()), None)
-            }
-        });
-        if let Some(waker) = replaced {
-            waker.wake();
-        }
-        poll
-    }
-}
-
-impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Drop for Work<'_, M, B, URL, WORKERS> {
-    fn drop(&mut self) {
-        let Some(key) = self.key else { return };
-        let next = self
-            .dispatcher
-            .lock(|inner| if inner.idle.leave(key) { None } else { inner.idle.take() });
-        if let Some(next) = next {
-            next.wake();
-        }
     }
 }

@@ -5,6 +5,7 @@
 mod breaker;
 mod clock;
 mod config;
+mod delivery;
 mod dispatcher;
 mod endpoint;
 mod event;
@@ -33,6 +34,7 @@ pub use config::{
     Config, ConfigError, DRAIN_TIMEOUT, HTTP_TIMEOUT, MAX_EVENT_BYTES, OnFull, OnOpen,
     QUEUE_CAPACITY,
 };
+pub use delivery::{After, Delivery, Fate, Next};
 pub use dispatcher::{Dispatcher, EmitError, Seen};
 pub use endpoint::{Endpoint, EndpointBuf, EndpointError, Host, Scheme};
 pub use event::{Data, Event, Json};
@@ -42,7 +44,6 @@ pub use policy::{Policy, Refusal};
 pub use retry::{Backoff, INITIAL_BACKOFF, MAX_RETRIES, RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
 pub use retry_after::RetryAfter;
 pub use signature::{SIGNATURE_HEADER, Secret, Signature};
-pub use state::{After, Delivery, Fate, Next};
 pub use stats::Stats;
 pub use timestamp::Timestamp;
 pub use transport::{ErrorKind, Request, Response, Transport, TransportError};

@@ -1,14 +1,13 @@
 //! The decisions: pure functions of the state and `now`, made under the dispatcher's lock.
 
+mod attempt;
+mod intake;
+
 use crate::breaker::{Admission, Breaker, Permit};
-use crate::config::{Config, OnFull, OnOpen};
-use crate::dispatcher::EmitError;
-use crate::payload::{self, HEAD};
-use crate::queue::{HEADER, Queue};
-use crate::{
-    BreakerState, EndpointBuf, ErrorKind, Instant, Outcome, RETRY_AFTER_MAX, RETRY_AFTER_WAIT,
-    Response, Secret, Stats, Timestamp,
-};
+use crate::config::{Config, OnOpen};
+use crate::queue::Queue;
+use crate::stats::Counters;
+use crate::{BreakerState, Delivery, EndpointBuf, Fate, Instant, Next, Secret, Stats};
 
 /// What the dispatcher is there for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,94 +27,6 @@ pub(crate) enum Phase {
     Closed,
 }
 
-/// Where an event ended up, for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
-    /// Answered 2xx.
-    Delivered,
-    /// Answered 3xx or 4xx for good.
-    Rejected,
-    /// Given up after its last attempt.
-    Exhausted,
-    /// Passed over while the breaker was open.
-    Skipped,
-    /// Left behind by a close or a clear whose time was over.
-    Abandoned,
-}
-
-/// An event in a worker's hands.
-///
-/// It must come back: through [`finish`](crate::Dispatcher::finish) after each attempt until it is
-/// settled or returned, or through [`release`](crate::Dispatcher::release).
-#[derive(Debug)]
-pub struct Delivery {
-    pub(crate) id: u64,
-    pub(crate) length: usize,
-    /// Failed attempts in this round.
-    attempts: u8,
-    permit: Permit,
-    endpoint_epoch: u32,
-    /// Whether the queue still holds it for this worker.
-    pub(crate) leased: bool,
-}
-
-impl Delivery {
-    /// The event's id.
-    #[must_use]
-    pub const fn event_id(&self) -> u64 {
-        self.id
-    }
-
-    /// The length of the body that was copied to the worker's buffer.
-    #[must_use]
-    pub const fn body_length(&self) -> usize {
-        self.length
-    }
-
-    /// The number of the attempt that comes next or is under way, from 1.
-    #[must_use]
-    pub const fn attempt(&self) -> u8 {
-        self.attempts.saturating_add(1)
-    }
-
-    /// The number of the endpoint that attempt goes to.
-    #[must_use]
-    pub const fn endpoint_epoch(&self) -> u32 {
-        self.endpoint_epoch
-    }
-
-    /// Whether that attempt is the breaker's probe.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
-        self.permit == Permit::Probe
-    }
-}
-
-/// What to do next: the answer to [`next`](crate::Dispatcher::next) and
-/// [`retry`](crate::Dispatcher::retry).
-#[derive(Debug)]
-pub enum Next<D> {
-    /// Make an attempt now.
-    Attempt(D),
-    /// Nothing before this time (if any), or before something changes: a battery node sleeps.
-    Wait(Option<Instant>),
-    /// The event was settled or went back to the queue: ask again.
-    Again,
-    /// The dispatcher is closed, and nothing waits.
-    Done,
-}
-
-/// What follows an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
-    /// The event's story is over.
-    Settled(Fate),
-    /// Another attempt is due then: ask [`retry`](crate::Dispatcher::retry).
-    Retry(Instant),
-    /// It went back to its place in the queue.
-    Returned,
-}
-
 pub(crate) struct State<B, const URL: usize> {
     config: Config,
     queue: Queue<B>,
@@ -129,45 +40,6 @@ pub(crate) struct State<B, const URL: usize> {
     not_before: Instant,
     counters: Counters,
     random: u32,
-}
-
-#[derive(Default)]
-struct Counters {
-    emitted: u64,
-    delivered: u64,
-    rejected: u64,
-    exhausted: u64,
-    skipped: u64,
-    dropped: u64,
-    oversize: u64,
-    abandoned: u64,
-    attempts: u64,
-    last_status: u16,
-}
-
-impl Counters {
-    const ZERO: Self = Self {
-        emitted: 0,
-        delivered: 0,
-        rejected: 0,
-        exhausted: 0,
-        skipped: 0,
-        dropped: 0,
-        oversize: 0,
-        abandoned: 0,
-        attempts: 0,
-        last_status: 0,
-    };
-
-    const fn of(&mut self, fate: Fate) -> &mut u64 {
-        match fate {
-            Fate::Delivered => &mut self.delivered,
-            Fate::Rejected => &mut self.rejected,
-            Fate::Exhausted => &mut self.exhausted,
-            Fate::Skipped => &mut self.skipped,
-            Fate::Abandoned => &mut self.abandoned,
-        }
-    }
 }
 
 impl<B, const URL: usize> State<B, URL> {
@@ -244,51 +116,6 @@ impl<B, const URL: usize> State<B, URL> {
         self.deadline().is_some_and(|deadline| now >= deadline)
     }
 
-    /// Whether an event that comes now is turned away unseen, and how.
-    fn turned_away(&self) -> Option<Result<Option<u64>, EmitError>> {
-        match self.phase {
-            Phase::Active => None,
-            Phase::Disabled | Phase::Clearing { .. } => Some(Ok(None)),
-            Phase::Closing { .. } | Phase::Closed => Some(Err(EmitError::Closed)),
-        }
-    }
-
-    const fn is_full(&self) -> bool {
-        self.queue.queued() + self.queue.leased() >= self.config.capacity
-    }
-
-    /// Whether an event that comes now will be turned away or dropped, whatever is in it.
-    pub(crate) fn is_refusing(&self) -> bool {
-        self.turned_away().is_some()
-            || (self.is_full() && self.config.on_full == OnFull::DropNewest)
-    }
-
-    /// Accounts for an event that [`is_refusing`](Self::is_refusing) turns away; `None` when it
-    /// does not after all.
-    pub(crate) fn refuse(&mut self) -> Option<Result<Option<u64>, EmitError>> {
-        if let Some(answer) = self.turned_away() {
-            return Some(answer);
-        }
-        self.is_refusing().then(|| {
-            self.counters.emitted += 1;
-            self.counters.dropped += 1;
-            Err(EmitError::Full)
-        })
-    }
-
-    /// Accounts for an event that could not be encoded.
-    pub(crate) fn refuse_payload(
-        &mut self,
-        error: crate::EncodeError,
-    ) -> Result<Option<u64>, EmitError> {
-        if let Some(answer) = self.turned_away() {
-            return answer;
-        }
-        self.counters.emitted += 1;
-        self.counters.oversize += 1;
-        Err(EmitError::Payload(error))
-    }
-
     /// A fresh pseudo-random number (xorshift, Marsaglia 2003), for jitter only.
     const fn next_random(&mut self) -> u32 {
         self.random ^= self.random << 13;
@@ -299,57 +126,6 @@ impl<B, const URL: usize> State<B, URL> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
-    /// Whether at least half of the queue is free.
-    pub(crate) fn is_roomy(&self) -> bool {
-        let held = self.queue.queued() + self.queue.leased();
-        held <= self.config.capacity / 2 && self.queue.free() >= self.queue.capacity() / 2
-    }
-
-    /// Takes in an encoded event. With `wait`, a full queue is no loss: `Full` is not counted.
-    pub(crate) fn push(&mut self, tail: &[u8], wait: bool) -> Result<Option<u64>, EmitError> {
-        if let Some(answer) = self.turned_away() {
-            return answer;
-        }
-        let id = self.counters.emitted + 1;
-        let mut head = [0; HEAD];
-        let head_length = payload::head(id, &mut head);
-        let parts = [&head[..head_length], tail];
-        let length = head_length + tail.len();
-        let size = HEADER + length;
-        if length > self.config.max_event_bytes || size > self.queue.capacity() {
-            return self.refuse_payload(crate::EncodeError::TooLong);
-        }
-        if !self.make_room(size, wait) {
-            if !wait {
-                self.counters.emitted = id;
-                self.counters.dropped += 1;
-            }
-            return Err(EmitError::Full);
-        }
-        self.counters.emitted = id;
-        self.queue.push(id, parts);
-        Ok(Some(id))
-    }
-
-    /// Whether `size` bytes and one more event fit now, or do after dropping the oldest.
-    fn make_room(&mut self, size: usize, wait: bool) -> bool {
-        let fits = |state: &Self| !state.is_full() && size <= state.queue.free();
-        if fits(self) {
-            return true;
-        }
-        let can_drop = !wait
-            && self.config.on_full == OnFull::DropOldest
-            && self.queue.leased() < self.config.capacity
-            && size <= self.queue.capacity() - self.queue.leased_bytes();
-        if !can_drop {
-            return false;
-        }
-        while !fits(self) && self.queue.drop_oldest() {
-            self.counters.dropped += 1;
-        }
-        fits(self)
-    }
-
     pub(crate) fn swap(&mut self, endpoint: EndpointBuf<URL>) -> bool {
         if matches!(self.phase, Phase::Closing { .. } | Phase::Closed) {
             return false;
@@ -486,119 +262,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
             Admission::Probing => Admit::Wait(deadline),
             Admission::Until(_) if self.config.on_open == OnOpen::Skip => Admit::Open,
             Admission::Until(until) => wait(until),
-        }
-    }
-
-    /// Until when the attempt under way may go on; `None` when the endpoint was swapped, so that
-    /// it is to be cancelled.
-    pub(crate) fn limit(&self, delivery: &Delivery, started: Instant) -> Option<Instant> {
-        if delivery.endpoint_epoch != self.endpoint_epoch {
-            return None;
-        }
-        let limit = started + self.config.http_timeout;
-        Some(self.deadline().map_or(limit, |deadline| deadline.min(limit)))
-    }
-
-    /// Until when an event that is to be retried at `at` still waits; `None` when it is due now,
-    /// because the endpoint was swapped or a drain would be over.
-    pub(crate) fn back_off(&self, delivery: &Delivery, at: Instant) -> Option<Instant> {
-        let is_current = delivery.endpoint_epoch == self.endpoint_epoch;
-        let fits = self.deadline().is_none_or(|deadline| at < deadline);
-        (is_current && fits).then_some(at)
-    }
-
-    pub(crate) fn finish(
-        &mut self,
-        delivery: &mut Delivery,
-        result: Result<Response, ErrorKind>,
-        now: Instant,
-        wall: Timestamp,
-    ) -> After {
-        self.counters.last_status = result.map_or(0, |response| response.status);
-        let permit = delivery.permit;
-        // An answer of an endpoint that was swapped meanwhile says nothing of the new one.
-        let is_current = delivery.endpoint_epoch == self.endpoint_epoch;
-        match Outcome::classify(result) {
-            Outcome::Delivered => {
-                if is_current {
-                    self.breaker.success(permit);
-                }
-                self.settle(delivery, Fate::Delivered)
-            }
-            Outcome::Rejected => {
-                if is_current {
-                    self.breaker.answered(permit);
-                }
-                self.settle(delivery, Fate::Rejected)
-            }
-            Outcome::Retryable { .. } if !is_current => After::Retry(now),
-            Outcome::Retryable { retry_after } => {
-                let asked = retry_after.map(|asked| asked.delay(wall).min(RETRY_AFTER_MAX));
-                self.fail(delivery, asked.unwrap_or_default(), now)
-            }
-        }
-    }
-
-    /// An attempt failed and the receiver asked to be left alone for `asked`.
-    fn fail(
-        &mut self,
-        delivery: &mut Delivery,
-        asked: core::time::Duration,
-        now: Instant,
-    ) -> After {
-        let permit = delivery.permit;
-        delivery.attempts = delivery.attempts.saturating_add(1);
-        let is_last = delivery.attempts >= self.config.max_attempts;
-        if asked > RETRY_AFTER_WAIT {
-            self.breaker.trip(now + asked);
-        } else {
-            if asked > core::time::Duration::ZERO {
-                self.not_before = self.not_before.max(now + asked);
-            }
-            if permit == Permit::Probe || is_last {
-                self.breaker.failure(permit, now);
-            }
-        }
-        if self.is_past_deadline(now) {
-            return self.settle(delivery, Fate::Abandoned);
-        }
-        let is_open = self.breaker.state() != BreakerState::Closed;
-        match self.config.on_open {
-            OnOpen::Skip if permit == Permit::Probe || is_last || asked > RETRY_AFTER_WAIT => {
-                return self.settle(delivery, Fate::Exhausted);
-            }
-            OnOpen::Hold if is_open => {
-                self.queue.release(delivery.id);
-                delivery.leased = false;
-                return After::Returned;
-            }
-            _ => {}
-        }
-        let random = self.next_random();
-        let backoff = self.config.backoff.delay(delivery.attempts, random);
-        if is_last {
-            // Held: the next round begins.
-            delivery.attempts = 0;
-        }
-        // `back_off` cuts it to what a deadline allows; what the receiver asked for is never cut.
-        After::Retry(now + backoff.max(asked))
-    }
-
-    fn settle(&mut self, delivery: &mut Delivery, fate: Fate) -> After {
-        if core::mem::take(&mut delivery.leased) && self.queue.settle(delivery.id) {
-            *self.counters.of(fate) += 1;
-        }
-        self.leave_when_empty();
-        After::Settled(fate)
-    }
-
-    /// Takes back an event whose worker gave up on it without an end.
-    pub(crate) fn release(&mut self, delivery: &mut Delivery) {
-        if core::mem::take(&mut delivery.leased) {
-            if delivery.endpoint_epoch == self.endpoint_epoch {
-                self.breaker.abort(delivery.permit);
-            }
-            self.queue.release(delivery.id);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::BreakerState;
+use crate::{BreakerState, Fate};
 
 /// Everything that happened to every event, seen at one instant.
 ///
@@ -56,5 +56,45 @@ impl Stats {
                 + self.abandoned
                 + self.queued as u64
                 + self.in_flight as u64
+    }
+}
+
+/// The counters that only grow (but for the last status).
+pub(crate) struct Counters {
+    pub(crate) emitted: u64,
+    pub(crate) delivered: u64,
+    pub(crate) rejected: u64,
+    pub(crate) exhausted: u64,
+    pub(crate) skipped: u64,
+    pub(crate) dropped: u64,
+    pub(crate) oversize: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) attempts: u64,
+    pub(crate) last_status: u16,
+}
+
+impl Counters {
+    pub(crate) const ZERO: Self = Self {
+        emitted: 0,
+        delivered: 0,
+        rejected: 0,
+        exhausted: 0,
+        skipped: 0,
+        dropped: 0,
+        oversize: 0,
+        abandoned: 0,
+        attempts: 0,
+        last_status: 0,
+    };
+
+    /// Where an event with this fate is counted.
+    pub(crate) const fn of(&mut self, fate: Fate) -> &mut u64 {
+        match fate {
+            Fate::Delivered => &mut self.delivered,
+            Fate::Rejected => &mut self.rejected,
+            Fate::Exhausted => &mut self.exhausted,
+            Fate::Skipped => &mut self.skipped,
+            Fate::Abandoned => &mut self.abandoned,
+        }
     }
 }

@@ -1,0 +1,51 @@
+//! A worker that waits for an event.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use embassy_sync::blocking_mutex::raw::RawMutex;
+
+use super::Dispatcher;
+
+/// The future behind [`Dispatcher::work`].
+pub(super) struct Work<'d, M: RawMutex, B, const URL: usize, const WORKERS: usize> {
+    pub(super) dispatcher: &'d Dispatcher<M, B, URL, WORKERS>,
+    pub(super) seen: u32,
+    /// Its key in the line, from the first poll on until it is complete.
+    pub(super) key: Option<u32>,
+}
+
+impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Future
+    for Work<'_, M, B, URL, WORKERS>
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { dispatcher, seen, key } = &mut *self;
+        let (poll, replaced) = dispatcher.lock(|inner| {
+            if inner.work == *seen {
+                (Poll::Pending, inner.idle.wait(key, cx.waker()))
+            } else {
+                // Who is about to ask for an event takes no wake-up and passes none on.
+                key.take().map(|key| inner.idle.leave(key));
+                (Poll::Ready(()), None)
+            }
+        });
+        if let Some(waker) = replaced {
+            waker.wake();
+        }
+        poll
+    }
+}
+
+impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Drop for Work<'_, M, B, URL, WORKERS> {
+    fn drop(&mut self) {
+        let Some(key) = self.key else { return };
+        let next = self
+            .dispatcher
+            .lock(|inner| if inner.idle.leave(key) { None } else { inner.idle.take() });
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What becomes of an event that is handed in.
+
+use super::{Phase, State};
+use crate::config::OnFull;
+use crate::dispatcher::EmitError;
+use crate::payload::{self, HEAD};
+use crate::queue::HEADER;
+
+impl<B, const URL: usize> State<B, URL> {
+    /// Whether an event that comes now is turned away unseen, and how.
+    fn turned_away(&self) -> Option<Result<Option<u64>, EmitError>> {
+        match self.phase {
+            Phase::Active => None,
+            Phase::Disabled | Phase::Clearing { .. } => Some(Ok(None)),
+            Phase::Closing { .. } | Phase::Closed => Some(Err(EmitError::Closed)),
+        }
+    }
+
+    const fn is_full(&self) -> bool {
+        self.queue.queued() + self.queue.leased() >= self.config.capacity
+    }
+
+    /// Whether an event that comes now will be turned away or dropped, whatever is in it.
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.turned_away().is_some()
+            || (self.is_full() && self.config.on_full == OnFull::DropNewest)
+    }
+
+    /// Accounts for an event that [`is_refusing`](Self::is_refusing) turns away; `None` when it
+    /// does not after all.
+    pub(crate) fn refuse(&mut self) -> Option<Result<Option<u64>, EmitError>> {
+        if let Some(answer) = self.turned_away() {
+            return Some(answer);
+        }
+        self.is_refusing().then(|| {
+            self.counters.emitted += 1;
+            self.counters.dropped += 1;
+            Err(EmitError::Full)
+        })
+    }
+
+    /// Accounts for an event that could not be encoded.
+    pub(crate) fn refuse_payload(
+        &mut self,
+        error: crate::EncodeError,
+    ) -> Result<Option<u64>, EmitError> {
+        if let Some(answer) = self.turned_away() {
+            return answer;
+        }
+        self.counters.emitted += 1;
+        self.counters.oversize += 1;
+        Err(EmitError::Payload(error))
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
+    /// Whether at least half of the queue is free.
+    pub(crate) fn is_roomy(&self) -> bool {
+        let held = self.queue.queued() + self.queue.leased();
+        held <= self.config.capacity / 2 && self.queue.free() >= self.queue.capacity() / 2
+    }
+
+    /// Takes in an encoded event. With `wait`, a full queue is no loss: `Full` is not counted.
+    pub(crate) fn push(&mut self, tail: &[u8], wait: bool) -> Result<Option<u64>, EmitError> {
+        if let Some(answer) = self.turned_away() {
+            return answer;
+        }
+        let id = self.counters.emitted + 1;
+        let mut head = [0; HEAD];
+        let head_length = payload::head(id, &mut head);
+        let parts = [&head[..head_length], tail];
+        let length = head_length + tail.len();
+        let size = HEADER + length;
+        if length > self.config.max_event_bytes || size > self.queue.capacity() {
+            return self.refuse_payload(crate::EncodeError::TooLong);
+        }
+        if !self.make_room(size, wait) {
+            if !wait {
+                self.counters.emitted = id;
+                self.counters.dropped += 1;
+            }
+            return Err(EmitError::Full);
+        }
+        self.counters.emitted = id;
+        self.queue.push(id, parts);
+        Ok(Some(id))
+    }
+
+    /// Whether `size` bytes and one more event fit now, or do after dropping the oldest.
+    fn make_room(&mut self, size: usize, wait: bool) -> bool {
+        let fits = |state: &Self| !state.is_full() && size <= state.queue.free();
+        if fits(self) {
+            return true;
+        }
+        let can_drop = !wait
+            && self.config.on_full == OnFull::DropOldest
+            && self.queue.leased() < self.config.capacity
+            && size <= self.queue.capacity() - self.queue.leased_bytes();
+        if !can_drop {
+            return false;
+        }
+        while !fits(self) && self.queue.drop_oldest() {
+            self.counters.dropped += 1;
+        }
+        fits(self)
+    }
+}
