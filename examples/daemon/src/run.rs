@@ -63,6 +63,11 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         client.close().await;
         outcome
     };
+    // The socket listens already: said before anything is read, so that who waits for this line
+    // has missed no other.
+    if let Some(server) = &server {
+        info!("taking commands at {}", server.path().display());
+    }
     // Commands are answered until all is over, so that the draining can be watched.
     let outcome = tokio::select! {
         outcome = delivered => outcome,
@@ -84,7 +89,6 @@ impl Identity for Node {
 
 async fn serve(server: Option<Server>, commands: Commands) -> Infallible {
     let Some(server) = server else { return pending().await };
-    info!("taking commands at {}", server.path().display());
     server.serve(Arc::new(commands)).await
 }
 

@@ -4,13 +4,19 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdin, Command, Output};
+use std::process::{Child, ChildStdin, Command, Output};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support;
+
+/// How long anything may take that a test waits for. Arbitrary, and far more than it takes on a
+/// loaded host: a test that would wait for ever fails instead.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const SET: u8 = 0x1B;
 pub(crate) const SET_OK: u8 = 0x1C;
@@ -44,7 +50,9 @@ impl Place {
     #[track_caller]
     pub(crate) fn daemon(&self, arguments: &[&str]) -> Daemon {
         let mut child = self.command("run").args(arguments).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (lines, log) = mpsc::channel();
+        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|l| lines.send(l)));
         let input = child.stdin.take();
         let mut daemon = Daemon { child: Some(child), log, input, socket: self.socket.clone() };
         daemon.wait_for_log("taking commands at");
@@ -60,18 +68,25 @@ impl Place {
 /// A daemon that takes commands. Killed with its test.
 pub(crate) struct Daemon {
     child: Option<Child>,
-    log: BufReader<ChildStderr>,
+    /// What it wrote to standard error, line by line.
+    log: mpsc::Receiver<String>,
     input: Option<ChildStdin>,
     socket: PathBuf,
 }
 
 impl Daemon {
+    /// Reads the log up to the line with these words.
     #[track_caller]
     pub(crate) fn wait_for_log(&mut self, words: &str) {
-        let mut line = String::new();
-        while !line.contains(words) {
-            line.clear();
-            assert!(self.log.read_line(&mut line).unwrap() > 0, "no {words:?} in the log");
+        let mut passed = Vec::new();
+        loop {
+            // A test that would wait for ever fails instead.
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {words:?} in the log: {passed:#?}"));
+            if line.contains(words) {
+                return;
+            }
+            passed.push(line);
         }
     }
 
@@ -138,9 +153,8 @@ pub(crate) struct Client(pub(crate) UnixStream);
 impl Client {
     pub(crate) fn new(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
-        // A test that would wait for ever fails instead.
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(stream)
     }
 

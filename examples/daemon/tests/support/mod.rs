@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -51,9 +51,27 @@ pub(crate) fn run(command: &mut Command) -> (Value, Output) {
     end(command.spawn().unwrap())
 }
 
+/// How long a daemon may live. Arbitrary, and far more than any needs: a test that would wait for
+/// ever fails instead.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for a child's end, and ends one that goes on for ever.
+fn wait(child: Child) -> Output {
+    let pid = child.id().to_string();
+    let (ended, end) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if end.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    output
+}
+
 #[track_caller]
 pub(crate) fn end(child: Child) -> (Value, Output) {
-    let output = child.wait_with_output().unwrap();
+    let output = wait(child);
     let stdout = String::from_utf8(output.stdout.clone()).unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(stdout.lines().count(), 1, "stdout: {stdout}stderr: {stderr}");
