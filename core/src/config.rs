@@ -68,8 +68,15 @@ pub struct Config {
     /// Events the queue holds at most, those in flight included. Its bytes are a bound of their
     /// own: an event takes its payload and 12 bytes. 1 and up.
     pub capacity: u32,
-    /// The longest payload, in bytes. A worker's buffer must be at least as long. 1 and up.
+    /// The longest payload, in bytes. A worker's buffer must be at least as long, and 2 bytes
+    /// longer for batches. 1 and up.
     pub max_event_bytes: usize,
+    /// Events in one POST, at most. With more than 1, every body is a JSON array of events, as many
+    /// as wait at that moment and fit the worker's buffer; its answer is the answer to each of them;
+    /// after a 413 the batches of this endpoint are half as long. 1 and up.
+    pub batch: u16,
+    /// How long a worker waits for a batch to fill, from when it was free for it.
+    pub batch_delay: Duration,
 }
 
 /// Which rule a [`Config`] breaks.
@@ -88,6 +95,8 @@ pub enum ConfigError {
     MaxEventBytes,
     /// The backoff's jitter is over 100 percent.
     Jitter,
+    /// `batch` is 0.
+    Batch,
 }
 
 impl fmt::Display for ConfigError {
@@ -99,6 +108,7 @@ impl fmt::Display for ConfigError {
             Self::Capacity => "the queue must hold at least one event",
             Self::MaxEventBytes => "an event must be allowed at least one byte",
             Self::Jitter => "the jitter must be at most 100 percent",
+            Self::Batch => "a batch must hold at least one event",
         })
     }
 }
@@ -118,6 +128,8 @@ impl Config {
         on_full: OnFull::DropNewest,
         capacity: u32::MAX,
         max_event_bytes: MAX_EVENT_BYTES,
+        batch: 1,
+        batch_delay: Duration::ZERO,
     };
 
     /// Checks the rules. The engine does not fail on a config that breaks one (it takes 1 for the
@@ -138,6 +150,8 @@ impl Config {
             Err(ConfigError::MaxEventBytes)
         } else if self.backoff.jitter_percent > 100 {
             Err(ConfigError::Jitter)
+        } else if self.batch == 0 {
+            Err(ConfigError::Batch)
         } else {
             Ok(())
         }

@@ -2,6 +2,7 @@
 
 use crate::Instant;
 use crate::breaker::Permit;
+use crate::queue::Run;
 
 /// Where an event ended up, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,27 +19,35 @@ pub enum Fate {
     Abandoned,
 }
 
-/// An event in a worker's hands.
+/// An event in a worker's hands, or a batch of events that share their story.
 ///
 /// It must come back: through [`finish`](crate::Dispatcher::finish) after each attempt until it is
 /// settled or returned, or through [`release`](crate::Dispatcher::release).
 #[derive(Debug)]
 pub struct Delivery {
-    pub(crate) id: u64,
+    pub(crate) run: Run,
     pub(crate) length: usize,
     /// Failed attempts in this round.
     pub(crate) attempts: u8,
     pub(crate) permit: Permit,
     pub(crate) endpoint_epoch: u32,
+    /// Whether its body is a JSON array.
+    pub(crate) is_batch: bool,
     /// Whether the queue still holds it for this worker.
     pub(crate) leased: bool,
 }
 
 impl Delivery {
-    /// The event's id.
+    /// The event's id; a batch's first event's.
     #[must_use]
     pub const fn event_id(&self) -> u64 {
-        self.id
+        self.run.first
+    }
+
+    /// How many events there are.
+    #[must_use]
+    pub const fn events(&self) -> u32 {
+        self.run.count
     }
 
     /// The length of the body that was copied to the worker's buffer.

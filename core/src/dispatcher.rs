@@ -72,7 +72,7 @@ struct Inner<B, const URL: usize, const WORKERS: usize> {
     state: State<B, URL>,
     /// Counts events that became available, and changes.
     work: u32,
-    /// Counts changes of the phase, the breaker, the endpoint, the pause.
+    /// Counts changes of the phase, the breaker, the endpoint, the pause, and batches that are full.
     changes: u32,
     /// Workers that wait for an event. A new event wakes one of them.
     idle: Line<WORKERS>,
@@ -177,30 +177,40 @@ where
 {
     /// Everything that changes the state goes through here: it wakes whom the change concerns.
     fn change<R>(&self, f: impl FnOnce(&mut State<B, URL>) -> R) -> (R, Seen) {
-        let (result, seen, one, all, room, empty) = self.lock(|inner| {
+        let (result, seen, one, idle, busy, room, empty) = self.lock(|inner| {
             let before = inner.state.mark();
             let result = f(&mut inner.state);
             let after = inner.state.mark();
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
             let changed = before.control != after.control;
+            // A batch that came back is work for more than one.
+            let has_much = after.queued > before.queued + 1;
             let has_work = after.queued > before.queued;
-            inner.changes = inner.changes.wrapping_add(changed.into());
+            // A batch is full, or another worker took it.
+            let gathered = before.gathering.is_some()
+                && before.gathering != after.gathering
+                && after.gathering != Some(false);
+            inner.changes = inner.changes.wrapping_add((changed || gathered).into());
             inner.work = inner.work.wrapping_add((changed || has_work).into());
-            let one = if has_work && !changed { inner.idle.take() } else { None };
+            let idle = changed || has_much;
+            let busy = changed || gathered;
+            let one = if has_work && !idle { inner.idle.take() } else { None };
             // Not for each event that leaves a full queue: who waits would be woken for one each.
             let left = after.held < before.held || after.used < before.used;
             let room = changed || (left && inner.state.is_roomy());
             let room = room && !inner.crowded.is_empty();
             let empty = changed || (after.held == 0 && before.held > 0);
             let empty = empty && !inner.ending.is_empty();
-            (result, inner.seen(), one, changed, room, empty)
+            (result, inner.seen(), one, idle, busy, room, empty)
         });
         if let Some(waker) = one {
             waker.wake();
         }
-        if all {
+        if idle {
             let idle = self.lock(|inner| inner.idle.take_all());
             idle.into_iter().for_each(|(_, waker)| waker.wake());
+        }
+        if busy {
             self.wake_all(|inner| &mut inner.busy);
         }
         if room {
@@ -366,8 +376,8 @@ where
         work::Work { dispatcher: self, seen: seen.work, key: None }
     }
 
-    /// Completes when the endpoint, the breaker or the phase changed. A worker with an event in
-    /// its hands waits here. Cancel-safe.
+    /// Completes when the endpoint, the breaker or the phase changed, or a batch is full. A worker
+    /// with an event in its hands, or that waits for a time, waits here. Cancel-safe.
     pub async fn changed(&self, seen: Seen) {
         poll_fn(|cx| {
             let (poll, replaced) = self.lock(|inner| {

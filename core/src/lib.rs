@@ -40,6 +40,7 @@ pub use endpoint::{Endpoint, EndpointBuf, EndpointError, Host, Scheme};
 pub use event::{Data, Event, Json};
 pub use json::{EncodeError, to_json};
 pub use outcome::Outcome;
+pub use payload::BATCH_HEADER;
 pub use policy::{Policy, Refusal};
 pub use retry::{Backoff, INITIAL_BACKOFF, MAX_RETRIES, RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
 pub use retry_after::RetryAfter;

@@ -1,16 +1,22 @@
 //! The body of a POST, byte for byte:
 //!
-//! `{"event_id":1,"event":"...","node_id":2,"timestamp":"...","data":...}`
+//! `{"event_id":1,"event":"...","node_id":2,"timestamp":"...","data":...}`,
 //!
-//! It is encoded in two parts. The tail, from `,"event"` on, is all that takes time, and is made
-//! outside the dispatcher's lock; the head holds the event's id, which is given under it.
+//! and a batch's, which is an array of these.
+//!
+//! An event is encoded in two parts. The tail, from `,"event"` on, is all that takes time, and is
+//! made outside the dispatcher's lock; the head holds the event's id, which is given under it.
 
 use crate::event::sealed::Encode;
 use crate::json::{EncodeError, Writer};
 use crate::{Data, Event};
 
-/// The longest head: `{"event_id":` and twenty digits.
-pub(crate) const HEAD: usize = 32;
+/// The header that tells how many events there are in the array that is a batch's body.
+pub const BATCH_HEADER: &str = "X-Pilot-Batch";
+/// The longest `u64`.
+pub(crate) const DIGITS: usize = 20;
+/// The longest head: `{"event_id":` and an id.
+pub(crate) const HEAD: usize = 12 + DIGITS;
 
 /// Encodes everything but the id into `scratch`.
 pub(crate) fn tail<'s, D: Data + ?Sized>(
@@ -47,4 +53,13 @@ pub(crate) fn head(event_id: u64, out: &mut [u8; HEAD]) -> usize {
     let _ = writer.push(b"{\"event_id\":");
     let _ = writer.number(event_id);
     writer.written().len()
+}
+
+/// A number as text.
+pub(crate) fn decimal(number: u64, out: &mut [u8; DIGITS]) -> &str {
+    let mut writer = Writer::new(out);
+    // It fits, and digits are text.
+    let _ = writer.number(number);
+    let length = writer.written().len();
+    core::str::from_utf8(&out[..length]).unwrap_or_default()
 }

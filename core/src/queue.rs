@@ -3,12 +3,29 @@
 //! The buffer is a ring of entries without gaps: a header (length and lease bit, then the id) and
 //! the body, which may wrap around the end. A leased entry stays where it is until it is removed
 //! or released, so a worker that vanishes loses nothing; its body was copied out, so nothing
-//! borrows from the ring while a request is under way. Leased entries are among the first ones,
-//! at most one for each worker; removing one that is not the first moves those before it.
+//! borrows from the ring while a request is under way. A lease is of one entry, or of a batch: of
+//! entries next to each other. Leased entries are among the first ones, at most one lease for each
+//! worker; removing those that are not the first moves those before them.
 
 /// Bytes of an entry's header: 4 of length and lease bit, 8 of id.
 pub(crate) const HEADER: usize = 12;
 const LEASED: u32 = 1 << 31;
+
+/// The entries of one lease, next to each other in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) first: u64,
+    pub(crate) count: u32,
+}
+
+/// How entries are joined for one body.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch {
+    /// Entries, at most.
+    pub(crate) most: u32,
+    /// Bytes of the body, at most, unless it is of one entry.
+    pub(crate) longest: usize,
+}
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -52,6 +69,11 @@ impl<B> Queue<B> {
         self.used
     }
 
+    /// Bytes of the entries that wait.
+    pub(crate) const fn queued_bytes(&self) -> usize {
+        self.used - self.leased_bytes
+    }
+
     /// Bytes that dropping could not free.
     pub(crate) const fn leased_bytes(&self) -> usize {
         self.leased_bytes
@@ -88,42 +110,77 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         true
     }
 
-    /// Leases the oldest waiting entry: copies its body to `out` and returns its id and length.
-    /// `None` when none waits, or when it is longer than `out`.
-    pub(crate) fn lease(&mut self, out: &mut [u8]) -> Option<(u64, usize)> {
-        let (at, entry) = self.find(|entry| !entry.leased)?;
-        self.read(at + HEADER, out.get_mut(..entry.length)?);
-        self.set_leased(at, entry, true);
-        Some((entry.id, entry.length))
+    /// Leases the oldest waiting entry, or with `batch` as many from there on as may go together:
+    /// copies the body, or a JSON array of the bodies, to `out`, and returns its length.
+    /// `None` when none waits, or when the oldest is longer than `out`.
+    pub(crate) fn lease(&mut self, out: &mut [u8], batch: Option<Batch>) -> Option<(Run, usize)> {
+        let (mut at, oldest) = self.find(|entry| !entry.leased)?;
+        let mut run = Run { first: oldest.id, count: 1 };
+        let Some(batch) = batch else {
+            self.read(at + HEADER, out.get_mut(..oldest.length)?);
+            self.set_leased(at, oldest, true);
+            return Some((run, oldest.length));
+        };
+        run.count = 0;
+        let mut length = 0;
+        while at < self.used && run.count < batch.most {
+            let entry = self.entry(at);
+            // What stands before the body, and the end of the array.
+            let start = length + 1;
+            let end = start + entry.length;
+            let fits = end < out.len() && (run.count == 0 || end < batch.longest);
+            if entry.leased || !fits {
+                break;
+            }
+            out[length] = if run.count == 0 { b'[' } else { b',' };
+            self.read(at + HEADER, &mut out[start..end]);
+            self.set_leased(at, entry, true);
+            run.count += 1;
+            length = end;
+            at += entry.size();
+        }
+        *out.get_mut(length)? = b']';
+        (run.count > 0).then_some((run, length + 1))
     }
 
-    /// Ends a lease and leaves the entry in its place.
-    pub(crate) fn release(&mut self, id: u64) -> bool {
-        self.find(|entry| entry.leased && entry.id == id)
-            .map(|(at, entry)| self.set_leased(at, entry, false))
-            .is_some()
+    /// Ends a lease and leaves its entries in their places. Returns how many there were.
+    pub(crate) fn release(&mut self, run: Run) -> u32 {
+        self.end_lease(run).map_or(0, |(_, _, count)| count)
     }
 
-    /// Ends a lease and removes the entry.
-    pub(crate) fn settle(&mut self, id: u64) -> bool {
-        self.find(|entry| entry.leased && entry.id == id)
-            .map(|(at, entry)| {
-                self.set_leased(at, entry, false);
-                self.remove(at, entry);
-            })
-            .is_some()
+    /// Ends a lease and removes its entries. Returns how many there were.
+    pub(crate) fn settle(&mut self, run: Run) -> u32 {
+        let Some((at, size, count)) = self.end_lease(run) else { return 0 };
+        self.remove(at, size, count);
+        count
     }
 
     /// Removes the oldest waiting entry.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        self.find(|entry| !entry.leased).map(|(at, entry)| self.remove(at, entry)).is_some()
+        self.find(|entry| !entry.leased)
+            .map(|(at, entry)| self.remove(at, entry.size(), 1))
+            .is_some()
     }
 
-    fn remove(&mut self, at: usize, entry: Entry) {
-        self.slide(at, entry.size());
-        self.head = self.wrap(entry.size());
-        self.used -= entry.size();
-        self.queued -= 1;
+    /// Takes the leases off a run. Returns where it begins, its bytes and its entries.
+    fn end_lease(&mut self, run: Run) -> Option<(usize, usize, u32)> {
+        let (start, _) = self.find(|entry| entry.leased && entry.id == run.first)?;
+        let (mut at, mut count) = (start, 0);
+        while at < self.used && count < run.count {
+            let entry = self.entry(at);
+            self.set_leased(at, entry, false);
+            at += entry.size();
+            count += 1;
+        }
+        Some((start, at - start, count))
+    }
+
+    /// Removes waiting entries that lie next to each other.
+    fn remove(&mut self, at: usize, size: usize, count: u32) {
+        self.slide(at, size);
+        self.head = self.wrap(size);
+        self.used -= size;
+        self.queued -= count;
         if self.used == 0 {
             // A queue that is mostly empty touches the start of its memory only.
             self.head = 0;
@@ -145,19 +202,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         }
     }
 
+    /// The entry that begins at a distance from the head.
+    fn entry(&self, at: usize) -> Entry {
+        let mut header = [0; HEADER];
+        self.read(at, &mut header);
+        let [l0, l1, l2, l3, id @ ..] = header;
+        let length = u32::from_le_bytes([l0, l1, l2, l3]);
+        Entry {
+            id: u64::from_le_bytes(id),
+            length: (length & !LEASED) as usize,
+            leased: length & LEASED != 0,
+        }
+    }
+
     /// The first entry that matches, with its distance from the head.
     fn find(&self, matches: impl Fn(&Entry) -> bool) -> Option<(usize, Entry)> {
         let mut at = 0;
         while at < self.used {
-            let mut header = [0; HEADER];
-            self.read(at, &mut header);
-            let [l0, l1, l2, l3, id @ ..] = header;
-            let length = u32::from_le_bytes([l0, l1, l2, l3]);
-            let entry = Entry {
-                id: u64::from_le_bytes(id),
-                length: (length & !LEASED) as usize,
-                leased: length & LEASED != 0,
-            };
+            let entry = self.entry(at);
             if matches(&entry) {
                 return Some((at, entry));
             }

@@ -5,12 +5,14 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{HEADER, Queue};
+use super::{Batch, HEADER, Queue, Run};
 
 #[derive(Clone, Debug)]
 enum Op {
     Push(usize),
     Lease,
+    /// Of so many entries and bytes at most.
+    LeaseBatch(u32, usize),
     /// Of the `n`th lease that is held.
     Release(usize),
     Settle(usize),
@@ -20,7 +22,8 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0_usize..40).prop_map(Op::Push),
-        3 => Just(Op::Lease),
+        2 => Just(Op::Lease),
+        2 => (1_u32..6, 2_usize..150).prop_map(|(most, longest)| Op::LeaseBatch(most, longest)),
         1 => (0_usize..4).prop_map(Op::Release),
         3 => (0_usize..4).prop_map(Op::Settle),
         1 => Just(Op::DropOldest),
@@ -30,7 +33,7 @@ fn op() -> impl Strategy<Value = Op> {
 struct Model {
     /// Id, body, leased.
     entries: VecDeque<(u64, Vec<u8>, bool)>,
-    leases: Vec<u64>,
+    leases: Vec<Run>,
     next_id: u64,
 }
 
@@ -43,12 +46,46 @@ impl Model {
         self.entries.iter().position(|(_, _, leased)| !leased)
     }
 
-    fn take_lease(&mut self, n: usize) -> Option<u64> {
+    fn take_lease(&mut self, n: usize) -> Option<Run> {
         (n < self.leases.len()).then(|| self.leases.remove(n))
     }
 
-    fn place(&self, id: u64) -> usize {
-        self.entries.iter().position(|(known, _, _)| *known == id).expect("a held lease")
+    /// Where the entries of a lease are.
+    fn places(&self, run: Run) -> std::ops::Range<usize> {
+        let first = self.entries.iter().position(|(id, _, _)| *id == run.first);
+        let first = first.expect("a held lease");
+        first..first + run.count as usize
+    }
+
+    /// Leases the places, and returns the lease.
+    fn lease(&mut self, places: std::ops::Range<usize>) -> Run {
+        let run = Run {
+            first: self.entries[places.start].0,
+            count: u32::try_from(places.len()).unwrap(),
+        };
+        places.for_each(|place| self.entries[place].2 = true);
+        self.leases.push(run);
+        run
+    }
+
+    /// What a batch from `first` on is to be: its places and its body.
+    fn batch(
+        &self,
+        first: usize,
+        most: u32,
+        longest: usize,
+        buffer: usize,
+    ) -> Option<(std::ops::Range<usize>, Vec<u8>)> {
+        let waiting = self.entries.iter().skip(first).take_while(|(_, _, leased)| !leased);
+        let bodies: Vec<&[u8]> =
+            waiting.take(most as usize).map(|(_, body, _)| &body[..]).collect();
+        let joined = |n: usize| [b"[", &bodies[..n].join(&b',')[..], b"]"].concat();
+        let fits = |n: &usize| {
+            let length = joined(*n).len();
+            length <= buffer && (*n == 1 || length <= longest)
+        };
+        let count = (1..=bodies.len()).take_while(fits).last()?;
+        Some((first..first + count, joined(count)))
     }
 }
 
@@ -74,31 +111,42 @@ proptest! {
                 }
                 Op::Lease => {
                     let mut out = [0; 64];
-                    let leased = queue.lease(&mut out);
+                    let leased = queue.lease(&mut out, None);
                     match model.oldest() {
                         None => prop_assert_eq!(leased, None),
                         Some(place) => {
-                            let (id, body, is_leased) = &mut model.entries[place];
-                            *is_leased = true;
-                            model.leases.push(*id);
-                            prop_assert_eq!(leased, Some((*id, body.len())));
+                            let run = model.lease(place..place + 1);
+                            let body = &model.entries[place].1;
+                            prop_assert_eq!(leased, Some((run, body.len())));
+                            prop_assert_eq!(&out[..body.len()], &body[..]);
+                        }
+                    }
+                }
+                Op::LeaseBatch(most, longest) => {
+                    let mut out = [0; 100];
+                    let leased = queue.lease(&mut out, Some(Batch { most, longest }));
+                    let batch = model.oldest().and_then(|first| model.batch(first, most, longest, 100));
+                    match batch {
+                        None => prop_assert_eq!(leased, None),
+                        Some((places, body)) => {
+                            let run = model.lease(places);
+                            prop_assert_eq!(leased, Some((run, body.len())));
                             prop_assert_eq!(&out[..body.len()], &body[..]);
                         }
                     }
                 }
                 Op::Release(n) => {
-                    if let Some(id) = model.take_lease(n) {
-                        let place = model.place(id);
-                        model.entries[place].2 = false;
-                        prop_assert!(queue.release(id));
-                        prop_assert!(!queue.release(id), "a lease ends once");
+                    if let Some(run) = model.take_lease(n) {
+                        model.places(run).for_each(|place| model.entries[place].2 = false);
+                        prop_assert_eq!(queue.release(run), run.count);
+                        prop_assert_eq!(queue.release(run), 0, "a lease ends once");
                     }
                 }
                 Op::Settle(n) => {
-                    if let Some(id) = model.take_lease(n) {
-                        model.entries.remove(model.place(id));
-                        prop_assert!(queue.settle(id));
-                        prop_assert!(!queue.settle(id), "a lease ends once");
+                    if let Some(run) = model.take_lease(n) {
+                        model.entries.drain(model.places(run));
+                        prop_assert_eq!(queue.settle(run), run.count);
+                        prop_assert_eq!(queue.settle(run), 0, "a lease ends once");
                     }
                 }
                 Op::DropOldest => {
@@ -111,8 +159,10 @@ proptest! {
             }
             let leased = model.entries.iter().filter(|(_, _, leased)| *leased);
             let leased_bytes: usize = leased.map(|(_, body, _)| HEADER + body.len()).sum();
-            prop_assert_eq!(queue.leased() as usize, model.leases.len());
-            prop_assert_eq!(queue.queued() as usize, model.entries.len() - model.leases.len());
+            let in_flight = model.leases.iter().map(|run| run.count as usize).sum::<usize>();
+            prop_assert_eq!(queue.leased() as usize, in_flight);
+            prop_assert_eq!(queue.queued() as usize, model.entries.len() - in_flight);
+            prop_assert_eq!(queue.queued_bytes(), model.used() - leased_bytes);
             prop_assert_eq!(queue.free(), capacity - model.used());
             prop_assert_eq!(queue.leased_bytes(), leased_bytes);
         }
@@ -123,7 +173,9 @@ proptest! {
 fn an_entry_longer_than_the_workers_buffer_is_not_leased() {
     let mut queue = Queue::new([0; 64]);
     assert!(queue.push(1, [b"0123456789", b""]));
-    assert_eq!(queue.lease(&mut [0; 9]), None);
+    assert_eq!(queue.lease(&mut [0; 9], None), None);
+    let batch = Batch { most: 2, longest: 64 };
+    assert_eq!(queue.lease(&mut [0; 11], Some(batch)), None);
     assert_eq!((queue.queued(), queue.leased()), (1, 0));
 }
 

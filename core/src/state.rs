@@ -5,7 +5,7 @@ mod intake;
 
 use crate::breaker::{Admission, Breaker, Permit};
 use crate::config::{Config, OnOpen};
-use crate::queue::Queue;
+use crate::queue::{Batch, Queue};
 use crate::stats::Counters;
 use crate::{BreakerState, Delivery, EndpointBuf, Fate, Instant, Next, Secret, Stats};
 
@@ -38,6 +38,10 @@ pub(crate) struct State<B, const URL: usize> {
     pub(crate) endpoint_epoch: u32,
     /// The receiver asked not to be sent anything before then.
     not_before: Instant,
+    /// The receiver takes no longer batches, in bytes.
+    batch_longest: usize,
+    /// A batch that is not full yet.
+    gathering: Option<Gathering>,
     counters: Counters,
     random: u32,
 }
@@ -53,6 +57,8 @@ impl<B, const URL: usize> State<B, URL> {
             secret: None,
             endpoint_epoch: 0,
             not_before: Instant::from_micros(0),
+            batch_longest: usize::MAX,
+            gathering: None,
             counters: Counters::ZERO,
             // Any odd number starts the generator.
             random: 0x9e37_79b9,
@@ -94,16 +100,6 @@ impl<B, const URL: usize> State<B, URL> {
         }
     }
 
-    /// What those who wait watch for.
-    pub(crate) const fn mark(&self) -> Mark {
-        Mark {
-            control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
-            queued: self.queue.queued(),
-            held: self.queue.queued() + self.queue.leased(),
-            used: self.queue.used(),
-        }
-    }
-
     /// Until when what is queued still goes out; `None` without a limit.
     const fn deadline(&self) -> Option<Instant> {
         match self.phase {
@@ -126,6 +122,25 @@ impl<B, const URL: usize> State<B, URL> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
+    /// What those who wait watch for.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
+            queued: self.queue.queued(),
+            held: self.queue.queued() + self.queue.leased(),
+            used: self.queue.used(),
+            gathering: self.gathering.map(|batch| self.is_full_batch(batch.buffer)),
+        }
+    }
+
+    /// Whether what waits is a batch that need not wait for more. It need not either when half of
+    /// the queue is taken: there may be no room for more.
+    fn is_full_batch(&self, buffer: usize) -> bool {
+        self.queue.queued() >= self.config.batch.into()
+            || self.queue.queued_bytes() >= self.batch_longest.min(buffer)
+            || !self.is_roomy()
+    }
+
     pub(crate) fn swap(&mut self, endpoint: EndpointBuf<URL>) -> bool {
         if matches!(self.phase, Phase::Closing { .. } | Phase::Closed) {
             return false;
@@ -135,6 +150,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         self.phase = Phase::Active;
         self.breaker.reset();
         self.not_before = Instant::default();
+        self.batch_longest = usize::MAX;
         true
     }
 
@@ -181,6 +197,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         if self.is_past_deadline(now) {
             self.abandon_queued();
         }
+        if let Some(until) = self.gather(now, body.len()) {
+            return Next::Wait(Some(until));
+        }
         if self.queue.queued() == 0 {
             return match self.phase {
                 Phase::Closed | Phase::Closing { .. } => Next::Done,
@@ -189,7 +208,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         }
         match self.admit(now) {
             Admit::Go(permit) => {
-                let Some((id, length)) = self.queue.lease(body) else {
+                let batch = Batch { most: self.config.batch.into(), longest: self.batch_longest };
+                let batch = (self.config.batch > 1).then_some(batch);
+                let Some((run, length)) = self.queue.lease(body, batch) else {
                     // The worker's buffer is too short for it: no worker of this kind can send it.
                     self.breaker.abort(permit);
                     self.queue.drop_oldest();
@@ -197,14 +218,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                     self.leave_when_empty();
                     return Next::Again;
                 };
+                self.gathering = None;
                 self.counters.attempts += 1;
                 let endpoint_epoch = self.endpoint_epoch;
                 Next::Attempt(Delivery {
-                    id,
+                    run,
                     length,
                     attempts: 0,
                     permit,
                     endpoint_epoch,
+                    is_batch: batch.is_some(),
                     leased: true,
                 })
             }
@@ -246,6 +269,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         }
     }
 
+    /// Until when a batch that is not full waits for more events; `None` when what there is goes
+    /// now. A drain waits for nothing, and while the breaker is not closed, it decides.
+    fn gather(&mut self, now: Instant, buffer: usize) -> Option<Instant> {
+        let gathers = self.queue.queued() > 0
+            && !self.config.batch_delay.is_zero()
+            && !self.is_full_batch(buffer)
+            && self.phase == Phase::Active
+            && self.breaker.state() == BreakerState::Closed;
+        let begun = || Gathering { until: now + self.config.batch_delay, buffer };
+        self.gathering = gathers.then(|| self.gathering.unwrap_or_else(begun));
+        self.gathering.map(|gathering| gathering.until).filter(|until| now < *until)
+    }
+
     /// Whether an event may go out now.
     fn admit(&mut self, now: Instant) -> Admit {
         let deadline = self.deadline();
@@ -266,12 +302,22 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
     }
 }
 
+/// A batch that waits for more events, until it is sent.
+#[derive(Clone, Copy)]
+struct Gathering {
+    until: Instant,
+    /// The length of the worker's buffer.
+    buffer: usize,
+}
+
 /// The parts of the state whose change wakes someone.
 pub(crate) struct Mark {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
     pub(crate) queued: u32,
     pub(crate) held: u32,
     pub(crate) used: usize,
+    /// Workers wait for a batch to be full; whether it is.
+    pub(crate) gathering: Option<bool>,
 }
 
 /// Whether an event may go out.

@@ -5,10 +5,11 @@ use core::pin::pin;
 
 use embassy_futures::select::{Either3, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
+use heapless::Vec;
 
 use crate::{
-    After, BreakerState, Clock, Delivery, Dispatcher, EndpointBuf, ErrorKind, Fate, Instant, Next,
-    Request, Response, SIGNATURE_HEADER, Seen, Transport, TransportError,
+    After, BATCH_HEADER, BreakerState, Clock, Delivery, Dispatcher, EndpointBuf, ErrorKind, Fate,
+    Instant, Next, Request, Response, SIGNATURE_HEADER, Seen, Transport, TransportError, payload,
 };
 
 /// Something worth a log line, told to the host as it happens.
@@ -17,8 +18,10 @@ use crate::{
 pub enum Notice<'a> {
     /// An attempt ended.
     Attempt {
-        /// The event's id.
+        /// The event's id; a batch's first event's.
         event_id: u64,
+        /// How many events there are in it.
+        events: u32,
         /// The attempt's number, from 1.
         attempt: u8,
         /// Whether it was the breaker's probe.
@@ -26,10 +29,12 @@ pub enum Notice<'a> {
         /// The answer, or the transport's own words for why there was none.
         result: Result<Response, &'a dyn fmt::Display>,
     },
-    /// An event's story is over.
+    /// An event's story is over, or that of a batch.
     Settled {
-        /// The event's id.
+        /// The event's id; a batch's first event's.
         event_id: u64,
+        /// How many events there are in it.
+        events: u32,
         /// How it ended.
         fate: Fate,
     },
@@ -53,10 +58,12 @@ impl<O: Observer> Observer for &mut O {
     }
 }
 
-/// Delivers events until the dispatcher is closed and drained. One call is one event in flight;
-/// run it several times over one dispatcher for more, and the order of delivery is lost.
+/// Delivers events until the dispatcher is closed and drained. One call is one POST in flight, of
+/// one event or a batch; run it several times over one dispatcher for more, and the order of
+/// delivery is lost.
 ///
-/// `body` holds the event in flight; it must be as long as the longest event. Dropping the future
+/// `body` holds what is in flight; it must be as long as the longest event (for batches, 2 bytes
+/// longer), and no batch is longer. Dropping the future
 /// at any point loses nothing: the event goes back to its place in the queue. (The receiver may
 /// have got it, and will then get it again.)
 pub async fn run<M, B, T, C, O, const URL: usize, const WORKERS: usize>(
@@ -195,16 +202,18 @@ where
         }
         let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| Some(*known) == epoch)?;
         let signature = self.dispatcher.secret().map(|secret| secret.sign(body));
-        let content_type = ("Content-Type", "application/json");
-        let signed;
-        let headers = match &signature {
-            Some(signature) => {
-                signed = [content_type, (SIGNATURE_HEADER, signature.as_str())];
-                &signed[..]
-            }
-            None => &[content_type],
-        };
-        let request = Request { endpoint: endpoint.get(), headers, body };
+        let mut digits = [0; payload::DIGITS];
+        let count = payload::decimal(delivery.events().into(), &mut digits);
+        // As many as can be: pushing them does not fail.
+        let mut headers = Vec::<_, 3>::new();
+        let _ = headers.push(("Content-Type", "application/json"));
+        if let Some(signature) = &signature {
+            let _ = headers.push((SIGNATURE_HEADER, signature.as_str()));
+        }
+        if delivery.is_batch {
+            let _ = headers.push((BATCH_HEADER, count));
+        }
+        let request = Request { endpoint: endpoint.get(), headers: &headers, body };
 
         let mut post = pin!(self.transport.post(&request));
         let result = loop {
@@ -220,6 +229,7 @@ where
         let breaker = self.dispatcher.stats().breaker;
         let notice = Notice::Attempt {
             event_id: delivery.event_id(),
+            events: delivery.events(),
             attempt: delivery.attempt(),
             is_probe: delivery.is_probe(),
             result: result.as_ref().copied().map_err(|error| error as &dyn fmt::Display),
@@ -228,7 +238,8 @@ where
         let result = result.map_err(|error| error.kind());
         let after = self.dispatcher.finish(delivery, result, self.clock.now(), self.clock.wall());
         if let After::Settled(fate) = after {
-            self.observer.notice(Notice::Settled { event_id: delivery.event_id(), fate });
+            let (event_id, events) = (delivery.event_id(), delivery.events());
+            self.observer.notice(Notice::Settled { event_id, events, fate });
         }
         let now = self.dispatcher.stats().breaker;
         if now != breaker {

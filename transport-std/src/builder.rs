@@ -20,6 +20,9 @@ pub const MAX_EVENT_BYTES: usize = 65_536;
 /// Bytes of queue for each event of its capacity, unless told otherwise. Arbitrary: five times the
 /// middle of the captured events' payloads. Memory is touched only where it is used.
 const BYTES_PER_EVENT: usize = 1_024;
+/// The longest batch, in bytes, unless one event is longer. Arbitrary: what nginx takes unless told
+/// otherwise (`client_max_body_size`).
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 /// Why a client could not be built, or a URL not be set.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ pub enum ClientError {
     Url(EndpointError),
     /// An option is out of its range.
     Config(ConfigError),
-    /// More events in flight than 64, or none.
+    /// More POSTs in flight than 64, or none.
     MaxInFlight,
     /// The CA file cannot be used.
     Http(HttpConfigError),
@@ -45,7 +48,7 @@ impl fmt::Display for ClientError {
             Self::Url(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::MaxInFlight => {
-                write!(f, "the events in flight must be from 1 to {MAX_WORKERS}")
+                write!(f, "the POSTs in flight must be from 1 to {MAX_WORKERS}")
             }
             Self::Http(error) => error.fmt(f),
             Self::NoRuntime => f.write_str("a client must be built within a tokio runtime"),
@@ -189,10 +192,25 @@ impl ClientBuilder {
         self
     }
 
-    /// Events in flight at once, 1 to 64. With more than one (the default), the order of delivery
+    /// POSTs in flight at once, 1 to 64. With more than one (the default), the order of delivery
     /// is not kept.
-    pub const fn max_in_flight(mut self, events: usize) -> Self {
-        self.max_in_flight = events;
+    pub const fn max_in_flight(mut self, posts: usize) -> Self {
+        self.max_in_flight = posts;
+        self
+    }
+
+    /// Events in one POST, at most. With more than one (the default), every body is a JSON array
+    /// of the events that wait at that moment, with their number in `X-Pilot-Batch`; it is at most
+    /// 1 KiB long for each event of a full batch, and at most 1 MiB. The answer counts for each of
+    /// them. After a 413 they come again in smaller batches.
+    pub const fn batch(mut self, events: u16) -> Self {
+        self.config.batch = events;
+        self
+    }
+
+    /// How long a batch that is not full waits for more events. Default: not at all.
+    pub const fn batch_delay(mut self, delay: Duration) -> Self {
+        self.config.batch_delay = delay;
         self
     }
 
@@ -242,11 +260,15 @@ impl ClientBuilder {
         let events = usize::try_from(self.config.capacity).unwrap_or(usize::MAX);
         let least = self.config.max_event_bytes.saturating_mul(2);
         let queue_bytes = events.saturating_mul(BYTES_PER_EVENT).max(least);
+        let batch = BYTES_PER_EVENT.saturating_mul(self.config.batch.into()).min(MAX_BATCH_BYTES);
+        // The array's brackets, beside an event.
+        let body_bytes = batch.max(self.config.max_event_bytes.saturating_add(2));
         Client::start(Parts {
             url: self.url,
             node_id: self.node_id,
             config: self.config,
             queue_bytes: self.queue_bytes.unwrap_or(queue_bytes),
+            body_bytes,
             max_in_flight: self.max_in_flight,
             secret: self.secret,
             http: self.http.build()?,

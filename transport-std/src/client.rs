@@ -20,7 +20,7 @@ use crate::{HttpShared, HttpTransport, StdRawMutex, TokioClock};
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
-/// The most events in flight.
+/// The most POSTs in flight.
 pub(crate) const MAX_WORKERS: usize = 64;
 /// How much longer than its drain timeout a close may take: the workers' last steps.
 const CLOSE_GRACE: Duration = Duration::from_millis(250);
@@ -84,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) node_id: u32,
     pub(crate) config: Config,
     pub(crate) queue_bytes: usize,
+    pub(crate) body_bytes: usize,
     pub(crate) max_in_flight: usize,
     pub(crate) secret: Option<Secret>,
     pub(crate) http: HttpShared,
@@ -125,7 +126,7 @@ impl Client {
                 parts.http.clone(),
                 parts.hook.clone(),
                 parts.on_panic.clone(),
-                parts.config.max_event_bytes,
+                parts.body_bytes,
             );
             parts.runtime.spawn(supervised)
         };
@@ -289,11 +290,11 @@ async fn supervise(
     http: HttpShared,
     hook: Option<Hook>,
     on_panic: Option<PanicHook>,
-    max_event_bytes: usize,
+    body_bytes: usize,
 ) {
     loop {
         let worker =
-            tokio::spawn(work(Arc::clone(&shared), http.clone(), hook.clone(), max_event_bytes));
+            tokio::spawn(work(Arc::clone(&shared), http.clone(), hook.clone(), body_bytes));
         let Abort(worker) = &mut Abort(worker);
         match worker.await {
             Err(stopped) if stopped.is_panic() => {
@@ -319,9 +320,9 @@ impl Drop for Abort {
     }
 }
 
-async fn work(shared: Arc<Shared>, http: HttpShared, hook: Option<Hook>, max_event_bytes: usize) {
+async fn work(shared: Arc<Shared>, http: HttpShared, hook: Option<Hook>, body_bytes: usize) {
     let mut transport = HttpTransport::new(&http);
     let mut observer = LogObserver { throttles: Arc::clone(&shared.throttles), hook };
-    let mut body = vec![0; max_event_bytes];
+    let mut body = vec![0; body_bytes];
     run(&shared.dispatcher, &mut transport, &shared.clock, &mut observer, &mut body).await;
 }

@@ -58,7 +58,7 @@ impl Observer for LogObserver {
                     }
                 }
             },
-            Notice::Settled { event_id, fate } => {
+            Notice::Settled { event_id, fate, .. } => {
                 let words = match fate {
                     Fate::Delivered => return self.pass_on(&notice),
                     Fate::Rejected => "rejected by the receiver",

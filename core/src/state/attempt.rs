@@ -10,6 +10,9 @@ use crate::{
     RETRY_AFTER_WAIT, Response, Timestamp,
 };
 
+/// The status that asks for a shorter body (RFC 9110, section 15.5.14).
+const CONTENT_TOO_LARGE: u16 = 413;
+
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
     /// Until when the attempt under way may go on; `None` when the endpoint was swapped, so that
     /// it is to be cancelled.
@@ -51,6 +54,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                 if is_current {
                     self.breaker.answered(permit);
                 }
+                let too_large = result.is_ok_and(|response| response.status == CONTENT_TOO_LARGE);
+                if too_large && delivery.events() > 1 {
+                    if is_current {
+                        self.batch_longest = self.batch_longest.min(delivery.length / 2);
+                    }
+                    return self.give_back(delivery);
+                }
                 self.settle(delivery, Fate::Rejected)
             }
             Outcome::Retryable { .. } if !is_current => After::Retry(now),
@@ -85,9 +95,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                 return self.settle(delivery, Fate::Exhausted);
             }
             OnOpen::Hold if is_open => {
-                self.queue.release(delivery.id);
-                delivery.leased = false;
-                return After::Returned;
+                return self.give_back(delivery);
             }
             _ => {}
         }
@@ -102,11 +110,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
     }
 
     pub(super) fn settle(&mut self, delivery: &mut Delivery, fate: Fate) -> After {
-        if core::mem::take(&mut delivery.leased) && self.queue.settle(delivery.id) {
-            *self.counters.of(fate) += 1;
+        if core::mem::take(&mut delivery.leased) {
+            *self.counters.of(fate) += u64::from(self.queue.settle(delivery.run));
         }
         self.leave_when_empty();
         After::Settled(fate)
+    }
+
+    /// Back to its place in the queue, as after an attempt that was none.
+    fn give_back(&mut self, delivery: &mut Delivery) -> After {
+        self.queue.release(delivery.run);
+        delivery.leased = false;
+        After::Returned
     }
 
     /// Takes back an event whose worker gave up on it without an end.
@@ -115,7 +130,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
             if delivery.endpoint_epoch == self.endpoint_epoch {
                 self.breaker.abort(delivery.permit);
             }
-            self.queue.release(delivery.id);
+            self.queue.release(delivery.run);
         }
     }
 }

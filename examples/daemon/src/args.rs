@@ -81,9 +81,15 @@ pub(crate) struct Run {
     /// What happens to events while the breaker is open.
     #[arg(long, value_name = "POLICY", default_value = "skip")]
     pub(crate) on_open: OnOpenArg,
-    /// Events in flight at once, 1 to 64; with more than one, their order is not kept.
+    /// POSTs in flight at once, 1 to 64; with more than one, their order is not kept.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) max_in_flight: usize,
+    /// Events in one POST, at most; with more than one, every body is a JSON array.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) batch: u16,
+    /// How long a batch that is not full waits for more events.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub(crate) batch_delay: Duration,
     /// Wait for room in the queue instead of dropping (for files and pipes).
     #[arg(long)]
     pub(crate) block_when_full: bool,

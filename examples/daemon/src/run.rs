@@ -127,6 +127,8 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .on_full(options.on_full.into())
         .on_open(options.on_open.into())
         .max_in_flight(options.max_in_flight)
+        .batch(options.batch)
+        .batch_delay(options.batch_delay)
         .deny_private(options.deny_private);
     if let Some(path) = &options.secret_file {
         let secret = fs::read(path)

@@ -134,6 +134,45 @@ fn events_are_signed_with_the_secret_of_the_file() {
     assert_eq!((stats["delivered"].as_u64(), stats["rejected"].as_u64()), (Some(54), Some(0)));
 }
 
+/// The events of batches that arrived, and how many there were in each.
+fn unpacked(sink: &Sink) -> (Vec<Value>, Vec<usize>) {
+    let bodies = sink.received();
+    let batches: Vec<Vec<Value>> =
+        bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    let sizes = batches.iter().map(Vec::len).collect();
+    (batches.concat(), sizes)
+}
+
+#[test]
+fn batches_hold_the_captured_events_in_order_once_each() {
+    let sink = Sink::start_for_batches(b"hush", 1 << 20);
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    secret.write_all(b"hush").unwrap();
+    let mut command = daemon(&sink.url());
+    command.args(["--events", EVENTS, "--batch", "20", "--batch-delay", "2s", "--secret-file"]);
+    let (stats, _) = run(command.arg(secret.path()));
+    let (events, sizes) = unpacked(&sink);
+    support::expect_captured(&events);
+    // Two are full. The last one waits for more until the end of its delay.
+    assert_eq!(sizes, [20, 20, 14]);
+    assert_eq!((stats["delivered"].as_u64(), stats["attempts"].as_u64()), (Some(54), Some(3)));
+}
+
+#[test]
+fn batches_that_are_too_large_for_the_receiver_get_smaller() {
+    let sink = Sink::start_for_batches(b"hush", 1_500);
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    secret.write_all(b"hush").unwrap();
+    let mut command = daemon(&sink.url());
+    command.args(["--events", EVENTS, "--batch", "54", "--batch-delay", "2s", "--secret-file"]);
+    let (stats, _) = run(command.arg(secret.path()));
+    let (events, sizes) = unpacked(&sink);
+    support::expect_captured(&events);
+    assert!(sizes.iter().all(|size| *size < 15), "{sizes:?}");
+    assert_eq!((stats["delivered"].as_u64(), stats["rejected"].as_u64()), (Some(54), Some(0)));
+    assert!(stats["attempts"].as_u64() > Some(sizes.len() as u64), "{stats}");
+}
+
 #[test]
 fn bad_usage_exits_2_with_one_line() {
     for (arguments, expected) in [
@@ -144,6 +183,9 @@ fn bad_usage_exits_2_with_one_line() {
         (vec!["--http-timeout", "0s"], "timeout"),
         (vec!["--circuit-threshold", "0"], "threshold"),
         (vec!["--queue-capacity", "0"], "queue"),
+        (vec!["--batch", "0"], "batch"),
+        (vec!["--batch", "70000"], "--batch"),
+        (vec!["--batch-delay", "1"], "--batch-delay"),
         (vec!["--on-full", "panic"], "--on-full"),
         (vec!["--events", "/nowhere/at/all"], "/nowhere/at/all"),
         (vec!["--secret-file", "/nowhere/at/all"], "/nowhere/at/all"),

@@ -20,8 +20,8 @@ use sha2::Sha256;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
-/// What is read of a request's body. Arbitrary: more than pilot's longest event.
-const BODY_MAX: usize = 1024 * 1024;
+/// What is read of a request's body, unless told otherwise. Arbitrary: as much as the longest batch.
+pub const BODY_MAX: usize = 1024 * 1024;
 
 /// How the receiver answers, from the next request on.
 #[derive(Clone, Debug)]
@@ -32,11 +32,18 @@ pub struct Behaviour {
     pub delay: Duration,
     /// A `Retry-After` header, in seconds.
     pub retry_after: Option<u32>,
+    /// The longest body it takes, in bytes. Longer ones are answered 413.
+    pub max_body: usize,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { status: StatusCode::NO_CONTENT, delay: Duration::ZERO, retry_after: None }
+        Self {
+            status: StatusCode::NO_CONTENT,
+            delay: Duration::ZERO,
+            retry_after: None,
+            max_body: BODY_MAX,
+        }
     }
 }
 
@@ -107,7 +114,7 @@ impl Receiver {
     ) -> Result<Response<Empty<Bytes>>, Infallible> {
         let behaviour = self.inner.behaviour.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (head, body) = request.into_parts();
-        let Ok(body) = Limited::new(body, BODY_MAX).collect().await else {
+        let Ok(body) = Limited::new(body, behaviour.max_body).collect().await else {
             return Ok(answer(StatusCode::PAYLOAD_TOO_LARGE, None));
         };
         let body = body.to_bytes();

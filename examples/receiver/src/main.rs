@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use hyper::StatusCode;
-use pilot_webhook_receiver::{Behaviour, Received, Receiver};
+use pilot_webhook_receiver::{BODY_MAX, Behaviour, Received, Receiver};
 use tokio::net::TcpListener;
 
 /// Prints the events that a webhook gets, a line each, and verifies their signatures.
@@ -30,6 +30,9 @@ struct Args {
     /// Send Retry-After with each answer, in seconds.
     #[arg(long)]
     retry_after: Option<u32>,
+    /// Answer 413 to bodies of more bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = BODY_MAX)]
+    max_body: usize,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -52,6 +55,7 @@ async fn serve(args: Args) -> std::io::Result<()> {
         status: args.status,
         delay: Duration::from_millis(args.delay_ms),
         retry_after: args.retry_after,
+        max_body: args.max_body,
     });
     let listener = TcpListener::bind(args.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);

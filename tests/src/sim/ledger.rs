@@ -4,11 +4,12 @@
 //! It is told of what goes in (emits, swaps, clears, closes, workers that vanish), of what comes
 //! out (attempts at the transport, notices at the observer), and predicts the rest.
 
+mod attempts;
+
 use std::collections::BTreeMap;
 
 use pilot_webhook_core::{
     BreakerState, Config, EmitError, EncodeError, ErrorKind, Fate, OnFull, OnOpen, Response, Stats,
-    Timestamp,
 };
 
 use super::gate::Gate;
@@ -78,12 +79,13 @@ impl Entry {
 
 #[derive(Default)]
 pub(crate) struct Hand {
-    pub(crate) id: Option<u64>,
+    /// The events it has in its hands: one, or a batch.
+    pub(crate) ids: Vec<u64>,
     pub(crate) is_alive: bool,
     pub(crate) is_done: bool,
-    buffer: usize,
+    pub(crate) buffer: usize,
     answer: Option<Result<Response, ErrorKind>>,
-    settles: Option<(u64, Fate)>,
+    settles: Option<(u64, u32, Fate)>,
 }
 
 pub(crate) struct Ledger {
@@ -93,6 +95,10 @@ pub(crate) struct Ledger {
     pub(crate) grain: u64,
     pub(crate) gate: Gate,
     pub(crate) phase: Phase,
+    /// The receiver takes no longer batches.
+    longest: usize,
+    /// Since when a worker waits for a batch to be full.
+    pub(crate) gathers_since: Option<u64>,
     pub(crate) live: BTreeMap<u64, Entry>,
     pub(crate) hands: Vec<Hand>,
     /// Emitters that wait for room, with what they emit.
@@ -113,6 +119,8 @@ impl Ledger {
             grain,
             gate: Gate::new(&config),
             phase: Phase::Disabled,
+            longest: usize::MAX,
+            gathers_since: None,
             live: BTreeMap::new(),
             hands: Vec::new(),
             waiting: BTreeMap::new(),
@@ -275,6 +283,7 @@ impl Ledger {
         if can {
             self.phase = Phase::Active;
             self.gate.swap(self.now);
+            self.longest = usize::MAX;
         }
     }
 
@@ -305,37 +314,36 @@ impl Ledger {
     /// A worker's future was dropped.
     pub(crate) fn worker_vanishes(&mut self, worker: usize) {
         self.hands[worker].is_alive = false;
-        if let Some(id) = self.hands[worker].id.take()
-            && let Some(entry) = self.live.get_mut(&id)
-            && let Some(Held { step, .. }) = entry.held.take()
-            && let Step::Sending { epoch, .. } = step
-            && epoch == self.gate.epoch
-        {
-            self.gate.vanished(worker);
+        for id in std::mem::take(&mut self.hands[worker].ids) {
+            if let Some(entry) = self.live.get_mut(&id)
+                && let Some(Held { step, .. }) = entry.held.take()
+                && let Step::Sending { epoch, .. } = step
+                && epoch == self.gate.epoch
+            {
+                self.gate.vanished(worker);
+            }
         }
     }
 
     /// The worker's poll is over, or it begins the attempt `starting`: what it did unseen (it
     /// passed over events, or abandoned them) shows in the counters only.
-    pub(crate) fn reconcile(&mut self, worker: usize, stats: &Stats, starting: Option<u64>) {
+    pub(crate) fn reconcile(&mut self, worker: usize, stats: &Stats, starting: &[u64]) {
         let mut skipped = stats.skipped.saturating_sub(self.counts.skipped);
         let mut abandoned = stats.abandoned.saturating_sub(self.counts.abandoned);
-        let own = self.hands[worker].id;
-        let is_fresh = starting.is_some() && starting != own;
-        let leased = stats.in_flight as usize - usize::from(is_fresh);
-        if let Some(own) = own
-            && starting != Some(own)
-            && leased < self.leased()
-        {
-            self.hands[worker].id = None;
-            if skipped > 0 {
-                skipped -= 1;
-                self.skip(own);
-            } else if abandoned > 0 {
-                abandoned -= 1;
-                self.abandon(own, worker);
-            } else {
-                self.fail("no event goes missing", format!("event {own}, worker {worker}"));
+        let own = &self.hands[worker].ids;
+        let fresh = if own == starting { 0 } else { starting.len() };
+        let leased = stats.in_flight as usize - fresh;
+        if own != starting && leased < self.leased() {
+            for id in std::mem::take(&mut self.hands[worker].ids) {
+                if skipped > 0 {
+                    skipped -= 1;
+                    self.skip(id);
+                } else if abandoned > 0 {
+                    abandoned -= 1;
+                    self.abandon(id, worker);
+                } else {
+                    self.fail("no event goes missing", format!("event {id}, worker {worker}"));
+                }
             }
         }
         for _ in 0..skipped {
@@ -365,203 +373,21 @@ impl Ledger {
             self.now >= deadline || opens_at >= deadline
         };
         let is_over = self.deadline().is_some_and(is_hopeless);
-        let fits = self.live[&id].body.len() <= self.hands[worker].buffer;
+        let brackets = if self.config.batch > 1 { 2 } else { 0 };
+        let fits = self.live[&id].body.len() + brackets <= self.hands[worker].buffer;
         if !is_over && fits {
             self.fail("abandoned only when the time is over", format!("event {id}"));
         }
         self.remove(id);
     }
 
-    /// A worker posts: `epoch` is the endpoint's number.
-    pub(crate) fn attempt_begins(
-        &mut self,
-        worker: usize,
-        epoch: u32,
-        body: &[u8],
-        now: u64,
-        stats: &Stats,
-    ) -> u64 {
-        let body = String::from_utf8_lossy(body).into_owned();
-        let id = body.strip_prefix("{\"event_id\":").and_then(|rest| rest.split(',').next());
-        let id = id.and_then(|id| id.parse().ok()).unwrap_or(0);
-        self.note(|| format!("worker {worker} posts event {id} to /{epoch}"));
-        self.reconcile(worker, stats, Some(id));
-        self.counts.attempts += 1;
-        if epoch != self.gate.epoch {
-            self.fail("sent to the endpoint of that moment", format!("{epoch}"));
-        }
-        let oldest = self.oldest_queued();
-        let deadline = self.deadline();
-        let gate = self.gate.begin(worker, now);
-        let Some(entry) = self.live.get_mut(&id) else {
-            self.fail("only live events are sent", format!("event {id}: {body}"));
-            return id;
-        };
-        let is_same = entry.body == body;
-        let mut failed = 0;
-        let mut schedule = Ok(());
-        match entry.held {
-            Some(held) if held.worker == worker => {
-                failed = held.failed;
-                schedule = held.may_go(now, self.grain, &self.gate, deadline);
-            }
-            Some(held) => schedule = Err(format!("worker {} has it", held.worker)),
-            None if oldest != Some(id) => schedule = Err(format!("{oldest:?} comes first")),
-            None => {}
-        }
-        let is_probe = *gate.as_ref().unwrap_or(&false);
-        let step = Step::Sending { since: now, epoch, is_probe };
-        entry.held = Some(Held { worker, failed, step });
-        self.hands[worker].id = Some(id);
-        if !is_same {
-            self.fail("the body is sent as it was emitted", body);
-        }
-        if let Err(why) = gate {
-            self.fail("nothing is sent while the gate is shut", why);
-        }
-        if let Err(why) = schedule {
-            self.fail("each event at its time and in its turn", format!("event {id}: {why}"));
-        }
-        id
-    }
-
-    /// The receiver answers 2xx: it has the event.
-    pub(crate) fn is_accepted(&mut self, id: u64) {
-        let Some(entry) = self.live.get_mut(&id) else { return };
-        entry.accepted += 1;
-        if entry.accepted > entry.unsure + 1 {
-            let detail = format!("event {id}: {entry:?}");
-            self.fail("delivered twice only if the first outcome was unknown", detail);
-        }
-    }
-
-    /// The receiver had the event, and the sender cannot know.
-    pub(crate) fn is_unsure(&mut self, id: u64) {
-        if let Some(entry) = self.live.get_mut(&id) {
-            entry.unsure += 1;
-        }
-    }
-
-    /// The transport returned to its worker.
-    pub(crate) fn has_answer(&mut self, worker: usize, answer: Result<Response, ErrorKind>) {
-        self.hands[worker].answer = Some(answer);
-    }
-
-    pub(crate) fn attempt_ended(
-        &mut self,
-        worker: usize,
-        (id, attempt, is_probe): (u64, u8, bool),
-        result: Option<Response>,
-        wall: Timestamp,
-    ) {
-        let now = self.now;
-        self.note(|| format!("worker {worker}: event {id} attempt {attempt} ends: {result:?}"));
-        let answer = self.hands[worker].answer.take();
-        let deadline = self.deadline();
-        let held = self.live.get(&id).and_then(|entry| entry.held);
-        let Some(mut held) = held.filter(|held| held.worker == worker) else {
-            return self.fail("a worker ends its own attempts", format!("event {id}"));
-        };
-        let Step::Sending { since, epoch, is_probe: probes } = held.step else {
-            return self.fail("an attempt that ends has begun", format!("event {id}"));
-        };
-        let limit = since + micros(self.config.http_timeout);
-        let limit = deadline.map_or(limit, |deadline| deadline.min(limit));
-        match answer {
-            Some(answer) if answer.ok() == result => {}
-            None if result.is_none() && now >= limit => {}
-            // Its timer ended before a swap made that limit void.
-            None if result.is_none() && epoch != self.gate.epoch => {}
-            _ => self.fail("an attempt ends as it did", format!("{answer:?} {result:?} {limit}")),
-        }
-        if (attempt, is_probe) != (held.failed + 1, probes) {
-            let detail = format!("event {id}: {attempt} {is_probe} {held:?}");
-            self.fail("attempts are counted", detail);
-        }
-        self.counts.last_status = result.map_or(0, |response| response.status);
-        let is_current = epoch == self.gate.epoch;
-        match result.map_or(0, |response| response.status) {
-            status @ 200..=499 if !matches!(status, 408 | 425 | 429) => {
-                let well = status < 300;
-                if is_current {
-                    self.gate.answered(well, probes, now);
-                }
-                self.settle(worker, id, if well { Fate::Delivered } else { Fate::Rejected });
-            }
-            _ if !is_current => {
-                held.step = Step::Waiting { since: now, earliest: now, latest: now, epoch };
-                self.live.entry(id).and_modify(|entry| entry.held = Some(held));
-            }
-            _ => {
-                let asked = result.map_or(0, |response| asked(response, wall));
-                self.failed(worker, id, held, probes, asked);
-            }
-        }
-    }
-
-    fn failed(&mut self, worker: usize, id: u64, mut held: Held, is_probe: bool, asked: u64) {
-        const LONG: u64 = 60_000_000;
-        let now = self.now;
-        held.failed += 1;
-        let is_last = held.failed >= self.config.max_attempts;
-        if asked > 0 {
-            self.gate.asked(now + asked);
-        }
-        if asked > LONG {
-            self.gate.tripped(now + asked);
-        } else if is_probe || is_last {
-            self.gate.failed(is_probe, now);
-        }
-        let holds = self.config.on_open == OnOpen::Hold;
-        if self.deadline().is_some_and(|deadline| now >= deadline) {
-            return self.settle(worker, id, Fate::Abandoned);
-        }
-        if !holds && (is_probe || is_last || asked > LONG) {
-            return self.settle(worker, id, Fate::Exhausted);
-        }
-        if holds && !self.gate.is_closed() {
-            // Back to its place in the queue.
-            self.hands[worker].id = None;
-            self.live.entry(id).and_modify(|entry| entry.held = None);
-            return;
-        }
-        let exact = micros(self.config.backoff.initial) << (held.failed - 1);
-        let jitter = exact * u64::from(self.config.backoff.jitter_percent) / 100;
-        if is_last {
-            held.failed = 0;
-        }
-        held.step = Step::Waiting {
-            since: now,
-            earliest: now + exact.max(asked),
-            latest: now + (exact + jitter).max(asked),
-            epoch: self.gate.epoch,
-        };
-        self.live.entry(id).and_modify(|entry| entry.held = Some(held));
-    }
-
-    fn settle(&mut self, worker: usize, id: u64, fate: Fate) {
-        match fate {
-            Fate::Delivered => self.counts.delivered += 1,
-            Fate::Rejected => self.counts.rejected += 1,
-            Fate::Exhausted => self.counts.exhausted += 1,
-            Fate::Skipped => self.counts.skipped += 1,
-            Fate::Abandoned => self.counts.abandoned += 1,
-        }
-        if fate == Fate::Delivered && self.live[&id].accepted == 0 {
-            self.fail("delivered means that the receiver has it", format!("event {id}"));
-        }
-        self.hands[worker].id = None;
-        self.hands[worker].settles = Some((id, fate));
-        self.remove(id);
-    }
-
-    /// The observer was told that an event is settled.
-    pub(crate) fn is_settled(&mut self, worker: usize, id: u64, fate: Fate) {
-        let expected = self.hands[worker].settles.take();
-        self.note(|| format!("event {id}: {fate:?}"));
-        if expected != Some((id, fate)) {
-            self.fail("events are settled as specified", format!("{fate:?}, not {expected:?}"));
-        }
+    /// Whether what waits is a batch that need not wait for more.
+    pub(crate) fn is_full_batch(&self, buffer: usize) -> bool {
+        let waiting = self.live.values().filter(|entry| entry.held.is_none());
+        let bytes: usize = waiting.map(Entry::size).sum();
+        self.queued() >= self.config.batch.into()
+            || bytes >= self.longest.min(buffer)
+            || !self.is_half_empty()
     }
 
     /// After every step: the law, and every counter of its own.
@@ -576,53 +402,8 @@ impl Ledger {
         if *stats != self.counts {
             self.fail("the counters are right", format!("{stats:?}, not {:?}", self.counts));
         }
-        if let Some((id, fate)) = self.hands.iter().find_map(|hand| hand.settles) {
+        if let Some((id, _, fate)) = self.hands.iter().find_map(|hand| hand.settles) {
             self.fail("events are settled as specified", format!("{id} is not {fate:?}"));
         }
     }
-}
-
-impl Held {
-    /// Whether the next attempt may be made now, and should not have been made before.
-    fn may_go(
-        &self,
-        now: u64,
-        grain: u64,
-        gate: &Gate,
-        deadline: Option<u64>,
-    ) -> Result<(), String> {
-        let (since, earliest, latest) = match self.step {
-            Step::Waiting { since, earliest, latest, epoch } if epoch == gate.epoch => {
-                (since, earliest, latest)
-            }
-            Step::Sending { epoch, .. } if epoch == gate.epoch => {
-                return Err("its last attempt has not ended".into());
-            }
-            // The endpoint was swapped meanwhile: due at once.
-            _ => return Ok(()),
-        };
-        // A drain would be over by then: due at once.
-        let is_cut = deadline.is_some_and(|deadline| latest >= deadline);
-        if now < earliest && !is_cut {
-            return Err(format!("sent before {earliest}"));
-        }
-        // Unless the breaker meant it to wait, it goes to the microsecond.
-        let due = latest.max(gate.quiet_until);
-        if now > due + grain && gate.is_closed() && gate.closed_since <= since {
-            return Err(format!("sent after {due}"));
-        }
-        Ok(())
-    }
-}
-
-/// What a `Retry-After` asks for, in microseconds.
-fn asked(response: Response, wall: Timestamp) -> u64 {
-    use pilot_webhook_core::RetryAfter::{At, Delay};
-    let seconds = match response.retry_after {
-        Some(Delay(delay)) => delay.as_secs(),
-        Some(At(at)) => u64::try_from(at.seconds() - wall.seconds()).unwrap_or(0),
-        None => 0,
-    };
-    let is_honoured = matches!(response.status, 429 | 503);
-    if is_honoured { seconds.min(3_600) * 1_000_000 } else { 0 }
 }

@@ -36,14 +36,16 @@ enum Asked {
 pub(crate) struct Network {
     rng: Rng,
     pub(crate) weather: Weather,
+    /// The receiver takes no longer bodies.
+    longest: usize,
 }
 
 impl Network {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: Rng::new(seed, 2), weather: Weather::Healthy }
+    pub(crate) fn new(seed: u64, longest: usize) -> Self {
+        Self { rng: Rng::new(seed, 2), weather: Weather::Healthy, longest }
     }
 
-    fn script(&mut self, timeout: u64) -> Script {
+    fn script(&mut self, timeout: u64, length: usize) -> Script {
         const NEVER_SENT: [ErrorKind; 4] =
             [ErrorKind::Resolve, ErrorKind::Refused, ErrorKind::Connect, ErrorKind::Tls];
         const UNKNOWN: [ErrorKind; 2] = [ErrorKind::Disconnected, ErrorKind::Protocol];
@@ -75,7 +77,7 @@ impl Network {
             Weather::Mixed => {
                 script.status = match rng.below(10) {
                     0..3 => rng.pick(&[100, 199, 0, 600, 999]),
-                    3..6 => rng.pick(&[300, 302, 399, 400, 404, 410, 499]),
+                    3..6 => rng.pick(&[300, 302, 399, 400, 404, 410, 413, 499]),
                     _ => 200,
                 };
             }
@@ -102,6 +104,9 @@ impl Network {
                 });
             }
         }
+        if length > self.longest && matches!(script.status, 200..=299) {
+            script.status = 413;
+        }
         script
     }
 }
@@ -122,7 +127,7 @@ pub(crate) struct SimTransport<const W: usize> {
 /// A post under way. If it is dropped before its end, nobody knows what became of it.
 struct Post<'w, const W: usize> {
     world: &'w World<W>,
-    id: u64,
+    ids: Vec<u64>,
     accepted: bool,
 }
 
@@ -135,7 +140,7 @@ impl<const W: usize> Post<'_, W> {
 impl<const W: usize> Drop for Post<'_, W> {
     fn drop(&mut self) {
         if self.accepted {
-            self.world.ledger.borrow_mut().is_unsure(self.id);
+            self.world.ledger.borrow_mut().are_unsure(&self.ids);
         }
     }
 }
@@ -147,15 +152,15 @@ impl<const W: usize> Transport for SimTransport<W> {
         let world = &*self.world;
         let stats = world.core.stats();
         let epoch = request.endpoint.target().trim_start_matches('/').parse().unwrap();
-        let id = world.ledger.borrow_mut().attempt_begins(
+        let ids = world.ledger.borrow_mut().attempt_begins(
             self.worker,
             epoch,
             request.body,
             world.clock.micros(),
             &stats,
         );
-        let script = world.network.borrow_mut().script(world.http_timeout);
-        let mut post = Post { world, id, accepted: false };
+        let script = world.network.borrow_mut().script(world.http_timeout, request.body.len());
+        let mut post = Post { world, ids, accepted: false };
         if script.out > 0 {
             world.clock.sleep(script.out).await;
         }
@@ -165,7 +170,7 @@ impl<const W: usize> Transport for SimTransport<W> {
             }
             if matches!(script.status, 200..=299) {
                 post.accepted = true;
-                world.ledger.borrow_mut().is_accepted(id);
+                world.ledger.borrow_mut().are_accepted(&post.ids);
             }
             if script.hangs {
                 pending::<()>().await;

@@ -76,8 +76,12 @@ pub(crate) struct Plan {
     pub(crate) slots: usize,
     /// All workers run within one task, so that one waker stands for all.
     pub(crate) is_joined: bool,
-    /// The last worker's buffer; the others' are long enough.
+    /// The workers' buffers.
+    pub(crate) buffer: usize,
+    /// The last worker's; the others' are long enough for any event.
     pub(crate) last_buffer: usize,
+    /// The receiver takes no longer bodies.
+    pub(crate) receiver_longest: usize,
     pub(crate) timer_grain: u64,
     /// Whether the receiver is well in the end and is waited for before the close.
     pub(crate) ends_well: bool,
@@ -91,6 +95,11 @@ impl Plan {
         let workers: usize = rng.pick(&[1, 1, 2, 2, 3, 4]);
         let slots = rng.pick(&[1, 2, 4, 4]).max(workers.next_power_of_two());
         let config = config(rng);
+        let buffer = if config.batch > 1 {
+            rng.pick(&[MAX_EVENT_BYTES + 2, 500, 5_000])
+        } else {
+            MAX_EVENT_BYTES
+        };
         let count = rng.pick(&[10, 30, 60]);
         // Some runs are of one kind of thing only, so that it is looked at in peace.
         let calm = rng.percent(40);
@@ -103,7 +112,9 @@ impl Plan {
             workers,
             slots,
             is_joined: rng.percent(15),
-            last_buffer: if rng.percent(4) { 110 } else { MAX_EVENT_BYTES },
+            buffer,
+            last_buffer: if rng.percent(4) { 110 } else { buffer },
+            receiver_longest: rng.pick(&[usize::MAX, usize::MAX, 300, 130]),
             timer_grain: rng.pick(&[1, 1, 1, 1_000, 15_625]),
             ends_well: rng.percent(70),
             ops,
@@ -127,6 +138,8 @@ fn config(rng: &mut Rng) -> Config {
         on_full: rng.pick(&[OnFull::DropNewest, OnFull::DropOldest]),
         capacity: rng.pick(&[1, 2, 3, 8, 1_000, u32::MAX]),
         max_event_bytes: MAX_EVENT_BYTES,
+        batch: rng.pick(&[1, 1, 1, 2, 5, 100]),
+        batch_delay: millis(rng, &[0, 0, 3, 700]),
     }
 }
 

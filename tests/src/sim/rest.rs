@@ -7,6 +7,7 @@ use super::time::micros;
 impl Ledger {
     /// `restarts` says that a worker is about to be started.
     pub(crate) fn at_rest(&mut self, now: u64, restarts: bool) {
+        self.gathers(now);
         let late = self.idle_worker(now).or_else(|| self.held(now)).or_else(|| self.waiter());
         if let Some(late) = late {
             self.fail("no wake-up is lost", late);
@@ -19,11 +20,26 @@ impl Ledger {
         }
     }
 
+    fn idle(&self) -> Option<usize> {
+        self.hands.iter().position(|hand| hand.is_alive && hand.ids.is_empty())
+    }
+
+    /// Notes since when a free worker waits for a batch to fill.
+    fn gathers(&mut self, now: u64) {
+        let gathers = !self.config.batch_delay.is_zero()
+            && self.phase == Phase::Active
+            && self.gate.is_closed()
+            && self.queued() > 0
+            && self.idle().is_some_and(|idle| !self.is_full_batch(self.hands[idle].buffer));
+        self.gathers_since = gathers.then(|| self.gathers_since.unwrap_or(now));
+    }
+
     /// An event could go out and a worker is free.
     fn idle_worker(&self, now: u64) -> Option<String> {
-        let idle = self.hands.iter().position(|hand| hand.is_alive && hand.id.is_none())?;
+        let idle = self.idle()?;
         let at = self.gate.admits_at()?;
-        let is_late = self.queued() > 0 && now > at + self.grain;
+        let ripe = self.gathers_since.map_or(0, |since| since + micros(self.config.batch_delay));
+        let is_late = self.queued() > 0 && now > at.max(ripe) + self.grain;
         is_late.then(|| format!("worker {idle} is idle, and events wait since {at}"))
     }
 
@@ -31,8 +47,8 @@ impl Ledger {
     fn held(&self, now: u64) -> Option<String> {
         let timeout = micros(self.config.http_timeout);
         self.hands.iter().find_map(|hand| {
-            let id = hand.id?;
-            let Held { worker, step, .. } = self.live.get(&id)?.held()?;
+            let id = hand.ids.first()?;
+            let Held { worker, step, .. } = self.live.get(id)?.held()?;
             let due = match step {
                 Step::Sending { epoch, .. } if epoch != self.gate.epoch => 0,
                 Step::Sending { since, .. } => {

@@ -6,7 +6,7 @@ use pilot_webhook_core::{BreakerState, OnOpen, Stats};
 
 use super::executor::{Executor, Role};
 use super::ledger::{Fault, Phase};
-use super::plan::{MAX_EVENT_BYTES, Op, Plan, Weather};
+use super::plan::{Op, Plan, Weather};
 use super::rng::Rng;
 use super::world::{Members, World};
 
@@ -74,7 +74,7 @@ pub(crate) fn play<const W: usize>(plan: &Plan, traced: bool) -> (Result<Ran, Fa
         serial: 0,
         polls_at_once: 0,
         ops_at_once: 0,
-        is_pure: plan.last_buffer == MAX_EVENT_BYTES,
+        is_pure: plan.last_buffer == plan.buffer,
         world,
     };
     let ran = runner.run();
@@ -149,8 +149,9 @@ impl<const W: usize> Runner<'_, W> {
         self.tasks.poll(task);
         self.world.check();
         let wakes = self.tasks.worker_wakes(Some(task)) - wakes;
-        // A worker that is done with an event, or an emitter that found room, wakes at most one.
-        if wakes > 1 && control == self.control() {
+        // A worker that is done with an event, or an emitter that found room, wakes at most one; but
+        // a batch that comes back, or is full, is news for all.
+        if wakes > 1 && control == self.control() && self.plan.config.batch == 1 {
             self.fail("nobody is woken for nothing", format!("{wakes} workers"));
         }
         self.polls_at_once += 1;
@@ -239,7 +240,8 @@ impl<const W: usize> Runner<'_, W> {
         let data = self.data(length);
         let wakes = self.tasks.worker_wakes(None);
         self.world.emit(&data);
-        if self.tasks.worker_wakes(None) > wakes + 1 {
+        let is_ripe = self.plan.config.batch > 1;
+        if self.tasks.worker_wakes(None) > wakes + 1 && !is_ripe {
             self.fail("an emit wakes at most one worker", String::new());
         }
     }
@@ -285,7 +287,7 @@ impl<const W: usize> Runner<'_, W> {
 
     fn start(&mut self, worker: usize) {
         let is_last = worker + 1 == self.plan.workers;
-        let buffer = if is_last { self.plan.last_buffer } else { MAX_EVENT_BYTES };
+        let buffer = if is_last { self.plan.last_buffer } else { self.plan.buffer };
         let future = self.world.worker(worker, buffer);
         let slot = self.slot(worker);
         let (task, members) = self.crew(worker).clone();

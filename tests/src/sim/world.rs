@@ -43,7 +43,7 @@ impl<const W: usize> World<W> {
                 plan.timer_grain,
                 traced,
             )),
-            network: RefCell::new(Network::new(plan.seed)),
+            network: RefCell::new(Network::new(plan.seed, plan.receiver_longest)),
             http_timeout: micros(plan.config.http_timeout),
         })
     }
@@ -135,7 +135,7 @@ impl<const W: usize> World<W> {
                     *future = None;
                 }
                 let stats = world.core.stats();
-                world.ledger.borrow_mut().reconcile(*worker, &stats, None);
+                world.ledger.borrow_mut().reconcile(*worker, &stats, &[]);
                 world.check();
             }
             Poll::Pending
@@ -163,12 +163,14 @@ impl<const W: usize> Observer for Watcher<'_, W> {
     fn notice(&mut self, notice: Notice<'_>) {
         let mut ledger = self.world.ledger.borrow_mut();
         match notice {
-            Notice::Attempt { event_id, attempt, is_probe, result } => {
+            Notice::Attempt { event_id, events, attempt, is_probe, result } => {
                 let wall = self.world.clock.wall();
-                let attempt = (event_id, attempt, is_probe);
+                let attempt = (event_id, events, attempt, is_probe);
                 ledger.attempt_ended(self.worker, attempt, result.ok(), wall);
             }
-            Notice::Settled { event_id, fate } => ledger.is_settled(self.worker, event_id, fate),
+            Notice::Settled { event_id, events, fate } => {
+                ledger.is_settled(self.worker, event_id, events, fate);
+            }
             Notice::Breaker(state) if state != ledger.gate.state() => {
                 let detail = format!("{state:?}, not {:?}", ledger.gate);
                 ledger.fail("the breaker does as specified", detail);

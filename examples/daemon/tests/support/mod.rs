@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use pilot_webhook_receiver::Receiver;
+use pilot_webhook_receiver::{Behaviour, Receiver};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -96,12 +96,18 @@ pub(crate) fn end(child: Child) -> (Value, Output) {
 /// What arrived is what was captured.
 #[track_caller]
 pub(crate) fn expect_all_in_order(sink: &Sink) {
+    let bodies = sink.received();
+    let events = bodies.iter().map(|body| serde_json::from_str(body).unwrap());
+    expect_captured(&events.collect::<Vec<_>>());
+}
+
+/// These are the captured events, in their order.
+#[track_caller]
+pub(crate) fn expect_captured(received: &[Value]) {
     let captured = std::fs::read_to_string(EVENTS).unwrap();
-    let received = sink.received();
     assert_eq!(received.len(), 54);
-    for (index, (line, body)) in captured.lines().zip(&received).enumerate() {
+    for (index, (line, body)) in captured.lines().zip(received).enumerate() {
         let event: Value = serde_json::from_str(line).unwrap();
-        let body: Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["event_id"], index + 1);
         assert_eq!(body["event"], event["topic"]);
         assert_eq!(body["node_id"], event["node_id"]);
@@ -135,18 +141,24 @@ impl Sink {
     }
 
     pub(crate) fn start() -> Self {
-        Self::bind().serve(None)
+        Self::bind().serve(None, Behaviour::default())
     }
 
     pub(crate) fn start_with_secret(secret: &[u8]) -> Self {
-        Self::bind().serve(Some(secret.to_vec()))
+        Self::bind().serve(Some(secret.to_vec()), Behaviour::default())
+    }
+
+    /// One that answers 413 to longer bodies, and to batches that are not signed 401.
+    pub(crate) fn start_for_batches(secret: &[u8], max_body: usize) -> Self {
+        let behaviour = Behaviour { max_body, ..Behaviour::default() };
+        Self::bind().serve(Some(secret.to_vec()), behaviour)
     }
 
     pub(crate) fn start_tls() -> Self {
         let mut sink = Self::bind();
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         sink.certificate = Some(rcgen::generate_simple_self_signed(names).unwrap());
-        sink.serve(None)
+        sink.serve(None, Behaviour::default())
     }
 
     /// Starts a reserved receiver later, on a thread.
@@ -155,11 +167,11 @@ impl Sink {
             // The time that it is down is what is tested.
             thread::sleep(delay);
             self.listener = Some(std::net::TcpListener::bind(self.address).unwrap());
-            self.serve(None)
+            self.serve(None, Behaviour::default())
         })
     }
 
-    fn serve(mut self, secret: Option<Vec<u8>>) -> Self {
+    fn serve(mut self, secret: Option<Vec<u8>>, behaviour: Behaviour) -> Self {
         let listener = self.listener.take().unwrap();
         let bodies = Arc::clone(&self.bodies);
         let receiver = Receiver::new(secret, move |received| {
@@ -169,6 +181,7 @@ impl Sink {
                 bodies.1.notify_all();
             }
         });
+        receiver.behave(behaviour);
         let acceptor = self.certificate.as_ref().map(|certificate| {
             let key = PrivateKeyDer::try_from(certificate.signing_key.serialize_der()).unwrap();
             let config = ServerConfig::builder()

@@ -8,7 +8,7 @@ pub(crate) struct Report;
 impl Observer for Report {
     fn notice(&mut self, notice: Notice<'_>) {
         match notice {
-            Notice::Attempt { event_id, attempt, is_probe, result } => {
+            Notice::Attempt { event_id, attempt, is_probe, result, .. } => {
                 if is_probe {
                     breaker(BreakerState::HalfOpen);
                 }

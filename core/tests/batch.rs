@@ -1,0 +1,314 @@
+//! Batches: several events in one POST, each with a story of its own in the counters.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
+
+use std::cell::RefCell;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::{
+    After, BATCH_HEADER, Backoff, BreakerState, Clock, Config, ConfigError, Delivery, Dispatcher,
+    EndpointBuf, ErrorKind, Event, Fate, Instant, Next, OnOpen, Policy, Request, Response,
+    SIGNATURE_HEADER, Secret, Timestamp, Transport, run,
+};
+
+const DELAY: Duration = Duration::from_millis(50);
+const BUFFER: usize = 1_000;
+const NOW: Instant = Instant::from_micros(1_000);
+
+type Core = Dispatcher<NoopRawMutex, Vec<u8>, 64, 2>;
+
+fn batches(batch: u16) -> Config {
+    let backoff = Backoff { initial: DELAY, jitter_percent: 0 };
+    Config { batch, backoff, circuit_threshold: 2, ..Config::DEFAULT }
+}
+
+fn core(config: Config) -> Core {
+    let core = Core::new(config, vec![0; 4_000]);
+    swap(&core);
+    core
+}
+
+fn swap(core: &Core) {
+    core.swap(EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap()).unwrap();
+}
+
+fn emit(core: &Core, count: usize) {
+    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    for _ in 0..count {
+        core.emit(&event, &(), &mut [0; 200]).unwrap();
+    }
+}
+
+fn event(id: u64) -> String {
+    format!(r#"{{"event_id":{id},"event":"t","node_id":1,"timestamp":"1970-01-01T00:00:00Z"}}"#)
+}
+
+fn array(ids: impl IntoIterator<Item = u64>) -> String {
+    format!("[{}]", ids.into_iter().map(event).collect::<Vec<_>>().join(","))
+}
+
+#[track_caller]
+fn take_into(core: &Core, now: Instant, buffer: usize) -> (Delivery, String) {
+    let mut body = vec![0; buffer];
+    match core.next(now, &mut body).0 {
+        Next::Attempt(delivery) => {
+            body.truncate(delivery.body_length());
+            (delivery, String::from_utf8(body).unwrap())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn take(core: &Core) -> (Delivery, String) {
+    take_into(core, NOW, BUFFER)
+}
+
+fn finish(core: &Core, delivery: &mut Delivery, status: u16) -> After {
+    core.finish(delivery, Ok(Response::status(status)), NOW, Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn a_batch_of_no_events_is_no_config() {
+    assert_eq!(batches(0).validate(), Err(ConfigError::Batch));
+    assert_eq!(batches(1).validate(), Ok(()));
+}
+
+#[test]
+fn events_that_wait_go_together_in_their_order_and_each_is_counted() {
+    let core = core(batches(3));
+    emit(&core, 4);
+    let (mut batch, body) = take(&core);
+    assert_eq!((body, batch.event_id(), batch.events()), (array(1..=3), 1, 3));
+    assert_eq!((core.stats().in_flight, core.stats().queued, core.stats().attempts), (3, 1, 1));
+    assert_eq!(finish(&core, &mut batch, 204), After::Settled(Fate::Delivered));
+    assert_eq!((core.stats().in_flight, core.stats().delivered), (0, 3));
+    // What is left goes alone, and is still an array.
+    assert_eq!(take(&core).1, array([4]));
+}
+
+#[test]
+fn a_batch_is_as_long_as_the_workers_buffer_at_most() {
+    let core = core(batches(100));
+    emit(&core, 5);
+    let two = array(1..=2).len();
+    assert_eq!(take_into(&core, NOW, two).1, array(1..=2));
+    assert_eq!(take_into(&core, NOW, two + 1).1, array(3..=4));
+    let one = array([5]).len();
+    assert!(matches!(core.next(NOW, &mut vec![0; one - 1]).0, Next::Again), "too short for any");
+    assert_eq!(core.stats().abandoned, 1);
+}
+
+#[test]
+fn a_batch_that_comes_back_is_not_mixed_with_one_that_is_under_way() {
+    let core = core(batches(2));
+    emit(&core, 5);
+    let (mut first, _) = take(&core);
+    let (_second, body) = take(&core);
+    assert_eq!(body, array(3..=4));
+    core.release(&mut first);
+    // Not 1, 2 and 5: what lies between is in other hands.
+    assert_eq!(take(&core).1, array(1..=2));
+    assert_eq!(take(&core).1, array([5]));
+}
+
+#[test]
+fn a_batch_that_is_too_large_comes_again_as_smaller_ones() {
+    let core = core(batches(8));
+    emit(&core, 8);
+    let longest = array(1..=3).len();
+    let mut bodies = Vec::new();
+    while core.stats().queued > 0 {
+        let (mut batch, body) = take(&core);
+        let status = if body.len() > longest { 413 } else { 200 };
+        finish(&core, &mut batch, status);
+        bodies.push(body);
+    }
+    // Eight are refused, so half of their bytes is tried, which is three events.
+    assert_eq!(bodies, [array(1..=8), array(1..=3), array(4..=6), array(7..=8)]);
+    let stats = core.stats();
+    assert_eq!((stats.delivered, stats.rejected, stats.attempts), (8, 0, 4));
+    // Another receiver may take more.
+    swap(&core);
+    emit(&core, 8);
+    assert_eq!(take(&core).1, array(9..=16));
+}
+
+#[test]
+fn an_event_that_is_too_large_alone_is_rejected() {
+    let core = core(batches(2));
+    emit(&core, 2);
+    let (mut both, _) = take(&core);
+    assert_eq!(finish(&core, &mut both, 413), After::Returned);
+    assert_eq!((core.stats().queued, core.stats().in_flight), (2, 0));
+    let (mut one, body) = take(&core);
+    assert_eq!(body, array([1]));
+    assert_eq!(finish(&core, &mut one, 413), After::Settled(Fate::Rejected));
+    assert_eq!((core.stats().rejected, core.stats().queued), (1, 1));
+}
+
+#[test]
+fn a_receiver_that_was_left_has_no_say_in_how_long_batches_are() {
+    let core = core(batches(2));
+    emit(&core, 2);
+    let (mut both, _) = take(&core);
+    swap(&core);
+    assert_eq!(finish(&core, &mut both, 413), After::Returned);
+    assert_eq!(take(&core).1, array(1..=2));
+}
+
+#[test]
+fn a_batch_is_one_failure_of_the_breaker_and_all_its_events_are_exhausted() {
+    let core = core(batches(3));
+    emit(&core, 9);
+    for n in 1..=2 {
+        let (mut batch, _) = take(&core);
+        let mut now = NOW;
+        while let After::Retry(at) =
+            core.finish(&mut batch, Err(ErrorKind::Connect), now, Timestamp::UNIX_EPOCH)
+        {
+            now = at;
+            assert!(matches!(core.retry(&mut batch, now).0, Next::Attempt(())));
+        }
+        assert_eq!(core.stats().exhausted, 3 * n);
+        assert_eq!(core.stats().attempts, 3 * n);
+        let is_open = core.stats().breaker == BreakerState::Open;
+        assert_eq!(is_open, n == 2, "two failures in a row");
+    }
+}
+
+#[test]
+fn with_hold_a_batch_goes_back_to_its_place() {
+    let core = core(Config { on_open: OnOpen::Hold, circuit_threshold: 1, ..batches(2) });
+    emit(&core, 3);
+    let (mut batch, _) = take(&core);
+    for _ in 0..2 {
+        finish(&core, &mut batch, 500);
+        core.retry(&mut batch, NOW);
+    }
+    assert_eq!(finish(&core, &mut batch, 500), After::Returned);
+    assert_eq!(core.stats().queued, 3);
+    let later = NOW + core.config().circuit_cooldown;
+    let (probe, body) = take_into(&core, later, BUFFER);
+    assert_eq!((body, probe.is_probe()), (array(1..=2), true));
+}
+
+#[test]
+fn a_batch_that_is_not_full_waits_for_its_delay() {
+    let core = core(Config { batch_delay: DELAY, ..batches(3) });
+    emit(&core, 1);
+    let Next::Wait(Some(until)) = core.next(NOW, &mut [0; BUFFER]).0 else { panic!("no wait") };
+    assert_eq!(until, NOW + DELAY);
+    emit(&core, 1);
+    // Another worker waits for the same moment.
+    let soon = NOW + DELAY / 2;
+    assert!(matches!(core.next(soon, &mut [0; BUFFER]).0, Next::Wait(Some(at)) if at == until));
+    assert_eq!(take_into(&core, until, BUFFER).1, array(1..=2));
+    // The next one has a delay of its own.
+    emit(&core, 1);
+    let wait = core.next(until, &mut [0; BUFFER]).0;
+    assert!(matches!(wait, Next::Wait(Some(at)) if at == until + DELAY));
+    // A full one goes at once.
+    emit(&core, 2);
+    assert_eq!(take_into(&core, until, BUFFER).1, array(3..=5));
+}
+
+#[test]
+fn nothing_waits_for_a_batch_when_the_queue_is_half_full() {
+    let core = core(Config { batch_delay: DELAY, capacity: 4, ..batches(100) });
+    emit(&core, 2);
+    assert!(matches!(core.next(NOW, &mut [0; BUFFER]).0, Next::Wait(_)));
+    emit(&core, 1);
+    assert_eq!(take(&core).1, array(1..=3));
+}
+
+#[test]
+fn nothing_waits_for_a_batch_that_fills_the_workers_buffer() {
+    let core = core(Config { batch_delay: DELAY, ..batches(100) });
+    let two = array(1..=2).len();
+    emit(&core, 1);
+    assert!(matches!(core.next(NOW, &mut vec![0; two]).0, Next::Wait(_)));
+    emit(&core, 1);
+    assert_eq!(take_into(&core, NOW, two).1, array(1..=2));
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_batch_to_fill() {
+    let core = core(Config { batch_delay: DELAY, ..batches(3) });
+    emit(&core, 1);
+    assert!(matches!(core.next(NOW, &mut [0; BUFFER]).0, Next::Wait(_)));
+    core.clear(NOW);
+    assert_eq!(take(&core).1, array([1]));
+}
+
+/// Keeps what it gets.
+#[derive(Default)]
+struct Receiver {
+    bodies: RefCell<Vec<String>>,
+    headers: RefCell<Vec<Vec<(String, String)>>>,
+}
+
+impl Transport for &Receiver {
+    type Error = ErrorKind;
+
+    async fn post(&mut self, request: &Request<'_>) -> Result<Response, ErrorKind> {
+        let owned = request.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        self.headers.borrow_mut().push(owned.collect());
+        self.bodies.borrow_mut().push(String::from_utf8(request.body.to_vec()).unwrap());
+        Ok(Response::status(204))
+    }
+}
+
+/// Time stands still.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Instant {
+        NOW
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn sleep_until(&self, _: Instant) -> impl Future<Output = ()> {
+        pending()
+    }
+}
+
+/// Sends until the worker waits.
+fn work(core: &Core, mut receiver: &Receiver) {
+    let (mut observer, mut body) = ((), [0; BUFFER]);
+    let worker = pin!(run(core, &mut receiver, &Still, &mut observer, &mut body));
+    assert!(worker.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[test]
+fn a_batch_says_how_many_it_holds_and_is_signed_as_a_whole() {
+    let core = core(batches(200));
+    let secret = Secret::new(b"key").unwrap();
+    core.set_secret(Some(secret.clone()));
+    emit(&core, 2);
+    let receiver = Receiver::default();
+    work(&core, &receiver);
+    assert_eq!(*receiver.bodies.borrow(), [array(1..=2)]);
+    let expected = [
+        ("Content-Type".to_owned(), "application/json".to_owned()),
+        (SIGNATURE_HEADER.into(), secret.sign(array(1..=2).as_bytes()).as_str().to_owned()),
+        (BATCH_HEADER.into(), "2".into()),
+    ];
+    assert_eq!(receiver.headers.borrow()[0], expected);
+}
+
+#[test]
+fn without_batches_an_event_is_no_array_and_no_header_counts_it() {
+    let core = core(batches(1));
+    emit(&core, 2);
+    let receiver = Receiver::default();
+    work(&core, &receiver);
+    assert_eq!(*receiver.bodies.borrow(), [event(1), event(2)]);
+    assert_eq!(receiver.headers.borrow()[0].len(), 1);
+}
