@@ -368,6 +368,8 @@ impl Ledger {
     fn abandon(&mut self, id: u64, worker: usize) {
         self.note(|| format!("event {id} is abandoned"));
         self.counts.abandoned += 1;
+        // It was taken for a batch; the next one has a delay of its own.
+        self.gathers_since = None;
         let is_hopeless = |deadline| {
             let opens_at = self.gate.admits_at().unwrap_or(self.gate.quiet_until);
             self.now >= deadline || opens_at >= deadline
