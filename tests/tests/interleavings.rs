@@ -21,6 +21,7 @@ use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use loom::future::block_on;
@@ -88,7 +89,11 @@ fn endpoint(number: u32) -> EndpointBuf<64> {
 }
 
 fn core(capacity: u32) -> Arc<Core> {
-    let config = Config { capacity, max_event_bytes: BODY, ..Config::DEFAULT };
+    core_of(Config { capacity, ..Config::DEFAULT })
+}
+
+fn core_of(config: Config) -> Arc<Core> {
+    let config = Config { max_event_bytes: BODY, ..config };
     let core = Arc::new(Core::new(config, vec![0; 1_000]));
     core.swap(endpoint(1)).unwrap();
     core
@@ -101,7 +106,7 @@ fn emit(core: &Core) -> Result<Option<u64>, EmitError> {
 }
 
 async fn work(core: &Core, hangs: bool) {
-    run(core, &mut Answers { hangs }, &Still, &mut (), &mut [0; BODY]).await;
+    run(core, &mut Answers { hangs }, &Still, &mut (), &mut [0; 3 * BODY]).await;
 }
 
 fn worker(core: &Arc<Core>, hangs: bool) -> thread::JoinHandle<()> {
@@ -267,5 +272,21 @@ fn the_law_holds_whenever_it_is_looked_at() {
         worker.join().unwrap();
         let stats = core.stats();
         assert_eq!((stats.emitted, stats.delivered + stats.dropped), (2, 2));
+    });
+}
+
+/// Time stands still, so the delay of a batch never ends: it goes when it is full, or not at all.
+#[test]
+fn a_batch_that_gets_full_goes_whoever_looks_at_it_meanwhile() {
+    explore(1, || {
+        let batch_delay = Duration::from_secs(1);
+        let core = core_of(Config { batch: 2, batch_delay, ..Config::DEFAULT });
+        let workers = [worker(&core, false), worker(&core, false)];
+        emit(&core).unwrap();
+        emit(&core).unwrap();
+        block_on(core.drained());
+        assert_eq!((core.stats().delivered, core.stats().attempts), (2, 1));
+        core.close(Instant::default());
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
 }
