@@ -1,12 +1,15 @@
 //! The webhook as a plugin of a pilot daemon.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 
 use log::{info, warn};
 use pilot_webhook_core::{Event, Json, Stats};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::bus::{EventBus, Payload, Subscription};
@@ -42,7 +45,7 @@ struct Inner {
     home: Option<PathBuf>,
     /// The bus, once started, for the panics.
     events: Arc<OnceLock<Arc<dyn EventBus>>>,
-    pump: Mutex<Option<JoinHandle<()>>>,
+    pump: Mutex<Option<Pump>>,
     saver: Saver,
 }
 
@@ -111,7 +114,7 @@ impl WebhookService {
                 return Err("started twice".into());
             }
             let subscription = events.subscribe("*");
-            let pump = tokio::spawn(pump(client.clone(), subscription, deps.identity.clone()));
+            let pump = Pump::start(client.clone(), subscription, deps.identity.clone());
             *self.inner.pump.lock().unwrap_or_else(PoisonError::into_inner) = Some(pump);
         }
         if !self.inner.has_url {
@@ -153,7 +156,7 @@ impl Service for WebhookService {
         Box::pin(async {
             let pump = self.inner.pump.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(pump) = pump {
-                pump.abort();
+                pump.stop().await;
             }
             self.inner.client.close().await;
             Ok(self.saved().await?)
@@ -172,9 +175,51 @@ struct Panics {
     panics: u64,
 }
 
+/// The task that takes events off the bus.
+struct Pump {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Pump {
+    fn start(
+        client: Client,
+        subscription: Subscription,
+        identity: Option<Arc<dyn Identity>>,
+    ) -> Self {
+        let (stop, stopping) = oneshot::channel();
+        Self { stop, task: tokio::spawn(pump(client, subscription, identity, stopping)) }
+    }
+
+    /// Completes when all that was published before is with the client.
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        // One that panicked has no more to hand over.
+        let _ = self.task.await;
+    }
+}
+
 /// Takes events off the bus as fast as they come: emitting never blocks.
-async fn pump(client: Client, mut subscription: Subscription, identity: Option<Arc<dyn Identity>>) {
-    while let Some(event) = subscription.next().await {
+async fn pump(
+    client: Client,
+    mut subscription: Subscription,
+    identity: Option<Arc<dyn Identity>>,
+    stopping: oneshot::Receiver<()>,
+) {
+    let mut stopping = Some(stopping);
+    while let Some(event) = poll_fn(|cx| {
+        if let Some(stop) = &mut stopping
+            && let Poll::Ready(stop) = Pin::new(stop).poll(cx)
+        {
+            if stop.is_ok() {
+                subscription.close();
+            }
+            stopping = None;
+        }
+        subscription.poll_next(cx)
+    })
+    .await
+    {
         let node_id = identity.as_ref().map_or(0, |identity| identity.node_id());
         let envelope = Event { topic: &event.topic, node_id, timestamp: event.timestamp };
         // What is not taken is counted, and logged by the client.
