@@ -160,6 +160,12 @@ impl ClientBuilder {
         self
     }
 
+    /// No longer than `limit`, whatever was said before.
+    pub(crate) fn drain_at_most(mut self, limit: Duration) -> Self {
+        self.config.drain_timeout = self.config.drain_timeout.min(limit);
+        self
+    }
+
     /// Events the queue holds, those in flight included. Default: 1,024.
     pub const fn queue_capacity(mut self, events: u32) -> Self {
         self.config.capacity = events;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use log::{info, warn};
 use pilot_webhook_core::{Event, Json, Stats};
@@ -14,11 +15,15 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::bus::{EventBus, Payload, Subscription};
 use crate::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
-use crate::plugin::{BoxError, BoxFuture, Deps, Identity, Service};
+use crate::plugin::{BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service};
 use crate::{Client, ClientBuilder, ClientError};
 
 /// The topic that panics of the delivery are published under.
 pub const PANIC_TOPIC: &str = "plugin.webhook.panic";
+
+/// The longest the service drains, so that it has stopped, its last step and a late timer included,
+/// before the registry gives up on it ([`STOP_TIMEOUT`]).
+const DRAIN_MAX: Duration = STOP_TIMEOUT.saturating_sub(Duration::from_millis(500));
 
 /// Delivers everything that is published on the daemon's bus.
 ///
@@ -33,7 +38,8 @@ pub struct WebhookService {
 /// What a service can be told.
 #[derive(Debug, Default)]
 pub struct ServiceOptions {
-    /// The client's options. Their URL and `on_panic` are replaced.
+    /// The client's options. Their URL and `on_panic` are replaced; a drain takes at most 4.5 s, as
+    /// the registry gives a stop 5 s.
     pub client: ClientBuilder,
     /// The directory the URL is persisted in; `None` stands for [`pilot_home`].
     pub home: Option<PathBuf>,
@@ -60,7 +66,7 @@ impl WebhookService {
         let events: Arc<OnceLock<Arc<dyn EventBus>>> = Arc::default();
         let bus = Arc::clone(&events);
         let has_url = !initial_url.is_empty();
-        let client = client.url(initial_url).on_panic(move |panics| {
+        let client = client.url(initial_url).drain_at_most(DRAIN_MAX).on_panic(move |panics| {
             if let (Some(bus), Ok(payload)) = (bus.get(), Payload::new(&Panics { panics })) {
                 bus.publish(PANIC_TOPIC, payload);
             }
