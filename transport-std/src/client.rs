@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use log::{error, warn};
 use pilot_webhook_core::{
-    Clock, Config, Data, Dispatcher, EmitError, EndpointBuf, Event, Policy, Secret, Stats, run,
+    Clock, Config, Data, Dispatcher, EmitError, EndpointBuf, EndpointError, Event, Policy, Secret,
+    Stats, run,
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -195,6 +196,11 @@ impl Client {
         if url.is_empty() {
             self.dispatcher().clear(self.handle.shared.clock.now());
             return Ok(());
+        }
+        if url.len() > MAX_URL {
+            // What is left without a fragment or a default port may fit. The file it is persisted in
+            // holds no more than this.
+            return Err(EndpointError::TooLong.into());
         }
         let endpoint = EndpointBuf::parse(url, self.handle.policy)?;
         self.dispatcher().swap(endpoint).map_err(|_| ClientError::Closed)
