@@ -135,9 +135,11 @@ impl WebhookService {
         let client = &self.inner.client;
         match load_persisted_url(home, client.policy()) {
             Ok(None) => {}
-            Ok(Some(url)) => match client.set_url(&url) {
-                Ok(()) => info!("delivering to the persisted URL"),
-                Err(error) => warn!("the persisted URL is not used: {error}"),
+            Ok(Some(url)) => match self.inner.saver.unless_wanted(|| client.set_url(&url)) {
+                Some(Ok(())) => info!("delivering to the persisted URL"),
+                Some(Err(error)) => warn!("the persisted URL is not used: {error}"),
+                // Another one was set already.
+                None => {}
             },
             Err(error) => warn!("the persisted URL is not used: {error}"),
         }
@@ -268,6 +270,13 @@ impl Saver {
             url.clone_into(&mut wanted.url);
         });
         Ok(())
+    }
+
+    /// Does it, unless a URL was set before.
+    fn unless_wanted<R>(&self, swap: impl FnOnce() -> R) -> Option<R> {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_set = wanted.borrow().number > 0;
+        (!is_set).then(swap)
     }
 
     async fn saved(&self) -> Result<(), Arc<PersistError>> {
