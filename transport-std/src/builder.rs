@@ -36,6 +36,8 @@ pub enum ClientError {
     MaxInFlight,
     /// The CA file cannot be used.
     Http(HttpConfigError),
+    /// There is not so much memory as the queue is to hold.
+    Memory,
     /// `build` was called outside of a tokio runtime.
     NoRuntime,
     /// The client is closed.
@@ -51,6 +53,7 @@ impl fmt::Display for ClientError {
                 write!(f, "the POSTs in flight must be from 1 to {MAX_WORKERS}")
             }
             Self::Http(error) => error.fmt(f),
+            Self::Memory => f.write_str("there is no memory for a queue of that capacity"),
             Self::NoRuntime => f.write_str("a client must be built within a tokio runtime"),
             Self::Closed => f.write_str("the webhook is closed"),
         }
@@ -180,7 +183,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest payload, in bytes. Default: 64 KiB.
+    /// The longest payload, in bytes, as far as the queue holds it. Default: 64 KiB.
     pub const fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.config.max_event_bytes = bytes;
         self
@@ -257,7 +260,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// When an option is wrong, or there is no runtime.
-    pub fn build(self) -> Result<Client, ClientError> {
+    pub fn build(mut self) -> Result<Client, ClientError> {
         self.config.validate()?;
         if !(1..=MAX_WORKERS).contains(&self.max_in_flight) {
             return Err(ClientError::MaxInFlight);
@@ -266,6 +269,9 @@ impl ClientBuilder {
         let events = usize::try_from(self.config.capacity).unwrap_or(usize::MAX);
         let least = self.config.max_event_bytes.saturating_mul(2);
         let queue_bytes = events.saturating_mul(BYTES_PER_EVENT).max(least);
+        let queue_bytes = self.queue_bytes.unwrap_or(queue_bytes);
+        // No longer one is ever taken, and workers and emitters have buffers for the longest.
+        self.config.max_event_bytes = self.config.max_event_bytes.min(queue_bytes);
         let batch = BYTES_PER_EVENT.saturating_mul(self.config.batch.into()).min(MAX_BATCH_BYTES);
         // The array's brackets, beside an event.
         let body_bytes = batch.max(self.config.max_event_bytes.saturating_add(2));
@@ -273,7 +279,7 @@ impl ClientBuilder {
             url: self.url,
             node_id: self.node_id,
             config: self.config,
-            queue_bytes: self.queue_bytes.unwrap_or(queue_bytes),
+            queue_bytes,
             body_bytes,
             max_in_flight: self.max_in_flight,
             secret: self.secret,
