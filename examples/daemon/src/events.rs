@@ -153,4 +153,42 @@ mod tests {
             assert!(serde_json::from_str::<Line<'_>>(bad).is_err(), "{bad}");
         }
     }
+
+    /// It was delivered with the first second of the year 0.
+    #[test]
+    fn a_time_that_rfc_3339_cannot_write_is_bad() {
+        for bad in ["-000001-12-31T23:59:59Z", "10000-01-01T00:00:00Z"] {
+            let line = format!("{{\"topic\":\"t\",\"timestamp\":\"{bad}\"}}");
+            assert!(read(line.as_bytes())[0].1.is_err(), "{bad}");
+        }
+        let first: Line<'_> =
+            serde_json::from_str(r#"{"topic":"t","timestamp":"0000-01-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(first.timestamp().unwrap().to_string(), "0000-01-01T00:00:00Z");
+    }
+
+    /// Fields were taken by their place.
+    #[test]
+    fn only_an_object_is_an_event() {
+        for bad in [r#"["t"]"#, r#" ["t",{"d":1},5]"#, r#""t""#, "7", "null"] {
+            assert!(read(bad.as_bytes())[0].1.is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_bad_line_shows_nothing_that_is_in_it() {
+        for bad in [
+            r#""hunter2""#,
+            r#"{"topic":{"k":"hunter2"}}"#,
+            r#"{"topic":"t","node_id":"hunter2"}"#,
+            r#"{"topic":"t","timestamp":"hunter2"}"#,
+            r#"{"topic":"t","timestamp":"2026-01-15T12:34:56Z[hunter2]"}"#,
+            r#"{"topic":"t"} hunter2"#,
+            r#"{"topic":"t","data":hunter2}"#,
+        ] {
+            let said = read(bad.as_bytes()).remove(0).1.unwrap_err();
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+        let said = read(br#"{"topic":"t","node_id":4294967296}"#).remove(0).1.unwrap_err();
+        assert!(!said.contains("4294967296"), "{said}");
+    }
 }

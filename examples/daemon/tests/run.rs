@@ -219,6 +219,35 @@ fn a_flood_of_drops_is_a_handful_of_log_lines() {
     assert!((1..40).contains(&lines.len()), "{} lines", lines.len());
 }
 
+/// Printing panicked, and the file was not written.
+#[test]
+fn a_closed_standard_output_is_no_failure() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut run = support::bare();
+    run.args(["run", "--events", EVENTS, "--stats-file"]).arg(file.path());
+    let mut demo = support::bare();
+    demo.arg("demo");
+    for mut command in [run, demo] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.stdout(writer).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{}: {stderr}", output.status);
+    }
+    let written: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+    assert_eq!(written["emitted"], 0);
+}
+
+#[test]
+fn a_stats_file_that_cannot_be_written_is_named_and_exits_1() {
+    let mut command = support::bare();
+    let (stats, output) =
+        run(command.args(["run", "--stats-file", "/nowhere/at/all"]).args(["--events", EVENTS]));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), &stats["emitted"]), (Some(1), &Value::from(0)));
+    assert!(stderr.lines().last().unwrap().contains("/nowhere/at/all"), "{stderr}");
+}
+
 #[test]
 fn a_second_input_without_a_webhook_goes_nowhere_and_is_no_error() {
     let (stats, output) = run(support::bare().args(["run", "--events", EVENTS]));
