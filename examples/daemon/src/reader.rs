@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 
 use log::warn;
-use pilot_webhook_core::{EmitError, Event, Json, Timestamp};
-use pilot_webhook_std::Client;
+use pilot_webhook_core::{Clock as _, EmitError, Event, Json};
+use pilot_webhook_std::{Client, TokioClock};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -91,7 +91,7 @@ impl Reader {
         let event = Event {
             topic: &line.topic,
             node_id: line.node_id.unwrap_or(self.node_id),
-            timestamp: line.timestamp().unwrap_or_else(now),
+            timestamp: line.timestamp().unwrap_or_else(|| TokioClock::new().wall()),
         };
         let data = Json(line.data());
         if self.block_when_full {
@@ -100,9 +100,4 @@ impl Reader {
             self.client.emit_event(&event, &data)
         }
     }
-}
-
-fn now() -> Timestamp {
-    let now = jiff::Timestamp::now();
-    Timestamp::new(now.as_second(), now.subsec_nanosecond().unsigned_abs())
 }
