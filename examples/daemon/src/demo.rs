@@ -67,7 +67,7 @@ pub(crate) async fn demo() -> Result<(), Failure> {
         let event = Event {
             topic: &line.topic,
             node_id: line.node_id.unwrap_or(0),
-            timestamp: line.timestamp().unwrap_or_default(),
+            timestamp: line.timestamp.unwrap_or_default(),
         };
         let skipped = client.circuit_skips();
         client.emit_event(&event, &Json(line.data())).map_err(Failure::runtime)?;

@@ -91,7 +91,7 @@ impl Reader {
         let event = Event {
             topic: &line.topic,
             node_id: line.node_id.unwrap_or(self.node_id),
-            timestamp: line.timestamp().unwrap_or_else(|| TokioClock::new().wall()),
+            timestamp: line.timestamp.unwrap_or_else(|| TokioClock::new().wall()),
         };
         let data = Json(line.data());
         if self.block_when_full {
