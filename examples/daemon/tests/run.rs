@@ -173,6 +173,20 @@ fn batches_that_are_too_large_for_the_receiver_get_smaller() {
     assert!(stats["attempts"].as_u64() > Some(sizes.len() as u64), "{stats}");
 }
 
+/// It spoke of the first event only.
+#[test]
+fn what_is_logged_of_a_batch_says_how_many_events_it_is_about() {
+    let sink = Sink::reserve();
+    let mut command = daemon(&sink.url());
+    // A full batch goes at once.
+    command.args(["--events", EVENTS, "--batch", "54", "--batch-delay", "60s"]);
+    let (stats, output) = run(command.args(["--retry-backoff", "1ms"]));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stats["exhausted"], 54);
+    assert!(stderr.contains("event 1 and 53 more, attempt 1: no connection"), "{stderr}");
+    assert!(stderr.contains("event 1 and 53 more: given up"), "{stderr}");
+}
+
 #[test]
 fn bad_usage_exits_2_with_one_line() {
     for (arguments, expected) in [
