@@ -210,8 +210,9 @@ impl ClientBuilder {
 
     /// Events in one POST, at most. With more than one (the default), every body is a JSON array
     /// of the events that wait at that moment, with their number in `X-Pilot-Batch`; it is at most
-    /// 1 KiB long for each event of a full batch, and at most 1 MiB. The answer counts for each of
-    /// them. After a 413 they come again in smaller batches.
+    /// as long as the longest event may be, or 1 KiB for each event of a full batch where that is
+    /// more and up to 1 MiB. The answer counts for each of them. After a 413 they come again in
+    /// smaller batches.
     pub const fn batch(mut self, events: u16) -> Self {
         self.config.batch = events;
         self
@@ -242,8 +243,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Is told of every attempt, settled event and change of the breaker. It is called by the
-    /// workers, between attempts, so it must not block.
+    /// Is told of every attempt, and of the events it settled and the breaker's state it changed.
+    /// (What becomes of events that wait is only counted: those skipped, dropped or abandoned then.)
+    /// It is called by the workers, between attempts, so it must not block.
     pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
         self
