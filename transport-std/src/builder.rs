@@ -20,6 +20,8 @@ pub const MAX_EVENT_BYTES: usize = 65_536;
 /// Bytes of queue for each event of its capacity, unless told otherwise. Arbitrary: five times the
 /// middle of the captured events' payloads. Memory is touched only where it is used.
 const BYTES_PER_EVENT: usize = 1_024;
+/// Bytes of queue that are asked for at most, unless told otherwise: more, the queue cannot number.
+const MAX_QUEUE_BYTES: usize = i32::MAX as usize;
 /// The longest batch, in bytes, unless one event is longer. Arbitrary: what nginx takes unless told
 /// otherwise (`client_max_body_size`).
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
@@ -175,9 +177,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Bytes the queue holds: payloads, and 12 for each event. Default: 1 KiB for each event of
-    /// the capacity, and at least room for two of the longest. It is address space until it is
-    /// used.
+    /// Bytes the queue holds: payloads, and 12 for each event; 2 GiB at most. Default: 1 KiB for
+    /// each event of the capacity, and at least room for two of the longest. It is address space
+    /// until it is used.
     pub const fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = Some(bytes);
         self
@@ -270,7 +272,7 @@ impl ClientBuilder {
         let runtime = Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let events = usize::try_from(self.config.capacity).unwrap_or(usize::MAX);
         let least = self.config.max_event_bytes.saturating_mul(2);
-        let queue_bytes = events.saturating_mul(BYTES_PER_EVENT).max(least);
+        let queue_bytes = events.saturating_mul(BYTES_PER_EVENT).min(MAX_QUEUE_BYTES).max(least);
         let queue_bytes = self.queue_bytes.unwrap_or(queue_bytes);
         // No longer one is ever taken, and workers and emitters have buffers for the longest.
         self.config.max_event_bytes = self.config.max_event_bytes.min(queue_bytes);

@@ -27,6 +27,13 @@ async fn a_queue_that_no_memory_holds_is_an_error() {
     }
 }
 
+/// Four tebibytes were asked for, of which the queue would have used two gibibytes.
+#[tokio::test]
+async fn a_queue_of_any_number_of_events_asks_for_no_more_than_it_can_use() {
+    let client = Client::builder("http://127.0.0.1:9/").queue_capacity(u32::MAX).build();
+    assert_eq!(client.unwrap().emit("t", &()), Ok(Some(1)));
+}
+
 /// Workers panicked over a buffer for it, and emitters did.
 #[tokio::test]
 async fn an_event_is_never_longer_than_the_queue() {

@@ -244,7 +244,7 @@ fn a_closed_standard_output_is_no_failure() {
     for mut command in [run, demo] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let output = command.stdout(writer).output().unwrap();
+        let output = support::wait(command.stdout(writer).spawn().unwrap());
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{}: {stderr}", output.status);
     }
