@@ -230,7 +230,7 @@ async fn pump(
     {
         let node_id = identity.as_ref().map_or(0, |identity| identity.node_id());
         let envelope = Event { topic: &event.topic, node_id, timestamp: event.timestamp };
-        // What is not taken is counted, and logged by the client.
+        // What is not taken is counted; that the queue is full is logged by the client.
         let _ = client.emit_event(&envelope, &Json(event.payload.as_str()));
     }
 }
