@@ -29,7 +29,8 @@ pub enum Notice<'a> {
         /// The answer, or the transport's own words for why there was none.
         result: Result<Response, &'a dyn fmt::Display>,
     },
-    /// An event's story is over, or that of a batch.
+    /// An attempt's end was the end of an event's story, or of a batch's. Those that are skipped or
+    /// abandoned while they wait are only counted.
     Settled {
         /// The event's id; a batch's first event's.
         event_id: u64,

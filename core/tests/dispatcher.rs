@@ -515,6 +515,40 @@ fn a_clear_drains_to_the_old_endpoint_and_takes_in_nothing() {
     assert_eq!(bench.emit(1), Ok(Some(2)), "event ids go on");
 }
 
+/// Every wait was cut, so round followed upon round without one: 22,000 attempts in a drain of 4.5 s.
+#[test]
+fn a_drain_with_hold_ends_with_the_round_when_there_is_no_time_for_another() {
+    let initial = Duration::from_secs(2);
+    let config = Config {
+        on_open: OnOpen::Hold,
+        circuit_threshold: u16::MAX,
+        backoff: Backoff { initial, jitter_percent: 0 },
+        ..config()
+    };
+    let mut bench = Bench::new(config, 1_000, 1);
+    bench.emit(1).unwrap();
+    let Next::Attempt(mut delivery) = bench.core.next(bench.now, &mut [0; BODY]).0 else {
+        panic!("no attempt")
+    };
+    bench.core.close(bench.now);
+    let closed = bench.now;
+    let mut at = Vec::new();
+    loop {
+        at.push(bench.now.saturating_since(closed).as_secs());
+        let refused = Err(ErrorKind::Connect);
+        let after = bench.core.finish(&mut delivery, refused, bench.now, Timestamp::UNIX_EPOCH);
+        let After::Retry(due) = after else {
+            assert_eq!(after, After::Settled(Fate::Abandoned));
+            break;
+        };
+        bench.now = bench.core.back_off(&delivery, due).0.unwrap_or(bench.now);
+        assert!(matches!(bench.core.retry(&mut delivery, bench.now).0, Next::Attempt(())));
+        assert!(at.len() < 10, "{at:?}");
+    }
+    // The second wait of a round would outlast the drain, as would then the first.
+    assert_eq!(at, [0, 2, 2, 2, 4, 4]);
+}
+
 #[test]
 fn a_clear_whose_time_is_over_abandons_what_is_left() {
     let mut bench = Bench::new(config(), 1_000, 1);

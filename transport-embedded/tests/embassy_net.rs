@@ -22,7 +22,7 @@ use embassy_net::tcp::TcpSocket;
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
-use pilot_webhook_embassy::{Buffers, Error, Malformed, NodeTransport, SocketNet};
+use pilot_webhook_embassy::{Buffers, Error, Malformed, NodeTransport, SocketNet, WebhookNode};
 
 const NODE: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
 const SERVER: Ipv4Address = Ipv4Address::new(10, 0, 0, 2);
@@ -284,4 +284,33 @@ async fn a_kept_connection_that_the_server_closed_costs_no_attempt() {
         embassy_futures::join::join(client, server).await;
     })
     .await;
+}
+
+/// The buffer of a POST is as long as the longest event, and a batch needs two bytes more: events
+/// that just fitted were taken and then abandoned.
+#[tokio::test]
+async fn with_batches_every_event_that_is_taken_is_sent() {
+    static NODE: WebhookNode<4_096, (), 200, 64> = WebhookNode::new();
+    wired(|stack, server| async move {
+        let config = pilot_webhook_core::Config { batch: 2, ..<_>::default() };
+        NODE.start(1, config, Policy::default()).unwrap();
+        NODE.set_url(URL).unwrap();
+        let client = async {
+            // Stamps are of several lengths, so all of the lengths around the limit are tried thrice.
+            for length in (90..140).flat_map(|length| [length; 3]) {
+                let _ = NODE.emit_when_room("t", "x".repeat(length).as_str()).await;
+            }
+            NODE.drained().await;
+            NODE.close();
+        };
+        let mut observer = ();
+        let node = embassy_futures::join::join(NODE.run(stack, &mut observer), client);
+        let server = serve(listener(server), usize::MAX, OK);
+        assert!(matches!(select(node, server).await, Either::First((Ok(()), ()))));
+    })
+    .await;
+    let stats = NODE.stats().unwrap();
+    assert_eq!(stats.abandoned, 0, "{stats:?}");
+    assert_eq!(stats.delivered + stats.oversize, 150, "{stats:?}");
+    assert!(stats.delivered > 0 && stats.oversize > 0, "{stats:?}");
 }

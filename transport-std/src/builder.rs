@@ -20,6 +20,8 @@ pub const MAX_EVENT_BYTES: usize = 65_536;
 /// Bytes of queue for each event of its capacity, unless told otherwise. Arbitrary: five times the
 /// middle of the captured events' payloads. Memory is touched only where it is used.
 const BYTES_PER_EVENT: usize = 1_024;
+/// Bytes of queue that are asked for at most, unless told otherwise: more, the queue cannot number.
+const MAX_QUEUE_BYTES: usize = i32::MAX as usize;
 /// The longest batch, in bytes, unless one event is longer. Arbitrary: what nginx takes unless told
 /// otherwise (`client_max_body_size`).
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
@@ -36,6 +38,8 @@ pub enum ClientError {
     MaxInFlight,
     /// The CA file cannot be used.
     Http(HttpConfigError),
+    /// There is not so much memory as the queue is to hold.
+    Memory,
     /// `build` was called outside of a tokio runtime.
     NoRuntime,
     /// The client is closed.
@@ -51,6 +55,7 @@ impl fmt::Display for ClientError {
                 write!(f, "the POSTs in flight must be from 1 to {MAX_WORKERS}")
             }
             Self::Http(error) => error.fmt(f),
+            Self::Memory => f.write_str("there is no memory for a queue of that capacity"),
             Self::NoRuntime => f.write_str("a client must be built within a tokio runtime"),
             Self::Closed => f.write_str("the webhook is closed"),
         }
@@ -160,21 +165,27 @@ impl ClientBuilder {
         self
     }
 
+    /// No longer than `limit`, whatever was said before.
+    pub(crate) fn drain_at_most(mut self, limit: Duration) -> Self {
+        self.config.drain_timeout = self.config.drain_timeout.min(limit);
+        self
+    }
+
     /// Events the queue holds, those in flight included. Default: 1,024.
     pub const fn queue_capacity(mut self, events: u32) -> Self {
         self.config.capacity = events;
         self
     }
 
-    /// Bytes the queue holds: payloads, and 12 for each event. Default: 1 KiB for each event of
-    /// the capacity, and at least room for two of the longest. It is address space until it is
-    /// used.
+    /// Bytes the queue holds: payloads, and 12 for each event; 2 GiB at most. Default: 1 KiB for
+    /// each event of the capacity, and at least room for two of the longest. It is address space
+    /// until it is used.
     pub const fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = Some(bytes);
         self
     }
 
-    /// The longest payload, in bytes. Default: 64 KiB.
+    /// The longest payload, in bytes, as far as the queue holds it. Default: 64 KiB.
     pub const fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.config.max_event_bytes = bytes;
         self
@@ -201,8 +212,9 @@ impl ClientBuilder {
 
     /// Events in one POST, at most. With more than one (the default), every body is a JSON array
     /// of the events that wait at that moment, with their number in `X-Pilot-Batch`; it is at most
-    /// 1 KiB long for each event of a full batch, and at most 1 MiB. The answer counts for each of
-    /// them. After a 413 they come again in smaller batches.
+    /// as long as the longest event may be, or 1 KiB for each event of a full batch where that is
+    /// more and up to 1 MiB. The answer counts for each of them. After a 413 they come again in
+    /// smaller batches.
     pub const fn batch(mut self, events: u16) -> Self {
         self.config.batch = events;
         self
@@ -233,8 +245,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Is told of every attempt, settled event and change of the breaker. It is called by the
-    /// workers, between attempts, so it must not block.
+    /// Is told of every attempt, and of the events it settled and the breaker's state it changed.
+    /// (What becomes of events that wait is only counted: those skipped, dropped or abandoned then.)
+    /// It is called by the workers, between attempts, so it must not block.
     pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
         self
@@ -251,7 +264,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// When an option is wrong, or there is no runtime.
-    pub fn build(self) -> Result<Client, ClientError> {
+    pub fn build(mut self) -> Result<Client, ClientError> {
         self.config.validate()?;
         if !(1..=MAX_WORKERS).contains(&self.max_in_flight) {
             return Err(ClientError::MaxInFlight);
@@ -259,7 +272,10 @@ impl ClientBuilder {
         let runtime = Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let events = usize::try_from(self.config.capacity).unwrap_or(usize::MAX);
         let least = self.config.max_event_bytes.saturating_mul(2);
-        let queue_bytes = events.saturating_mul(BYTES_PER_EVENT).max(least);
+        let queue_bytes = events.saturating_mul(BYTES_PER_EVENT).min(MAX_QUEUE_BYTES).max(least);
+        let queue_bytes = self.queue_bytes.unwrap_or(queue_bytes);
+        // No longer one is ever taken, and workers and emitters have buffers for the longest.
+        self.config.max_event_bytes = self.config.max_event_bytes.min(queue_bytes);
         let batch = BYTES_PER_EVENT.saturating_mul(self.config.batch.into()).min(MAX_BATCH_BYTES);
         // The array's brackets, beside an event.
         let body_bytes = batch.max(self.config.max_event_bytes.saturating_add(2));
@@ -267,7 +283,7 @@ impl ClientBuilder {
             url: self.url,
             node_id: self.node_id,
             config: self.config,
-            queue_bytes: self.queue_bytes.unwrap_or(queue_bytes),
+            queue_bytes,
             body_bytes,
             max_in_flight: self.max_in_flight,
             secret: self.secret,

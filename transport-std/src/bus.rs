@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
 
 use pilot_webhook_core::{Clock as _, EncodeError, Timestamp, to_json};
 use serde::Serialize;
@@ -79,6 +80,15 @@ impl Subscription {
     /// The next event; `None` when the bus is gone. Cancel-safe.
     pub async fn next(&mut self) -> Option<BusEvent> {
         self.events.recv().await
+    }
+
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<BusEvent>> {
+        self.events.poll_recv(cx)
+    }
+
+    /// Takes no more; what came before is still to be had.
+    pub(crate) fn close(&mut self) {
+        self.events.close();
     }
 }
 

@@ -1,13 +1,15 @@
 //! The client: a dispatcher, its workers on tokio, and the methods a daemon calls.
 
 use std::fmt;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{error, warn};
 use pilot_webhook_core::{
-    Clock, Config, Data, Dispatcher, EmitError, EndpointBuf, Event, Policy, Secret, Stats, run,
+    Clock, Config, Data, Dispatcher, EmitError, EndpointBuf, EndpointError, Event, Policy, Secret,
+    Stats, run,
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -101,7 +103,7 @@ impl Client {
     }
 
     pub(crate) fn start(parts: Parts) -> Result<Self, ClientError> {
-        let buffer = vec![0; parts.queue_bytes].into_boxed_slice();
+        let buffer = zeroed(parts.queue_bytes)?;
         let shared = Arc::new(Shared {
             dispatcher: StdDispatcher::new(parts.config, buffer),
             clock: TokioClock::new(),
@@ -196,6 +198,11 @@ impl Client {
             self.dispatcher().clear(self.handle.shared.clock.now());
             return Ok(());
         }
+        if url.len() > MAX_URL {
+            // What is left without a fragment or a default port may fit. The file it is persisted in
+            // holds no more than this.
+            return Err(EndpointError::TooLong.into());
+        }
         let endpoint = EndpointBuf::parse(url, self.handle.policy)?;
         self.dispatcher().swap(endpoint).map_err(|_| ClientError::Closed)
     }
@@ -258,7 +265,7 @@ impl Client {
     pub async fn close(&self) {
         let shared = &self.handle.shared;
         shared.dispatcher.close(shared.clock.now());
-        let limit = self.handle.drain_timeout + CLOSE_GRACE;
+        let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
         if timeout(limit, shared.dispatcher.closed()).await.is_err() {
             // Only when a worker could not run: its runtime is stalled or gone.
             self.handle.workers().iter().for_each(JoinHandle::abort);
@@ -282,6 +289,16 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("stats", &self.stats()).finish_non_exhaustive()
     }
+}
+
+/// Memory for the queue.
+fn zeroed(bytes: usize) -> Result<Box<[u8]>, ClientError> {
+    // Asked for and given back first: `vec!` ends the process where there is no memory, and other
+    // ways to get it zeroed touch all of it. Hidden from the optimiser, which may take it for given.
+    let mut probe = Vec::<u8>::new();
+    probe.try_reserve_exact(bytes).map_err(|_| ClientError::Memory)?;
+    drop(black_box(probe));
+    Ok(vec![0; bytes].into_boxed_slice())
 }
 
 /// Runs a worker, and runs it again when it panics.

@@ -40,25 +40,41 @@ impl std::fmt::Display for LeftOut {
     }
 }
 
+/// An event by its id, or a batch by its first one's and how many there are. (The others need not be
+/// the next ids.)
+struct Which(u64, u32);
+
+impl std::fmt::Display for Which {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(first, events) = self;
+        match events {
+            0 | 1 => write!(f, "event {first}"),
+            events => write!(f, "event {first} and {} more", events - 1),
+        }
+    }
+}
+
 impl Observer for LogObserver {
     fn notice(&mut self, notice: Notice<'_>) {
         let now = Instant::now();
         match &notice {
-            Notice::Attempt { event_id, attempt, result, .. } => match result {
+            Notice::Attempt { event_id, events, attempt, result, .. } => match result {
                 Ok(response) if (200..300).contains(&response.status) => {}
                 Ok(response) => {
                     if let Some(n) = self.throttles.attempts.admit(now) {
                         let status = response.status;
-                        warn!("event {event_id}, attempt {attempt}: status {status}{}", LeftOut(n));
+                        let which = Which(*event_id, *events);
+                        warn!("{which}, attempt {attempt}: status {status}{}", LeftOut(n));
                     }
                 }
                 Err(error) => {
                     if let Some(n) = self.throttles.attempts.admit(now) {
-                        warn!("event {event_id}, attempt {attempt}: {error}{}", LeftOut(n));
+                        let which = Which(*event_id, *events);
+                        warn!("{which}, attempt {attempt}: {error}{}", LeftOut(n));
                     }
                 }
             },
-            Notice::Settled { event_id, fate, .. } => {
+            Notice::Settled { event_id, events, fate } => {
                 let words = match fate {
                     Fate::Delivered => return self.pass_on(&notice),
                     Fate::Rejected => "rejected by the receiver",
@@ -67,7 +83,7 @@ impl Observer for LogObserver {
                     Fate::Abandoned => "abandoned at the end of the drain",
                 };
                 if let Some(n) = self.throttles.losses.admit(now) {
-                    warn!("event {event_id}: {words}{}", LeftOut(n));
+                    warn!("{}: {words}{}", Which(*event_id, *events), LeftOut(n));
                 }
             }
             Notice::Breaker(state) => {

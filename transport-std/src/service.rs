@@ -1,21 +1,29 @@
 //! The webhook as a plugin of a pilot daemon.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
 
 use log::{info, warn};
 use pilot_webhook_core::{Event, Json, Stats};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::bus::{EventBus, Payload, Subscription};
 use crate::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
-use crate::plugin::{BoxError, BoxFuture, Deps, Identity, Service};
+use crate::plugin::{BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service};
 use crate::{Client, ClientBuilder, ClientError};
 
 /// The topic that panics of the delivery are published under.
 pub const PANIC_TOPIC: &str = "plugin.webhook.panic";
+
+/// The longest the service drains, so that it has stopped, its last step and a late timer included,
+/// before the registry gives up on it ([`STOP_TIMEOUT`]).
+const DRAIN_MAX: Duration = STOP_TIMEOUT.saturating_sub(Duration::from_millis(500));
 
 /// Delivers everything that is published on the daemon's bus.
 ///
@@ -30,7 +38,8 @@ pub struct WebhookService {
 /// What a service can be told.
 #[derive(Debug, Default)]
 pub struct ServiceOptions {
-    /// The client's options. Their URL and `on_panic` are replaced.
+    /// The client's options. Their URL and `on_panic` are replaced; a drain takes at most 4.5 s, as
+    /// the registry gives a stop 5 s.
     pub client: ClientBuilder,
     /// The directory the URL is persisted in; `None` stands for [`pilot_home`].
     pub home: Option<PathBuf>,
@@ -42,7 +51,7 @@ struct Inner {
     home: Option<PathBuf>,
     /// The bus, once started, for the panics.
     events: Arc<OnceLock<Arc<dyn EventBus>>>,
-    pump: Mutex<Option<JoinHandle<()>>>,
+    pump: Mutex<Option<Pump>>,
     saver: Saver,
 }
 
@@ -57,7 +66,7 @@ impl WebhookService {
         let events: Arc<OnceLock<Arc<dyn EventBus>>> = Arc::default();
         let bus = Arc::clone(&events);
         let has_url = !initial_url.is_empty();
-        let client = client.url(initial_url).on_panic(move |panics| {
+        let client = client.url(initial_url).drain_at_most(DRAIN_MAX).on_panic(move |panics| {
             if let (Some(bus), Ok(payload)) = (bus.get(), Payload::new(&Panics { panics })) {
                 bus.publish(PANIC_TOPIC, payload);
             }
@@ -111,7 +120,7 @@ impl WebhookService {
                 return Err("started twice".into());
             }
             let subscription = events.subscribe("*");
-            let pump = tokio::spawn(pump(client.clone(), subscription, deps.identity.clone()));
+            let pump = Pump::start(client.clone(), subscription, deps.identity.clone());
             *self.inner.pump.lock().unwrap_or_else(PoisonError::into_inner) = Some(pump);
         }
         if !self.inner.has_url {
@@ -126,9 +135,11 @@ impl WebhookService {
         let client = &self.inner.client;
         match load_persisted_url(home, client.policy()) {
             Ok(None) => {}
-            Ok(Some(url)) => match client.set_url(&url) {
-                Ok(()) => info!("delivering to the persisted URL"),
-                Err(error) => warn!("the persisted URL is not used: {error}"),
+            Ok(Some(url)) => match self.inner.saver.unless_wanted(|| client.set_url(&url)) {
+                Some(Ok(())) => info!("delivering to the persisted URL"),
+                Some(Err(error)) => warn!("the persisted URL is not used: {error}"),
+                // Another one was set already.
+                None => {}
             },
             Err(error) => warn!("the persisted URL is not used: {error}"),
         }
@@ -153,7 +164,7 @@ impl Service for WebhookService {
         Box::pin(async {
             let pump = self.inner.pump.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(pump) = pump {
-                pump.abort();
+                pump.stop().await;
             }
             self.inner.client.close().await;
             Ok(self.saved().await?)
@@ -172,12 +183,54 @@ struct Panics {
     panics: u64,
 }
 
+/// The task that takes events off the bus.
+struct Pump {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Pump {
+    fn start(
+        client: Client,
+        subscription: Subscription,
+        identity: Option<Arc<dyn Identity>>,
+    ) -> Self {
+        let (stop, stopping) = oneshot::channel();
+        Self { stop, task: tokio::spawn(pump(client, subscription, identity, stopping)) }
+    }
+
+    /// Completes when all that was published before is with the client.
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        // One that panicked has no more to hand over.
+        let _ = self.task.await;
+    }
+}
+
 /// Takes events off the bus as fast as they come: emitting never blocks.
-async fn pump(client: Client, mut subscription: Subscription, identity: Option<Arc<dyn Identity>>) {
-    while let Some(event) = subscription.next().await {
+async fn pump(
+    client: Client,
+    mut subscription: Subscription,
+    identity: Option<Arc<dyn Identity>>,
+    stopping: oneshot::Receiver<()>,
+) {
+    let mut stopping = Some(stopping);
+    while let Some(event) = poll_fn(|cx| {
+        if let Some(stop) = &mut stopping
+            && let Poll::Ready(stop) = Pin::new(stop).poll(cx)
+        {
+            if stop.is_ok() {
+                subscription.close();
+            }
+            stopping = None;
+        }
+        subscription.poll_next(cx)
+    })
+    .await
+    {
         let node_id = identity.as_ref().map_or(0, |identity| identity.node_id());
         let envelope = Event { topic: &event.topic, node_id, timestamp: event.timestamp };
-        // What is not taken is counted, and logged by the client.
+        // What is not taken is counted; that the queue is full is logged by the client.
         let _ = client.emit_event(&envelope, &Json(event.payload.as_str()));
     }
 }
@@ -217,6 +270,13 @@ impl Saver {
             url.clone_into(&mut wanted.url);
         });
         Ok(())
+    }
+
+    /// Does it, unless a URL was set before.
+    fn unless_wanted<R>(&self, swap: impl FnOnce() -> R) -> Option<R> {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_set = wanted.borrow().number > 0;
+        (!is_set).then(swap)
     }
 
     async fn saved(&self) -> Result<(), Arc<PersistError>> {

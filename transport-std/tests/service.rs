@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use pilot_webhook_core::{BreakerState, OnOpen};
+use pilot_webhook_core::{BreakerState, EndpointError, OnOpen};
 use pilot_webhook_std::{
-    Client, ClientError, Deps, EventBus, Identity, LocalBus, PANIC_TOPIC, Payload, Service,
-    ServiceOptions, ServiceRegistry, WebhookService, load_persisted_url, save_persisted_url,
+    Client, ClientError, Deps, EventBus, Identity, LocalBus, MAX_URL, PANIC_TOPIC, Payload,
+    Service, ServiceOptions, ServiceRegistry, WebhookService, load_persisted_url,
+    save_persisted_url,
 };
 use support::{Receivers, black_hole};
 use tempfile::TempDir;
@@ -73,6 +74,36 @@ async fn what_is_published_on_the_bus_arrives_from_this_node() {
     assert!(bench.service.stats().is_balanced());
 }
 
+/// The pump was aborted with what it had not yet read; and it yields after 128 events.
+#[tokio::test]
+async fn what_was_published_before_the_stop_is_delivered() {
+    const EVENTS: u64 = 500;
+    let receivers = Receivers::start(1).await;
+    let bench = bench(&receivers.url(0));
+    let mut registry = ServiceRegistry::new();
+    registry.register(Arc::new(bench.service.clone()));
+    registry.start(&bench.deps()).await.unwrap();
+    for n in 0..EVENTS {
+        bench.bus.publish("t", Payload::new(&n).unwrap());
+    }
+    assert!(registry.stop().await.is_empty());
+    assert_eq!((bench.bus.lost(), bench.service.stats().delivered), (0, EVENTS));
+}
+
+/// The drain took as long as the registry waits, so one of the two was first by chance.
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_drains_to_the_end_of_its_time_is_no_stall() {
+    let hole = black_hole().await;
+    let bench = bench(&hole.url);
+    let mut registry = ServiceRegistry::new();
+    registry.register(Arc::new(bench.service.clone()));
+    registry.start(&bench.deps()).await.unwrap();
+    bench.service.client().emit("t", &()).unwrap();
+    let errors: Vec<_> = registry.stop().await.iter().map(ToString::to_string).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(bench.service.stats().abandoned, 1);
+}
+
 #[tokio::test]
 async fn without_a_bus_or_an_identity_it_still_starts_and_stops() {
     let bench = bench("");
@@ -119,6 +150,35 @@ async fn a_url_that_is_set_is_persisted_and_a_wrong_one_changes_nothing() {
     assert_eq!(bench.persisted(), None);
     bench.service.stop().await.unwrap();
     assert!(matches!(bench.service.set_url(&receivers.url(0)), Err(ClientError::Closed)));
+}
+
+/// It was taken, as what is left of it without the fragment fits, and then not loaded again.
+#[tokio::test]
+async fn a_url_that_is_too_long_for_the_file_is_refused() {
+    let bench = bench("");
+    bench.service.start(&bench.deps()).await.unwrap();
+    let long = format!("http://127.0.0.1:9/#{}", "x".repeat(MAX_URL));
+    let refused = bench.service.set_url(&long);
+    bench.service.saved().await.unwrap();
+    assert_eq!(bench.persisted(), None);
+    assert!(matches!(refused, Err(ClientError::Url(EndpointError::TooLong))));
+}
+
+/// A daemon may take commands before it has started all of its services.
+#[tokio::test]
+async fn a_url_that_is_set_before_the_start_comes_before_the_persisted_one() {
+    let receivers = Receivers::start(2).await;
+    for set in [receivers.url(1), String::new()] {
+        let home = tempfile::tempdir().unwrap();
+        save_persisted_url(home.path(), &receivers.url(0)).unwrap();
+        let bench = bench_at("", home);
+        bench.service.set_url(&set).unwrap();
+        bench.service.start(&bench.deps()).await.unwrap();
+        let expected = Some(set).filter(|url| !url.is_empty());
+        assert_eq!(bench.service.client().url(), expected);
+        bench.service.saved().await.unwrap();
+        assert_eq!(bench.persisted(), expected);
+    }
 }
 
 #[tokio::test]

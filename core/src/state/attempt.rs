@@ -102,6 +102,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         let random = self.next_random();
         let backoff = self.config.backoff.delay(delivery.attempts, random);
         if is_last {
+            if self.is_past_deadline(now + self.config.backoff.initial) {
+                // All waits of another round would be cut, and of the one after that.
+                return self.settle(delivery, Fate::Abandoned);
+            }
             // Held: the next round begins.
             delivery.attempts = 0;
         }

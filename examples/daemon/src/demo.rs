@@ -12,8 +12,8 @@ use pilot_webhook_std::Client;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::Failure;
 use crate::events::Lines;
+use crate::{Failure, print};
 
 /// Captured from a real pilot daemon.
 const EVENTS: &str = include_str!("../events.jsonl");
@@ -34,8 +34,8 @@ pub(crate) async fn demo() -> Result<(), Failure> {
     let url = format!("http://{}/hook", listener.local_addr().map_err(Failure::runtime)?);
     let server = tokio::spawn(receiver.clone().serve(listener));
 
-    println!("The events of a real pilot daemon, delivered to {url}");
-    println!("  . delivered   x attempt failed   ! given up   - skipped\n");
+    print(&format!("The events of a real pilot daemon, delivered to {url}"))?;
+    print("  . delivered   x attempt failed   ! given up   - skipped\n")?;
     let screen = Arc::new(Screen::new());
     let watcher = Arc::clone(&screen);
     let client = Client::builder(url)
@@ -67,7 +67,7 @@ pub(crate) async fn demo() -> Result<(), Failure> {
         let event = Event {
             topic: &line.topic,
             node_id: line.node_id.unwrap_or(0),
-            timestamp: line.timestamp().unwrap_or_default(),
+            timestamp: line.timestamp.unwrap_or_default(),
         };
         let skipped = client.circuit_skips();
         client.emit_event(&event, &Json(line.data())).map_err(Failure::runtime)?;
@@ -82,7 +82,7 @@ pub(crate) async fn demo() -> Result<(), Failure> {
     server.abort();
     screen.end();
     let stats = client.stats();
-    table(&stats, verified.load(Relaxed));
+    print(&table(&stats, verified.load(Relaxed)))?;
     if stats.is_balanced() && stats.circuit_opens > 0 && stats.breaker == BreakerState::Closed {
         Ok(())
     } else {
@@ -90,19 +90,27 @@ pub(crate) async fn demo() -> Result<(), Failure> {
     }
 }
 
-fn table(stats: &Stats, verified: u64) {
-    println!("\n  emitted    {:>4}", stats.emitted);
-    println!("  delivered  {:>4}   of which the receiver verified {verified}", stats.delivered);
-    println!(
-        "  exhausted  {:>4}   given up after {} attempts in all",
-        stats.exhausted, stats.attempts
-    );
-    println!("  skipped    {:>4}   while the breaker was open", stats.skipped);
-    println!("  dropped    {:>4}", stats.dropped);
+fn table(stats: &Stats, verified: u64) -> String {
     let law =
         if stats.is_balanced() { "every event is accounted for" } else { "EVENTS ARE MISSING" };
-    println!("  the breaker opened {} times; {law}", stats.circuit_opens);
-    println!("\nWith --on-open hold, none would have been skipped or given up.");
+    format!(
+        "
+  emitted    {:>4}
+  delivered  {:>4}   of which the receiver verified {verified}
+  exhausted  {:>4}   given up after {} attempts in all
+  skipped    {:>4}   while the breaker was open
+  dropped    {:>4}
+  the breaker opened {} times; {law}
+
+With --on-open hold, none would have been skipped or given up.",
+        stats.emitted,
+        stats.delivered,
+        stats.exhausted,
+        stats.attempts,
+        stats.skipped,
+        stats.dropped,
+        stats.circuit_opens,
+    )
 }
 
 /// Marks in a row, and lines in between.

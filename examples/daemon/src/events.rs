@@ -6,7 +6,8 @@ use std::io::{self, BufRead, Read as _};
 
 use jiff::Timestamp as Time;
 use pilot_webhook_core::Timestamp;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The longest line that is taken. Arbitrary: many times the longest event.
@@ -21,24 +22,26 @@ pub(crate) struct Line<'a> {
     pub(crate) data: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) node_id: Option<u32>,
-    #[serde(default)]
-    timestamp: Option<Time>,
+    #[serde(default, deserialize_with = "timestamp")]
+    pub(crate) timestamp: Option<Timestamp>,
+}
+
+/// A time that can be written again as RFC 3339, which knows no year before 0.
+fn timestamp<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(time) = Option::<Time>::deserialize(input)? else { return Ok(None) };
+    // Counted from the second before, so that times before 1970 come out right.
+    let nanos = time.as_nanosecond();
+    let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or_default();
+    let nanos = u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or_default();
+    let timestamp = Timestamp::new(seconds, nanos);
+    if timestamp.seconds() == seconds {
+        Ok(Some(timestamp))
+    } else {
+        Err(D::Error::custom("out of range"))
+    }
 }
 
 impl Line<'_> {
-    pub(crate) fn timestamp(&self) -> Option<Timestamp> {
-        self.timestamp.map(|time| {
-            // Counted from the second before, so that times before 1970 come out right.
-            let nanos = time.as_nanosecond();
-            let seconds = nanos.div_euclid(1_000_000_000);
-            let nanos = nanos.rem_euclid(1_000_000_000);
-            Timestamp::new(
-                i64::try_from(seconds).unwrap_or_default(),
-                u32::try_from(nanos).unwrap_or_default(),
-            )
-        })
-    }
-
     /// The data as JSON text; none is `null`.
     pub(crate) fn data(&self) -> &str {
         self.data.map_or("null", RawValue::get)
@@ -50,6 +53,7 @@ impl Line<'_> {
 pub(crate) enum BadLine {
     TooLong,
     NotUtf8,
+    NotAnObject,
     Json(serde_json::Error),
 }
 
@@ -58,9 +62,14 @@ impl fmt::Display for BadLine {
         match self {
             Self::TooLong => write!(f, "longer than {LINE_MAX} bytes"),
             Self::NotUtf8 => f.write_str("not UTF-8"),
-            Self::Json(error) if error.is_data() => {
-                write!(f, "not an event: {error}")
-            }
+            Self::NotAnObject => f.write_str("not a JSON object"),
+            // What serde says shows the value.
+            Self::Json(error) if error.is_data() => write!(
+                f,
+                "not an event, at column {}: it needs a topic, which is a string; \
+                 node_id is a number below 2^32, timestamp is RFC 3339; each stands there once",
+                error.column()
+            ),
             Self::Json(error) => write!(f, "not JSON: {error}"),
         }
     }
@@ -98,11 +107,17 @@ impl<R: BufRead> Lines<R> {
                 break;
             }
         }
-        let line = std::str::from_utf8(&self.buffer)
-            .map_err(|_| BadLine::NotUtf8)
-            .and_then(|text| serde_json::from_str(text).map_err(BadLine::Json));
+        let line = std::str::from_utf8(&self.buffer).map_err(|_| BadLine::NotUtf8).and_then(parse);
         Ok(Some((self.number, line)))
     }
+}
+
+fn parse(text: &str) -> Result<Line<'_>, BadLine> {
+    // Serde takes the fields of an array, too, by their place.
+    if !text.trim_start().starts_with('{') {
+        return Err(BadLine::NotAnObject);
+    }
+    serde_json::from_str(text).map_err(BadLine::Json)
 }
 
 #[cfg(test)]
@@ -148,9 +163,46 @@ mod tests {
         )
         .unwrap();
         assert_eq!(line.node_id, Some(u32::MAX));
-        assert_eq!(line.timestamp(), Some(Timestamp::new(-1, 500_000_000)));
+        assert_eq!(line.timestamp, Some(Timestamp::new(-1, 500_000_000)));
         for bad in [r#"{"topic":"t","node_id":-1}"#, r#"{"topic":"t","timestamp":"now"}"#] {
             assert!(serde_json::from_str::<Line<'_>>(bad).is_err(), "{bad}");
         }
+    }
+
+    /// It was delivered with the first second of the year 0.
+    #[test]
+    fn a_time_that_rfc_3339_cannot_write_is_bad() {
+        for bad in ["-000001-12-31T23:59:59Z", "10000-01-01T00:00:00Z"] {
+            let line = format!("{{\"topic\":\"t\",\"timestamp\":\"{bad}\"}}");
+            assert!(read(line.as_bytes())[0].1.is_err(), "{bad}");
+        }
+        let first: Line<'_> =
+            serde_json::from_str(r#"{"topic":"t","timestamp":"0000-01-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(first.timestamp.unwrap().to_string(), "0000-01-01T00:00:00Z");
+    }
+
+    /// Fields were taken by their place.
+    #[test]
+    fn only_an_object_is_an_event() {
+        for bad in [r#"["t"]"#, r#" ["t",{"d":1},5]"#, r#""t""#, "7", "null"] {
+            assert!(read(bad.as_bytes())[0].1.is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_bad_line_shows_nothing_that_is_in_it() {
+        for bad in [
+            r#""hunter2""#,
+            r#"{"topic":{"k":"hunter2"}}"#,
+            r#"{"topic":"t","node_id":"hunter2"}"#,
+            r#"{"topic":"t","timestamp":"hunter2"}"#,
+            r#"{"topic":"t"} hunter2"#,
+            r#"{"topic":"t","data":hunter2}"#,
+        ] {
+            let said = read(bad.as_bytes()).remove(0).1.unwrap_err();
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+        let said = read(br#"{"topic":"t","node_id":4294967296}"#).remove(0).1.unwrap_err();
+        assert!(!said.contains("4294967296"), "{said}");
     }
 }

@@ -9,6 +9,7 @@ mod reader;
 mod report;
 mod run;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -35,6 +36,18 @@ impl Failure {
     }
 }
 
+/// Prints lines on standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        // Who closed the pipe does not want to see it.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::runtime(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn main() -> ExitCode {
     let result = match Args::try_parse() {
         Ok(args) => dispatch(args.command),
@@ -47,7 +60,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("pilot-webhookd: {}", failure.message);
+            // Where it cannot be said, the status tells.
+            let _ = writeln!(io::stderr(), "pilot-webhookd: {}", failure.message);
             ExitCode::from(failure.status)
         }
     }

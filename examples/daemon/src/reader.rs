@@ -1,15 +1,16 @@
 //! The thread that reads events and hands them to the client.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 
 use log::warn;
-use pilot_webhook_core::{EmitError, Event, Json, Timestamp};
-use pilot_webhook_std::Client;
+use pilot_webhook_core::{Clock as _, EmitError, Event, Json};
+use pilot_webhook_std::{Client, TokioClock};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -24,9 +25,27 @@ pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(io::stdin())));
     }
-    let file =
-        File::open(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    Ok(Box::new(BufReader::new(file)))
+    let unusable = |error| Failure::usage(format!("{}: {error}", path.display()));
+    if fs::metadata(path).map_err(unusable)?.file_type().is_fifo() {
+        return Ok(Box::new(BufReader::new(NamedPipe { path: path.to_owned(), file: None })));
+    }
+    Ok(Box::new(BufReader::new(File::open(path).map_err(unusable)?)))
+}
+
+/// A pipe that the first read opens, which waits for a writer: only the reader's thread may.
+struct NamedPipe {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Read for NamedPipe {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::open(&self.path)?,
+        };
+        self.file.insert(file).read(out)
+    }
 }
 
 /// What is to become of the lines.
@@ -72,7 +91,7 @@ impl Reader {
         let event = Event {
             topic: &line.topic,
             node_id: line.node_id.unwrap_or(self.node_id),
-            timestamp: line.timestamp().unwrap_or_else(now),
+            timestamp: line.timestamp.unwrap_or_else(|| TokioClock::new().wall()),
         };
         let data = Json(line.data());
         if self.block_when_full {
@@ -81,9 +100,4 @@ impl Reader {
             self.client.emit_event(&event, &data)
         }
     }
-}
-
-fn now() -> Timestamp {
-    let now = jiff::Timestamp::now();
-    Timestamp::new(now.as_second(), now.subsec_nanosecond().unsigned_abs())
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use pilot_webhook_core::Stats;
 use serde::Serialize;
 
+use crate::{Failure, print};
+
 /// All counters of the webhook, and the daemon's own.
 #[derive(Serialize)]
 pub(crate) struct Report {
@@ -22,14 +24,17 @@ impl Report {
     /// Prints the report, and writes it to `file` if there is one.
     ///
     /// # Errors
-    /// When the file cannot be written; it was printed all the same.
-    pub(crate) fn publish(&self, file: Option<&Path>) -> std::io::Result<()> {
-        let mut line = serde_json::to_string(self)?;
-        println!("{line}");
+    /// When one of the two fails; the other was done all the same.
+    pub(crate) fn publish(&self, file: Option<&Path>) -> Result<(), Failure> {
+        let line = serde_json::to_string(self).map_err(Failure::runtime)?;
+        let printed = print(&line);
         if !self.stats.is_balanced() {
             log::error!("the counters do not add up: this is a bug");
         }
-        line.push('\n');
-        file.map_or(Ok(()), |path| fs::write(path, line))
+        if let Some(path) = file {
+            fs::write(path, line + "\n")
+                .map_err(|error| Failure::runtime(format!("{}: {error}", path.display())))?;
+        }
+        printed
     }
 }

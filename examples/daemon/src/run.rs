@@ -74,7 +74,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         never = serve(server, commands) => match never {},
     };
     let report = Report::new(client.stats(), bad_lines.load(Relaxed));
-    report.publish(options.stats_file.as_deref()).map_err(Failure::runtime)?;
+    report.publish(options.stats_file.as_deref())?;
     outcome
 }
 

@@ -173,6 +173,20 @@ fn batches_that_are_too_large_for_the_receiver_get_smaller() {
     assert!(stats["attempts"].as_u64() > Some(sizes.len() as u64), "{stats}");
 }
 
+/// It spoke of the first event only.
+#[test]
+fn what_is_logged_of_a_batch_says_how_many_events_it_is_about() {
+    let sink = Sink::reserve();
+    let mut command = daemon(&sink.url());
+    // A full batch goes at once.
+    command.args(["--events", EVENTS, "--batch", "54", "--batch-delay", "60s"]);
+    let (stats, output) = run(command.args(["--retry-backoff", "1ms"]));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stats["exhausted"], 54);
+    assert!(stderr.contains("event 1 and 53 more, attempt 1: no connection"), "{stderr}");
+    assert!(stderr.contains("event 1 and 53 more: given up"), "{stderr}");
+}
+
 #[test]
 fn bad_usage_exits_2_with_one_line() {
     for (arguments, expected) in [
@@ -217,6 +231,35 @@ fn a_flood_of_drops_is_a_handful_of_log_lines() {
     let lines: Vec<Value> =
         stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!((1..40).contains(&lines.len()), "{} lines", lines.len());
+}
+
+/// Printing panicked, and the file was not written.
+#[test]
+fn a_closed_standard_output_is_no_failure() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut run = support::bare();
+    run.args(["run", "--events", EVENTS, "--stats-file"]).arg(file.path());
+    let mut demo = support::bare();
+    demo.arg("demo");
+    for mut command in [run, demo] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = support::wait(command.stdout(writer).spawn().unwrap());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{}: {stderr}", output.status);
+    }
+    let written: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+    assert_eq!(written["emitted"], 0);
+}
+
+#[test]
+fn a_stats_file_that_cannot_be_written_is_named_and_exits_1() {
+    let mut command = support::bare();
+    let (stats, output) =
+        run(command.args(["run", "--stats-file", "/nowhere/at/all"]).args(["--events", EVENTS]));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), &stats["emitted"]), (Some(1), &Value::from(0)));
+    assert!(stderr.lines().last().unwrap().contains("/nowhere/at/all"), "{stderr}");
 }
 
 #[test]

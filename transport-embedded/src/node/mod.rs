@@ -111,7 +111,8 @@ impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usiz
         }
     }
 
-    /// Makes the engine. `config.max_event_bytes` is what `EVENT` says.
+    /// Makes the engine. `config.max_event_bytes` is what `EVENT` says; with batches, which are at
+    /// most `EVENT` bytes long, too, it is 2 less.
     ///
     /// # Errors
     /// The config breaks a rule, or the node was started before.
@@ -121,7 +122,9 @@ impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usiz
         config: Config,
         policy: Policy,
     ) -> Result<(), StartError> {
-        let config = Config { max_event_bytes: EVENT, ..config };
+        // The brackets of a batch go into the same buffer.
+        let brackets = if config.batch > 1 { 2 } else { 0 };
+        let config = Config { max_event_bytes: EVENT.saturating_sub(brackets), ..config };
         config.validate().map_err(StartError::Config)?;
         let queue = self.queue.try_lock().map_err(|_| StartError::Started)?;
         let dispatcher = Dispatcher::new(config, QueueBytes(queue));

@@ -1,6 +1,5 @@
 //! The other end: one command to a daemon, and what came of it.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tokio::time::timeout;
 
 use super::frame::Frames;
 use super::message::{NoAnswer, Request};
-use crate::Failure;
+use crate::{Failure, print};
 
 /// The longest a command may take. Arbitrary: a daemon that is well answers in a millisecond.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -57,15 +56,6 @@ async fn exchange(socket: &Path, request: &Request) -> Result<Value, String> {
         }),
         (Ok(None), Ok(())) => Err("closed the connection without an answer".to_owned()),
         (_, Err(error)) | (Err(error), Ok(())) => Err(format!("broke off: {error}")),
-    }
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        // Who closed the pipe does not want to see it.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::runtime(error)),
-        _ => Ok(()),
     }
 }
 

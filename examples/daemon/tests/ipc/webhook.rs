@@ -43,6 +43,27 @@ fn events_go_where_the_last_command_sent_them_and_ids_go_on() {
     assert_eq!((stats["emitted"].as_u64(), stats["delivered"].as_u64()), (Some(2), Some(2)));
 }
 
+/// To open one waits for a writer. So did the socket, and signals.
+#[test]
+fn a_named_pipe_without_a_writer_keeps_nobody_waiting() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let pipe = place.directory.path().join("events");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let path = pipe.to_str().unwrap().to_owned();
+    let arguments = ["--webhook", &sink.url(), "--events", &path];
+    let daemon = place.daemon(&arguments);
+    assert_eq!(daemon.info()["webhook"]["emitted"], 0);
+    assert_eq!(daemon.terminate()["emitted"], 0);
+
+    let daemon = place.daemon(&arguments);
+    // On a thread: it waits for the reader.
+    let writer = std::thread::spawn(|| std::fs::write(pipe, "{\"topic\":\"first\"}\n"));
+    sink.wait_for(1);
+    writer.join().unwrap().unwrap();
+    assert_eq!(daemon.terminate()["delivered"], 1);
+}
+
 #[test]
 fn a_daemon_without_a_webhook_gets_one() {
     let place = Place::new();

@@ -56,7 +56,7 @@ pub(crate) fn run(command: &mut Command) -> (Value, Output) {
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits for a child's end, and ends one that goes on for ever.
-fn wait(child: Child) -> Output {
+pub(crate) fn wait(child: Child) -> Output {
     let pid = child.id().to_string();
     let (ended, end) = mpsc::channel::<()>();
     thread::spawn(move || {

@@ -201,7 +201,12 @@ impl Ledger {
         if holds && !self.gate.is_closed() {
             return self.give_back(worker);
         }
-        let exact = micros(self.config.backoff.initial) << (held.failed - 1);
+        let initial = micros(self.config.backoff.initial);
+        if is_last && self.deadline().is_some_and(|deadline| now + initial >= deadline) {
+            // No time for another round.
+            return self.settle(worker, Fate::Abandoned);
+        }
+        let exact = initial << (held.failed - 1);
         let jitter = exact * u64::from(self.config.backoff.jitter_percent) / 100;
         if is_last {
             held.failed = 0;
