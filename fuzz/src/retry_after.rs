@@ -14,6 +14,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use pilot_webhook_core::{RetryAfter, Timestamp};
 
+const SEPARATORS: [char; 3] = [' ', '-', ','];
+
 /// Takes a header value.
 pub fn run(data: &[u8]) {
     let ours = RetryAfter::parse(data);
@@ -51,9 +53,12 @@ fn judge(text: &str) -> Option<i64> {
 
 /// The text holds what the date consists of.
 fn names_its_date(text: &str, time: Timestamp) {
+    // All but the day of the week.
+    let text =
+        text.trim_start_matches(SEPARATORS).split_once(SEPARATORS).map_or("", |(_, rest)| rest);
     let words: Vec<&str> = text.split([' ', '-', ',', ':']).filter(|w| !w.is_empty()).collect();
-    let times = text.split([' ', '-', ',']).filter_map(|word| word.rsplit_once(':'));
-    let is_leap_second = times.into_iter().any(|(_, second)| second.parse() == Ok(60));
+    let mut times = text.split(SEPARATORS).filter_map(|word| word.rsplit_once(':'));
+    let is_leap_second = times.any(|(_, second)| second.parse() == Ok(60));
     let seconds = time.seconds() - i64::from(is_leap_second);
     let civil = jiff::civil::date(1970, 1, 1)
         .at(0, 0, 0, 0)

@@ -41,7 +41,7 @@ impl Bench {
 }
 
 pub(super) fn play(mut script: Script<'_>, judged: &Verdict) -> Outcomes {
-    if script.ending == Ending::Stay && !matches!(judged, Verdict::Answer(head) if head.complete) {
+    if script.ending == Ending::Stay && !matches!(judged, Verdict::Answer(head) if head.settled) {
         script.ending = Ending::Close;
     }
     let bench = BENCH.take().unwrap_or_else(Bench::new);
@@ -70,15 +70,18 @@ async fn posts(bench: &Bench, script: Script<'_>) -> Outcomes {
             () = &mut server => post.await,
         }
     };
+    let connections = Cell::new(1);
     let second = {
         let request = request(&endpoint, 1);
         let mut post = pin!(timeout(STUCK, transport.post(&request)));
         tokio::select! {
             result = &mut post => result,
-            () = second(bench, connection) => unreachable!("it waits for ever"),
+            () = second(bench, connection, &connections) => unreachable!("it waits for ever"),
         }
     };
-    [first, second].map(|result| result.expect("the post hangs").map_err(|error| error.to_string()))
+    let posts = [first, second]
+        .map(|result| result.expect("the post hangs").map_err(|error| error.to_string()));
+    Outcomes { posts, connections: connections.get() }
 }
 
 /// Answers the first post. A client that goes away is no error.
@@ -120,8 +123,8 @@ async fn answer(stream: &mut TcpStream, mut script: Script<'_>) -> io::Result<()
 }
 
 /// Answers the second post, over the first connection or a new one, and never ends.
-async fn second(bench: &Bench, mut kept: Option<TcpStream>) {
-    let mut fresh = pin!(fresh(bench));
+async fn second(bench: &Bench, mut kept: Option<TcpStream>, connections: &Cell<usize>) {
+    let mut fresh = pin!(fresh(bench, connections));
     if let Some(kept) = &mut kept {
         tokio::select! {
             // Whether it worked or not: there may be a new connection.
@@ -132,8 +135,9 @@ async fn second(bench: &Bench, mut kept: Option<TcpStream>) {
     fresh.await;
 }
 
-async fn fresh(bench: &Bench) {
+async fn fresh(bench: &Bench, connections: &Cell<usize>) {
     let (mut stream, _) = bench.listener.accept().await.unwrap();
+    connections.set(connections.get() + 1);
     let _ = reply(&mut stream).await;
     pending::<()>().await;
 }

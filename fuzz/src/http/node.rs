@@ -23,7 +23,7 @@ pub(super) fn play(script: Script<'_>) -> Outcomes {
     let mut buffers = Buffers::<512>::new();
     let mut transport = NodeTransport::new(&net, &mut buffers, Policy::default());
     let endpoint = endpoint(80);
-    [0, 1].map(|post| {
+    let posts = [0, 1].map(|post| {
         let result = wait(transport.post(&request(&endpoint, post)));
         for connection in &mut net.server.borrow_mut().connections {
             let read = std::mem::take(&mut connection.read);
@@ -33,7 +33,9 @@ pub(super) fn play(script: Script<'_>) -> Outcomes {
             Some(result) => result.map_err(|error| error.to_string()),
             None => Err("time-out".into()),
         }
-    })
+    });
+    let connections = net.server.borrow().connections.len();
+    Outcomes { posts, connections }
 }
 
 /// Polls, and moves the clock on when there is nothing else to do. `None` is the engine's time-out.
