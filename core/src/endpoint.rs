@@ -302,7 +302,7 @@ fn parse_host(host: &str) -> Result<Host<'_>, EndpointError> {
     // A host whose last label is a number is an IPv4 address or nothing: that is how resolvers
     // and the URL standard read it (https://url.spec.whatwg.org/#ends-in-a-number-checker).
     let last = name.rsplit('.').next().unwrap_or_default();
-    if last.bytes().all(|b| b.is_ascii_digit()) || parse_number(last).is_some() {
+    if is_number(last) {
         return parse_v4(name).map(|v4| Host::Address(v4.into())).ok_or(EndpointError::Host);
     }
     Ok(Host::Name(host))
@@ -311,6 +311,14 @@ fn parse_host(host: &str) -> Result<Host<'_>, EndpointError> {
 fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL).contains(&label.len())
         && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Whether a label is a number, of any size.
+fn is_number(label: &str) -> bool {
+    match label.as_bytes() {
+        [b'0', b'x' | b'X', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
+        digits => digits.iter().all(u8::is_ascii_digit),
+    }
 }
 
 /// IPv4 as `inet_aton` reads it: one to four parts, each decimal, octal or hex, the last of which

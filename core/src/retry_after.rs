@@ -76,7 +76,7 @@ fn parse_date(value: &[u8]) -> Option<Timestamp> {
         time = words.next()?;
         year = full_year(words.next()?)?;
     }
-    if words.next().is_some() || !(1..=31).contains(&day) {
+    if words.next().is_some() {
         return None;
     }
     let mut fields = time.split(':');
@@ -87,6 +87,10 @@ fn parse_date(value: &[u8]) -> Option<Timestamp> {
         return None;
     }
     let days = Timestamp::days_from_civil(year, month, day);
+    // A day that the month does not have comes out as one of the next.
+    if Timestamp::civil_from_days(days) != (year, month, day) {
+        return None;
+    }
     Some(Timestamp::new(days * 86_400 + hour * 3_600 + minute * 60 + second, 0))
 }
 

@@ -63,7 +63,7 @@ impl Timestamp {
     }
 
     /// The civil date (year, month, day) of a day: `civil_from_days` of the same source.
-    const fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    pub(crate) const fn civil_from_days(days: i64) -> (i64, i64, i64) {
         let days = days + 719_468;
         let era = days.div_euclid(146_097);
         let day_of_era = days.rem_euclid(146_097);

@@ -93,6 +93,8 @@ fn bad_urls_say_what_is_wrong() {
         ("http://256.1.1.1/", Host),
         ("http://1.2.3.4.5/", Host),
         ("http://4294967296/", Host),
+        ("http://0x100000000/", Host),
+        ("http://1.0Xfffffffff./", Host),
         ("http://08.1.1.1/", Host),
         ("http://example.1/", Host),
         ("http://example.0x1/", Host),

@@ -45,7 +45,8 @@ fn every_transport_error_is_retryable() {
 
 #[test]
 fn retry_after_reads_all_forms_of_rfc_9110_and_nothing_else() {
-    let date = Some(RetryAfter::At(Timestamp::new(784_111_777, 0)));
+    let at = |seconds| Some(RetryAfter::At(Timestamp::new(seconds, 0)));
+    let date = at(784_111_777);
     let delay = |seconds| Some(RetryAfter::Delay(Duration::from_secs(seconds)));
     for (value, expected) in [
         ("0", delay(0)),
@@ -63,6 +64,12 @@ fn retry_after_reads_all_forms_of_rfc_9110_and_nothing_else() {
         ("Sun, 06 Nov 1994 24:49:37 GMT", None),
         ("Sun, 06 Nov 1994 08:49 GMT", None),
         ("Sun, 32 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 00 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 31 Nov 1994 08:49:37 GMT", None),
+        ("Mon, 30 Feb 2026 00:00:00 GMT", None),
+        ("Sun, 29 Feb 2026 00:00:00 GMT", None),
+        ("Thu, 29 Feb 2024 00:00:00 GMT", at(1_709_164_800)),
+        ("Sat, 31 Dec 2016 23:59:60 GMT", at(1_483_228_800)),
         ("Sun, 06 Foo 1994 08:49:37 GMT", None),
         ("Sun, 06 Nov 1994 08:49:37 GMT x", None),
         ("Sun, +6 Nov 1994 08:49:37 GMT", None),

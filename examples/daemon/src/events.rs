@@ -15,15 +15,19 @@ const LINE_MAX: u64 = 1024 * 1024;
 
 /// A line: the topic, and what overrides the daemon's own. Other keys are ignored.
 #[derive(Deserialize)]
-pub(crate) struct Line<'a> {
+pub struct Line<'a> {
+    /// What the event is about.
     #[serde(borrow)]
-    pub(crate) topic: Cow<'a, str>,
+    pub topic: Cow<'a, str>,
+    /// Its data, as JSON text.
     #[serde(borrow, default)]
-    pub(crate) data: Option<&'a RawValue>,
+    pub data: Option<&'a RawValue>,
+    /// The node it happened on, if not the daemon's own.
     #[serde(default)]
-    pub(crate) node_id: Option<u32>,
+    pub node_id: Option<u32>,
+    /// When it happened, if not now.
     #[serde(default, deserialize_with = "timestamp")]
-    pub(crate) timestamp: Option<Timestamp>,
+    pub timestamp: Option<Timestamp>,
 }
 
 /// A time that can be written again as RFC 3339, which knows no year before 0.
@@ -43,17 +47,22 @@ fn timestamp<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timestamp>, D
 
 impl Line<'_> {
     /// The data as JSON text; none is `null`.
-    pub(crate) fn data(&self) -> &str {
+    #[must_use]
+    pub fn data(&self) -> &str {
         self.data.map_or("null", RawValue::get)
     }
 }
 
 /// Why a line is no event. It shows no more of the line than a position.
 #[derive(Debug)]
-pub(crate) enum BadLine {
+pub enum BadLine {
+    /// It goes on beyond what is read of a line.
     TooLong,
+    /// It is no text.
     NotUtf8,
+    /// It is JSON of another kind.
     NotAnObject,
+    /// It is not JSON, or lacks what an event needs.
     Json(serde_json::Error),
 }
 
@@ -76,14 +85,15 @@ impl fmt::Display for BadLine {
 }
 
 /// Reads lines, however long, in bounded memory.
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     source: R,
     buffer: Vec<u8>,
     number: u64,
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(source: R) -> Self {
+    /// The lines of `source`.
+    pub fn new(source: R) -> Self {
         Self { source, buffer: Vec::new(), number: 0 }
     }
 
@@ -91,7 +101,11 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// When reading fails.
-    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, Result<Line<'_>, BadLine>)>> {
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "lines borrow the buffer; no iterator can do that"
+    )]
+    pub fn next(&mut self) -> io::Result<Option<(u64, Result<Line<'_>, BadLine>)>> {
         loop {
             self.buffer.clear();
             let mut limited = (&mut self.source).take(LINE_MAX + 1);

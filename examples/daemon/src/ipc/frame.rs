@@ -11,15 +11,17 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 /// The longest frame, without its length. Pilot's own limit.
-pub(crate) const FRAME_MAX: usize = 1024 * 1024;
+pub const FRAME_MAX: usize = 1024 * 1024;
 /// How much room is made at a time. Arbitrary: every frame that makes sense is shorter.
 const STEP: usize = 4 * 1024;
 
 /// One message. Its Debug form shows no payload: URLs are often secrets.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Frame {
-    pub(crate) command: u8,
-    pub(crate) payload: Vec<u8>,
+pub struct Frame {
+    /// What it is about.
+    pub command: u8,
+    /// What goes with it.
+    pub payload: Vec<u8>,
 }
 
 impl fmt::Debug for Frame {
@@ -32,13 +34,14 @@ impl fmt::Debug for Frame {
 /// Why no frame was read or written. The connection is of no more use then: nobody knows where
 /// the next frame begins.
 #[derive(Debug)]
-pub(crate) enum FrameError {
+pub enum FrameError {
     /// More than [`FRAME_MAX`] bytes.
     TooLong(usize),
     /// The end of the stream came inside a frame.
     Cut,
     /// The other side kept us waiting inside a frame.
     Stalled,
+    /// The stream failed.
     Io(io::Error),
 }
 
@@ -68,7 +71,7 @@ impl Frame {
     ///
     /// # Errors
     /// When it is too long.
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, FrameError> {
+    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
         let body = 1 + self.payload.len();
         let length = u32::try_from(body).ok().filter(|_| body <= FRAME_MAX);
         let length = length.ok_or(FrameError::TooLong(body))?;
@@ -83,7 +86,7 @@ impl Frame {
     ///
     /// # Errors
     /// When it is too long, or the other side takes it too slowly or not at all.
-    pub(crate) async fn write(
+    pub async fn write(
         &self,
         sink: &mut (impl AsyncWrite + Unpin),
         limit: Duration,
@@ -98,7 +101,7 @@ impl Frame {
 }
 
 /// Reads frames, however their bytes come: in pieces, or several at once.
-pub(crate) struct Frames<R> {
+pub struct Frames<R> {
     source: R,
     stall: Duration,
 }
@@ -106,7 +109,7 @@ pub(crate) struct Frames<R> {
 impl<R: AsyncRead + Unpin> Frames<R> {
     /// `stall` is the longest wait for the next byte inside a frame. Between frames there is no
     /// limit.
-    pub(crate) const fn new(source: R, stall: Duration) -> Self {
+    pub const fn new(source: R, stall: Duration) -> Self {
         Self { source, stall }
     }
 
@@ -114,7 +117,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     ///
     /// # Errors
     /// When the bytes are no frame, or do not come; there is no frame after that.
-    pub(crate) async fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub async fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         loop {
             let Some(length) = self.length().await? else { return Ok(None) };
             if length > FRAME_MAX {

@@ -14,16 +14,19 @@ const ERROR_CODE: [u8; 2] = 1_u16.to_be_bytes();
 
 /// What a client asks for.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Request {
+pub enum Request {
     /// Empty clears.
     SetWebhook(String),
+    /// How the daemon is doing.
     Info,
 }
 
 /// Why a frame is no request. The text goes to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoRequest {
+pub enum NoRequest {
+    /// A command that this daemon does not know.
     Unknown(u8),
+    /// The URL is no text.
     NotUtf8,
 }
 
@@ -37,7 +40,11 @@ impl fmt::Display for NoRequest {
 }
 
 impl Request {
-    pub(crate) fn read(frame: Frame) -> Result<Self, NoRequest> {
+    /// What a client's frame asks for.
+    ///
+    /// # Errors
+    /// When it is no request.
+    pub fn read(frame: Frame) -> Result<Self, NoRequest> {
         match frame.command {
             SET_WEBHOOK => String::from_utf8(frame.payload)
                 .map(Self::SetWebhook)
@@ -48,7 +55,9 @@ impl Request {
         }
     }
 
-    pub(crate) fn frame(&self) -> Frame {
+    /// The frame that asks for it.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
         match self {
             Self::SetWebhook(url) => {
                 Frame { command: SET_WEBHOOK, payload: url.clone().into_bytes() }
@@ -66,7 +75,8 @@ impl Request {
     }
 
     /// The answer, well or not.
-    pub(crate) fn reply(&self, outcome: Result<serde_json::Value, String>) -> Frame {
+    #[must_use]
+    pub fn reply(&self, outcome: Result<serde_json::Value, String>) -> Frame {
         match outcome {
             Ok(json) => Frame { command: self.answer(), payload: json.to_string().into_bytes() },
             Err(message) => error(&message),
@@ -74,7 +84,10 @@ impl Request {
     }
 
     /// What an answer says, for the client.
-    pub(crate) fn read_reply(&self, reply: &Frame) -> Result<serde_json::Value, NoAnswer> {
+    ///
+    /// # Errors
+    /// When it says no, or nothing that can be understood.
+    pub fn read_reply(&self, reply: &Frame) -> Result<serde_json::Value, NoAnswer> {
         if reply.command == self.answer() {
             serde_json::from_slice(&reply.payload).map_err(|_| NoAnswer::Garbled)
         } else if reply.command == ERROR && reply.payload.len() >= ERROR_CODE.len() {
@@ -88,7 +101,7 @@ impl Request {
 
 /// Why an answer is not the one that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NoAnswer {
+pub enum NoAnswer {
     /// The daemon said no, and why.
     Refused(String),
     /// This is not how a daemon answers.
@@ -96,7 +109,7 @@ pub(crate) enum NoAnswer {
 }
 
 /// An answer that says what was wrong.
-pub(crate) fn error(message: impl fmt::Display) -> Frame {
+pub fn error(message: impl fmt::Display) -> Frame {
     let mut payload = ERROR_CODE.to_vec();
     payload.extend(message.to_string().into_bytes());
     Frame { command: ERROR, payload }

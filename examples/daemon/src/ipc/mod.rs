@@ -1,12 +1,12 @@
 //! The daemon's socket: pilot's own wire format, both ends of it.
 //!
-//! [`Server::bind`] takes the path, then [`Server::serve`] answers until it is dropped; what the
-//! commands do is up to a [`Handler`]. [`client`] is the other end, one command a connection.
+//! `Server::bind` takes the path, then `Server::serve` answers until it is dropped; what the
+//! commands do is up to a `Handler`. `client` is the other end, one command a connection.
 
 pub(crate) mod client;
-mod frame;
+pub mod frame;
 mod info;
-mod message;
+pub mod message;
 mod server;
 mod socket;
 

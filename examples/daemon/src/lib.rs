@@ -1,0 +1,94 @@
+//! `pilot-webhookd`: a pilot daemon's events to a webhook.
+//!
+//! The program is [`main`]. What reads bytes from outside is public beside it, so that the fuzzers
+//! get at it; nobody else should build on this.
+
+mod args;
+mod demo;
+pub mod events;
+pub mod ipc;
+mod logging;
+mod reader;
+mod report;
+mod run;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command};
+
+/// What a failed command says, and the status it exits with.
+struct Failure {
+    message: String,
+    status: u8,
+}
+
+impl Failure {
+    /// Something is wrong with how the command was called.
+    #[allow(clippy::needless_pass_by_value, reason = "errors are passed on as they come")]
+    fn usage(error: impl ToString) -> Self {
+        Self { message: error.to_string(), status: 2 }
+    }
+
+    /// Something went wrong while it ran.
+    #[allow(clippy::needless_pass_by_value, reason = "errors are passed on as they come")]
+    fn runtime(error: impl ToString) -> Self {
+        Self { message: error.to_string(), status: 1 }
+    }
+}
+
+/// Prints lines on standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        // Who closed the pipe does not want to see it.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::runtime(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let result = match Args::try_parse() {
+        Ok(args) => dispatch(args.command),
+        Err(error) if error.use_stderr() => Err(args::one_line(&error)),
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Where it cannot be said, the status tells.
+            let _ = writeln!(io::stderr(), "pilot-webhookd: {}", failure.message);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), Failure> {
+    // One thread: there is nothing to compute, and an event need not cross threads to be sent.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::runtime)?;
+    let result = match command {
+        Command::Run(options) => runtime.block_on(run::run(*options)),
+        Command::SetWebhook { url, remote } => {
+            runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
+        }
+        Command::ClearWebhook(remote) => {
+            runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
+        }
+        Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
+        Command::Demo => runtime.block_on(demo::demo()),
+    };
+    // A look-up of a name that was given up may still be waiting: nobody waits for it.
+    runtime.shutdown_background();
+    result
+}
