@@ -46,6 +46,7 @@ pub mod pki;
 mod run;
 mod scenario;
 mod scenarios;
+mod sealer;
 mod server;
 pub mod sim;
 mod wire;
