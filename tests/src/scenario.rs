@@ -31,11 +31,14 @@ pub struct Abilities {
     pub all_addresses: bool,
     /// Keeps connections alive.
     pub keep_alive: bool,
+    /// Speaks TLS 1.2, too.
+    pub tls12: bool,
 }
 
 impl Abilities {
     /// Everything.
-    pub const ALL: Self = Self { tls: true, names: true, all_addresses: true, keep_alive: true };
+    pub const ALL: Self =
+        Self { tls: true, names: true, all_addresses: true, keep_alive: true, tls12: true };
 }
 
 /// What must come of a post.

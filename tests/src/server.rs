@@ -50,6 +50,8 @@ pub enum Act {
     Cut,
     /// Resets the connection.
     Reset,
+    /// Drops the connection, and does not wait for anybody to notice.
+    Leave,
 }
 
 /// What a server does on one connection. At its end the connection is held.
@@ -283,6 +285,7 @@ async fn play(
             Act::Close => return closed(wire.close().await),
             Act::Cut => return closed(wire.cut().await),
             Act::Reset => return closed(wire.reset().await),
+            Act::Leave => return closed(Ok(())),
         }
     }
     pending().await
