@@ -39,7 +39,7 @@ async fn payloads_over_embassy() {
 async fn destinations_over_std() {
     let attempted = destinations(transports::std, None).await;
     println!("{attempted:?}");
-    assert!(attempted.refused > 100 && attempted.dialled > 10, "{attempted:?}");
+    assert!(attempted.refused > 100 && attempted.dialled >= 10, "{attempted:?}");
 }
 
 #[tokio::test]

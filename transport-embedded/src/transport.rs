@@ -64,8 +64,8 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 ///    If the server turns out to have closed it before the socket took a byte of the request, a new
 ///    connection takes its place within the same attempt: the request surely was not processed. In
 ///    any other case the attempt ends with an error, and the engine decides.
-/// 2. Otherwise the host name is resolved, the policy asked about the address, and a connection made
-///    to that very address. For `https`, the server is authenticated before a byte of the request is
+/// 2. Otherwise the policy is asked about the host name, the name resolved, the policy asked about
+///    the address, and a connection made to that very address. For `https`, the server is authenticated before a byte of the request is
 ///    written.
 /// 3. The request is written and the answer's head read. Interim answers are skipped. The status is
 ///    what counts: once it is known the post succeeds, and the body only decides whether the
@@ -157,6 +157,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
             }
             Host::Name(name) => name,
         };
+        self.policy.check_name(name).map_err(Error::Refused)?;
         let first = self.resolve(name, AddrType::Either).await?;
         let socket = match self.dial(first, endpoint.port()).await {
             Ok(socket) => socket,
