@@ -26,8 +26,8 @@
 //! # }
 //! ```
 //!
-//! The tables of `tests/data` are played in the same manner, through the real worker loop
-//! ([`conformance`], [`deliver`]).
+//! The tables of `tests/data` are played in the same manner ([`conformance`]), and receivers that are
+//! hostile ([`hostile`]), both through the real worker loop ([`deliver`]).
 //!
 //! Beside that: certificates right and wrong ([`pki`]), a TLS 1.3 server that cheats as it is told
 //! ([`hostile_tls`]), and this host's sockets for transports over `embedded-nal-async` ([`nal`]).
@@ -45,6 +45,7 @@
 mod authority;
 pub mod conformance;
 mod deliver;
+pub mod hostile;
 pub mod hostile_tls;
 pub mod nal;
 pub mod pki;

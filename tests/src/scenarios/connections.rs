@@ -7,6 +7,8 @@ use crate::Act::{AwaitPosts, Close, Cut, Hold, Read, Reset, Send};
 use crate::Step::{Closed, Post};
 use crate::{Certificate, Expect, Scenario};
 
+const UNASKED: &str = "HTTP/1.1 500 Not Asked\r\nContent-Length: 0\r\n\r\n";
+
 pub(super) fn scenarios() -> Vec<Scenario> {
     let ok = || Post(Expect::status(200));
     let close = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
@@ -39,6 +41,45 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 answer(OK),
             ],
             [ok(), Closed(1), ok()],
+        ),
+        // The same, in one piece with the answer: it must not pass for the next request's.
+        Scenario::new(
+            "an answer, and one that nobody asked for",
+            [answer(OK.to_owned() + UNASKED), answer(OK)],
+            [ok(), ok()],
+        ),
+        Scenario::new(
+            "an answer without a body, and one that nobody asked for",
+            [answer("HTTP/1.1 204 No Content\r\n\r\n".to_owned() + UNASKED), answer(OK)],
+            [Post(Expect::status(204)), ok()],
+        ),
+        Scenario::new(
+            "an answer in chunks, and one that nobody asked for",
+            [
+                answer(
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()
+                        + UNASKED,
+                ),
+                answer(OK),
+            ],
+            [ok(), ok()],
+        ),
+        Scenario::new(
+            "a body that is longer than announced",
+            [answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay"), answer(OK)],
+            [ok(), ok()],
+        ),
+        // Whose end it has is a matter of opinion (RFC 9112, section 6.3).
+        Scenario::new(
+            "a connection is not used again after an answer with a length and chunks",
+            [
+                answer(
+                    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n\
+                     0\r\n\r\n",
+                ),
+                answer(OK),
+            ],
+            [ok(), ok()],
         ),
         // The second request was read. Sending it again would deliver it twice.
         Scenario::new(
