@@ -75,6 +75,8 @@ pub enum Step {
     PostLarge(Expect),
     /// Waits until the server has closed so many connections and the client's kernel knows.
     Closed(usize),
+    /// Waits until the server has sent so many bytes, TLS' own not counted.
+    Sent(usize),
 }
 
 /// A server's behaviour, what is posted to it, and what must come of that.
@@ -114,7 +116,8 @@ impl Scenario {
         steps: impl IntoIterator<Item = Step>,
     ) -> Self {
         let steps: Vec<_> = steps.into_iter().collect();
-        let posts = steps.iter().filter(|step| !matches!(step, Step::Closed(_))).count();
+        let posts =
+            steps.iter().filter(|step| matches!(step, Step::Post(_) | Step::PostLarge(_))).count();
         Self {
             name,
             server: Some(scripts.into()),

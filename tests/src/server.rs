@@ -185,6 +185,11 @@ impl Server {
         self.wait(|log| log.closed >= count).await;
     }
 
+    /// Waits until it has sent so many bytes.
+    pub async fn has_sent(&self, bytes: usize) {
+        self.wait(|log| log.sent >= bytes).await;
+    }
+
     /// Tells the server that the client is done with a post.
     pub fn post_is_done(&self) {
         self.log.send_modify(|log| log.posts += 1);
