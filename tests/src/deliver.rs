@@ -44,8 +44,9 @@ impl Memory {
 }
 
 /// A dispatcher's settings for one event at a time: no waits between attempts, no breaker (but for
-/// a `Retry-After`).
+/// a `Retry-After`), and a timeout that no busy host comes near.
 pub const CONFIG: Config = Config {
+    http_timeout: Duration::from_secs(30),
     backoff: Backoff { initial: Duration::ZERO, jitter_percent: 0 },
     circuit_threshold: u16::MAX,
     ..Config::DEFAULT
