@@ -164,6 +164,12 @@ impl Server {
         self.log.borrow().requests.clone()
     }
 
+    /// How many that are.
+    #[must_use]
+    pub fn request_count(&self) -> usize {
+        self.log.borrow().requests.len()
+    }
+
     /// Bytes sent so far, those included that still wait in the kernel.
     #[must_use]
     pub fn sent(&self) -> usize {

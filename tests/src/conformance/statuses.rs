@@ -61,11 +61,11 @@ async fn check<T: Transport>(
     let url = format!("http://{}/{status}{query}", server.address());
     let url = crate::Url::parse(&url, Policy::default()).unwrap();
     let event = Event { topic: "status", node_id: 1, timestamp: Timestamp::new(0, 0) };
-    let before = server.requests().len();
+    let before = server.request_count();
     let delivered = deliver(transport, url, CONFIG, None, &event, &(), Memory::UNCOUNTED).await?;
     let stats = delivered.stats;
     // Each was remembered before it was answered.
-    let requests = server.requests().len() - before;
+    let requests = server.request_count() - before;
     let attempts = match (outcome, honoured) {
         ("delivered" | "rejected", _) | ("retryable", true) => 1,
         ("retryable", false) => 3,
