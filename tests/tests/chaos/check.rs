@@ -27,7 +27,7 @@ pub(crate) struct Arrived {
     pub(crate) delivered: BTreeSet<u64>,
     /// Events that were answered with a 3xx or 4xx that is final.
     pub(crate) rejected: BTreeSet<u64>,
-    /// Requests that were answered well, but for the first of each event.
+    /// How often an event was answered well once more.
     pub(crate) again: usize,
 }
 
@@ -35,22 +35,26 @@ impl Arrived {
     /// Takes together what two receivers got, each in order.
     pub(crate) fn at(receivers: &[Vec<Arrival>; 2]) -> Result<Self, String> {
         for arrivals in receivers {
-            // A repeated attempt has the same id.
-            if let Some(pair) = arrivals.windows(2).find(|pair| pair[0].id > pair[1].id) {
+            // A repeated attempt begins with the same event.
+            let is_back = |pair: &&[Arrival]| pair[0].ids[0] > pair[1].ids[0];
+            if let Some(pair) = arrivals.windows(2).find(is_back) {
                 return Err(format!("out of order: {pair:?}"));
+            }
+            if let Some(odd) = arrivals.iter().find(|arrival| !arrival.ids.is_sorted()) {
+                return Err(format!("out of order within a batch: {odd:?}"));
             }
         }
         let all = receivers.concat();
         let of = |is: fn(u16) -> bool| {
-            all.iter().filter(move |arrival| is(arrival.status)).map(|arrival| arrival.id)
+            all.iter().filter(move |arrival| is(arrival.status)).flat_map(|arrival| &arrival.ids)
         };
         let is_final = |status| matches!(status, 300..=499) && ![408, 425, 429].contains(&status);
-        let delivered: BTreeSet<u64> = of(|status| status == 204).collect();
+        let delivered: BTreeSet<u64> = of(|status| status == 204).copied().collect();
         Ok(Self {
             all: all.len(),
-            ids: of(|_| true).collect(),
+            ids: of(|_| true).copied().collect(),
             again: of(|status| status == 204).count() - delivered.len(),
-            rejected: of(is_final).collect(),
+            rejected: of(is_final).copied().collect(),
             delivered,
         })
     }

@@ -3,7 +3,7 @@
 //!
 //!     PILOT_CHAOS=1 cargo test -p pilot-webhook-tests --test chaos
 //!
-//! takes two minutes, so that it is skipped, loudly, unless asked for. `CHAOS_SEED` plays another
+//! takes two and a half minutes, so that it is skipped, loudly, unless asked for. `CHAOS_SEED` plays another
 //! schedule, and `CHAOS_SECONDS` a longer one; what a failed run printed first plays it again.
 
 #![allow(
@@ -54,7 +54,9 @@ fn main() -> ExitCode {
         return exit(receiver::serve(address).map_err(|error| error.to_string()));
     }
     if std::env::var_os("PILOT_CHAOS").is_none_or(|value| value != "1") {
-        eprintln!("\n!!! SKIPPED: chaos, end to end\n!!! set PILOT_CHAOS=1 for its two minutes\n");
+        eprintln!(
+            "\n!!! SKIPPED: chaos, end to end\n!!! set PILOT_CHAOS=1 for its two and a half minutes\n"
+        );
         return ExitCode::SUCCESS;
     }
     exit(run())
@@ -79,15 +81,31 @@ fn run() -> Result<(), String> {
     let daemon = daemon::build()?;
     println!("chaos: CHAOS_SEED={seed} CHAOS_SECONDS={seconds}, {RATE} events/s");
     hold(&daemon, seed, Duration::from_secs(seconds))?;
+    batch(&daemon, seed, Duration::from_secs(seconds / 2))?;
     skip(&daemon, seed, Duration::from_secs(seconds / 2))
 }
 
 /// Nothing is lost, the order is kept, and the daemon takes no more than before.
 fn hold(daemon: &Path, seed: u64, whole: Duration) -> Result<(), String> {
-    let options = [&QUICK[..], &["--on-open", "hold", "--block-when-full"]].concat();
     let steps = schedule::steps(&mut Rng::new(seed, 1), whole, false);
+    hold_with("hold", daemon, &[], &steps)
+}
+
+/// The same with several events in a request.
+fn batch(daemon: &Path, seed: u64, whole: Duration) -> Result<(), String> {
+    let steps = schedule::steps(&mut Rng::new(seed, 3), whole, false);
+    hold_with("batch", daemon, &["--batch", "32", "--batch-delay", "20ms"], &steps)
+}
+
+fn hold_with(
+    name: &str,
+    daemon: &Path,
+    options: &[&str],
+    steps: &[schedule::Step],
+) -> Result<(), String> {
+    let options = [&QUICK[..], &["--on-open", "hold", "--block-when-full"], options].concat();
     let world = World::start(daemon, &options, Lines::Good)?;
-    let end = play("hold", world, &steps)?;
+    let end = play(name, world, steps)?;
     check::held(&end.stats, end.emitted, &end.arrived)?;
     check::flat(&end.seen)
 }

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
+use serde_json::Value;
 use sha2::Sha256;
 use tokio::net::TcpSocket;
 
@@ -23,9 +24,10 @@ pub(crate) const ROLE: &str = "--receive-at";
 const STUCK: Duration = Duration::from_secs(30);
 
 /// A request that a receiver read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
-    pub(crate) id: u64,
+    /// Its events, at least one.
+    pub(crate) ids: Vec<u64>,
     /// The status that it was about to answer with; 0 for none.
     pub(crate) status: u16,
 }
@@ -136,11 +138,13 @@ fn listen(
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
             ["ready"] => drop(ready.send(())),
-            ["got", id, status] => {
-                let arrival = id.parse().ok().zip(status.parse().ok());
-                let (id, status) = arrival.ok_or_else(|| format!("a receiver said {line:?}"))?;
+            ["got", status, ref ids @ ..] if !ids.is_empty() => {
+                let ids: Result<_, _> = ids.iter().map(|id| id.parse()).collect();
+                let (Ok(ids), Ok(status)) = (ids, status.parse()) else {
+                    return Err(format!("a receiver said {line:?}"));
+                };
                 let mut arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-                arrivals.push(Arrival { id, status });
+                arrivals.push(Arrival { ids, status });
             }
             _ => return Err(format!("a receiver said {line:?}")),
         }
@@ -186,9 +190,9 @@ fn serve_connection(stream: TcpStream, answer: &Mutex<Answer>, busy: &Mutex<()>)
         let Some((head, body)) = read_request(&mut reader)? else { return Ok(()) };
         let _busy = busy.lock();
         let answer = *answer.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = event_id(&head, &body);
+        let ids = event_ids(&head, &body).unwrap_or_else(|what| format!("{what}: {body:?}"));
         // Said before it is answered: what was answered has been said.
-        say(&format!("got {id} {}", answer.status()))?;
+        say(&format!("got {} {ids}", answer.status()))?;
         if !answer.give(reader.get_mut())? {
             return Ok(());
         }
@@ -219,23 +223,30 @@ fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     })
 }
 
-/// The id of an event that is whole, signed, and the one of this number. Anything else is said as it is, which fails the test.
-fn event_id(head: &str, body: &[u8]) -> String {
+/// The ids of the events of a request, which must be signed, whole, and each the one of its number.
+fn event_ids(head: &str, body: &[u8]) -> Result<String, &'static str> {
     let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body);
     let expected = mac.finalize().into_bytes();
     let expected: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
-    let text = String::from_utf8_lossy(body);
-    let id = text.strip_prefix("{\"event_id\":").and_then(|rest| rest.split(',').next());
-    match id {
-        Some(id)
-            if header(head, "x-pilot-signature-256") == Some(&expected)
-                && text.contains(&format!("\"data\":{{\"n\":{id},")) =>
-        {
-            id.to_owned()
-        }
-        _ => format!("what is no signed event: {text}"),
+    if header(head, "x-pilot-signature-256") != Some(&expected) {
+        return Err("not signed");
     }
+    let events = match serde_json::from_slice(body) {
+        Ok(Value::Array(events)) => {
+            if header(head, "x-pilot-batch") != Some(&events.len().to_string()) {
+                return Err("not as many as the header says");
+            }
+            events
+        }
+        Ok(event) => vec![event],
+        Err(_) => return Err("no JSON"),
+    };
+    if events.iter().any(|event| event["event_id"] != event["data"]["n"]) {
+        return Err("another event of this id");
+    }
+    let ids: Vec<_> = events.iter().map(|event| event["event_id"].to_string()).collect();
+    Ok(ids.join(" "))
 }
 
 fn say(line: &str) -> io::Result<()> {
