@@ -6,8 +6,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
-use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 
 /// A certificate that a server shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,13 +74,27 @@ impl Authority {
         };
         let key = KeyPair::generate().unwrap();
         match certificate {
-            Certificate::Own => config(&self.own, self.issuer.key()),
+            Certificate::Own => config(builder(), &self.own, self.issuer.key()),
             Certificate::UntrustedOwn => Self::new().server(Certificate::Own),
             Certificate::Untrusted => {
-                config(&params.signed_by(&key, &Self::new().issuer).unwrap(), &key)
+                config(builder(), &params.signed_by(&key, &Self::new().issuer).unwrap(), &key)
             }
-            _ => config(&params.signed_by(&key, &self.issuer).unwrap(), &key),
+            _ => config(builder(), &params.signed_by(&key, &self.issuer).unwrap(), &key),
         }
+    }
+
+    /// A good server of one version of TLS, whose connections can be sealed by our own hand: it
+    /// gives out its keys, and has no other cipher than AES-128-GCM.
+    #[must_use]
+    pub fn sealing_server(&self, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
+        let mut provider = rustls::crypto::ring::default_provider();
+        provider.cipher_suites.retain(|suite| format!("{suite:?}").contains("AES_128_GCM"));
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[version])
+            .unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = params(NAMES, 2000, 2090).signed_by(&key, &self.issuer).unwrap();
+        config(builder, &certificate, &key)
     }
 }
 
@@ -93,15 +107,20 @@ fn params(names: [&str; 2], from: i32, to: i32) -> CertificateParams {
     params
 }
 
-fn config(certificate: &rcgen::Certificate, key: &KeyPair) -> Arc<ServerConfig> {
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+type Builder = ConfigBuilder<ServerConfig, WantsVerifier>;
+
+fn builder() -> Builder {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
+    ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
+}
+
+fn config(builder: Builder, certificate: &rcgen::Certificate, key: &KeyPair) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let mut config = builder
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
+    config.enable_secret_extraction = true;
     Arc::new(config)
 }
 

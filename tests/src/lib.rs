@@ -26,6 +26,9 @@
 //! # }
 //! ```
 //!
+//! The tables of `tests/data` are played in the same manner ([`conformance`]), and receivers that are
+//! hostile ([`hostile`]), both through the real worker loop ([`deliver`]).
+//!
 //! Beside that: certificates right and wrong ([`pki`]), a TLS 1.3 server that cheats as it is told
 //! ([`hostile_tls`]), and this host's sockets for transports over `embedded-nal-async` ([`nal`]).
 //!
@@ -40,17 +43,22 @@
 )]
 
 mod authority;
+pub mod conformance;
+mod deliver;
+pub mod hostile;
 pub mod hostile_tls;
 pub mod nal;
 pub mod pki;
 mod run;
 mod scenario;
 mod scenarios;
+mod sealer;
 mod server;
 pub mod sim;
 mod wire;
 
 pub use authority::{Authority, Certificate};
+pub use deliver::{CONFIG, Delivered, HostClock, Memory, Url, deliver};
 pub use run::{HEADERS, TARGET, body, run, run_all};
 pub use scenario::{Abilities, Expect, Names, Scenario, Setup, Step};
 pub use scenarios::scenarios;

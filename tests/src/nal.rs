@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
@@ -24,9 +24,14 @@ pub struct Counts {
     pub open: AtomicUsize,
     /// Names asked for.
     pub resolved: AtomicUsize,
+    /// Bytes read.
+    pub read: AtomicUsize,
+    /// Where connections were to be made, made or not.
+    pub dialled: Mutex<Vec<IpAddr>>,
 }
 
-/// A network that knows the names it was told, and nothing else.
+/// A network that knows the names it was told, and nothing else. It never leaves this host:
+/// elsewhere, connections are refused.
 #[derive(Clone, Debug, Default)]
 pub struct TokioNet {
     names: HashMap<String, Vec<IpAddr>>,
@@ -59,6 +64,10 @@ impl TcpConnect for TokioNet {
     type Connection<'a> = Socket;
 
     async fn connect(&self, remote: SocketAddr) -> Result<Socket, ErrorKind> {
+        self.counts.dialled.lock().unwrap().push(remote.ip());
+        if !remote.ip().is_loopback() {
+            return Err(ErrorKind::ConnectionRefused);
+        }
         let stream = TcpStream::connect(remote).await.map_err(|error| kind(&error))?;
         self.counts.made.fetch_add(1, Ordering::Relaxed);
         self.counts.open.fetch_add(1, Ordering::Relaxed);
@@ -103,7 +112,9 @@ impl ErrorType for Socket {
 
 impl Read for Socket {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
-        self.stream.read(buf).await.map_err(|error| kind(&error))
+        let read = self.stream.read(buf).await.map_err(|error| kind(&error))?;
+        self.counts.read.fetch_add(read, Ordering::Relaxed);
+        Ok(read)
     }
 }
 

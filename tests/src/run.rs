@@ -90,6 +90,10 @@ pub async fn run<T: Transport>(
                 server.closed(*count).await;
                 continue;
             }
+            Step::Sent(bytes) => {
+                server.has_sent(*bytes).await;
+                continue;
+            }
             Step::Post(expect) => (expect, body(posts)),
             Step::PostLarge(expect) => (expect, large_body(posts)),
         };

@@ -31,11 +31,14 @@ pub struct Abilities {
     pub all_addresses: bool,
     /// Keeps connections alive.
     pub keep_alive: bool,
+    /// Speaks TLS 1.2, too.
+    pub tls12: bool,
 }
 
 impl Abilities {
     /// Everything.
-    pub const ALL: Self = Self { tls: true, names: true, all_addresses: true, keep_alive: true };
+    pub const ALL: Self =
+        Self { tls: true, names: true, all_addresses: true, keep_alive: true, tls12: true };
 }
 
 /// What must come of a post.
@@ -72,6 +75,8 @@ pub enum Step {
     PostLarge(Expect),
     /// Waits until the server has closed so many connections and the client's kernel knows.
     Closed(usize),
+    /// Waits until the server has sent so many bytes, TLS' own not counted.
+    Sent(usize),
 }
 
 /// A server's behaviour, what is posted to it, and what must come of that.
@@ -111,7 +116,8 @@ impl Scenario {
         steps: impl IntoIterator<Item = Step>,
     ) -> Self {
         let steps: Vec<_> = steps.into_iter().collect();
-        let posts = steps.iter().filter(|step| !matches!(step, Step::Closed(_))).count();
+        let posts =
+            steps.iter().filter(|step| matches!(step, Step::Post(_) | Step::PostLarge(_))).count();
         Self {
             name,
             server: Some(scripts.into()),

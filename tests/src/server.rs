@@ -1,5 +1,6 @@
 //! Raw loopback servers that play a script and remember what they saw.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,6 +17,9 @@ use crate::wire::{self, RawRequest, Wire};
 /// Nothing here takes long; what takes this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
+/// The send buffer of a narrow server, in bytes. The kernel takes twice that.
+const NARROW: u32 = 8 * 1024;
+
 /// One thing that a server does on a connection.
 #[derive(Clone, Debug)]
 pub enum Act {
@@ -29,6 +33,13 @@ pub enum Act {
     Drip(Vec<u8>, Duration),
     /// Sends the same bytes over and over until the client goes away.
     Flood(Vec<u8>),
+    /// Sends a TLS record of this type, encrypted and otherwise wrong as it may be. From then on
+    /// nothing is read of the connection.
+    Record(u8, Vec<u8>),
+    /// Sends such records over and over until the client goes away.
+    FloodRecords(u8, Vec<u8>),
+    /// Reads request after request, and does with each what the function makes of it.
+    Serve(fn(&Seen) -> Script),
     /// Waits until the client is done with so many posts, counted over all connections.
     AwaitPosts(usize),
     /// Keeps the connection open and does nothing.
@@ -39,6 +50,8 @@ pub enum Act {
     Cut,
     /// Resets the connection.
     Reset,
+    /// Drops the connection, and does not wait for anybody to notice.
+    Leave,
 }
 
 /// What a server does on one connection. At its end the connection is held.
@@ -71,6 +84,7 @@ struct Log {
     requests: Vec<Seen>,
     closed: usize,
     posts: usize,
+    sent: usize,
 }
 
 /// A server on 127.0.0.1. Dropping it ends it, with all its connections.
@@ -91,6 +105,15 @@ impl Server {
     pub async fn start(scripts: Vec<Script>, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         Self::serve(listener, scripts, tls)
+    }
+
+    /// The same with small buffers for what it sends, so that [`sent`](Self::sent) is not much more
+    /// than what the client read.
+    pub async fn start_narrow(scripts: Vec<Script>, tls: Option<Arc<ServerConfig>>) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(NARROW).unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Self::serve(socket.listen(1_024).unwrap(), scripts, tls)
     }
 
     /// From now on, serves the port that [`refusing`](Self::refusing) took.
@@ -141,6 +164,18 @@ impl Server {
         self.log.borrow().requests.clone()
     }
 
+    /// How many that are.
+    #[must_use]
+    pub fn request_count(&self) -> usize {
+        self.log.borrow().requests.len()
+    }
+
+    /// Bytes sent so far, those included that still wait in the kernel.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.log.borrow().sent
+    }
+
     /// Waits until it has accepted `count` connections.
     pub async fn accepted(&self, count: usize) {
         self.wait(|log| log.connections >= count).await;
@@ -154,6 +189,11 @@ impl Server {
     /// Waits until it has closed `count` connections and the client's side knows.
     pub async fn closed(&self, count: usize) {
         self.wait(|log| log.closed >= count).await;
+    }
+
+    /// Waits until it has sent so many bytes.
+    pub async fn has_sent(&self, bytes: usize) {
+        self.wait(|log| log.sent >= bytes).await;
     }
 
     /// Tells the server that the client is done with a post.
@@ -215,25 +255,39 @@ async fn play(
         log.send_modify(|log| log.closed += 1);
         result
     };
-    for act in script {
+    let mut acts = VecDeque::from(script);
+    while let Some(act) = acts.pop_front() {
         match act {
-            Act::Read => {
-                let request = wire.read_request().await?;
-                let RawRequest { head, body } = request;
-                let seen = Seen { connection, head, body, at: Instant::now() };
-                log.send_modify(|log| log.requests.push(seen));
+            Act::Read => drop(read(&mut wire, connection, log).await?),
+            Act::Serve(behave) => {
+                let seen = read(&mut wire, connection, log).await?;
+                let answer = behave(&seen);
+                acts.push_front(Act::Serve(behave));
+                answer.into_iter().rev().for_each(|act| acts.push_front(act));
             }
             Act::ReadHead => drop(wire.read_head().await?),
-            Act::Send(bytes) => wire.send(&bytes).await?,
+            Act::Send(bytes) => send(&mut wire, &bytes, log).await?,
             Act::Drip(bytes, pause) => {
                 for byte in bytes {
-                    wire.send(&[byte]).await?;
+                    send(&mut wire, &[byte], log).await?;
                     tokio::time::sleep(pause).await;
                 }
             }
             Act::Flood(bytes) => loop {
-                wire.send(&bytes).await?;
+                send(&mut wire, &bytes, log).await?;
             },
+            Act::Record(kind, content) => {
+                wire = wire.seal()?;
+                let record = wire.record(kind, &content);
+                send(&mut wire, &record, log).await?;
+            }
+            Act::FloodRecords(kind, content) => {
+                wire = wire.seal()?;
+                loop {
+                    let record = wire.record(kind, &content);
+                    send(&mut wire, &record, log).await?;
+                }
+            }
             Act::AwaitPosts(count) => {
                 // It fails when there is no server any more.
                 let _ = log.subscribe().wait_for(|log| log.posts >= count).await;
@@ -242,7 +296,25 @@ async fn play(
             Act::Close => return closed(wire.close().await),
             Act::Cut => return closed(wire.cut().await),
             Act::Reset => return closed(wire.reset().await),
+            Act::Leave => return closed(Ok(())),
         }
     }
     pending().await
+}
+
+async fn read(wire: &mut Wire, connection: usize, log: &watch::Sender<Log>) -> io::Result<Seen> {
+    let RawRequest { head, body } = wire.read_request().await?;
+    let seen = Seen { connection, head, body, at: Instant::now() };
+    log.send_modify(|log| log.requests.push(seen.clone()));
+    Ok(seen)
+}
+
+/// Counts each piece as the kernel takes it.
+async fn send(wire: &mut Wire, mut bytes: &[u8], log: &watch::Sender<Log>) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let sent = wire.send_some(bytes).await?;
+        log.send_modify(|log| log.sent += sent);
+        bytes = &bytes[sent..];
+    }
+    wire.flush().await
 }

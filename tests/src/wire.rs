@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::sealer::Sealer;
+
 /// A plain or TLS stream, with what was read ahead.
 pub(crate) struct Wire {
     stream: Stream,
@@ -20,6 +22,8 @@ pub(crate) struct Wire {
 enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// After a TLS handshake, with the keys in our own hands.
+    Sealed(TcpStream, Box<Sealer>),
 }
 
 /// The parts of a request as they came.
@@ -39,14 +43,14 @@ impl Wire {
 
     fn tcp(&self) -> &TcpStream {
         match &self.stream {
-            Stream::Plain(tcp) => tcp,
+            Stream::Plain(tcp) | Stream::Sealed(tcp, _) => tcp,
             Stream::Tls(tls) => tls.get_ref().0,
         }
     }
 
     fn io(&mut self) -> &mut (dyn Io + Unpin + Send) {
         match &mut self.stream {
-            Stream::Plain(tcp) => tcp,
+            Stream::Plain(tcp) | Stream::Sealed(tcp, _) => tcp,
             Stream::Tls(tls) => tls,
         }
     }
@@ -84,8 +88,33 @@ impl Wire {
         Ok(RawRequest { head, body })
     }
 
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.io().write_all(bytes).await?;
+    /// Takes the keys of a TLS connection, to encrypt records of any kind.
+    pub(crate) fn seal(self) -> io::Result<Self> {
+        let stream = match self.stream {
+            Stream::Tls(tls) => {
+                let (tcp, tls) = tls.into_inner();
+                Stream::Sealed(tcp, Box::new(Sealer::new(tls)))
+            }
+            Stream::Plain(_) => return Err(io::Error::other("no TLS, no records")),
+            sealed => sealed,
+        };
+        Ok(Self { stream, ahead: self.ahead })
+    }
+
+    /// A record, encrypted. Only after [`seal`](Self::seal).
+    pub(crate) fn record(&mut self, kind: u8, content: &[u8]) -> Vec<u8> {
+        match &mut self.stream {
+            Stream::Sealed(_, sealer) => sealer.record(kind, content),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Sends as much as there is room for, as it is.
+    pub(crate) async fn send_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.io().write(bytes).await
+    }
+
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
         self.io().flush().await
     }
 

@@ -8,6 +8,7 @@ use embedded_io_async::{ErrorKind as IoKind, Read};
 use pilot_webhook_core::RetryAfter;
 
 use crate::Malformed;
+use crate::body::{Framing, Rest};
 
 /// The most bytes of heads, interim answers included, before the server is cut off. Arbitrary:
 /// four times what the common servers let a head grow to.
@@ -28,20 +29,12 @@ impl From<Malformed> for ReadError {
     }
 }
 
-/// How the end of the body is found (RFC 9112, section 6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    Length(u64),
-    Chunked,
-    UntilClose,
-}
-
 /// The head of a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<RetryAfter>,
-    framing: Framing,
+    pub(crate) framing: Framing,
     /// The connection may carry another request once the body was read.
     pub(crate) keep: bool,
 }
@@ -130,53 +123,22 @@ impl<'r, R: Read<Error = IoKind>> Reader<'r, R> {
         }
     }
 
-    /// Reads the body to its end. `true` when the connection stands exactly behind it; `false`
-    /// when the body is larger than `limit`, wrong, or cut short.
-    pub(crate) async fn drain(&mut self, head: &Head, limit: usize) -> bool {
-        let mut limit = limit as u64;
-        let drained = match head.framing {
-            Framing::Length(length) => self.skip(length, &mut limit).await,
-            Framing::Chunked => self.skip_chunks(&mut limit).await,
-            Framing::UntilClose => None,
-        };
-        // Anything behind the body was not asked for.
-        drained.is_some() && self.start == self.end
-    }
-
-    async fn skip(&mut self, mut length: u64, limit: &mut u64) -> Option<()> {
-        *limit = limit.checked_sub(length)?;
+    /// Reads the rest of a body to its end. `true` when the connection stands exactly behind it;
+    /// `false` when the body is larger than its limit, wrong, or cut short. Dropped while it waits, it
+    /// has noted in `rest` all that it read.
+    pub(crate) async fn drain(&mut self, rest: &mut Rest) -> bool {
         loop {
-            let here = usize::try_from(length).unwrap_or(usize::MAX).min(self.end - self.start);
-            self.start += here;
-            length -= here as u64;
-            if length == 0 {
-                return Some(());
+            let Some(taken) = rest.take(&self.buf[self.start..self.end]) else { return false };
+            self.start += taken;
+            if rest.is_over() {
+                // Anything behind the body was not asked for.
+                return self.start == self.end;
             }
             (self.start, self.end) = (0, 0);
-            self.more().await.ok()?;
-        }
-    }
-
-    /// RFC 9112, section 7.1. Chunk extensions and trailers are skipped.
-    async fn skip_chunks(&mut self, limit: &mut u64) -> Option<()> {
-        loop {
-            let (line, cut) = self.line().await.ok()?;
-            let digits = line.split(|b| matches!(b, b';' | b' ' | b'\t')).next()?;
-            if cut || digits.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {
-                return None;
-            }
-            let length = u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()?;
-            *limit = limit.checked_sub(digits.len() as u64)?;
-            if length == 0 {
-                break;
-            }
-            self.skip(length, limit).await?;
-            if !self.line().await.ok()?.0.is_empty() {
-                return None;
+            if self.more().await.is_err() {
+                return false;
             }
         }
-        while !self.line().await.ok()?.0.is_empty() {}
-        Some(())
     }
 }
 

@@ -6,22 +6,21 @@ use core::pin::pin;
 use core::task::{Context, Poll};
 
 use embassy_futures::select::{Either, select};
-use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Read, Write};
 use pilot_webhook_core::{Request, Response};
 
 use crate::answer::{ReadError, Reader};
+use crate::body::Rest;
 use crate::link::Link;
 use crate::request;
 use crate::wire::Wire;
 
 /// The most bytes of an answer's body that are read to keep the connection. Arbitrary: webhook
 /// receivers answer with a line or two, and a new connection costs less than more of it.
-const BODY_MAX: usize = 16 * 1_024;
-/// The longest time that is spent on the body of an answer whose status is known. Arbitrary.
-const BODY_TIME: Duration = Duration::from_secs(1);
+const BODY_MAX: u64 = 16 * 1_024;
 
-/// Sends the request and reads the answer. Tells also whether the link may carry another one.
+/// Sends the request and reads the answer. Tells also what of its body is to be read before the link
+/// may carry another request; `None` when it may not.
 ///
 /// A receiver may answer before it has read the whole request, and close or read no more: what it
 /// said counts. So over plain TCP the answer is read while the request is written. embedded-tls can
@@ -31,7 +30,7 @@ pub(crate) async fn dialogue<S: Read + Write>(
     link: &mut Link<'_, S>,
     request: &Request<'_>,
     buf: &mut [u8],
-) -> Result<(Response, bool), ReadError> {
+) -> Result<(Response, Option<Rest>), ReadError> {
     let Some(wire) = link.plain() else {
         let written = request::write(request, link, buf).await;
         let mut reader = Reader::new(link, buf);
@@ -65,17 +64,20 @@ fn root_cause(error: ReadError, written: Result<(), IoKind>) -> ReadError {
     }
 }
 
-/// Reads the body, if that is worth while.
+/// Reads of the body what is there.
+///
+/// It does not wait: the status is known, and waiting for a body that nobody reads could turn a
+/// delivery into a timeout. What is missing is read when the next request comes.
 async fn finish<R: Read<Error = IoKind>>(
     mut reader: Reader<'_, R>,
     head: crate::answer::Head,
     written: bool,
-) -> (Response, bool) {
+) -> (Response, Option<Rest>) {
     let response = Response { status: head.status, retry_after: head.retry_after };
-    let keep = head.keep
-        && written
-        && with_timeout(BODY_TIME, reader.drain(&head, BODY_MAX)).await == Ok(true);
-    (response, keep)
+    let rest = Rest::new(head.framing, BODY_MAX).filter(|_| head.keep && written);
+    let Some(mut rest) = rest else { return (response, None) };
+    let read = poll_fn(|cx| Poll::Ready(pin!(reader.drain(&mut rest)).poll(cx))).await;
+    (response, Some(rest).filter(|_| read != Poll::Ready(false)))
 }
 
 /// One direction of a wire whose other direction is in use in the same task.

@@ -17,7 +17,7 @@ use crate::tls::TlsFailure;
 pub enum Error {
     /// The host name did not resolve.
     Resolve,
-    /// The destination policy refuses the address that the name resolved to.
+    /// The destination policy refuses the name, or the address that it resolved to.
     Refused(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Refusal),
     /// No TCP connection.
     Connect(IoKind),
@@ -75,7 +75,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resolve => f.write_str("the host name did not resolve"),
-            Self::Refused(refusal) => write!(f, "the resolved address is refused: {refusal}"),
+            Self::Refused(refusal) => write!(f, "the destination is refused: {refusal}"),
             Self::Connect(kind) => write!(f, "no TCP connection: {kind:?}"),
             Self::NoTls => f.write_str("the endpoint is https, but TLS is not set up"),
             #[cfg(feature = "tls")]

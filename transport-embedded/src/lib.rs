@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 mod answer;
+mod body;
 mod clock;
 mod dialogue;
 mod error;

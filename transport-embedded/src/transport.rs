@@ -2,14 +2,15 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use embassy_time::{Duration, Instant};
+use embassy_time::{Duration, Instant, with_timeout};
 use embedded_io_async::{Error as _, ErrorKind as IoKind};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use heapless::String;
 use pilot_webhook_core::{Endpoint, Host, Policy, Request, Response, Scheme, Transport};
 
 use crate::Error;
-use crate::answer::ReadError;
+use crate::answer::{ReadError, Reader};
+use crate::body::Rest;
 use crate::dialogue::dialogue;
 use crate::fmt::{debug, warning};
 use crate::link::{Lease, Link};
@@ -20,6 +21,9 @@ use crate::wire::{Watch, Wire};
 /// The most bytes of one answer that are taken from the socket: the head's and the body's bounds
 /// with room for what TLS adds.
 const ANSWER_MAX: usize = 64 * 1_024;
+/// How long the next request waits for the rest of the last answer's body, before it takes a new
+/// connection. Arbitrary: less than a TLS handshake takes on a node.
+const DRAIN_TIME: Duration = Duration::from_millis(250);
 /// How long an idle connection is believed in. Arbitrary: below the patience of the usual routers
 /// and servers.
 const IDLE_MAX: Duration = Duration::from_secs(90);
@@ -64,12 +68,12 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 ///    If the server turns out to have closed it before the socket took a byte of the request, a new
 ///    connection takes its place within the same attempt: the request surely was not processed. In
 ///    any other case the attempt ends with an error, and the engine decides.
-/// 2. Otherwise the host name is resolved, the policy asked about the address, and a connection made
-///    to that very address. For `https`, the server is authenticated before a byte of the request is
+/// 2. Otherwise the policy is asked about the host name, the name resolved, the policy asked about
+///    the address, and a connection made to that very address. For `https`, the server is authenticated before a byte of the request is
 ///    written.
 /// 3. The request is written and the answer's head read. Interim answers are skipped. The status is
-///    what counts: once it is known the post succeeds, and the body only decides whether the
-///    connection can be kept.
+///    what counts: once it is known the post succeeds. The body only decides whether the connection
+///    can be kept, and what of it comes later is read by the next post.
 ///
 /// # Cancel safety
 /// A post may be dropped at any await point, and the engine does so at the HTTP timeout: the
@@ -84,6 +88,8 @@ pub struct NodeTransport<'b, N: TcpConnect + Dns> {
     /// Where the link goes to.
     origin: Option<(Scheme, String<AUTHORITY_MAX>)>,
     idle_since: Instant,
+    /// What is not read yet of the last answer.
+    rest: Option<Rest>,
     #[cfg(feature = "tls")]
     tls: Option<Tls<'b>>,
 }
@@ -108,6 +114,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
             link: Link::new(watch),
             origin: None,
             idle_since: Instant::MIN,
+            rest: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -140,6 +147,14 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         }
         // Let the network's task run first: it may know that the server is gone.
         embassy_futures::yield_now().await;
+        if let Some(mut rest) = self.rest.take() {
+            let mut lease = Lease::new(&mut self.link);
+            let mut reader = Reader::new(lease.link(), self.http);
+            if with_timeout(DRAIN_TIME, reader.drain(&mut rest)).await != Ok(true) {
+                return false;
+            }
+            lease.keep();
+        }
         self.watch.restart(ANSWER_MAX);
         self.link.is_idle(self.watch).await
     }
@@ -157,6 +172,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
             }
             Host::Name(name) => name,
         };
+        self.policy.check_name(name).map_err(Error::Refused)?;
         let first = self.resolve(name, AddrType::Either).await?;
         let socket = match self.dial(first, endpoint.port()).await {
             Ok(socket) => socket,
@@ -223,11 +239,14 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
     async fn exchange(&mut self, request: &Request<'_>) -> Result<Response, Error> {
         self.watch.restart(ANSWER_MAX);
         let mut lease = Lease::new(&mut self.link);
-        let (response, keep) = dialogue(lease.link(), request, self.http)
+        let (response, rest) = dialogue(lease.link(), request, self.http)
             .await
             .map_err(|error| self.watch.explain(error))?;
-        if keep {
+        if let Some(rest) = rest
+            && (rest.is_over() || !self.watch.in_record.get())
+        {
             lease.keep();
+            self.rest = Some(rest).filter(|rest| !rest.is_over());
             self.idle_since = Instant::now();
         }
         Ok(response)

@@ -23,6 +23,9 @@ pub(crate) struct Watch {
     /// The server closed the connection, or the socket failed.
     pub(crate) lost: Cell<Option<IoKind>>,
     pub(crate) probe: Cell<Probe>,
+    /// The last read ended within a TLS record. embedded-tls then keeps what it knows of it in the
+    /// future of a read, which must not be dropped.
+    pub(crate) in_record: Cell<bool>,
     #[cfg(feature = "tls")]
     pub(crate) phase: Cell<Phase>,
     #[cfg(feature = "tls")]
@@ -50,6 +53,7 @@ impl Watch {
             exhausted: Cell::new(false),
             lost: Cell::new(None),
             probe: Cell::new(Probe::Off),
+            in_record: Cell::new(false),
             #[cfg(feature = "tls")]
             phase: Cell::new(Phase::Plain),
             #[cfg(feature = "tls")]
@@ -64,6 +68,7 @@ impl Watch {
         self.exhausted.set(false);
         self.lost.set(None);
         self.probe.set(Probe::Off);
+        self.in_record.set(false);
         #[cfg(feature = "tls")]
         self.failure.set(None);
     }
@@ -130,6 +135,7 @@ impl<S: Read + Write> Read for Wire<'_, S> {
                 self.watch.failure.set(Some(failure));
                 IoKind::InvalidData
             })?;
+            self.watch.in_record.set(self.scanner.is_in_record());
         }
         Ok(length)
     }

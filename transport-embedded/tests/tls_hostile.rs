@@ -438,5 +438,5 @@ fn no_byte_of_the_flight_can_be_changed_on_its_way() {
 
 #[test]
 fn no_byte_of_the_flight_can_be_wrong_to_begin_with() {
-    assert_eq!(flip_all(false), []);
+    assert_eq!(flip_all(false), Vec::<usize>::new());
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{Builder, Connection as Driver, SendRequest};
-use hyper::header::{CONNECTION, HeaderMap, HeaderName};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use hyper::http::response::Parts;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::TokioIo;
@@ -179,10 +179,13 @@ impl Connection {
     }
 }
 
-/// Whether the server closes the connection after this answer. HTTP/1.0 servers do, unless they
-/// speak an extension that is not worth its risks.
+/// Whether the connection ends with this answer. That of an HTTP/1.0 server does, unless it speaks
+/// an extension that is not worth its risks. With both a length and chunks it is a matter of
+/// opinion where the answer ends (RFC 9112, section 6.3), and so where the next one begins.
 fn is_last(head: &Parts) -> bool {
+    let has = |name| head.headers.contains_key(name);
     head.version == Version::HTTP_10
+        || (has(TRANSFER_ENCODING) && has(CONTENT_LENGTH))
         || head.headers.get_all(CONNECTION).iter().any(|value| {
             value
                 .as_bytes()

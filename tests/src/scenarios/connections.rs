@@ -4,8 +4,10 @@ use pilot_webhook_core::ErrorKind;
 
 use super::{OK, answer, answer_then, answers};
 use crate::Act::{AwaitPosts, Close, Cut, Hold, Read, Reset, Send};
-use crate::Step::{Closed, Post};
+use crate::Step::{Closed, Post, Sent};
 use crate::{Certificate, Expect, Scenario};
+
+const UNASKED: &str = "HTTP/1.1 500 Not Asked\r\nContent-Length: 0\r\n\r\n";
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let ok = || Post(Expect::status(200));
@@ -40,6 +42,45 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             ],
             [ok(), Closed(1), ok()],
         ),
+        // The same, in one piece with the answer: it must not pass for the next request's.
+        Scenario::new(
+            "an answer, and one that nobody asked for",
+            [answer(OK.to_owned() + UNASKED), answer(OK)],
+            [ok(), ok()],
+        ),
+        Scenario::new(
+            "an answer without a body, and one that nobody asked for",
+            [answer("HTTP/1.1 204 No Content\r\n\r\n".to_owned() + UNASKED), answer(OK)],
+            [Post(Expect::status(204)), ok()],
+        ),
+        Scenario::new(
+            "an answer in chunks, and one that nobody asked for",
+            [
+                answer(
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()
+                        + UNASKED,
+                ),
+                answer(OK),
+            ],
+            [ok(), ok()],
+        ),
+        Scenario::new(
+            "a body that is longer than announced",
+            [answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay"), answer(OK)],
+            [ok(), ok()],
+        ),
+        // Whose end it has is a matter of opinion (RFC 9112, section 6.3).
+        Scenario::new(
+            "a connection is not used again after an answer with a length and chunks",
+            [
+                answer(
+                    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n\
+                     0\r\n\r\n",
+                ),
+                answer(OK),
+            ],
+            [ok(), ok()],
+        ),
         // The second request was read. Sending it again would deliver it twice.
         Scenario::new(
             "a used connection closes after it read a request",
@@ -57,6 +98,21 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             [Post(Expect::Fails(&[ErrorKind::Disconnected])), ok()],
         ),
     ];
+    // The status does not wait for its body, which is read when it is in the way.
+    let sized = ["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel", "lo body"];
+    let chunked =
+        ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5", ";x\r\nhello\r\n0\r\n\r\n"];
+    for (plain, tls, [early, late]) in [
+        ("a body that comes late", "a body that comes late over TLS", sized),
+        ("chunks that come late", "chunks that come late over TLS", chunked),
+    ] {
+        let script =
+            vec![Read, Send(early.into()), AwaitPosts(1), Send(late.into()), Read, Send(OK.into())];
+        let steps = [ok(), Sent(early.len() + late.len()), ok()];
+        let late = |name| Scenario::new(name, [script.clone()], steps.clone());
+        list.push(late(plain));
+        list.push(late(tls).resolved(super::tls::RECEIVER).tls(Certificate::Good));
+    }
     // The server has closed the idle connection: nobody notices, and each post arrives once.
     for (plain, tls, act) in [
         ("a kept connection was closed", "a kept TLS connection was closed", Close),

@@ -27,6 +27,8 @@ mod shrink;
 mod time;
 mod world;
 
+pub use rng::Rng;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

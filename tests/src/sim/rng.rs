@@ -1,10 +1,13 @@
 //! Randomness that a seed replays: SplitMix64 (Steele, Lea and Flood 2014).
 
-pub(crate) struct Rng(u64);
+/// A stream of random numbers.
+#[derive(Clone, Debug)]
+pub struct Rng(u64);
 
 impl Rng {
     /// One of several independent streams of a seed.
-    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+    #[must_use]
+    pub fn new(seed: u64, stream: u64) -> Self {
         let mut rng = Self(seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
         rng.next();
         rng
@@ -19,23 +22,30 @@ impl Rng {
     }
 
     /// A number below `bound`, which is not 0. (Its bias is of no matter here.)
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+    /// A number from `low` to `high`.
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
 
-    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+    /// Whether something of this probability happens.
+    pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    pub(crate) fn index(&mut self, length: usize) -> usize {
+    /// A place in something of this length, which is not 0.
+    ///
+    /// # Panics
+    /// Never: a place is smaller than a length.
+    pub fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap()
     }
 
-    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    /// One of them. There must be one.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.index(from.len())]
     }
 }

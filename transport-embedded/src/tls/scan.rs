@@ -81,6 +81,11 @@ impl Scanner {
         }
     }
 
+    /// Whether a record has begun and not ended.
+    pub(crate) const fn is_in_record(&self) -> bool {
+        self.have > 0
+    }
+
     /// Checks `bytes`, which the server sent, and marks them for [`Suite`](super::suite::Suite).
     pub(crate) fn scan(&mut self, mut bytes: &mut [u8], phase: Phase) -> Result<(), TlsFailure> {
         while !bytes.is_empty() {

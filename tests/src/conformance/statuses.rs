@@ -1,0 +1,123 @@
+//! What an answer amounts to: its counter, and how many attempts it takes.
+
+use pilot_webhook_core::{BreakerState, Event, Policy, Stats, Timestamp, Transport};
+
+use super::rows;
+use crate::Act::{Leave, Send, Serve};
+use crate::deliver::{CONFIG, Memory, deliver};
+use crate::{Authority, Script, Seen, Server, Setup};
+
+const TABLE: &str = include_str!("../../data/statuses.txt");
+/// Interim answers end the connection, three times each, without and with a `Retry-After`.
+const CONNECTIONS: usize = 1_000;
+/// More than any event waits for, so that a breaker that honours it opens at once.
+const RETRY_AFTER: &str = "3600";
+
+/// Has a real server answer with every status of the table, without and with a `Retry-After`;
+/// returns how many events that were.
+///
+/// # Panics
+/// When an event does not end in the table's counter after the table's number of attempts.
+pub async fn statuses<T: Transport>(make: impl Fn(&Setup) -> T) -> usize {
+    let server = Server::start(vec![vec![Serve(answer)]; CONNECTIONS], None).await;
+    let mut transport = make(&Setup {
+        policy: Policy::default(),
+        ca_pem: Authority::new().pem().into(),
+        names: &[],
+    });
+    let (mut events, mut failures) = (0, Vec::new());
+    for row in rows(TABLE) {
+        let (first, last) = row[0].split_once('-').unwrap_or((row[0], row[0]));
+        for status in first.parse::<u16>().unwrap()..=last.parse().unwrap() {
+            for asks in [false, true] {
+                events += 1;
+                let honoured = asks && row[2] == "honoured";
+                let expected = Expected { status, outcome: row[1], honoured };
+                if let Err(failure) = check(&mut transport, &server, asks, &expected).await {
+                    failures.push(failure);
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {events}:\n{}", failures.len(), failures.join("\n"));
+    events
+}
+
+struct Expected {
+    status: u16,
+    outcome: &'static str,
+    /// A `Retry-After` was sent, and counts.
+    honoured: bool,
+}
+
+async fn check<T: Transport>(
+    transport: &mut T,
+    server: &Server,
+    asks: bool,
+    expected: &Expected,
+) -> Result<(), String> {
+    let Expected { status, outcome, honoured } = *expected;
+    let query = if asks { "?retry-after" } else { "" };
+    let url = format!("http://{}/{status}{query}", server.address());
+    let url = crate::Url::parse(&url, Policy::default()).unwrap();
+    let event = Event { topic: "status", node_id: 1, timestamp: Timestamp::new(0, 0) };
+    let before = server.request_count();
+    let delivered = deliver(transport, url, CONFIG, None, &event, &(), Memory::UNCOUNTED).await?;
+    let stats = delivered.stats;
+    // Each was remembered before it was answered.
+    let requests = server.request_count() - before;
+    let attempts = match (outcome, honoured) {
+        ("delivered" | "rejected", _) | ("retryable", true) => 1,
+        ("retryable", false) => 3,
+        (other, _) => panic!("{other}"),
+    };
+    let counted = Stats {
+        emitted: 1,
+        delivered: (outcome == "delivered").into(),
+        rejected: (outcome == "rejected").into(),
+        exhausted: (outcome == "retryable").into(),
+        attempts,
+        // An interim answer is none.
+        last_status: if status < 200 { 0 } else { status },
+        breaker: if honoured { BreakerState::Open } else { BreakerState::Closed },
+        circuit_opens: honoured.into(),
+        ..NOTHING
+    };
+    if stats == counted && requests as u64 == attempts {
+        return Ok(());
+    }
+    Err(format!("{status}, asking to wait: {asks}: {requests} requests, {stats:?}"))
+}
+
+const NOTHING: Stats = Stats {
+    emitted: 0,
+    delivered: 0,
+    rejected: 0,
+    exhausted: 0,
+    skipped: 0,
+    dropped: 0,
+    oversize: 0,
+    abandoned: 0,
+    queued: 0,
+    in_flight: 0,
+    attempts: 0,
+    circuit_opens: 0,
+    last_status: 0,
+    breaker: BreakerState::Closed,
+};
+
+/// Answers with the status that the path names.
+fn answer(seen: &Seen) -> Script {
+    let target = seen.head.split(' ').nth(1).unwrap();
+    let (status, query) = target[1..].split_once('?').unwrap_or((&target[1..], ""));
+    let mut head = format!("HTTP/1.1 {status} Status\r\n");
+    if !query.is_empty() {
+        head += &format!("Retry-After: {RETRY_AFTER}\r\n");
+    }
+    match status.parse::<u16>().unwrap() {
+        // No final answer follows.
+        100..200 => vec![Send((head + "\r\n").into()), Leave],
+        204 | 304 => vec![Send((head + "\r\n").into())],
+        _ => vec![Send((head + "Content-Length: 2\r\n\r\nok").into())],
+    }
+}

@@ -1,0 +1,58 @@
+//! The tables of `tests/data`, through the worker loop, over both transports, against real servers.
+
+#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
+
+mod transports;
+
+use std::sync::Arc;
+
+use pilot_webhook_tests::Setup;
+use pilot_webhook_tests::conformance::{destinations, payloads, statuses};
+use pilot_webhook_tests::nal::{Counts, TokioNet};
+
+/// From 100 to 999, each without and with a `Retry-After`.
+const STATUSES: usize = 2 * 900;
+const VECTORS: usize = 33;
+
+#[tokio::test]
+async fn statuses_over_std() {
+    assert_eq!(statuses(transports::std).await, STATUSES);
+}
+
+#[tokio::test]
+async fn statuses_over_embassy() {
+    assert_eq!(statuses(transports::node).await, STATUSES);
+}
+
+#[tokio::test]
+async fn payloads_over_std() {
+    assert_eq!(payloads(transports::std).await, VECTORS);
+}
+
+#[tokio::test]
+async fn payloads_over_embassy() {
+    assert_eq!(payloads(transports::node).await, VECTORS);
+}
+
+/// Whom std's sockets dial is seen by what they meet, so only this host's addresses are dialled.
+#[tokio::test]
+async fn destinations_over_std() {
+    let attempted = destinations(transports::std, None).await;
+    println!("{attempted:?}");
+    assert!(attempted.refused > 100 && attempted.dialled >= 10, "{attempted:?}");
+}
+
+#[tokio::test]
+async fn destinations_over_embassy() {
+    let counts = Arc::<Counts>::default();
+    let make = |setup: &Setup| {
+        let mut net = TokioNet::knowing(setup.names);
+        net.counts = Arc::clone(&counts);
+        transports::node_over(net, setup)
+    };
+    let dialled = || std::mem::take(&mut *counts.dialled.lock().unwrap());
+    let attempted = destinations(make, Some(&dialled)).await;
+    println!("{attempted:?}");
+    assert!(attempted.refused > 100 && attempted.dialled > 100, "{attempted:?}");
+    assert_eq!(attempted.left_out, 0);
+}

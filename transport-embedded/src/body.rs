@@ -1,0 +1,190 @@
+//! The end of an answer's body, looked for in whatever pieces it comes.
+//!
+//! A body may be slower than the status that it comes with. So what is left of it is a value, which
+//! is kept with the connection until the next request needs that.
+
+/// How the end of a body is found (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+/// What is not read yet of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    state: State,
+    /// Bytes that may still come, framing included.
+    limit: u64,
+}
+
+/// Where in a body (RFC 9112, section 7.1). Chunk extensions and trailers are skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Of a body with a length, so many bytes are left.
+    Length(u64),
+    /// In a chunk's size, of which so much is known.
+    Size(Option<u64>),
+    /// Behind the size.
+    Extension(u64),
+    /// At the end of the size's line.
+    SizeEnd(u64),
+    /// In a chunk, of which so many bytes are left.
+    Chunk(u64),
+    /// Behind a chunk.
+    ChunkEnd,
+    /// The same, and half of the line's end has come.
+    ChunkLineEnd,
+    /// In the lines behind the last chunk. Was this one empty so far?
+    Trailer(bool),
+    Over,
+}
+
+impl Rest {
+    /// All of a body, if it has an end within `limit` bytes as far as is known.
+    pub(crate) fn new(framing: Framing, limit: u64) -> Option<Self> {
+        let state = match framing {
+            Framing::Length(0) => State::Over,
+            Framing::Length(length) if length <= limit => State::Length(length),
+            Framing::Chunked => State::Size(None),
+            Framing::Length(_) | Framing::UntilClose => return None,
+        };
+        Some(Self { state, limit })
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Takes what belongs to it from the beginning of `bytes`; tells how much that was, or `None`
+    /// when it is wrong or too long.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut taken = 0;
+        while !self.is_over() && taken < bytes.len() {
+            let here = bytes.len() - taken;
+            let step = match self.state {
+                State::Length(left) | State::Chunk(left) => {
+                    usize::try_from(left).unwrap_or(usize::MAX).min(here)
+                }
+                _ => 1,
+            };
+            self.limit = self.limit.checked_sub(step as u64)?;
+            self.state = self.state.after(step as u64, bytes[taken])?;
+            taken += step;
+        }
+        Some(taken)
+    }
+}
+
+impl State {
+    /// After so many bytes, or after this one. `None` when it must not stand there.
+    fn after(self, step: u64, byte: u8) -> Option<Self> {
+        Some(match (self, byte) {
+            (Self::Length(left), _) if left == step => Self::Over,
+            (Self::Length(left), _) => Self::Length(left - step),
+            (Self::Chunk(left), _) if left == step => Self::ChunkEnd,
+            (Self::Chunk(left), _) => Self::Chunk(left - step),
+            (Self::Size(size), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                let digit = char::from(byte).to_digit(16)?;
+                Self::Size(Some(size.unwrap_or(0).checked_mul(16)? + u64::from(digit)))
+            }
+            (Self::Size(Some(size)), b';' | b' ' | b'\t') => Self::Extension(size),
+            (Self::Size(Some(size)) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
+            (Self::Size(Some(0)) | Self::Extension(0) | Self::SizeEnd(0), b'\n') => {
+                Self::Trailer(true)
+            }
+            (Self::Size(Some(size)) | Self::Extension(size) | Self::SizeEnd(size), b'\n') => {
+                Self::Chunk(size)
+            }
+            (Self::Extension(size), _) => Self::Extension(size),
+            (Self::ChunkEnd, b'\r') => Self::ChunkLineEnd,
+            (Self::ChunkEnd | Self::ChunkLineEnd, b'\n') => Self::Size(None),
+            (Self::Trailer(true), b'\n') => Self::Over,
+            (Self::Trailer(false), b'\n') => Self::Trailer(true),
+            (Self::Trailer(empty), b'\r') => Self::Trailer(empty),
+            (Self::Trailer(_), _) => Self::Trailer(false),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: u64 = 1_000;
+
+    /// How much of `bytes` is the body, whole and byte by byte; `None` when it is wrong.
+    #[track_caller]
+    fn body(framing: Framing, bytes: &[u8]) -> Option<(usize, bool)> {
+        let at_once = || {
+            let mut rest = Rest::new(framing, LIMIT)?;
+            Some((rest.take(bytes)?, rest.is_over()))
+        };
+        let bytewise = || {
+            let mut rest = Rest::new(framing, LIMIT)?;
+            let mut taken = 0;
+            for byte in bytes {
+                taken += rest.take(&[*byte])?;
+            }
+            Some((taken, rest.is_over()))
+        };
+        assert_eq!(at_once(), bytewise(), "{bytes:?}");
+        at_once()
+    }
+
+    #[test]
+    fn a_length_is_counted() {
+        assert_eq!(body(Framing::Length(0), b"more"), Some((0, true)));
+        assert_eq!(body(Framing::Length(4), b"bodymore"), Some((4, true)));
+        assert_eq!(body(Framing::Length(4), b"bod"), Some((3, false)));
+        assert_eq!(body(Framing::Length(LIMIT + 1), b""), None);
+        assert_eq!(body(Framing::UntilClose, b""), None);
+    }
+
+    #[test]
+    fn chunks_end_with_an_empty_one() {
+        for (bytes, more) in [
+            (&b"0\r\n\r\n"[..], 0),
+            (b"0\r\n\r\nmore", 4),
+            (b"2\r\nok\r\n0\r\n\r\nmore", 4),
+            (b"0002;a=\"b\"\r\nok\r\n0;c\r\nSum: 1\r\nMore: 2\r\n\r\n", 0),
+            (b"2 \r\nok\r\n0\t\n\n", 0),
+            (b"A\n0123456789\n00\n\nmore", 4),
+        ] {
+            assert_eq!(body(Framing::Chunked, bytes), Some((bytes.len() - more, true)));
+            let cut = &bytes[..bytes.len() - more - 1];
+            assert_eq!(body(Framing::Chunked, cut), Some((cut.len(), false)));
+        }
+    }
+
+    #[test]
+    fn chunks_that_are_none_are_wrong() {
+        for bytes in [
+            &b"\r\nok"[..],
+            b"zz\r\n",
+            b"-1\r\n",
+            b"+1\r\n",
+            b";a\r\n",
+            b"1\rx",
+            b"1\r\nok\r\n",
+            b"1\r\no\rk",
+            b"10000000000000000\r\n",
+            b"ffffffffffffffffff\r\n",
+        ] {
+            assert_eq!(body(Framing::Chunked, bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn no_body_is_longer_than_its_limit() {
+        let extension = [b"1;", &[b'x'; 1_000][..]].concat();
+        assert_eq!(body(Framing::Chunked, &extension), None);
+        let trailer = [b"0\r\n", &[b'x'; 1_000][..]].concat();
+        assert_eq!(body(Framing::Chunked, &trailer), None);
+        let chunk = [b"ffffffffffffffff\r\n", &[b'x'; 1_000][..]].concat();
+        assert_eq!(body(Framing::Chunked, &chunk), None);
+    }
+}
