@@ -24,8 +24,8 @@ Environment:
   QEMU           the emulator (qemu-system-arm)
   QEMU_ARGS      further options of it, separated by blanks
   NIC_ARGS       further options of its user network, each with a comma before
-  FEATURES       cargo features besides the board's, separated by commas; "tls" unless set
-                 for an386, none for lm3s6965
+  FEATURES       cargo features besides the board's, separated by commas; "sntp,tls" unless
+                 set for an386, none for lm3s6965
   CARGO_TARGET_DIR  as for cargo
 USAGE
 }
@@ -47,7 +47,7 @@ choose_board() {
     case $board in
     an386)
         target=thumbv7em-none-eabihf machine=mps2-an386 nic=user,model=lan9118
-        features=${FEATURES-tls}
+        features=${FEATURES-sntp,tls}
         ;;
     lm3s6965)
         target=thumbv7m-none-eabi machine=lm3s6965evb nic=user,model=stellaris

@@ -27,8 +27,8 @@ impl<F: Fn() -> Option<u64>> WallClock for F {
 
 /// The node's wall time: how far its boot is from the Unix epoch, once known.
 ///
-/// Put it in a `static`; whoever learns the time (SNTP, an RTC, the modem) calls
-/// [`set`](Self::set), from any task or interrupt.
+/// Put it in a `static`; whoever learns the time (an RTC, the modem, `Sntp` of the feature `sntp`)
+/// calls [`set`](Self::set), from any task or interrupt.
 ///
 /// Before that, [`EmbassyClock::wall`](Clock::wall) counts from the epoch as if the node had booted
 /// at 1970-01-01T00:00:00Z. An event stamped in 1970 therefore tells its uptime, and the receiver

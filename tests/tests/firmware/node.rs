@@ -53,7 +53,7 @@ impl Image {
 
     const fn features(self) -> &'static str {
         match self {
-            Self::An386 | Self::Lm3s6965Tls => "tls",
+            Self::An386 | Self::Lm3s6965Tls => "sntp,tls",
             Self::Lm3s6965 => "",
         }
     }
