@@ -42,7 +42,9 @@ impl Add<Duration> for Instant {
 
     /// Saturates at the end of time (584,000 years), so an absurd duration means "never".
     fn add(self, duration: Duration) -> Self {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        // `as_micros` counts in 128 bits.
+        let seconds = duration.as_secs().saturating_mul(1_000_000);
+        let micros = seconds.saturating_add(duration.subsec_micros().into());
         Self(self.0.saturating_add(micros))
     }
 }

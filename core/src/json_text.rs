@@ -147,9 +147,6 @@ fn copy_string(text: &[u8], out: &mut Writer<'_>) -> Result<usize, EncodeError> 
 /// The four hex digits of the `\uXXXX` at `at`.
 fn hex_unit(text: &[u8], at: usize) -> Result<u16, EncodeError> {
     let digits = text.get(at + 2..at + 6).ok_or(EncodeError::Json)?;
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return Err(EncodeError::Json);
-    }
-    let digits = core::str::from_utf8(digits).map_err(|_| EncodeError::Json)?;
-    u16::from_str_radix(digits, 16).map_err(|_| EncodeError::Json)
+    let unit = crate::host::number(digits, 16).ok_or(EncodeError::Json)?;
+    u16::try_from(unit).map_err(|_| EncodeError::Json)
 }

@@ -87,8 +87,7 @@ fn parse_date(value: &[u8]) -> Option<Timestamp> {
         return None;
     }
     let days = Timestamp::days_from_civil(year, month, day);
-    // A day that the month does not have comes out as one of the next.
-    if Timestamp::civil_from_days(days) != (year, month, day) {
+    if !Timestamp::has_day(year, month, day) {
         return None;
     }
     Some(Timestamp::new(days * 86_400 + hour * 3_600 + minute * 60 + second, 0))
