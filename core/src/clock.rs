@@ -5,6 +5,7 @@ use core::ops::Add;
 use core::time::Duration;
 
 use crate::Timestamp;
+use crate::retry::micros;
 
 /// A point in monotonic time, in microseconds since an arbitrary start (boot, say).
 ///
@@ -42,10 +43,7 @@ impl Add<Duration> for Instant {
 
     /// Saturates at the end of time (584,000 years), so an absurd duration means "never".
     fn add(self, duration: Duration) -> Self {
-        // `as_micros` counts in 128 bits.
-        let seconds = duration.as_secs().saturating_mul(1_000_000);
-        let micros = seconds.saturating_add(duration.subsec_micros().into());
-        Self(self.0.saturating_add(micros))
+        Self(self.0.saturating_add(micros(duration)))
     }
 }
 

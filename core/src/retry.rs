@@ -38,14 +38,18 @@ impl Backoff {
     /// ```
     #[must_use]
     pub fn delay(self, attempts: u8, random: u32) -> Duration {
+        // In 64 bits of microseconds, 584,000 years, which are "never".
         let exponent = if attempts > 32 { 31 } else { attempts.saturating_sub(1) as u32 };
-        let exact = self.initial.saturating_mul(1_u32 << exponent);
-        if self.jitter_percent == 0 {
-            return exact;
-        }
-        let percent = if self.jitter_percent > 100 { 100 } else { self.jitter_percent as u32 };
+        let exact = micros(self.initial).saturating_mul(1 << exponent);
+        let percent = if self.jitter_percent > 100 { 100 } else { self.jitter_percent as u64 };
         // In steps of 1/100 of the percentage, without floating point.
-        let share = percent * (random % 101);
-        exact.saturating_add((exact / 10_000).saturating_mul(share))
+        let share = percent * (random % 101) as u64;
+        Duration::from_micros(exact.saturating_add((exact / 10_000).saturating_mul(share)))
     }
+}
+
+/// The microseconds of a duration. `as_micros` counts in 128 bits, which a small core does slowly and
+/// at length.
+pub(crate) const fn micros(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros() as u64)
 }

@@ -9,7 +9,7 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_time::{Duration, Timer};
 use pilot_webhook_core::{Clock, Instant, Timestamp};
 
-const MICROS: i64 = 1_000_000;
+const MICROS: u64 = 1_000_000;
 
 /// The wall-clock time as a TLS handshake needs it.
 ///
@@ -43,9 +43,8 @@ impl<F: Fn() -> Option<u64>> WallClock for F {
 /// assert!(WALL.unix_seconds() >= Some(1_795_000_000));
 /// ```
 pub struct WallTime {
-    /// The Unix time of embassy-time's instant zero, in microseconds. (In nanoseconds, 64 bits would
-    /// not reach 2300, and 128 cost 1.7 KB of flash.)
-    boot: Mutex<CriticalSectionRawMutex, Cell<Option<i64>>>,
+    /// The Unix time of embassy-time's instant zero, in microseconds, modulo 2⁶⁴.
+    boot: Mutex<CriticalSectionRawMutex, Cell<Option<u64>>>,
 }
 
 impl WallTime {
@@ -55,17 +54,18 @@ impl WallTime {
         Self { boot: Mutex::new(Cell::new(None)) }
     }
 
-    /// It is `now`.
+    /// It is `now`; earlier than 1970 it cannot be.
     pub fn set(&self, now: Timestamp) {
-        // A timestamp's years have four digits, so this is far from the end.
-        let unix = now.seconds() * MICROS + i64::from(now.nanos() / 1_000);
-        self.boot.lock(|boot| boot.set(Some(unix.saturating_sub(uptime()))));
+        let seconds = u64::try_from(now.seconds()).unwrap_or(0);
+        let unix = seconds * MICROS + u64::from(now.nanos() / 1_000);
+        // The boot may have been before the epoch.
+        self.boot.lock(|boot| boot.set(Some(unix.wrapping_sub(uptime()))));
     }
 
     /// The time now, or `None` before the first [`set`](Self::set).
     #[must_use]
     pub fn get(&self) -> Option<Timestamp> {
-        self.boot.lock(Cell::get).map(|boot| timestamp(boot.saturating_add(uptime())))
+        self.boot.lock(Cell::get).map(|boot| timestamp(boot.wrapping_add(uptime())))
     }
 }
 
@@ -123,8 +123,10 @@ impl Clock for EmbassyClock<'_> {
             // look again until the deadline is really reached. In pieces of an hour, because
             // "never" in microseconds is more than a tick counter can hold.
             loop {
-                let left = deadline.saturating_since(clock.now());
-                let Ok(left @ 1..) = u64::try_from(left.as_micros()) else { return };
+                let left = deadline.as_micros().saturating_sub(clock.now().as_micros());
+                if left == 0 {
+                    return;
+                }
                 Timer::after(Duration::from_micros(left.min(3_600_000_000))).await;
             }
         }
@@ -138,11 +140,13 @@ impl WallClock for EmbassyClock<'_> {
 }
 
 /// Microseconds since embassy-time's instant zero.
-fn uptime() -> i64 {
-    i64::try_from(embassy_time::Instant::now().as_micros()).unwrap_or(i64::MAX)
+fn uptime() -> u64 {
+    embassy_time::Instant::now().as_micros()
 }
 
-fn timestamp(micros: i64) -> Timestamp {
-    let nanos = u32::try_from(micros.rem_euclid(MICROS)).unwrap_or(0) * 1_000;
-    Timestamp::new(micros.div_euclid(MICROS), nanos)
+/// The timestamp of a Unix time in microseconds.
+#[allow(clippy::cast_possible_truncation, reason = "the nanoseconds of a second fit")]
+pub(crate) fn timestamp(micros: u64) -> Timestamp {
+    let seconds = i64::try_from(micros / MICROS).unwrap_or(i64::MAX);
+    Timestamp::new(seconds, (micros % MICROS) as u32 * 1_000)
 }

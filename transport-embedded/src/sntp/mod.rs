@@ -12,6 +12,7 @@ pub use error::SntpError;
 use query::Query;
 
 use crate::WallTime;
+use crate::clock::timestamp;
 use crate::fmt::{debug, warning};
 
 const MICROS: u64 = 1_000_000;
@@ -183,13 +184,6 @@ impl core::fmt::Debug for Sntp<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Sntp").field("server", &self.server).finish_non_exhaustive()
     }
-}
-
-/// Microseconds since 1970 as a timestamp.
-#[allow(clippy::cast_possible_truncation, reason = "the nanoseconds of a second fit")]
-fn timestamp(micros: u64) -> Timestamp {
-    let seconds = i64::try_from(micros / MICROS).unwrap_or(i64::MAX);
-    Timestamp::new(seconds, (micros % MICROS) as u32 * 1_000)
 }
 
 #[cfg(test)]
