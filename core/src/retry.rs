@@ -38,18 +38,24 @@ impl Backoff {
     /// ```
     #[must_use]
     pub fn delay(self, attempts: u8, random: u32) -> Duration {
-        // In 64 bits of microseconds, 584,000 years, which are "never".
         let exponent = if attempts > 32 { 31 } else { attempts.saturating_sub(1) as u32 };
-        let exact = micros(self.initial).saturating_mul(1 << exponent);
+        let initial = micros(self.initial);
+        let exact = if initial.leading_zeros() < exponent { u64::MAX } else { initial << exponent };
         let percent = if self.jitter_percent > 100 { 100 } else { self.jitter_percent as u64 };
         // In steps of 1/100 of the percentage, without floating point.
         let share = percent * (random % 101) as u64;
-        Duration::from_micros(exact.saturating_add((exact / 10_000).saturating_mul(share)))
+        Duration::from_micros(exact.saturating_add(exact / 10_000 * share))
     }
 }
 
-/// The microseconds of a duration. `as_micros` counts in 128 bits, which a small core does slowly and
-/// at length.
+/// The microseconds of a duration, at most 2⁶³ of them, which is 292,000 years. (`as_micros` counts
+/// in 128 bits, and `saturating_mul` looks for an overflow in as many, which a small core does slowly
+/// and at length.)
+#[inline(never)]
 pub(crate) const fn micros(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros() as u64)
+    const MAX: u64 = 1 << 63;
+    if duration.as_secs() >= MAX / 1_000_000 {
+        return MAX;
+    }
+    duration.as_secs() * 1_000_000 + duration.subsec_micros() as u64
 }
