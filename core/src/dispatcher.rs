@@ -93,7 +93,7 @@ impl<B, const URL: usize, const WORKERS: usize> Inner<B, URL, WORKERS> {
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize, const WORKERS: usize> Inner<B, URL, WORKERS> {
     /// Notes what changed since `before`, and says whom that concerns.
     #[inline(never)]
-    fn note(&mut self, before: Mark) -> Concerned {
+    fn note(&mut self, before: &Mark) -> Concerned {
         let after = self.state.mark();
         let changed = before.control != after.control;
         // A batch that came back is work for more than one.
@@ -225,7 +225,7 @@ where
             let before = inner.state.mark();
             let result = f(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
-            let concerned = inner.note(before);
+            let concerned = inner.note(&before);
             (result, inner.seen(), concerned)
         });
         self.wake(concerned);
