@@ -9,16 +9,18 @@ usage: run.sh COMMAND [--board an386|lm3s6965] [ARGUMENT...]
   run BIN [KEY=VALUE...]     build a program, and run it with these arguments; the exit
                              status is the program's own
   build [BIN...]             build programs, all without a name
-  sizes [BIN[+FEATURE][,KEY=VALUE]...]
+  sizes [BIN[+FEATURE...][,KEY=VALUE]...]
                              build each program, with these features instead of the usual
                              ones if there is a plus, run it with its arguments, and print
                              a table of flash, static RAM and peak stack (in bytes); all
                              but TLS, which wants a server, without a name
+  cost [KEY=VALUE...]        build the program "cost" and run it where every instruction takes a
+                             nanosecond: it prints what an event takes
   qemu BOARD IMAGE [KEY=VALUE...]
                              run an image; `cargo run` calls this
 
 In the emulated network 10.0.2.2 is the host's loopback and 10.0.2.3 the name server.
-During `sizes` 10.0.2.100 port 7 echoes, and port 8080 answers POSTs.
+During `sizes` and `cost` 10.0.2.100 port 7 echoes, and port 8080 answers POSTs.
 
 Environment:
   QEMU           the emulator (qemu-system-arm)
@@ -88,12 +90,15 @@ section_bytes() {
     "$size" -A -d "$image" | awk -v names=" $* " 'index(names, " " $1 " ") { sum += $2 } END { print sum + 0 }'
 }
 
-# One row of the table, for BIN[+FEATURE][,KEY=VALUE]...
+# One row of the table, for BIN[+FEATURE...][,KEY=VALUE]...
 size_row() {
     local bin words image output peak
     IFS=, read -ra words <<<"$1"
     bin=${words[0]%%+*}
-    [[ ${words[0]} != *+* ]] || local features=${words[0]#*+}
+    if [[ ${words[0]} == *+* ]]; then
+        local features=${words[0]#*+}
+        features=${features//+/,}
+    fi
     build "$bin"
     image=$(image_of "$bin")
     output=$(qemu "$image" "${words[@]:1}") || fail "$bin exited with status $?: $output"
@@ -103,15 +108,27 @@ size_row() {
         "$(section_bytes "$image" .data .bss .uninit)" "${peak:--}"
 }
 
+# Servers without a server: QEMU starts a program for a connection to them.
+serve_in_the_guests_network() {
+    NIC_ARGS=${NIC_ARGS:-},guestfwd=tcp:10.0.2.100:7-cmd:cat
+    NIC_ARGS+=,guestfwd="tcp:10.0.2.100:8080-cmd:$here/run.sh answer"
+}
+
+cost() {
+    local features=${features:+$features,}meter
+    serve_in_the_guests_network
+    build cost
+    QEMU_ARGS="${QEMU_ARGS:-} -icount shift=0" qemu "$(image_of cost)" \
+        "${@:-url=http://10.0.2.100:8080/}"
+}
+
 sizes() {
     local rows=("$@") row
     ((${#rows[@]})) ||
         rows=(idle engine "tcp,host=10.0.2.100" "webhook+,url=http://10.0.2.100:8080/")
     size=$(command -v size || command -v arm-none-eabi-size || command -v llvm-size) ||
         fail "sizes needs size, arm-none-eabi-size or llvm-size"
-    # Servers without a server: QEMU starts a program for a connection to them.
-    NIC_ARGS=${NIC_ARGS:-},guestfwd=tcp:10.0.2.100:7-cmd:cat
-    NIC_ARGS+=,guestfwd="tcp:10.0.2.100:8080-cmd:$here/run.sh answer"
+    serve_in_the_guests_network
     echo "| board | program | flash | .data+.bss | peak stack |"
     echo "|---|---|---|---|---|"
     for row in "${rows[@]}"; do size_row "$row"; done
@@ -137,7 +154,7 @@ command=${1:-}
 shift || true
 case $command in
 -h | --help | help) usage && exit ;;
-run | build | sizes) ;;
+run | build | cost | sizes) ;;
 answer) answer && exit ;;
 qemu)
     (($# >= 2)) || fail "qemu needs a board and an image"
@@ -166,5 +183,6 @@ run)
     qemu "$(image_of "${words[0]}")" "${words[@]:1}"
     ;;
 build) build "${words[@]}" ;;
+cost) cost "${words[@]}" ;;
 sizes) sizes "${words[@]}" ;;
 esac
