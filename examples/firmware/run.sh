@@ -14,6 +14,8 @@ usage: run.sh COMMAND [--board an386|lm3s6965] [ARGUMENT...]
                              ones if there is a plus, run it with its arguments, and print
                              a table of flash, static RAM and peak stack (in bytes); all
                              but TLS, which wants a server, without a name
+  crates BIN[+FEATURE...]    build a program, and print the bytes of code that each crate put into
+                             it, wherever they were inlined, by its debug information
   cost [KEY=VALUE...]        build the program "cost" and run it where every instruction takes a
                              nanosecond: it prints what an event takes
   qemu BOARD IMAGE [KEY=VALUE...]
@@ -83,6 +85,11 @@ qemu() {
         "${extra[@]}" -kernel "$image" -append "$*"
 }
 
+find_size() {
+    size=$(command -v size || command -v arm-none-eabi-size || command -v llvm-size) ||
+        fail "this needs size, arm-none-eabi-size or llvm-size"
+}
+
 # The sum of some sections of an ELF file: section_bytes IMAGE NAME...
 section_bytes() {
     local image=$1
@@ -90,15 +97,41 @@ section_bytes() {
     "$size" -A -d "$image" | awk -v names=" $* " 'index(names, " " $1 " ") { sum += $2 } END { print sum + 0 }'
 }
 
+# Sets the features that BIN[+FEATURE...] asks for, if it has a plus.
+choose_features() {
+    [[ $1 == *+* ]] || return 0
+    features=${1#*+} features=${features//+/,}
+}
+
+# The first place of each instruction's that is in a crate is the innermost function it came from.
+crates() {
+    local image first bytes
+    choose_features "$1"
+    build "${1%%+*}"
+    image=$(image_of "${1%%+*}")
+    read -r first bytes < <("$size" -A -d "$image" | awk '$1 == ".text" { print $3, $2 }')
+    seq "$first" 2 $((first + bytes - 2)) | xargs printf '%x\n' |
+        addr2line -a -i -e "$image" | awk '
+            function note() { if (seen) bytes[crate == "" ? "the library" : crate] += 2 }
+            /^0x/ { note(); seen = 1; crate = ""; next }
+            crate != "" { next }
+            match($0, /registry\/src\/[^\/]*\/[^\/]*/) {
+                crate = substr($0, RSTART, RLENGTH)
+                sub(/.*\//, "", crate); sub(/-[0-9.]*(\+.*)?$/, "", crate); next
+            }
+            /\/transport-embedded\/src\// { crate = "pilot-webhook-embassy"; next }
+            /\/core\/src\// && !/\/library\// { crate = "pilot-webhook-core"; next }
+            /^src\// || /\/firmware\/src\// { crate = "the firmware" }
+            END { note(); for (crate in bytes) print bytes[crate], crate }' | sort -rn
+}
+
 # One row of the table, for BIN[+FEATURE...][,KEY=VALUE]...
 size_row() {
     local bin words image output peak
     IFS=, read -ra words <<<"$1"
     bin=${words[0]%%+*}
-    if [[ ${words[0]} == *+* ]]; then
-        local features=${words[0]#*+}
-        features=${features//+/,}
-    fi
+    local features=$features
+    choose_features "${words[0]}"
     build "$bin"
     image=$(image_of "$bin")
     output=$(qemu "$image" "${words[@]:1}") || fail "$bin exited with status $?: $output"
@@ -125,9 +158,8 @@ cost() {
 sizes() {
     local rows=("$@") row
     ((${#rows[@]})) ||
-        rows=(idle engine "tcp,host=10.0.2.100" "webhook+,url=http://10.0.2.100:8080/")
-    size=$(command -v size || command -v arm-none-eabi-size || command -v llvm-size) ||
-        fail "sizes needs size, arm-none-eabi-size or llvm-size"
+        rows=(idle+ engine+ "tcp+,host=10.0.2.100" "webhook+,url=http://10.0.2.100:8080/")
+    find_size
     serve_in_the_guests_network
     echo "| board | program | flash | .data+.bss | peak stack |"
     echo "|---|---|---|---|---|"
@@ -154,7 +186,7 @@ command=${1:-}
 shift || true
 case $command in
 -h | --help | help) usage && exit ;;
-run | build | cost | sizes) ;;
+run | build | cost | crates | sizes) ;;
 answer) answer && exit ;;
 qemu)
     (($# >= 2)) || fail "qemu needs a board and an image"
@@ -184,5 +216,10 @@ run)
     ;;
 build) build "${words[@]}" ;;
 cost) cost "${words[@]}" ;;
+crates)
+    ((${#words[@]} == 1)) || fail "crates needs the name of a program"
+    find_size
+    crates "${words[0]}"
+    ;;
 sizes) sizes "${words[@]}" ;;
 esac
