@@ -1,5 +1,6 @@
 //! The shared state: one queue, one breaker, one set of counters, behind one lock.
 
+mod concerned;
 mod work;
 
 use core::cell::RefCell;
@@ -11,7 +12,9 @@ use core::task::{Poll, Waker};
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 
-use crate::state::{Mark, State};
+use concerned::Concerned;
+
+use crate::state::State;
 use crate::waker_set::{Line, WakerSet};
 use crate::{
     After, Config, Data, Delivery, EncodeError, EndpointBuf, ErrorKind, Event, Instant, Next,
@@ -88,50 +91,6 @@ impl<B, const URL: usize, const WORKERS: usize> Inner<B, URL, WORKERS> {
     const fn seen(&self) -> Seen {
         Seen { work: self.work, changes: self.changes }
     }
-}
-
-impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize, const WORKERS: usize> Inner<B, URL, WORKERS> {
-    /// Notes what changed since `before`, and says whom that concerns.
-    #[inline(never)]
-    fn note(&mut self, before: &Mark) -> Concerned {
-        let after = self.state.mark();
-        let changed = before.control != after.control;
-        // A batch that came back is work for more than one.
-        let has_much = after.queued > before.queued + 1;
-        let has_work = after.queued > before.queued;
-        // A batch is full, or another worker took it.
-        let gathered = before.gathering.is_some()
-            && before.gathering != after.gathering
-            && after.gathering != Some(false);
-        self.changes = self.changes.wrapping_add((changed || gathered).into());
-        self.work = self.work.wrapping_add((changed || has_work).into());
-        let idle = changed || has_much;
-        // Not for each event that leaves a full queue: who waits would be woken for one each.
-        let left = after.held < before.held || after.used < before.used;
-        let room = changed || (left && self.state.is_roomy());
-        let empty = changed || (after.held == 0 && before.held > 0);
-        Concerned {
-            one: if has_work && !idle { self.idle.take() } else { None },
-            idle,
-            busy: changed || gathered,
-            room: room && !self.crowded.is_empty(),
-            empty: empty && !self.ending.is_empty(),
-        }
-    }
-}
-
-/// Whom a change concerns.
-struct Concerned {
-    /// A worker that waits for an event.
-    one: Option<Waker>,
-    /// All of those.
-    idle: bool,
-    /// All with an event in their hands.
-    busy: bool,
-    /// Those who wait for room.
-    room: bool,
-    /// Those who wait for the end.
-    empty: bool,
 }
 
 /// What was seen of the dispatcher when a decision was made, so that no change is missed.
