@@ -5,6 +5,7 @@ use core::ops::Add;
 use core::time::Duration;
 
 use crate::Timestamp;
+use crate::retry::micros;
 
 /// A point in monotonic time, in microseconds since an arbitrary start (boot, say).
 ///
@@ -42,8 +43,7 @@ impl Add<Duration> for Instant {
 
     /// Saturates at the end of time (584,000 years), so an absurd duration means "never".
     fn add(self, duration: Duration) -> Self {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(micros))
+        Self(self.0.saturating_add(micros(duration)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The shared state: one queue, one breaker, one set of counters, behind one lock.
 
+mod concerned;
 mod work;
 
 use core::cell::RefCell;
@@ -10,6 +11,8 @@ use core::task::{Poll, Waker};
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
+
+use concerned::Concerned;
 
 use crate::state::State;
 use crate::waker_set::{Line, WakerSet};
@@ -123,7 +126,7 @@ where
     }
 
     /// Takes them out at once: those who are woken may come back before the last one is.
-    fn wake_all(&self, set: impl Fn(&mut Inner<B, URL, WORKERS>) -> &mut WakerSet<WORKERS>) {
+    fn wake_all(&self, set: fn(&mut Inner<B, URL, WORKERS>) -> &mut WakerSet<WORKERS>) {
         self.lock(|inner| set(inner).take_all()).into_iter().for_each(Waker::wake);
     }
 
@@ -177,49 +180,36 @@ where
 {
     /// Everything that changes the state goes through here: it wakes whom the change concerns.
     fn change<R>(&self, f: impl FnOnce(&mut State<B, URL>) -> R) -> (R, Seen) {
-        let (result, seen, one, idle, busy, room, empty) = self.lock(|inner| {
+        let (result, seen, concerned) = self.lock(|inner| {
             let before = inner.state.mark();
             let result = f(&mut inner.state);
-            let after = inner.state.mark();
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
-            let changed = before.control != after.control;
-            // A batch that came back is work for more than one.
-            let has_much = after.queued > before.queued + 1;
-            let has_work = after.queued > before.queued;
-            // A batch is full, or another worker took it.
-            let gathered = before.gathering.is_some()
-                && before.gathering != after.gathering
-                && after.gathering != Some(false);
-            inner.changes = inner.changes.wrapping_add((changed || gathered).into());
-            inner.work = inner.work.wrapping_add((changed || has_work).into());
-            let idle = changed || has_much;
-            let busy = changed || gathered;
-            let one = if has_work && !idle { inner.idle.take() } else { None };
-            // Not for each event that leaves a full queue: who waits would be woken for one each.
-            let left = after.held < before.held || after.used < before.used;
-            let room = changed || (left && inner.state.is_roomy());
-            let room = room && !inner.crowded.is_empty();
-            let empty = changed || (after.held == 0 && before.held > 0);
-            let empty = empty && !inner.ending.is_empty();
-            (result, inner.seen(), one, idle, busy, room, empty)
+            let concerned = inner.note(&before);
+            (result, inner.seen(), concerned)
         });
-        if let Some(waker) = one {
+        self.wake(concerned);
+        (result, seen)
+    }
+
+    /// Not inlined, as there are eight changes and this is the larger part of each.
+    #[inline(never)]
+    fn wake(&self, concerned: Concerned) {
+        if let Some(waker) = concerned.one {
             waker.wake();
         }
-        if idle {
+        if concerned.idle {
             let idle = self.lock(|inner| inner.idle.take_all());
             idle.into_iter().for_each(|(_, waker)| waker.wake());
         }
-        if busy {
+        if concerned.busy {
             self.wake_all(|inner| &mut inner.busy);
         }
-        if room {
+        if concerned.room {
             self.wake_all(|inner| &mut inner.crowded);
         }
-        if empty {
+        if concerned.empty {
             self.wake_all(|inner| &mut inner.ending);
         }
-        (result, seen)
     }
 
     /// Takes in an event; returns its id, or `None` when there is no endpoint. Never waits and

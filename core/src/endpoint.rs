@@ -1,16 +1,11 @@
 //! The webhook's URL: parsed strictly, checked against the policy, kept in one canonical form.
 
-use core::fmt::{self, Write as _};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::fmt;
+use core::net::IpAddr;
 
 use heapless::String;
 
-use crate::{Policy, Refusal};
-
-/// The longest host name (RFC 1035, section 2.3.4), without a trailing dot.
-const MAX_NAME: usize = 253;
-/// The longest label of a host name (RFC 1035, section 2.3.4).
-const MAX_LABEL: usize = 63;
+use crate::{Policy, Refusal, host};
 
 /// Why a URL is not an endpoint. The operator corrects the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +65,13 @@ impl Scheme {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+        }
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
         }
     }
 
@@ -181,17 +183,16 @@ impl<const N: usize> EndpointBuf<N> {
     /// When it is not an HTTP(S) URL that fits, or the policy refuses its host.
     pub fn parse(url: &str, policy: Policy) -> Result<Self, EndpointError> {
         let (scheme, rest) = split_scheme(url)?;
-        let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(authority_end);
-        let target = target.split('#').next().unwrap_or_default();
-        if authority.contains('@') {
+        let (authority, target) = split_before(rest, |byte| matches!(byte, b'/' | b'?' | b'#'));
+        let (target, _fragment) = split_before(target, |byte| byte == b'#');
+        if authority.as_bytes().contains(&b'@') {
             return Err(EndpointError::Userinfo);
         }
         if !target.bytes().all(is_target_byte) {
             return Err(EndpointError::Character);
         }
         let (host, port) = split_port(authority)?;
-        let host = parse_host(host)?;
+        let host = host::parse(host)?;
         match host {
             Host::Name(name) => policy.check_name(name)?,
             Host::Address(address) => policy.check(address)?,
@@ -203,24 +204,21 @@ impl<const N: usize> EndpointBuf<N> {
     /// Writes the canonical text; `None` when it does not fit.
     fn canonical(scheme: Scheme, host: Host<'_>, port: u16, target: &str) -> Option<Self> {
         let mut text = String::<N>::new();
-        write!(text, "{}://", scheme.as_str()).ok()?;
+        text.push_str(scheme.prefix()).ok()?;
         let address = match host {
             Host::Name(name) => {
                 name.bytes().try_for_each(|b| text.push(b.to_ascii_lowercase().into())).ok()?;
                 None
             }
-            Host::Address(IpAddr::V6(address)) => {
-                write!(text, "[{address}]").ok()?;
-                Some(IpAddr::V6(address))
-            }
             Host::Address(address) => {
-                write!(text, "{address}").ok()?;
+                host::write_address(&mut text, address)?;
                 Some(address)
             }
         };
         let host_end = u16::try_from(text.len()).ok()?;
         if port != scheme.default_port() {
-            write!(text, ":{port}").ok()?;
+            text.push(':').ok()?;
+            host::write_number(&mut text, port, 10)?;
         }
         let target_start = u16::try_from(text.len()).ok()?;
         if !target.starts_with('/') {
@@ -233,7 +231,7 @@ impl<const N: usize> EndpointBuf<N> {
     /// The parts, borrowed.
     #[must_use]
     pub fn get(&self) -> Endpoint<'_> {
-        let host_start = self.scheme.as_str().len() + "://".len();
+        let host_start = self.scheme.prefix().len();
         let part = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
         Endpoint {
             url: &self.text,
@@ -256,105 +254,39 @@ impl<const N: usize> fmt::Debug for EndpointBuf<N> {
 }
 
 fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
-    let (scheme, rest) = url.split_once("://").ok_or(EndpointError::Scheme)?;
-    if scheme.eq_ignore_ascii_case("http") {
-        Ok((Scheme::Http, rest))
-    } else if scheme.eq_ignore_ascii_case("https") {
-        Ok((Scheme::Https, rest))
-    } else {
-        Err(EndpointError::Scheme)
+    for scheme in [Scheme::Http, Scheme::Https] {
+        if let Some((prefix, rest)) = url.split_at_checked(scheme.prefix().len())
+            && prefix.eq_ignore_ascii_case(scheme.prefix())
+        {
+            return Ok((scheme, rest));
+        }
     }
+    Err(EndpointError::Scheme)
+}
+
+/// Splits before the first byte that `is_end`, which must be an ASCII one.
+fn split_before(text: &str, is_end: impl Fn(u8) -> bool) -> (&str, &str) {
+    let end = text.bytes().position(is_end).unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
 }
 
 /// Splits `host:port`; an empty port means none (RFC 3986, section 3.2.3).
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), EndpointError> {
-    let host_end = match authority.find(']') {
-        Some(bracket) => bracket + 1,
+    let (host, port) = match authority.bytes().position(|byte| byte == b']') {
+        Some(bracket) => authority.split_at_checked(bracket + 1).unwrap_or((authority, "")),
         None if authority.starts_with('[') => return Err(EndpointError::Host),
-        None => authority.find(':').unwrap_or(authority.len()),
+        None => split_before(authority, |byte| byte == b':'),
     };
-    let (host, port) = authority.split_at(host_end);
-    if port.is_empty() {
-        return Ok((host, None));
-    }
-    match port.strip_prefix(':') {
-        None => Err(EndpointError::Host),
-        Some("") => Ok((host, None)),
-        // `parse` alone would take a sign.
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => match digits.parse() {
-            Ok(0) | Err(_) => Err(EndpointError::Port),
-            Ok(port) => Ok((host, Some(port))),
-        },
-        Some(_) => Err(EndpointError::Port),
-    }
-}
-
-fn parse_host(host: &str) -> Result<Host<'_>, EndpointError> {
-    if let Some(inner) = host.strip_prefix('[') {
-        let inner = inner.strip_suffix(']').ok_or(EndpointError::Host)?;
-        let address: Ipv6Addr = inner.parse().map_err(|_| EndpointError::Host)?;
-        return Ok(Host::Address(address.into()));
-    }
-    let name = host.strip_suffix('.').unwrap_or(host);
-    if name.is_empty() || name.len() > MAX_NAME || !name.split('.').all(is_label) {
-        return Err(EndpointError::Host);
-    }
-    // A host whose last label is a number is an IPv4 address or nothing: that is how resolvers
-    // and the URL standard read it (https://url.spec.whatwg.org/#ends-in-a-number-checker).
-    let last = name.rsplit('.').next().unwrap_or_default();
-    if is_number(last) {
-        return parse_v4(name).map(|v4| Host::Address(v4.into())).ok_or(EndpointError::Host);
-    }
-    Ok(Host::Name(host))
-}
-
-fn is_label(label: &str) -> bool {
-    (1..=MAX_LABEL).contains(&label.len())
-        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-}
-
-/// Whether a label is a number, of any size.
-fn is_number(label: &str) -> bool {
-    match label.as_bytes() {
-        [b'0', b'x' | b'X', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
-        digits => digits.iter().all(u8::is_ascii_digit),
-    }
-}
-
-/// IPv4 as `inet_aton` reads it: one to four parts, each decimal, octal or hex, the last of which
-/// fills the bytes that are left.
-fn parse_v4(text: &str) -> Option<Ipv4Addr> {
-    let mut address = 0_u32;
-    let mut parts = text.split('.').peekable();
-    for index in 0..4 {
-        let part = parse_number(parts.next()?)?;
-        if parts.peek().is_none() {
-            let room = 32 - 8 * index;
-            return (u64::from(part) < 1 << room).then(|| Ipv4Addr::from(address | part));
+    match port.as_bytes() {
+        [] | [b':'] => Ok((host, None)),
+        [b':', digits @ ..] => {
+            let port = host::number(digits, 10).and_then(|port| u16::try_from(port).ok());
+            match port {
+                None | Some(0) => Err(EndpointError::Port),
+                Some(port) => Ok((host, Some(port))),
+            }
         }
-        if part > 255 {
-            return None;
-        }
-        address |= part << (24 - 8 * index);
-    }
-    None
-}
-
-fn parse_number(text: &str) -> Option<u32> {
-    let (digits, radix) = match text.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (&text[2..], 16),
-        [b'0', _, ..] => (&text[1..], 8),
-        _ => (text, 10),
-    };
-    if digits.is_empty() {
-        // "0x" alone is zero, says the URL standard.
-        return (radix == 16).then_some(0);
-    }
-    // `from_str_radix` alone would take a sign.
-    if digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        u32::from_str_radix(digits, radix).ok()
-    } else {
-        None
+        _ => Err(EndpointError::Host),
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::json::{EncodeError, Writer};
 
 /// The deepest nesting that is taken (as in `serde_json`): what is deeper breaks receivers.
-const MAX_DEPTH: u32 = 128;
+const MAX_DEPTH: usize = 128;
+const WORDS: usize = MAX_DEPTH / 32;
 
 /// What may come next.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,39 +20,56 @@ enum Expect {
     Next,
 }
 
+/// The arrays and objects that are open. (A `u128` for the bits would be shifted in 128 bits, which
+/// small cores do slowly and at length.)
+struct Open {
+    depth: usize,
+    /// One bit a level: set for an object.
+    objects: [u32; WORDS],
+}
+
+impl Open {
+    /// `None` when it is too deep.
+    fn push(&mut self, is_object: bool) -> Option<()> {
+        let word = self.objects.get_mut(self.depth / 32)?;
+        let bit = 1 << (self.depth % 32);
+        *word = if is_object { *word | bit } else { *word & !bit };
+        self.depth += 1;
+        Some(())
+    }
+
+    /// Whether the innermost one is an object.
+    fn innermost(&self) -> Option<bool> {
+        let level = self.depth.checked_sub(1)?;
+        self.objects.get(level / 32).map(|word| word >> (level % 32) & 1 == 1)
+    }
+}
+
 /// Copies one JSON value without its insignificant white space.
 pub(crate) fn copy(text: &str, out: &mut Writer<'_>) -> Result<(), EncodeError> {
     let mut rest = trim_json_start(text.as_bytes());
-    // One bit a level, the innermost lowest: set for an object.
-    let (mut depth, mut objects) = (0_u32, 0_u128);
+    let mut open = Open { depth: 0, objects: [0; WORDS] };
     let mut expect = Expect::Value;
     loop {
         let (&byte, after) = rest.split_first().ok_or(EncodeError::Json)?;
         let mut length = 1;
         expect = match (byte, expect) {
             (b'{' | b'[', Expect::Value | Expect::FirstElement) => {
-                if depth == MAX_DEPTH {
-                    return Err(EncodeError::Json);
-                }
-                depth += 1;
-                objects = objects << 1 | u128::from(byte == b'{');
+                open.push(byte == b'{').ok_or(EncodeError::Json)?;
                 if byte == b'{' { Expect::FirstKey } else { Expect::FirstElement }
             }
-            (b'}', Expect::FirstKey | Expect::Next) if depth > 0 && objects & 1 == 1 => {
-                (depth, objects) = (depth - 1, objects >> 1);
+            (b'}', Expect::FirstKey | Expect::Next) if open.innermost() == Some(true) => {
+                open.depth -= 1;
                 Expect::Next
             }
-            (b']', Expect::FirstElement | Expect::Next) if depth > 0 && objects & 1 == 0 => {
-                (depth, objects) = (depth - 1, objects >> 1);
+            (b']', Expect::FirstElement | Expect::Next) if open.innermost() == Some(false) => {
+                open.depth -= 1;
                 Expect::Next
             }
-            (b',', Expect::Next) if depth > 0 => {
-                if objects & 1 == 1 {
-                    Expect::Key
-                } else {
-                    Expect::Value
-                }
-            }
+            (b',', Expect::Next) => match open.innermost().ok_or(EncodeError::Json)? {
+                true => Expect::Key,
+                false => Expect::Value,
+            },
             (b':', Expect::Colon) => Expect::Value,
             (b'"', Expect::Key | Expect::FirstKey) => {
                 length = copy_string(rest, out)?;
@@ -72,7 +90,7 @@ pub(crate) fn copy(text: &str, out: &mut Writer<'_>) -> Result<(), EncodeError> 
         }
         rest = if length == 1 { after } else { rest.get(length..).unwrap_or_default() };
         rest = trim_json_start(rest);
-        if depth == 0 && expect == Expect::Next {
+        if open.depth == 0 && expect == Expect::Next {
             return if rest.is_empty() { Ok(()) } else { Err(EncodeError::Json) };
         }
     }
@@ -147,9 +165,6 @@ fn copy_string(text: &[u8], out: &mut Writer<'_>) -> Result<usize, EncodeError> 
 /// The four hex digits of the `\uXXXX` at `at`.
 fn hex_unit(text: &[u8], at: usize) -> Result<u16, EncodeError> {
     let digits = text.get(at + 2..at + 6).ok_or(EncodeError::Json)?;
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return Err(EncodeError::Json);
-    }
-    let digits = core::str::from_utf8(digits).map_err(|_| EncodeError::Json)?;
-    u16::from_str_radix(digits, 16).map_err(|_| EncodeError::Json)
+    let unit = crate::host::number(digits, 16).ok_or(EncodeError::Json)?;
+    u16::try_from(unit).map_err(|_| EncodeError::Json)
 }

@@ -9,6 +9,7 @@ mod delivery;
 mod dispatcher;
 mod endpoint;
 mod event;
+mod host;
 mod json;
 mod json_text;
 mod outcome;

@@ -123,13 +123,14 @@ impl Policy {
     /// # Errors
     /// The reason, when nothing may be sent there.
     pub fn check_name(self, name: &str) -> Result<(), Refusal> {
-        let name = name.strip_suffix('.').unwrap_or(name);
-        if METADATA_NAMES.iter().any(|metadata| name.eq_ignore_ascii_case(metadata)) {
+        let name = name.as_bytes();
+        let name = name.strip_suffix(b".").unwrap_or(name);
+        if METADATA_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
             return Err(Refusal::Metadata);
         }
         // RFC 6761, section 6.3: localhost and everything below it is loopback.
-        let last_label = name.rsplit('.').next().unwrap_or(name);
-        if self.deny_private && last_label.eq_ignore_ascii_case("localhost") {
+        let last_label = name.rsplit(|&byte| byte == b'.').next().unwrap_or(name);
+        if self.deny_private && last_label.eq_ignore_ascii_case(b"localhost") {
             return Err(Refusal::Private);
         }
         Ok(())

@@ -39,13 +39,23 @@ impl Backoff {
     #[must_use]
     pub fn delay(self, attempts: u8, random: u32) -> Duration {
         let exponent = if attempts > 32 { 31 } else { attempts.saturating_sub(1) as u32 };
-        let exact = self.initial.saturating_mul(1_u32 << exponent);
-        if self.jitter_percent == 0 {
-            return exact;
-        }
-        let percent = if self.jitter_percent > 100 { 100 } else { self.jitter_percent as u32 };
+        let initial = micros(self.initial);
+        let exact = if initial.leading_zeros() < exponent { u64::MAX } else { initial << exponent };
+        let percent = if self.jitter_percent > 100 { 100 } else { self.jitter_percent as u64 };
         // In steps of 1/100 of the percentage, without floating point.
-        let share = percent * (random % 101);
-        exact.saturating_add((exact / 10_000).saturating_mul(share))
+        let share = percent * (random % 101) as u64;
+        Duration::from_micros(exact.saturating_add(exact / 10_000 * share))
     }
+}
+
+/// The microseconds of a duration, at most 2⁶³ of them, which is 292,000 years. (`as_micros` counts
+/// in 128 bits, and `saturating_mul` looks for an overflow in as many, which a small core does slowly
+/// and at length.)
+#[inline(never)]
+pub(crate) const fn micros(duration: Duration) -> u64 {
+    const MAX: u64 = 1 << 63;
+    if duration.as_secs() >= MAX / 1_000_000 {
+        return MAX;
+    }
+    duration.as_secs() * 1_000_000 + duration.subsec_micros() as u64
 }

@@ -55,18 +55,18 @@ impl RetryAfter {
 }
 
 fn parse_date(value: &[u8]) -> Option<Timestamp> {
-    let text = core::str::from_utf8(value).ok()?;
-    let mut words = text.split([' ', '-', ',']).filter(|word| !word.is_empty());
+    let mut words =
+        value.split(|byte| matches!(byte, b' ' | b'-' | b',')).filter(|word| !word.is_empty());
     let _day_name = words.next()?;
     let second = words.next()?;
     let (day, month, year, time);
-    if second.bytes().all(|b| b.is_ascii_digit()) {
+    if second.iter().all(u8::is_ascii_digit) {
         // IMF-fixdate `Sun, 06 Nov 1994 08:49:37 GMT`, RFC 850 `Sunday, 06-Nov-94 08:49:37 GMT`.
         day = number(second)?;
         month = month_number(words.next()?)?;
         year = full_year(words.next()?)?;
         time = words.next()?;
-        if words.next()? != "GMT" {
+        if words.next()? != b"GMT" {
             return None;
         }
     } else {
@@ -79,28 +79,30 @@ fn parse_date(value: &[u8]) -> Option<Timestamp> {
     if words.next().is_some() {
         return None;
     }
-    let mut fields = time.split(':');
+    let mut fields = time.split(|byte| *byte == b':');
     let [hour, minute, second] =
         [number(fields.next()?)?, number(fields.next()?)?, number(fields.next()?)?];
     // A leap second is written as 60.
     if fields.next().is_some() || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let days = Timestamp::days_from_civil(year, month, day);
-    // A day that the month does not have comes out as one of the next.
-    if Timestamp::civil_from_days(days) != (year, month, day) {
+    let (year, month, day) = (year.into(), month.into(), day.into());
+    if !Timestamp::has_day(year, month, day) {
         return None;
     }
-    Some(Timestamp::new(days * 86_400 + hour * 3_600 + minute * 60 + second, 0))
+    let days = Timestamp::days_from_civil(year, month, day);
+    Some(Timestamp::new(days * 86_400 + i64::from(hour * 3_600 + minute * 60 + second), 0))
 }
 
-fn number(digits: &str) -> Option<i64> {
-    let valid = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    if valid { digits.parse().ok() } else { None }
+fn number(digits: &[u8]) -> Option<u32> {
+    if digits.len() > 4 {
+        return None;
+    }
+    crate::host::number(digits, 10)
 }
 
 /// A year of two digits is of this century, but for the 70s to 90s (RFC 850 dates are that old).
-fn full_year(digits: &str) -> Option<i64> {
+fn full_year(digits: &[u8]) -> Option<u32> {
     let year = number(digits)?;
     Some(match digits.len() {
         2 if year >= 70 => 1900 + year,
@@ -109,8 +111,8 @@ fn full_year(digits: &str) -> Option<i64> {
     })
 }
 
-fn month_number(name: &str) -> Option<i64> {
-    const NAMES: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    NAMES.iter().position(|month| *month == name).and_then(|i| i64::try_from(i + 1).ok())
+fn month_number(name: &[u8]) -> Option<u32> {
+    const NAMES: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    let month = NAMES.chunks(3).position(|month| month == name)?;
+    u32::try_from(month + 1).ok()
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use heapless::String;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
@@ -45,13 +46,14 @@ impl Secret {
     /// ```
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> Signature {
-        let mut hex = [b'0'; 64];
-        // A key of one block is always taken.
+        let mut hex = String::new();
+        // A key of one block is always taken, and 32 bytes are 64 digits.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) {
             mac.update(body);
-            let digest = mac.finalize().into_bytes();
-            for (pair, byte) in hex.chunks_exact_mut(2).zip(digest) {
-                pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
+            for byte in mac.finalize().into_bytes() {
+                for nibble in [byte >> 4, byte & 15] {
+                    let _ = hex.push(hex_digit(nibble));
+                }
             }
         }
         Signature(hex)
@@ -65,20 +67,20 @@ impl fmt::Debug for Secret {
 }
 
 /// A signature in lower-case hex, as it stands in the header.
-#[derive(Clone, Copy)]
-pub struct Signature([u8; 64]);
+#[derive(Clone)]
+pub struct Signature(String<64>);
 
 impl Signature {
     /// The 64 hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 }
 
-const fn hex_digit(nibble: u8) -> u8 {
-    match nibble {
+const fn hex_digit(nibble: u8) -> char {
+    (match nibble {
         0..=9 => b'0' + nibble,
         _ => b'a' + nibble - 10,
-    }
+    }) as char
 }

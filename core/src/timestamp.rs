@@ -2,9 +2,11 @@
 
 use core::fmt;
 
-const SECONDS_PER_DAY: i64 = 86_400;
+const SECONDS_PER_DAY: u64 = 86_400;
 /// 0000-01-01T00:00:00Z, the first second RFC 3339 can write.
 const MIN_SECONDS: i64 = -62_167_219_200;
+/// Days from 0000-01-01 to 1970-01-01.
+const DAYS_BEFORE_EPOCH: i64 = 719_528;
 /// 9999-12-31T23:59:59Z, the last one.
 const MAX_SECONDS: i64 = 253_402_300_799;
 
@@ -62,18 +64,29 @@ impl Timestamp {
             - 719_468
     }
 
-    /// The civil date (year, month, day) of a day: `civil_from_days` of the same source.
-    pub(crate) const fn civil_from_days(days: i64) -> (i64, i64, i64) {
-        let days = days + 719_468;
-        let era = days.div_euclid(146_097);
-        let day_of_era = days.rem_euclid(146_097);
+    /// Whether the month has that day. Another comes out as one of another month.
+    pub(crate) fn has_day(year: i64, month: i64, day: i64) -> bool {
+        let days = Self::days_from_civil(year, month, day) + DAYS_BEFORE_EPOCH;
+        u32::try_from(days).is_ok_and(|days| {
+            let (its_year, its_month, its_day) = Self::civil_from_days(days);
+            (year, month, day) == (its_year.into(), its_month.into(), its_day.into())
+        })
+    }
+
+    /// The civil date (year, month, day) of a day since 0000-01-01: `civil_from_days` of the same
+    /// source, where no number is negative, from 400 years before.
+    const fn civil_from_days(days: u32) -> (u32, u32, u32) {
+        // Its years begin in March.
+        let days = days + 146_097 - 60;
+        let era = days / 146_097;
+        let day_of_era = days % 146_097;
         let year_of_era =
             (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted_month = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
         let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-        let year = era * 400 + year_of_era + if month <= 2 { 1 } else { 0 };
+        let year = (era * 400 + year_of_era + if month <= 2 { 1 } else { 0 }) - 400;
         (year, month, day)
     }
 }
@@ -96,12 +109,13 @@ impl Timestamp {
         reason = "years are 0 to 9999 by construction, the rest is smaller"
     )]
     pub(crate) fn write(self, out: &mut [u8; 30]) -> usize {
-        let (year, month, day) = Self::civil_from_days(self.seconds.div_euclid(SECONDS_PER_DAY));
-        let time = self.seconds.rem_euclid(SECONDS_PER_DAY) as u32;
+        let seconds = (self.seconds - MIN_SECONDS) as u64;
+        let (year, month, day) = Self::civil_from_days((seconds / SECONDS_PER_DAY) as u32);
+        let time = (seconds % SECONDS_PER_DAY) as u32;
         *out = *b"0000-00-00T00:00:00.000000000Z";
-        digits(&mut out[0..4], year as u32);
-        digits(&mut out[5..7], month as u32);
-        digits(&mut out[8..10], day as u32);
+        digits(&mut out[0..4], year);
+        digits(&mut out[5..7], month);
+        digits(&mut out[8..10], day);
         digits(&mut out[11..13], time / 3_600);
         digits(&mut out[14..16], time / 60 % 60);
         digits(&mut out[17..19], time % 60);

@@ -158,6 +158,25 @@ proptest! {
 
     /// However an IPv4 address is written or wrapped, it is judged alike.
     #[test]
+    fn addresses_are_written_as_the_library_writes_them(
+        segments in prop::array::uniform8(prop_oneof![Just(0), Just(1), Just(0xffff), any::<u16>()]),
+    ) {
+        let v6 = std::net::Ipv6Addr::from(segments);
+        let url = format!("http://[{v6}]/");
+        // In full, as it may come in.
+        let full = segments.map(|segment| format!("{segment:04X}")).join(":");
+        match EndpointBuf::<64>::parse(&format!("http://[{full}]"), Policy::default()) {
+            Ok(endpoint) => prop_assert_eq!(endpoint.get().url(), url),
+            Err(error) => prop_assert!(matches!(error, EndpointError::Refused(_))),
+        }
+        let v4 = std::net::Ipv4Addr::from(u32::from(segments[0]) << 16 | u32::from(segments[1]));
+        match EndpointBuf::<64>::parse(&format!("http://{}", u32::from(v4)), Policy::default()) {
+            Ok(endpoint) => prop_assert_eq!(endpoint.get().url(), format!("http://{v4}/")),
+            Err(error) => prop_assert!(matches!(error, EndpointError::Refused(_))),
+        }
+    }
+
+    #[test]
     fn disguises_do_not_help(octets in prop_oneof![
         any::<[u8; 4]>(),
         Just([169, 254, 169, 254]),

@@ -298,6 +298,14 @@ fn json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
+    fn every_second_has_its_date(seconds in -62_167_219_200_i64..=253_402_300_799) {
+        // jiff's last second is a day earlier.
+        if let Ok(expected) = jiff::Timestamp::from_second(seconds) {
+            prop_assert_eq!(Timestamp::new(seconds, 0).to_string(), expected.to_string());
+        }
+    }
+
+    #[test]
     fn any_value_is_read_back_equal(value in json()) {
         for text in [data_of(&value), data_of(&Json(&serde_json::to_string_pretty(&value).unwrap()))] {
             match text {

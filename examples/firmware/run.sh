@@ -9,23 +9,27 @@ usage: run.sh COMMAND [--board an386|lm3s6965] [ARGUMENT...]
   run BIN [KEY=VALUE...]     build a program, and run it with these arguments; the exit
                              status is the program's own
   build [BIN...]             build programs, all without a name
-  sizes [BIN[+FEATURE][,KEY=VALUE]...]
+  sizes [BIN[+FEATURE...][,KEY=VALUE]...]
                              build each program, with these features instead of the usual
                              ones if there is a plus, run it with its arguments, and print
                              a table of flash, static RAM and peak stack (in bytes); all
                              but TLS, which wants a server, without a name
+  crates BIN[+FEATURE...]    build a program, and print the bytes of code that each crate put into
+                             it, wherever they were inlined, by its debug information
+  cost [KEY=VALUE...]        build the program "cost" and run it where every instruction takes a
+                             nanosecond: it prints what an event takes
   qemu BOARD IMAGE [KEY=VALUE...]
                              run an image; `cargo run` calls this
 
 In the emulated network 10.0.2.2 is the host's loopback and 10.0.2.3 the name server.
-During `sizes` 10.0.2.100 port 7 echoes, and port 8080 answers POSTs.
+During `sizes` and `cost` 10.0.2.100 port 7 echoes, and port 8080 answers POSTs.
 
 Environment:
   QEMU           the emulator (qemu-system-arm)
   QEMU_ARGS      further options of it, separated by blanks
   NIC_ARGS       further options of its user network, each with a comma before
-  FEATURES       cargo features besides the board's, separated by commas; "tls" unless set
-                 for an386, none for lm3s6965
+  FEATURES       cargo features besides the board's, separated by commas; "sntp,tls" unless
+                 set for an386, none for lm3s6965
   CARGO_TARGET_DIR  as for cargo
 USAGE
 }
@@ -47,7 +51,7 @@ choose_board() {
     case $board in
     an386)
         target=thumbv7em-none-eabihf machine=mps2-an386 nic=user,model=lan9118
-        features=${FEATURES-tls}
+        features=${FEATURES-sntp,tls}
         ;;
     lm3s6965)
         target=thumbv7m-none-eabi machine=lm3s6965evb nic=user,model=stellaris
@@ -81,6 +85,11 @@ qemu() {
         "${extra[@]}" -kernel "$image" -append "$*"
 }
 
+find_size() {
+    size=$(command -v size || command -v arm-none-eabi-size || command -v llvm-size) ||
+        fail "this needs size, arm-none-eabi-size or llvm-size"
+}
+
 # The sum of some sections of an ELF file: section_bytes IMAGE NAME...
 section_bytes() {
     local image=$1
@@ -88,12 +97,41 @@ section_bytes() {
     "$size" -A -d "$image" | awk -v names=" $* " 'index(names, " " $1 " ") { sum += $2 } END { print sum + 0 }'
 }
 
-# One row of the table, for BIN[+FEATURE][,KEY=VALUE]...
+# Sets the features that BIN[+FEATURE...] asks for, if it has a plus.
+choose_features() {
+    [[ $1 == *+* ]] || return 0
+    features=${1#*+} features=${features//+/,}
+}
+
+# The first place of each instruction's that is in a crate is the innermost function it came from.
+crates() {
+    local image first bytes
+    choose_features "$1"
+    build "${1%%+*}"
+    image=$(image_of "${1%%+*}")
+    read -r first bytes < <("$size" -A -d "$image" | awk '$1 == ".text" { print $3, $2 }')
+    seq "$first" 2 $((first + bytes - 2)) | xargs printf '%x\n' |
+        addr2line -a -i -e "$image" | awk '
+            function note() { if (seen) bytes[crate == "" ? "the library" : crate] += 2 }
+            /^0x/ { note(); seen = 1; crate = ""; next }
+            crate != "" { next }
+            match($0, /registry\/src\/[^\/]*\/[^\/]*/) {
+                crate = substr($0, RSTART, RLENGTH)
+                sub(/.*\//, "", crate); sub(/-[0-9.]*(\+.*)?$/, "", crate); next
+            }
+            /\/transport-embedded\/src\// { crate = "pilot-webhook-embassy"; next }
+            /\/core\/src\// && !/\/library\// { crate = "pilot-webhook-core"; next }
+            /^src\// || /\/firmware\/src\// { crate = "the firmware" }
+            END { note(); for (crate in bytes) print bytes[crate], crate }' | sort -rn
+}
+
+# One row of the table, for BIN[+FEATURE...][,KEY=VALUE]...
 size_row() {
     local bin words image output peak
     IFS=, read -ra words <<<"$1"
     bin=${words[0]%%+*}
-    [[ ${words[0]} != *+* ]] || local features=${words[0]#*+}
+    local features=$features
+    choose_features "${words[0]}"
     build "$bin"
     image=$(image_of "$bin")
     output=$(qemu "$image" "${words[@]:1}") || fail "$bin exited with status $?: $output"
@@ -103,15 +141,26 @@ size_row() {
         "$(section_bytes "$image" .data .bss .uninit)" "${peak:--}"
 }
 
+# Servers without a server: QEMU starts a program for a connection to them.
+serve_in_the_guests_network() {
+    NIC_ARGS=${NIC_ARGS:-},guestfwd=tcp:10.0.2.100:7-cmd:cat
+    NIC_ARGS+=,guestfwd="tcp:10.0.2.100:8080-cmd:$here/run.sh answer"
+}
+
+cost() {
+    local features=${features:+$features,}meter
+    serve_in_the_guests_network
+    build cost
+    QEMU_ARGS="${QEMU_ARGS:-} -icount shift=0" qemu "$(image_of cost)" \
+        "${@:-url=http://10.0.2.100:8080/}"
+}
+
 sizes() {
     local rows=("$@") row
     ((${#rows[@]})) ||
-        rows=(idle engine "tcp,host=10.0.2.100" "webhook+,url=http://10.0.2.100:8080/")
-    size=$(command -v size || command -v arm-none-eabi-size || command -v llvm-size) ||
-        fail "sizes needs size, arm-none-eabi-size or llvm-size"
-    # Servers without a server: QEMU starts a program for a connection to them.
-    NIC_ARGS=${NIC_ARGS:-},guestfwd=tcp:10.0.2.100:7-cmd:cat
-    NIC_ARGS+=,guestfwd="tcp:10.0.2.100:8080-cmd:$here/run.sh answer"
+        rows=(idle+ engine+ "tcp+,host=10.0.2.100" "webhook+,url=http://10.0.2.100:8080/")
+    find_size
+    serve_in_the_guests_network
     echo "| board | program | flash | .data+.bss | peak stack |"
     echo "|---|---|---|---|---|"
     for row in "${rows[@]}"; do size_row "$row"; done
@@ -137,7 +186,7 @@ command=${1:-}
 shift || true
 case $command in
 -h | --help | help) usage && exit ;;
-run | build | sizes) ;;
+run | build | cost | crates | sizes) ;;
 answer) answer && exit ;;
 qemu)
     (($# >= 2)) || fail "qemu needs a board and an image"
@@ -166,5 +215,11 @@ run)
     qemu "$(image_of "${words[0]}")" "${words[@]:1}"
     ;;
 build) build "${words[@]}" ;;
+cost) cost "${words[@]}" ;;
+crates)
+    ((${#words[@]} == 1)) || fail "crates needs the name of a program"
+    find_size
+    crates "${words[0]}"
+    ;;
 sizes) sizes "${words[@]}" ;;
 esac

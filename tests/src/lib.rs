@@ -30,7 +30,8 @@
 //! hostile ([`hostile`]), both through the real worker loop ([`deliver`]).
 //!
 //! Beside that: certificates right and wrong ([`pki`]), a TLS 1.3 server that cheats as it is told
-//! ([`hostile_tls`]), and this host's sockets for transports over `embedded-nal-async` ([`nal`]).
+//! ([`hostile_tls`]), an SNTP server ([`time_server`]), and this host's sockets for transports over
+//! `embedded-nal-async` ([`nal`]).
 //!
 //! The servers use nothing of the crates under test. They sleep only where slowness is what is
 //! tested; everything else waits for what it needs to have happened.
@@ -55,6 +56,7 @@ mod scenarios;
 mod sealer;
 mod server;
 pub mod sim;
+pub mod time_server;
 mod wire;
 
 pub use authority::{Authority, Certificate};

@@ -144,19 +144,19 @@ impl<'r, R: Read<Error = IoKind>> Reader<'r, R> {
 
 /// The status and the minor version of HTTP/1.
 fn status_line(line: &[u8]) -> Option<(u16, u8)> {
-    // httparse takes whole heads; from the beginning of one it tells what it has understood. It
-    // skips empty lines, which only requests may begin with, and wants the end of the reason.
-    const SHORTEST: usize = "HTTP/1.1 200".len();
-    let (code, _reason) = line.split_at_checked(SHORTEST)?;
-    if line.get(SHORTEST).is_some_and(|b| *b != b' ') {
+    let (version, line) = line.split_first_chunk()?;
+    let minor = match version {
+        b"HTTP/1.0 " => 0,
+        b"HTTP/1.1 " => 1,
+        _ => return None,
+    };
+    // A reason may follow.
+    let (code, reason) = line.split_first_chunk::<3>()?;
+    if !code.iter().all(u8::is_ascii_digit) || reason.first().is_some_and(|byte| *byte != b' ') {
         return None;
     }
-    let mut text = [b'\n'; SHORTEST + 2];
-    text[..SHORTEST].copy_from_slice(code);
-    let mut response = httparse::Response::new(&mut []);
-    response.parse(&text).ok()?;
-    let status = response.code.filter(|code| (100..=999).contains(code))?;
-    Some((status, response.version?))
+    let status = code.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    (status >= 100).then_some((status, minor))
 }
 
 /// The headers that matter, as they come in.

@@ -9,7 +9,7 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_time::{Duration, Timer};
 use pilot_webhook_core::{Clock, Instant, Timestamp};
 
-const NANOS_PER_SECOND: i128 = 1_000_000_000;
+const MICROS: u64 = 1_000_000;
 
 /// The wall-clock time as a TLS handshake needs it.
 ///
@@ -27,8 +27,8 @@ impl<F: Fn() -> Option<u64>> WallClock for F {
 
 /// The node's wall time: how far its boot is from the Unix epoch, once known.
 ///
-/// Put it in a `static`; whoever learns the time (SNTP, an RTC, the modem) calls
-/// [`set`](Self::set), from any task or interrupt.
+/// Put it in a `static`; whoever learns the time (an RTC, the modem, `Sntp` of the feature `sntp`)
+/// calls [`set`](Self::set), from any task or interrupt.
 ///
 /// Before that, [`EmbassyClock::wall`](Clock::wall) counts from the epoch as if the node had booted
 /// at 1970-01-01T00:00:00Z. An event stamped in 1970 therefore tells its uptime, and the receiver
@@ -43,8 +43,8 @@ impl<F: Fn() -> Option<u64>> WallClock for F {
 /// assert!(WALL.unix_seconds() >= Some(1_795_000_000));
 /// ```
 pub struct WallTime {
-    /// The Unix time of embassy-time's instant zero, in nanoseconds.
-    boot: Mutex<CriticalSectionRawMutex, Cell<Option<i128>>>,
+    /// The Unix time of embassy-time's instant zero, in microseconds, modulo 2⁶⁴.
+    boot: Mutex<CriticalSectionRawMutex, Cell<Option<u64>>>,
 }
 
 impl WallTime {
@@ -54,16 +54,18 @@ impl WallTime {
         Self { boot: Mutex::new(Cell::new(None)) }
     }
 
-    /// It is `now`.
+    /// It is `now`; earlier than 1970 it cannot be.
     pub fn set(&self, now: Timestamp) {
-        let unix = i128::from(now.seconds()) * NANOS_PER_SECOND + i128::from(now.nanos());
-        self.boot.lock(|boot| boot.set(Some(unix - uptime())));
+        let seconds = u64::try_from(now.seconds()).unwrap_or(0);
+        let unix = seconds * MICROS + u64::from(now.nanos() / 1_000);
+        // The boot may have been before the epoch.
+        self.boot.lock(|boot| boot.set(Some(unix.wrapping_sub(uptime()))));
     }
 
     /// The time now, or `None` before the first [`set`](Self::set).
     #[must_use]
     pub fn get(&self) -> Option<Timestamp> {
-        self.boot.lock(Cell::get).map(|boot| timestamp(boot + uptime()))
+        self.boot.lock(Cell::get).map(|boot| timestamp(boot.wrapping_add(uptime())))
     }
 }
 
@@ -121,8 +123,10 @@ impl Clock for EmbassyClock<'_> {
             // look again until the deadline is really reached. In pieces of an hour, because
             // "never" in microseconds is more than a tick counter can hold.
             loop {
-                let left = deadline.saturating_since(clock.now());
-                let Ok(left @ 1..) = u64::try_from(left.as_micros()) else { return };
+                let left = deadline.as_micros().saturating_sub(clock.now().as_micros());
+                if left == 0 {
+                    return;
+                }
                 Timer::after(Duration::from_micros(left.min(3_600_000_000))).await;
             }
         }
@@ -135,13 +139,14 @@ impl WallClock for EmbassyClock<'_> {
     }
 }
 
-/// Nanoseconds since embassy-time's instant zero.
-fn uptime() -> i128 {
-    i128::from(embassy_time::Instant::now().as_micros()) * 1_000
+/// Microseconds since embassy-time's instant zero.
+fn uptime() -> u64 {
+    embassy_time::Instant::now().as_micros()
 }
 
-fn timestamp(nanos: i128) -> Timestamp {
-    let seconds = i64::try_from(nanos.div_euclid(NANOS_PER_SECOND)).unwrap_or(i64::MAX);
-    let nanos = u32::try_from(nanos.rem_euclid(NANOS_PER_SECOND)).unwrap_or(0);
-    Timestamp::new(seconds, nanos)
+/// The timestamp of a Unix time in microseconds.
+#[allow(clippy::cast_possible_truncation, reason = "the nanoseconds of a second fit")]
+pub(crate) fn timestamp(micros: u64) -> Timestamp {
+    let seconds = i64::try_from(micros / MICROS).unwrap_or(i64::MAX);
+    Timestamp::new(seconds, (micros % MICROS) as u32 * 1_000)
 }

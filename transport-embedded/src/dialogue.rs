@@ -31,15 +31,18 @@ pub(crate) async fn dialogue<S: Read + Write>(
     request: &Request<'_>,
     buf: &mut [u8],
 ) -> Result<(Response, Option<Rest>), ReadError> {
-    let Some(wire) = link.plain() else {
-        let written = request::write(request, link, buf).await;
-        let mut reader = Reader::new(link, buf);
+    #[cfg(feature = "tls")]
+    if link.is_tls() {
+        let mut whole = Side::Whole(link);
+        let written = request::write(request, &mut whole, buf).await;
+        let mut reader = Reader::new(&mut whole, buf);
         let head = reader.head().await.map_err(|error| root_cause(error, written))?;
         return Ok(finish(reader, head, written.is_ok()).await);
-    };
+    }
+    let Some(wire) = link.plain() else { return Err(ReadError::Closed) };
     let (request_buf, answer_buf) = buf.split_at_mut(buf.len() / 2);
     let shared = RefCell::new(wire);
-    let (mut sink, mut source) = (Half { shared: &shared }, Half { shared: &shared });
+    let (mut sink, mut source) = (Side::Half(&shared), Side::Half(&shared));
     let mut reader = Reader::new(&mut source, answer_buf);
     let mut written = Err(IoKind::Interrupted);
     let head = {
@@ -68,8 +71,8 @@ fn root_cause(error: ReadError, written: Result<(), IoKind>) -> ReadError {
 ///
 /// It does not wait: the status is known, and waiting for a body that nobody reads could turn a
 /// delivery into a timeout. What is missing is read when the next request comes.
-async fn finish<R: Read<Error = IoKind>>(
-    mut reader: Reader<'_, R>,
+async fn finish<S: Read + Write>(
+    mut reader: Reader<'_, Side<'_, '_, '_, S>>,
     head: crate::answer::Head,
     written: bool,
 ) -> (Response, Option<Rest>) {
@@ -80,45 +83,66 @@ async fn finish<R: Read<Error = IoKind>>(
     (response, Some(rest).filter(|_| read != Poll::Ready(false)))
 }
 
-/// One direction of a wire whose other direction is in use in the same task.
-///
-/// Each poll makes the wire's future anew and drops it, so that the wire is borrowed only while it
-/// is polled. Sockets do not lose bytes by that, which [`NodeTransport`](crate::NodeTransport)
-/// demands of them.
-struct Half<'h, 'w, 'b, S> {
-    shared: &'h RefCell<&'w mut Wire<'b, S>>,
+/// What a request is written to, or its answer read from. One type for both kinds of link, so that
+/// the code for that is there once.
+enum Side<'h, 'w, 'b, S: Read + Write + 'b> {
+    /// One direction of a wire whose other direction is in use in the same task.
+    ///
+    /// Each poll makes the wire's future anew and drops it, so that the wire is borrowed only while
+    /// it is polled. Sockets do not lose bytes by that, which
+    /// [`NodeTransport`](crate::NodeTransport) demands of them.
+    Half(&'h RefCell<&'w mut Wire<'b, S>>),
+    /// The link, for one direction after the other.
+    #[cfg(feature = "tls")]
+    Whole(&'w mut Link<'b, S>),
 }
 
-impl<S: Read + Write> Half<'_, '_, '_, S> {
-    /// Polls with the wire. It is free: both directions are polled in turn.
-    fn poll<T>(
-        &self,
-        cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Wire<'_, S>, &mut Context<'_>) -> Poll<Result<T, IoKind>>,
-    ) -> Poll<Result<T, IoKind>> {
-        match self.shared.try_borrow_mut() {
-            Ok(mut wire) => poll(&mut wire, cx),
-            Err(_) => Poll::Ready(Err(IoKind::Other)),
+/// Polls with the wire. It is free: both directions are polled in turn.
+fn poll<S, T>(
+    shared: &RefCell<&mut Wire<'_, S>>,
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Wire<'_, S>, &mut Context<'_>) -> Poll<Result<T, IoKind>>,
+) -> Poll<Result<T, IoKind>> {
+    match shared.try_borrow_mut() {
+        Ok(mut wire) => poll(&mut wire, cx),
+        Err(_) => Poll::Ready(Err(IoKind::Other)),
+    }
+}
+
+impl<'b, S: Read + Write + 'b> ErrorType for Side<'_, '_, 'b, S> {
+    type Error = IoKind;
+}
+
+impl<'b, S: Read + Write + 'b> Read for Side<'_, '_, 'b, S> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoKind> {
+        match self {
+            Self::Half(wire) => {
+                poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.read(buf)).poll(cx))).await
+            }
+            #[cfg(feature = "tls")]
+            Self::Whole(link) => link.read(buf).await,
         }
     }
 }
 
-impl<S> ErrorType for Half<'_, '_, '_, S> {
-    type Error = IoKind;
-}
-
-impl<S: Read + Write> Read for Half<'_, '_, '_, S> {
-    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoKind> {
-        poll_fn(|cx| self.poll(cx, |wire, cx| pin!(wire.read(buf)).poll(cx))).await
-    }
-}
-
-impl<S: Read + Write> Write for Half<'_, '_, '_, S> {
+impl<'b, S: Read + Write + 'b> Write for Side<'_, '_, 'b, S> {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, IoKind> {
-        poll_fn(|cx| self.poll(cx, |wire, cx| pin!(wire.write(buf)).poll(cx))).await
+        match self {
+            Self::Half(wire) => {
+                poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.write(buf)).poll(cx))).await
+            }
+            #[cfg(feature = "tls")]
+            Self::Whole(link) => link.write(buf).await,
+        }
     }
 
     async fn flush(&mut self) -> Result<(), IoKind> {
-        poll_fn(|cx| self.poll(cx, |wire, cx| pin!(wire.flush()).poll(cx))).await
+        match self {
+            Self::Half(wire) => {
+                poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.flush()).poll(cx))).await
+            }
+            #[cfg(feature = "tls")]
+            Self::Whole(link) => link.flush().await,
+        }
     }
 }

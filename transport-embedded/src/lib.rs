@@ -19,6 +19,8 @@ mod net;
 #[cfg(feature = "embassy-net")]
 mod node;
 mod request;
+#[cfg(feature = "sntp")]
+mod sntp;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
@@ -30,6 +32,8 @@ pub use error::{Error, Malformed};
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]
 pub use node::{RunError, StartError, UrlError, WebhookNode};
+#[cfg(feature = "sntp")]
+pub use sntp::{Sntp, SntpConfig, SntpError};
 #[cfg(feature = "tls")]
 pub use tls::{Algorithm, CertificateFault, Limit, Tls, TlsBuffers, TlsFailure, UnknownTime};
 pub use transport::{Buffers, NodeTransport};

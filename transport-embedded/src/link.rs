@@ -46,9 +46,14 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
         self.plain = Some(wire);
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) const fn is_tls(&self) -> bool {
+        self.session.is_open()
+    }
+
     pub(crate) const fn is_open(&self) -> bool {
         #[cfg(feature = "tls")]
-        if self.session.is_open() {
+        if self.is_tls() {
             return true;
         }
         self.plain.is_some()

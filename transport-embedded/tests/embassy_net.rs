@@ -10,114 +10,21 @@
     reason = "tests say where and why"
 )]
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::future::Future;
-use std::rc::Rc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
-use embassy_futures::select::{Either, select, select3};
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
-use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
 use pilot_webhook_embassy::{Buffers, Error, Malformed, NodeTransport, SocketNet, WebhookNode};
 
-const NODE: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
-const SERVER: Ipv4Address = Ipv4Address::new(10, 0, 0, 2);
+use cable::wired;
+
+#[path = "support/cable.rs"]
+mod cable;
+
 const URL: &str = "http://10.0.0.2:8080/hook";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-
-/// Frames on their way in one direction, and who waits for them.
-#[derive(Default)]
-struct Queue {
-    frames: VecDeque<Vec<u8>>,
-    waker: Option<Waker>,
-}
-
-/// One end of the cable.
-struct Port {
-    receive: Rc<RefCell<Queue>>,
-    transmit: Rc<RefCell<Queue>>,
-    address: [u8; 6],
-}
-
-struct Received(Vec<u8>);
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(mut self, f: F) -> R {
-        f(&mut self.0)
-    }
-}
-
-struct Transmit(Rc<RefCell<Queue>>);
-
-impl TxToken for Transmit {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut frame = vec![0; len];
-        let result = f(&mut frame);
-        let mut queue = self.0.borrow_mut();
-        queue.frames.push_back(frame);
-        queue.waker.take().into_iter().for_each(Waker::wake);
-        result
-    }
-}
-
-impl Driver for Port {
-    type RxToken<'a> = Received;
-    type TxToken<'a> = Transmit;
-
-    fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Received, Transmit)> {
-        let mut queue = self.receive.borrow_mut();
-        let frame = queue.frames.pop_front();
-        queue.waker = Some(cx.waker().clone());
-        Some((Received(frame?), Transmit(self.transmit.clone())))
-    }
-
-    fn transmit(&mut self, _cx: &mut Context<'_>) -> Option<Transmit> {
-        Some(Transmit(self.transmit.clone()))
-    }
-
-    fn link_state(&mut self, _cx: &mut Context<'_>) -> LinkState {
-        LinkState::Up
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.max_transmission_unit = 1_514;
-        capabilities
-    }
-
-    fn hardware_address(&self) -> HardwareAddress {
-        HardwareAddress::Ethernet(self.address)
-    }
-}
-
-/// Runs `test` with the node's and the server's stack.
-async fn wired<F: Future<Output = ()>>(test: impl FnOnce(Stack<'static>, Stack<'static>) -> F) {
-    let queues: [Rc<RefCell<Queue>>; 2] = Default::default();
-    let stack = |address: Ipv4Address, end: usize| {
-        let port = Port {
-            receive: queues[end].clone(),
-            transmit: queues[1 - end].clone(),
-            address: [2, 0, 0, 0, 0, address.octets()[3]],
-        };
-        let config = Config::ipv4_static(StaticConfigV4 {
-            address: Ipv4Cidr::new(address, 24),
-            gateway: None,
-            dns_servers: Default::default(),
-        });
-        let resources = Box::leak(Box::new(StackResources::<4>::new()));
-        embassy_net::new(port, config, resources, 1 + end as u64)
-    };
-    let (node, mut node_runner) = stack(NODE, 0);
-    let (server, mut server_runner) = stack(SERVER, 1);
-    let test = tokio::time::timeout(Duration::from_secs(60), test(node, server));
-    // The runners never end.
-    let ended = select3(test, node_runner.run(), server_runner.run()).await;
-    assert!(matches!(ended, embassy_futures::select::Either3::First(Ok(()))), "it hangs");
-}
 
 fn node(stack: Stack<'static>) -> NodeTransport<'static, SocketNet<'static>> {
     let net = SocketNet::new(stack, vec![0; 1_024].leak(), vec![0; 1_024].leak());

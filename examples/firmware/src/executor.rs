@@ -48,8 +48,14 @@ fn sleep_unless_woken() {
     // becomes pending; its handler runs as the section ends.
     critical_section::with(|_| {
         if !WORK.swap(false, Ordering::Acquire) {
-            cortex_m::asm::dsb();
-            cortex_m::asm::wfi();
+            let sleep = || {
+                cortex_m::asm::dsb();
+                cortex_m::asm::wfi();
+            };
+            #[cfg(feature = "meter")]
+            crate::meter::sleep(sleep);
+            #[cfg(not(feature = "meter"))]
+            sleep();
         }
     });
 }

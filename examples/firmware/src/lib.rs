@@ -8,6 +8,7 @@
 //! | `time`, `timer` | the `embassy-time` driver on SysTick, and the boards' timers for its alarms |
 //! | [`soft_interrupt`] | an interrupt that software raises |
 //! | [`host`] | what comes from the host by semihosting: console, arguments, files, time, entropy, exit |
+//! | `meter` | how long the core was busy, with the feature of that name |
 //! | [`stack`] | the peak of the stack |
 //!
 //! An image is a `#[cortex_m_rt::entry]` function that takes the [`board::Board`],
@@ -18,6 +19,8 @@ pub mod board;
 pub mod executor;
 mod fault;
 pub mod host;
+#[cfg(feature = "meter")]
+pub mod meter;
 mod mmio;
 pub mod net;
 pub mod soft_interrupt;

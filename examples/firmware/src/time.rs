@@ -37,6 +37,12 @@ pub(crate) fn start(systick: SYST, alarm: Alarm) {
     });
 }
 
+/// Cycles of the core since time was started.
+#[cfg(feature = "meter")]
+pub(crate) fn cycles() -> u64 {
+    DRIVER.with(|state| state.clock.as_mut().map_or(0, |clock| clock.counter.now()))
+}
+
 /// To be called by the handler of the alarm's interrupt.
 pub(crate) extern "C" fn on_alarm() {
     DRIVER.with(State::set_alarm);

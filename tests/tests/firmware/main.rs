@@ -19,3 +19,4 @@ mod names;
 mod node;
 mod overrun;
 mod receiver;
+mod time;

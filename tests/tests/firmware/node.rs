@@ -22,6 +22,9 @@ const REQUIRE: &str = "PILOT_REQUIRE_FIRMWARE";
 const TARGET_DIR: &str = "PILOT_FIRMWARE_TARGET_DIR";
 /// A run takes seconds. What takes this long is stuck.
 const STUCK: Duration = Duration::from_secs(120);
+/// What an attempt may take unless a test says otherwise: on a loaded host the node's own five seconds
+/// were seen to pass without anything being wrong.
+const PATIENCE: &str = "timeout_ms=60000";
 /// Emulators at a time.
 const PARALLEL: usize = 2;
 
@@ -53,7 +56,7 @@ impl Image {
 
     const fn features(self) -> &'static str {
         match self {
-            Self::An386 | Self::Lm3s6965Tls => "tls",
+            Self::An386 | Self::Lm3s6965Tls => "sntp,tls",
             Self::Lm3s6965 => "",
         }
     }
@@ -66,11 +69,17 @@ impl Image {
         self.path().is_some()
     }
 
-    fn path(self) -> Option<PathBuf> {
+    /// Names where it is, for a test that runs itself in another process.
+    pub(crate) fn variable(self) -> String {
+        format!("PILOT_TEST_IMAGE_{self:?}")
+    }
+
+    pub(crate) fn path(self) -> Option<PathBuf> {
         static PATHS: [OnceLock<Option<PathBuf>>; 3] = [const { OnceLock::new() }; 3];
-        let build = || match missing(self.target()) {
-            None => Some(self.build()),
-            Some(reason) => {
+        let build = || match (std::env::var_os(self.variable()), missing(self.target())) {
+            (Some(path), _) => Some(path.into()),
+            (None, None) => Some(self.build()),
+            (None, Some(reason)) => {
                 assert!(!is_required(), "{self:?}: {reason}");
                 skipped(&format!("the tests of the firmware {self:?}"), &reason);
                 None
@@ -168,7 +177,9 @@ impl Node {
     ) -> Self {
         let turn = tokio::task::spawn_blocking(Turn::take).await.unwrap();
         let mut command = run_sh();
-        command.args(["qemu", image.board()]).arg(image.path().unwrap()).args(arguments);
+        command.args(["qemu", image.board()]).arg(image.path().unwrap());
+        // The last one of a key counts.
+        command.arg(PATIENCE).args(arguments);
         command.arg(format!("secret={SECRET}"));
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -9,7 +9,8 @@
 //! | `ca=PATH` | none | the trusted CA's certificate in DER, a file of the host |
 //! | `secret=TEXT` | none | signs the events |
 //! | `node_id=N` | 1 | |
-//! | `time=host\|unknown` | `host` | while the time is unknown, `https` is refused |
+//! | `time=host\|sntp\|unknown` | `host` | while the time is unknown, `https` is refused |
+//! | `ntp=HOST:PORT` | none | the server for `time=sntp`, with the feature `sntp` |
 //! | `events=N` | 20 | events that the task emits |
 //! | `pace_ms=MS` | 0 | the task's pause after each |
 //! | `drop=1` | 0 | the task does not wait for room in the queue |
@@ -24,6 +25,7 @@
 
 mod report;
 mod settings;
+mod time;
 mod workload;
 
 use cortex_m_rt::entry;
@@ -33,10 +35,10 @@ use embassy_time::{Duration, with_timeout};
 use firmware::{
     board::Board,
     executor,
-    host::{self, Args, WallClock},
+    host::{self, Args},
     net, println, stack,
 };
-use pilot_webhook_core::{Policy, Secret, Stats, Timestamp, to_json};
+use pilot_webhook_core::{Policy, Secret, Stats, to_json};
 use pilot_webhook_embassy::WebhookNode;
 use report::Report;
 use static_cell::ConstStaticCell;
@@ -58,8 +60,8 @@ const RECORD: usize = 4096;
 static NODE: WebhookNode<QUEUE, pilot_webhook_embassy::TlsBuffers<RECORD, 1024>> =
     WebhookNode::with_tls();
 
-/// DHCP, DNS and the one connection.
-const SOCKETS: usize = 3;
+/// DHCP, DNS, the one connection, and the time.
+const SOCKETS: usize = if cfg!(feature = "sntp") { 4 } else { 3 };
 /// The longest line of arguments. Arbitrary.
 const ARGS: usize = 768;
 /// The longest CA certificate. Arbitrary: most are half as long.
@@ -96,16 +98,12 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
     let node_id = settings::number(&args, "node_id", 1)?;
     NODE.start(node_id, settings::config(&args)?, Policy::default()).map_err(|_| "bad config")?;
     NODE.set_secret(args.get("secret").and_then(|secret| Secret::new(secret.as_bytes())));
-    match args.get("time").unwrap_or("host") {
-        "host" => set_time(),
-        "unknown" => {}
-        _ => return Err("time is host or unknown"),
-    }
 
     let seed = host::seed().map_err(|_| "no entropy")?;
     let stack = net::start(spawner, board.ethernet, RESOURCES.take(), seed)
         .await
         .map_err(|_| "the network is already running")?;
+    time::start(spawner, stack, &args)?;
     NODE.set_url(args.get("url").ok_or("url=URL is missing")?).map_err(|_| "bad url")?;
     spawner.spawn(deliver(stack, args).map_err(|_| "no room for the delivery task")?);
 
@@ -115,12 +113,6 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
     NODE.close();
     NODE.closed().await;
     report()
-}
-
-fn set_time() {
-    let now = WallClock::from_host().now();
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    NODE.wall().set(Timestamp::new(seconds, now.subsec_nanos()));
 }
 
 fn report() -> Result<Stats, &'static str> {
