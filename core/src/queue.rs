@@ -40,6 +40,7 @@ impl Entry {
     }
 }
 
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Queue<B> {
     buffer: B,
     head: usize,

@@ -11,6 +11,7 @@ use crate::{BreakerState, Delivery, EndpointBuf, Fate, Instant, Next, Secret, St
 
 /// What the dispatcher is there for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Phase {
     /// No endpoint: emit does nothing.
     Disabled,
@@ -27,6 +28,7 @@ pub(crate) enum Phase {
     Closed,
 }
 
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct State<B, const URL: usize> {
     config: Config,
     queue: Queue<B>,
@@ -329,3 +331,6 @@ enum Admit {
     /// Not before the deadline of a drain.
     TooLate,
 }
+
+#[cfg(test)]
+mod model_tests;
