@@ -306,6 +306,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
 
 /// A batch that waits for more events, until it is sent.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(PartialEq, Hash))]
 struct Gathering {
     until: Instant,
     /// The length of the worker's buffer.

@@ -50,6 +50,8 @@ impl Bounds {
                 on_full,
                 capacity: 2,
                 max_event_bytes: 64,
+                batch: 1,
+                batch_delay: Duration::ZERO,
             },
             workers,
             events: 3,
@@ -92,41 +94,64 @@ impl Model for Bounds {
     }
 }
 
-fn explore(on_open: OnOpen, workers: usize) {
-    for on_full in [OnFull::DropNewest, OnFull::DropOldest] {
-        let bounds = Bounds::new(on_open, on_full, workers);
-        let checker = bounds.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-        std::println!(
-            "{on_open:?}, {on_full:?}, {workers} at work: {} states, {} steps, depth {}",
-            checker.unique_state_count(),
-            checker.state_count(),
-            checker.max_depth(),
-        );
-        checker.assert_properties();
-        let skips = on_open == OnOpen::Skip;
-        let expected = [true, true, skips, skips, true, true, true, true, workers > 1];
-        let seen = checker.model().seen.load(Ordering::Relaxed);
-        let seen: Vec<_> = (0..expected.len()).map(|bit| seen >> bit & 1 == 1).collect();
-        assert_eq!(seen, expected, "what happened somewhere: see `World::sights`");
+fn explore_batches(on_open: OnOpen, batch_delay: Duration, workers: usize) {
+    let mut bounds = Bounds::new(on_open, OnFull::DropNewest, workers);
+    bounds.config = Config { batch: 2, batch_delay, capacity: 3, ..bounds.config };
+    check(bounds);
+}
+
+fn check(bounds: Bounds) {
+    let Bounds { workers, config, .. } = bounds;
+    let checker = bounds.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    std::println!(
+        "{:?}, {:?}, batch {} after {:?}, {workers} at work: {} states, {} steps, depth {}",
+        config.on_open,
+        config.on_full,
+        config.batch,
+        config.batch_delay,
+        checker.unique_state_count(),
+        checker.state_count(),
+        checker.max_depth(),
+    );
+    checker.assert_properties();
+    let skips = config.on_open == OnOpen::Skip;
+    let batches = config.batch > 1;
+    let gathers = batches && !config.batch_delay.is_zero();
+    let expected =
+        [true, true, skips, skips, !batches, true, true, true, workers > 1, batches, gathers];
+    let seen = checker.model().seen.load(Ordering::Relaxed);
+    let seen: Vec<_> = (0..expected.len()).map(|bit| seen >> bit & 1 == 1).collect();
+    assert_eq!(seen, expected, "what happened somewhere: see `World::sights`");
+}
+
+#[test]
+fn every_state_of_a_worker_keeps_the_promises() {
+    for on_open in [OnOpen::Skip, OnOpen::Hold] {
+        for on_full in [OnFull::DropNewest, OnFull::DropOldest] {
+            check(Bounds::new(on_open, on_full, 1));
+        }
     }
 }
 
 #[test]
-fn every_state_of_a_worker_that_skips_keeps_the_promises() {
-    explore(OnOpen::Skip, 1);
-}
-
-#[test]
-fn every_state_of_a_worker_that_holds_keeps_the_promises() {
-    explore(OnOpen::Hold, 1);
-}
-
-#[test]
 fn every_state_of_two_workers_that_skip_keeps_the_promises() {
-    explore(OnOpen::Skip, 2);
+    check(Bounds::new(OnOpen::Skip, OnFull::DropNewest, 2));
 }
 
 #[test]
 fn every_state_of_two_workers_that_hold_keeps_the_promises() {
-    explore(OnOpen::Hold, 2);
+    check(Bounds::new(OnOpen::Hold, OnFull::DropOldest, 2));
+}
+
+#[test]
+fn every_state_of_a_worker_with_batches_keeps_the_promises() {
+    for on_open in [OnOpen::Skip, OnOpen::Hold] {
+        explore_batches(on_open, Duration::ZERO, 1);
+        explore_batches(on_open, TICK, 1);
+    }
+}
+
+#[test]
+fn every_state_of_two_workers_with_batches_keeps_the_promises() {
+    explore_batches(OnOpen::Skip, TICK, 2);
 }

@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use super::Bounds;
-use super::world::{Action, Hand, World};
+use super::world::{Action, World};
 use crate::{BreakerState, OnFull, OnOpen, Stats};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +28,7 @@ pub(super) enum Rule {
     Attempts,
     /// The wait between attempts is exact.
     Backoff,
-    /// First in, first out.
+    /// First in, first out, and no batch of more than allowed.
     Order,
     /// A worker that waits does so for a time to come, a probe that is under way, or an event.
     Wait,
@@ -43,7 +43,7 @@ pub(super) fn broken_state(world: &World) -> Option<Rule> {
         Some(Rule::Law)
     } else if !ascends || world.entries.len() > world.state.config().capacity as usize {
         Some(Rule::Queue)
-    } else if !leased.eq(world.hands.iter().map(Hand::id)) {
+    } else if !leased.eq(world.hands.iter().flat_map(|hand| hand.ids.iter().copied())) {
         Some(Rule::Lease)
     } else if world.probes() > 1 {
         Some(Rule::Probes)

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering;
 use core::time::Duration;
+use std::vec::Vec;
 
 use super::rules::{self, Rule};
 use super::world::{Action, End, Hand, Stage, World, endpoint};
@@ -77,14 +78,24 @@ impl World {
     }
 
     fn take(&mut self, bounds: &Bounds) {
-        let oldest = self.entries.iter().find(|(_, leased)| !leased).map(|(id, _)| *id);
         match self.state.next(self.now, &mut [0; 64]) {
             Next::Attempt(delivery) => {
                 self.idle -= 1;
-                self.expect(Rule::Order, oldest == Some(delivery.id));
-                let place = self.hands.partition_point(|hand| hand.id() < delivery.id);
+                let after = self.state.queue.entries();
+                let taken = |id| after.contains(&(id, true));
+                let mut waiting =
+                    self.entries.iter().filter(|(_, leased)| !leased).map(|(id, _)| *id);
+                let ids: Vec<_> = waiting.clone().filter(|id| taken(*id)).collect();
+                let are_oldest =
+                    !ids.is_empty() && waiting.by_ref().take(ids.len()).eq(ids.iter().copied());
+                let is_right = are_oldest
+                    && ids.len() <= bounds.config.batch.into()
+                    && ids.first() == Some(&delivery.event_id())
+                    && ids.len() == delivery.events() as usize;
+                self.expect(Rule::Order, is_right);
+                let place = self.hands.partition_point(|hand| hand.ids < ids);
                 let stage = Stage::Posting { started: self.now };
-                self.hands.insert(place, Hand { delivery, stage, failed: 0 });
+                self.hands.insert(place, Hand { delivery, ids, stage, failed: 0 });
                 self.begun(bounds, place);
             }
             Next::Wait(until) => self.waits(until, self.state.queue.queued() > 0),
@@ -149,6 +160,7 @@ impl World {
         let hand = &mut self.hands[place];
         let is_current = hand.delivery.endpoint_epoch == self.state.endpoint_epoch;
         let is_probe = hand.delivery.is_probe();
+        let events = hand.ids.len();
         let after =
             self.state.finish(&mut hand.delivery, end.result(), self.now, Timestamp::UNIX_EPOCH);
         let asked = if is_current { end.asked() } else { Duration::ZERO };
@@ -167,12 +179,15 @@ impl World {
         let is_retryable = matches!(end, End::Failed | End::Busy(_));
         let is_kept = match after {
             After::Settled(Fate::Delivered) => end == End::Delivered,
-            After::Settled(Fate::Rejected) => end == End::Rejected,
+            After::Settled(Fate::Rejected) => {
+                end == End::Rejected || end == End::TooLarge && events == 1
+            }
             After::Settled(Fate::Exhausted) => {
                 is_retryable && is_current && is_given_up && config.on_open == OnOpen::Skip
             }
             After::Settled(Fate::Abandoned) => is_retryable && is_late,
             After::Settled(Fate::Skipped) => false,
+            After::Returned if end == End::TooLarge => events > 1,
             After::Returned => is_retryable && is_open && config.on_open == OnOpen::Hold,
             After::Retry(_) if !is_current => is_retryable,
             After::Retry(_) => is_retryable && !(is_given_up && config.on_open == OnOpen::Skip),
@@ -189,9 +204,10 @@ impl World {
             }
         } else {
             if after == After::Settled(Fate::Delivered) && bounds.workers == 1 {
-                let id = self.hands[place].id();
-                self.expect(Rule::Order, self.last_delivered < id);
-                self.last_delivered = id;
+                let ids = &self.hands[place].ids;
+                let (first, last) = (ids.first().copied(), ids.last().copied());
+                self.expect(Rule::Order, Some(self.last_delivered) < first);
+                self.last_delivered = last.unwrap_or_default();
             }
             self.let_go(place);
         }
@@ -210,6 +226,7 @@ impl End {
         match self {
             Self::Delivered => Ok(Response::status(200)),
             Self::Rejected => Ok(Response::status(400)),
+            Self::TooLarge => Ok(Response::status(413)),
             Self::Failed => Err(ErrorKind::Timeout),
             Self::Busy(_) => {
                 Ok(Response { status: 503, retry_after: Some(RetryAfter::Delay(self.asked())) })

@@ -36,12 +36,14 @@ pub(super) enum End {
     Failed,
     /// With a `Retry-After` of so many ticks.
     Busy(u32),
+    TooLarge,
 }
 
-/// An event in a worker's hands.
+/// Events in a worker's hands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Hand {
     pub(super) delivery: Delivery,
+    pub(super) ids: Vec<u64>,
     pub(super) stage: Stage,
     /// Failed attempts of this round, counted here.
     pub(super) failed: u8,
@@ -55,10 +57,6 @@ pub(super) enum Stage {
 }
 
 impl Hand {
-    pub(super) const fn id(&self) -> u64 {
-        self.delivery.id
-    }
-
     fn is_posting(&self) -> bool {
         matches!(self.stage, Stage::Posting { .. })
     }
@@ -72,7 +70,7 @@ pub(super) struct World {
     /// What is queued: ids, and which of them are leased.
     pub(super) entries: Vec<(u64, bool)>,
     pub(super) now: Instant,
-    /// The workers that hold an event, by its id: which worker is which does not matter.
+    /// The workers that hold events, by their ids: which worker is which does not matter.
     pub(super) hands: Vec<Hand>,
     /// Workers that hold none. The others have ended.
     pub(super) idle: usize,
@@ -138,6 +136,8 @@ impl World {
             self.probes() > 0,
             self.hands.iter().any(|hand| hand.is_posting() && !self.is_current(&hand.delivery)),
             self.hands.len() > 1,
+            self.hands.iter().any(|hand| hand.ids.len() > 1),
+            self.state.gathering.is_some(),
         ];
         sights.iter().rev().fold(0, |bits, sight| bits << 1 | u32::from(*sight))
     }
@@ -168,6 +168,9 @@ impl World {
                 Stage::Posting { started } => {
                     let limit = self.state.limit(&hand.delivery, started);
                     is_late |= limit.is_none_or(|limit| self.now >= limit);
+                    if bounds.config.batch > 1 {
+                        actions.push(Finish(place, End::TooLarge));
+                    }
                     let ends =
                         [End::Delivered, End::Rejected, End::Failed, End::Busy(1), End::Busy(2)];
                     actions.extend(ends.map(|end| Finish(place, end)));
@@ -212,6 +215,8 @@ impl World {
             secret: _,
             endpoint_epoch,
             not_before,
+            batch_longest,
+            gathering,
             counters,
             random: _,
         } = &self.state;
@@ -233,6 +238,7 @@ impl World {
         let until = |time: Instant| time.max(self.now);
         (
             (&self.entries, breaker, *phase, endpoint_epoch, until(*not_before), emitted, ended),
+            (batch_longest, gathering),
             (self.now, &self.hands, self.idle, self.swaps, self.clears, self.losses),
             (until(self.quiet_until), self.last_delivered, self.broken),
         )
