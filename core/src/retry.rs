@@ -38,7 +38,7 @@ impl Backoff {
     /// ```
     #[must_use]
     pub fn delay(self, attempts: u8, random: u32) -> Duration {
-        let exponent = if attempts > 32 { 31 } else { attempts.saturating_sub(1) as u32 };
+        let exponent = if attempts > 31 { 31 } else { attempts.saturating_sub(1) as u32 };
         let exact = self.initial.saturating_mul(1_u32 << exponent);
         if self.jitter_percent == 0 {
             return exact;
