@@ -38,14 +38,10 @@ impl Backoff {
     /// ```
     #[must_use]
     pub fn delay(self, attempts: u8, random: u32) -> Duration {
-        let exponent = if attempts > 31 { 31 } else { attempts.saturating_sub(1) as u32 };
-        let exact = self.initial.saturating_mul(1_u32 << exponent);
-        if self.jitter_percent == 0 {
-            return exact;
-        }
-        let percent = if self.jitter_percent > 100 { 100 } else { self.jitter_percent as u32 };
+        let exponent = u32::from(attempts).saturating_sub(1).min(31);
+        let exact = self.initial.saturating_mul(1 << exponent);
         // In steps of 1/100 of the percentage, without floating point.
-        let share = percent * (random % 101);
+        let share = u32::from(self.jitter_percent.min(100)) * (random % 101);
         exact.saturating_add((exact / 10_000).saturating_mul(share))
     }
 }
