@@ -335,3 +335,5 @@ enum Admit {
 
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod tests;

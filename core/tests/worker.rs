@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,11 +13,13 @@ use std::time::Duration;
 use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Notice, Observer, OnOpen,
-    Policy, Request, Response, RetryAfter, Stats, Timestamp, Transport, run,
+    Backoff, Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Notice, Observer,
+    OnOpen, Policy, Request, Response, RetryAfter, Stats, Timestamp, Transport, run,
 };
 
 const BODY: usize = 128;
+/// The wall-clock time when the other clock is at 0, in seconds.
+const WALL: i64 = 1_000_000_000;
 
 type Core = Dispatcher<NoopRawMutex, [u8; 1_024], 64, 2>;
 
@@ -64,7 +66,8 @@ impl Clock for Time {
     }
 
     fn wall(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
+        let micros = self.now.get().as_micros();
+        Timestamp::new(WALL + i64::try_from(micros / 1_000_000).unwrap(), 0)
     }
 
     async fn sleep_until(&self, deadline: Instant) {
@@ -107,6 +110,8 @@ impl Time {
 enum Answer {
     Status(u16),
     Busy(u64),
+    /// Until this time, as a date.
+    BusyUntil(i64),
     Error(ErrorKind),
     Never,
 }
@@ -148,6 +153,10 @@ impl Transport for &Receiver<'_> {
             Answer::Busy(seconds) => {
                 let retry_after = RetryAfter::Delay(Duration::from_secs(seconds));
                 Ok(Response { status: 503, retry_after: Some(retry_after) })
+            }
+            Answer::BusyUntil(seconds) => {
+                let retry_after = RetryAfter::At(Timestamp::new(WALL + seconds, 0));
+                Ok(Response { status: 429, retry_after: Some(retry_after) })
             }
             Answer::Error(kind) => Err(kind),
             Answer::Never => pending().await,
@@ -217,6 +226,36 @@ fn a_swap_cancels_the_attempt_and_the_event_goes_to_the_new_endpoint_at_once() {
     assert!(time.run_until(60, &mut worker).is_pending());
     assert_eq!(receiver.posts(), [(0, "one.example".into()), (2, "two.example".into())]);
     assert_eq!(*receiver.notices.borrow(), ["1.1: 204", "1 Delivered"]);
+}
+
+#[test]
+fn the_date_of_a_retry_after_is_waited_for_by_the_wall_clock() {
+    let core = core(Config::DEFAULT, 1);
+    let time = Time::default();
+    let receiver = Receiver::new(&time, [Answer::Status(500), Answer::BusyUntil(45)]);
+    let mut worker = Box::pin(worker(&core, &receiver));
+    assert!(time.run_until(60, &mut worker).is_pending());
+    assert_eq!(receiver.times(), [0, 1, 45]);
+}
+
+/// How long each of so many events waits for its second attempt.
+fn waits(jitter_percent: u8, events: usize) -> Vec<u64> {
+    let backoff = Backoff { initial: Duration::from_secs(100), jitter_percent };
+    let core = core(Config { backoff, ..Config::DEFAULT }, events);
+    let time = Time::default();
+    let script = (0..events).flat_map(|_| [Answer::Status(500), Answer::Status(204)]);
+    let receiver = Receiver::new(&time, script);
+    let mut worker = Box::pin(worker(&core, &receiver));
+    assert!(time.run_until(10_000, &mut worker).is_pending());
+    receiver.times().chunks(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn with_jitter_events_wait_for_different_times() {
+    assert_eq!(waits(0, 9), [100; 9]);
+    let waits = waits(50, 9);
+    assert!(waits.iter().all(|wait| (100..=150).contains(wait)), "{waits:?}");
+    assert!(waits.iter().collect::<HashSet<_>>().len() > 4, "{waits:?}");
 }
 
 #[test]
