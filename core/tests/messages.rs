@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::time::Duration;
 
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    Backoff, Config, ConfigError, EmitError, EncodeError, EndpointBuf, EndpointError, ErrorKind,
-    Instant, Policy, Refusal, Request, Scheme, Timestamp, TransportError,
+    Backoff, Config, ConfigError, Dispatcher, EmitError, EncodeError, EndpointBuf, EndpointError,
+    ErrorKind, Event, Instant, Policy, Refusal, Request, Scheme, Timestamp, TransportError,
 };
 
 #[track_caller]
@@ -117,4 +118,28 @@ fn what_was_put_in_comes_out() {
     assert_eq!((time.seconds(), time.nanos()), (5, 7));
     assert_eq!(Instant::from_micros(9).as_micros(), 9);
     assert_eq!(Instant::from_micros(9).saturating_since(Instant::from_micros(4)).as_micros(), 5);
+}
+
+#[test]
+fn a_dispatcher_says_what_it_was_given() {
+    let config = Config { max_attempts: 9, ..Config::DEFAULT };
+    let core = Dispatcher::<NoopRawMutex, [u8; 256], 32>::new(config, [0; 256]);
+    assert_eq!((core.config(), core.destination(), core.endpoint()), (config, None, None));
+    let endpoint = EndpointBuf::parse("http://h/", Policy::default()).unwrap();
+    core.swap(endpoint.clone()).unwrap();
+    assert_eq!(core.destination().as_ref(), Some(&endpoint));
+    let (first, current) = core.endpoint().unwrap();
+    assert_eq!(current, endpoint);
+    core.swap(endpoint.clone()).unwrap();
+    assert_ne!(core.endpoint().unwrap().0, first);
+
+    // A clear ends it as a destination at once, and what is queued goes there still.
+    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    core.emit(&event, &(), &mut [0; 128]).unwrap();
+    core.clear(Instant::default());
+    assert_eq!(core.destination(), None);
+    assert_eq!(core.endpoint().unwrap().1, endpoint);
+    core.swap(endpoint.clone()).unwrap();
+    core.close(Instant::default());
+    assert_eq!(core.destination(), Some(endpoint));
 }
