@@ -196,7 +196,7 @@ where
             let busy = changed || gathered;
             let one = if has_work && !idle { inner.idle.take() } else { None };
             // Not for each event that leaves a full queue: who waits would be woken for one each.
-            let left = after.held < before.held || after.used < before.used;
+            let left = after.used < before.used;
             let room = changed || (left && inner.state.is_roomy());
             let room = room && !inner.crowded.is_empty();
             let empty = changed || (after.held == 0 && before.held > 0);

@@ -540,3 +540,50 @@ fn an_emitter_that_waits_hears_of_what_no_room_would_help() {
     let closed = Poll::Ready(Err(EmitError::Closed));
     assert_eq!((emit("x", BODY), emit("x", 8)), ((closed, 3, 2), (closed, 3, 2)));
 }
+
+fn deliver(core: &Core<1>) {
+    let mut delivery = lease(core);
+    core.finish(&mut delivery, Ok(Response::status(200)), AFTER, Timestamp::UNIX_EPOCH);
+}
+
+#[test]
+fn an_emitter_that_waits_is_woken_when_half_of_the_queue_is_free() {
+    let core = core::<1>(Config { capacity: 4, ..Config::DEFAULT }, 1_000);
+    (0..4).for_each(|_| emit(&core, 1));
+    let task = Task::default();
+    let (event, mut scratch) = (event(), [0; BODY]);
+    let mut emitting = pin!(core.emit_when_room(&event, "x", &mut scratch));
+    task.starts(&mut emitting);
+    for wakes in [0, 1] {
+        deliver(&core);
+        assert_eq!(task.wakes(), wakes);
+    }
+    assert_eq!(task.poll(&mut emitting), Poll::Ready(Ok(Some(5))));
+}
+
+/// Half of the queue is free already, but the event is longer than that.
+#[test]
+fn an_emitter_that_waits_hears_nothing_while_no_event_leaves() {
+    let core = core::<1>(Config::DEFAULT, 350);
+    emit(&core, 1);
+    let task = Task::default();
+    let (event, data, mut scratch) = (event(), "x".repeat(160), [0; BODY]);
+    let mut emitting = pin!(core.emit_when_room(&event, data.as_str(), &mut scratch));
+    task.starts(&mut emitting);
+    let mut delivery = lease(&core);
+    fail(&core, &mut delivery);
+    core.release(&mut delivery);
+    assert_eq!(task.wakes(), 0);
+    deliver(&core);
+    assert_eq!(task.wakes(), 1);
+    assert!(task.poll(&mut emitting).is_ready());
+}
+
+#[test]
+fn who_waits_for_the_close_hears_nothing_of_workers_that_ask_in_vain() {
+    let core = core::<1>(Config::DEFAULT, 1_000);
+    let task = Task::default();
+    task.starts(&mut pin!(core.closed()));
+    assert!(matches!(core.next(AFTER, &mut [0; BODY]).0, Next::Wait(None)));
+    assert_eq!(task.wakes(), 0);
+}
