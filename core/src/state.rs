@@ -234,13 +234,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                 })
             }
             Admit::Wait(until) => Next::Wait(until),
-            Admit::Open if self.config.on_open == OnOpen::Skip => {
+            Admit::Open => {
                 self.queue.drop_oldest();
                 self.counters.skipped += 1;
                 self.leave_when_empty();
                 Next::Again
             }
-            Admit::Open | Admit::TooLate => {
+            Admit::TooLate => {
                 self.abandon_queued();
                 Next::Again
             }
@@ -260,11 +260,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                 Next::Attempt(())
             }
             Admit::Wait(until) => Next::Wait(until),
-            Admit::Open if self.config.on_open == OnOpen::Skip => {
+            Admit::Open => {
                 self.settle(delivery, Fate::Skipped);
                 Next::Again
             }
-            Admit::Open | Admit::TooLate => {
+            Admit::TooLate => {
                 self.settle(delivery, Fate::Abandoned);
                 Next::Again
             }

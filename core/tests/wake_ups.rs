@@ -587,3 +587,15 @@ fn who_waits_for_the_close_hears_nothing_of_workers_that_ask_in_vain() {
     assert!(matches!(core.next(AFTER, &mut [0; BODY]).0, Next::Wait(None)));
     assert_eq!(task.wakes(), 0);
 }
+
+#[test]
+fn of_more_workers_than_there_are_places_the_one_who_came_first_asks_again() {
+    let core = core::<1>(Config::DEFAULT, 1_000);
+    let (one, two) = (Task::default(), Task::default());
+    let (mut first, mut second) = (pin!(core.work(seen(&core))), pin!(core.work(seen(&core))));
+    one.starts(&mut first);
+    two.starts(&mut second);
+    assert_eq!((one.wakes(), two.wakes()), (1, 0));
+    emit(&core, 1);
+    assert_eq!((one.wakes(), two.wakes()), (0, 1));
+}

@@ -24,7 +24,8 @@ pub(super) enum Rule {
     Fate,
     /// Nothing is sent while the breaker is open, but a probe, or before a `Retry-After` is over.
     Early,
-    /// No more attempts than allowed.
+    /// No more attempts than allowed, in all or with `hold` in a round, and no more than that at
+    /// once: a drain cuts waits.
     Attempts,
     /// The wait between attempts is exact.
     Backoff,

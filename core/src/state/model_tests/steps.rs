@@ -32,6 +32,7 @@ impl World {
                 if self.state.swap(endpoint()) {
                     self.swaps -= 1;
                     self.quiet_until = Instant::default();
+                    self.hands.iter_mut().for_each(|hand| hand.at_once = 0);
                 }
             }
             Action::Clear => {
@@ -39,7 +40,10 @@ impl World {
                 self.state.clear(self.now);
             }
             Action::Close => self.state.close(self.now),
-            Action::Tick => self.now = self.now + TICK,
+            Action::Tick => {
+                self.now = self.now + TICK;
+                self.hands.iter_mut().for_each(|hand| hand.at_once = 0);
+            }
             Action::Take => self.take(bounds),
             Action::Finish(place, end) => self.finish(bounds, place, end),
             Action::Cancel(place) => self.hands[place].stage = Stage::Due,
@@ -95,7 +99,7 @@ impl World {
                 self.expect(Rule::Order, is_right);
                 let place = self.hands.partition_point(|hand| hand.ids < ids);
                 let stage = Stage::Posting { started: self.now };
-                self.hands.insert(place, Hand { delivery, ids, stage, failed: 0 });
+                self.hands.insert(place, Hand { delivery, ids, stage, failed: 0, at_once: 0 });
                 self.begun(bounds, place);
             }
             Next::Wait(until) => self.waits(until, self.state.queue.queued() > 0),
@@ -132,10 +136,13 @@ impl World {
 
     /// An attempt began.
     fn begun(&mut self, bounds: &Bounds, place: usize) {
-        let hand = &self.hands[place];
+        let hand = &mut self.hands[place];
+        hand.at_once += 1;
+        let at_once = hand.at_once;
         let (failed, is_probe) = (hand.failed, hand.delivery.is_probe());
-        let is_current = self.is_current(&hand.delivery);
-        self.expect(Rule::Attempts, failed < bounds.config.max_attempts);
+        let is_current = hand.delivery.endpoint_epoch == self.state.endpoint_epoch;
+        let most = bounds.config.max_attempts;
+        self.expect(Rule::Attempts, failed < most && at_once <= most);
         let may_go = match self.stats().breaker {
             BreakerState::Closed => !is_probe,
             BreakerState::HalfOpen => is_probe,
@@ -156,6 +163,7 @@ impl World {
     fn finish(&mut self, bounds: &Bounds, place: usize, end: End) {
         let config = &bounds.config;
         let is_late = self.state.is_past_deadline(self.now);
+        let ends_soon = self.state.is_past_deadline(self.now + TICK);
         let opens = self.state.stats().circuit_opens;
         let hand = &mut self.hands[place];
         let is_current = hand.delivery.endpoint_epoch == self.state.endpoint_epoch;
@@ -185,7 +193,7 @@ impl World {
             After::Settled(Fate::Exhausted) => {
                 is_retryable && is_current && is_given_up && config.on_open == OnOpen::Skip
             }
-            After::Settled(Fate::Abandoned) => is_retryable && is_late,
+            After::Settled(Fate::Abandoned) => is_retryable && (is_late || is_last && ends_soon),
             After::Settled(Fate::Skipped) => false,
             After::Returned if end == End::TooLarge => events > 1,
             After::Returned => is_retryable && is_open && config.on_open == OnOpen::Hold,

@@ -47,6 +47,8 @@ pub(super) struct Hand {
     pub(super) stage: Stage,
     /// Failed attempts of this round, counted here.
     pub(super) failed: u8,
+    /// Attempts begun since time went on, or the endpoint was swapped.
+    pub(super) at_once: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
