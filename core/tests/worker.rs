@@ -357,3 +357,26 @@ fn a_worker_that_is_dropped_leaves_its_event_in_its_place() {
     assert!(time.run_until(2, &mut second).is_pending());
     assert_eq!(receiver.notices.borrow()[0], "1.1: 204");
 }
+
+#[test]
+fn a_drain_waits_for_a_retry_after_that_is_over_before_it_ends() {
+    let core = core(Config::DEFAULT, 2);
+    let time = Time::default();
+    let receiver = Receiver::new(&time, [Answer::Busy(3)]);
+    let mut worker = Box::pin(worker(&core, &receiver));
+    core.close(time.now());
+    assert!(time.run_until(60, &mut worker).is_ready());
+    assert_eq!((receiver.times(), core.stats().delivered), (vec![0, 3, 3], 2));
+}
+
+#[test]
+fn a_drain_ends_at_once_when_a_retry_after_outlasts_it() {
+    let core = core(Config::DEFAULT, 2);
+    let time = Time::default();
+    let receiver = Receiver::new(&time, [Answer::Busy(5)]);
+    let mut worker = Box::pin(worker(&core, &receiver));
+    core.close(time.now());
+    assert!(time.run_until(60, &mut worker).is_ready());
+    assert_eq!((receiver.times(), core.stats().abandoned), (vec![0], 2));
+    assert_eq!(time.now(), at(0));
+}

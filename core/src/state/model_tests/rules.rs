@@ -80,7 +80,12 @@ pub(super) fn broken_step(
     let may_skip = bounds.config.on_open == OnOpen::Skip
         && old.breaker == BreakerState::Open
         && before.now < before.quiet_until;
-    let may_abandon = before.state.deadline().is_some();
+    // At the deadline, or when nothing goes out before it. What an attempt's end may abandon is
+    // told where it ends.
+    let may_abandon = before.state.deadline().is_some_and(|deadline| {
+        let is_end = matches!(action, Action::Finish(..));
+        is_end || before.now >= deadline || before.quiet_until >= deadline
+    });
     let is_right = (refused == 0 || may_refuse)
         && (new.dropped == old.dropped || may_drop)
         && (new.skipped == old.skipped || may_skip)
