@@ -334,13 +334,16 @@ fn a_worker_ends_when_the_dispatcher_is_closed_and_nothing_is_left() {
 
 #[test]
 fn a_backoff_that_outlasts_a_drain_is_cut() {
-    let core = core(Config { drain_timeout: Duration::from_millis(500), ..Config::DEFAULT }, 1);
-    let time = Time::default();
-    let receiver = Receiver::new(&time, [Answer::Status(500)]);
-    let mut worker = Box::pin(worker(&core, &receiver));
-    core.close(time.now());
-    assert!(time.run_until(60, &mut worker).is_ready());
-    assert_eq!((receiver.times(), core.stats().delivered), (vec![0, 0], 1));
+    for (drain, second) in [(500, 0), (1_000, 0), (1_001, 1)] {
+        let drain_timeout = Duration::from_millis(drain);
+        let core = core(Config { drain_timeout, ..Config::DEFAULT }, 1);
+        let time = Time::default();
+        let receiver = Receiver::new(&time, [Answer::Status(500)]);
+        let mut worker = Box::pin(worker(&core, &receiver));
+        core.close(time.now());
+        assert!(time.run_until(60, &mut worker).is_ready());
+        assert_eq!((receiver.times(), core.stats().delivered), (vec![0, second], 1), "{drain} ms");
+    }
 }
 
 #[test]
