@@ -363,13 +363,13 @@ fn a_worker_that_is_dropped_leaves_its_event_in_its_place() {
 
 #[test]
 fn a_drain_waits_for_a_retry_after_that_is_over_before_it_ends() {
-    let core = core(Config::DEFAULT, 2);
+    let core = core(Config::DEFAULT, 3);
     let time = Time::default();
     let receiver = Receiver::new(&time, [Answer::Busy(3)]);
-    let mut worker = Box::pin(worker(&core, &receiver));
+    let mut workers = Box::pin(join_two(&core, &receiver));
     core.close(time.now());
-    assert!(time.run_until(60, &mut worker).is_ready());
-    assert_eq!((receiver.times(), core.stats().delivered), (vec![0, 3, 3], 2));
+    assert!(time.run_until(60, &mut workers).is_ready());
+    assert_eq!((receiver.times(), core.stats().delivered), (vec![0, 0, 3, 3], 3));
 }
 
 #[test]
