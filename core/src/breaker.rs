@@ -25,6 +25,7 @@ pub enum BreakerState {
 
 /// Leave to send. It is handed back with the attempt's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub enum Permit {
     /// The breaker is closed.
     Normal,
@@ -44,6 +45,7 @@ pub enum Admission {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 enum State {
     Closed { failures: u16 },
     Open { until: Instant },
@@ -56,6 +58,7 @@ enum State {
 /// [`success`](Self::success), [`answered`](Self::answered), [`failure`](Self::failure) (an event
 /// used up its attempts, or the probe failed), [`trip`](Self::trip) or [`abort`](Self::abort).
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct Breaker {
     threshold: u16,
     cooldown: Duration,
@@ -167,3 +170,7 @@ impl Breaker {
         self.opens = self.opens.saturating_add(1);
     }
 }
+
+#[cfg(test)]
+#[path = "breaker_tests.rs"]
+mod tests;

@@ -24,6 +24,7 @@ pub enum Fate {
 /// It must come back: through [`finish`](crate::Dispatcher::finish) after each attempt until it is
 /// settled or returned, or through [`release`](crate::Dispatcher::release).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Delivery {
     pub(crate) run: Run,
     pub(crate) length: usize,

@@ -13,6 +13,7 @@ const LEASED: u32 = 1 << 31;
 
 /// The entries of one lease, next to each other in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Run {
     pub(crate) first: u64,
     pub(crate) count: u32,
@@ -40,6 +41,7 @@ impl Entry {
     }
 }
 
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Queue<B> {
     buffer: B,
     head: usize,

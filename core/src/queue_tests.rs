@@ -7,6 +7,18 @@ use proptest::prelude::*;
 
 use super::{Batch, HEADER, Queue, Run};
 
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
+    /// The ids from the oldest on, and which of them are leased.
+    pub(crate) fn entries(&self) -> Vec<(u64, bool)> {
+        let entries = core::cell::RefCell::new(Vec::new());
+        self.find(|entry| {
+            entries.borrow_mut().push((entry.id, entry.leased));
+            false
+        });
+        entries.into_inner()
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Push(usize),

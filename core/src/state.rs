@@ -11,6 +11,7 @@ use crate::{BreakerState, Delivery, EndpointBuf, Fate, Instant, Next, Secret, St
 
 /// What the dispatcher is there for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Phase {
     /// No endpoint: emit does nothing.
     Disabled,
@@ -27,6 +28,7 @@ pub(crate) enum Phase {
     Closed,
 }
 
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct State<B, const URL: usize> {
     config: Config,
     queue: Queue<B>,
@@ -232,13 +234,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                 })
             }
             Admit::Wait(until) => Next::Wait(until),
-            Admit::Open if self.config.on_open == OnOpen::Skip => {
+            Admit::Open => {
                 self.queue.drop_oldest();
                 self.counters.skipped += 1;
                 self.leave_when_empty();
                 Next::Again
             }
-            Admit::Open | Admit::TooLate => {
+            Admit::TooLate => {
                 self.abandon_queued();
                 Next::Again
             }
@@ -258,11 +260,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                 Next::Attempt(())
             }
             Admit::Wait(until) => Next::Wait(until),
-            Admit::Open if self.config.on_open == OnOpen::Skip => {
+            Admit::Open => {
                 self.settle(delivery, Fate::Skipped);
                 Next::Again
             }
-            Admit::Open | Admit::TooLate => {
+            Admit::TooLate => {
                 self.settle(delivery, Fate::Abandoned);
                 Next::Again
             }
@@ -304,6 +306,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
 
 /// A batch that waits for more events, until it is sent.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(PartialEq, Hash))]
 struct Gathering {
     until: Instant,
     /// The length of the worker's buffer.
@@ -329,3 +332,8 @@ enum Admit {
     /// Not before the deadline of a drain.
     TooLate,
 }
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod tests;

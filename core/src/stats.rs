@@ -60,6 +60,7 @@ impl Stats {
 }
 
 /// The counters that only grow (but for the last status).
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Counters {
     pub(crate) emitted: u64,
     pub(crate) delivered: u64,

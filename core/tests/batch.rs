@@ -236,6 +236,16 @@ fn nothing_waits_for_a_batch_that_fills_the_workers_buffer() {
 }
 
 #[test]
+fn the_delay_of_a_batch_begins_with_its_first_event() {
+    let core = core(Config { batch_delay: DELAY, ..batches(3) });
+    assert!(matches!(core.next(NOW, &mut [0; BUFFER]).0, Next::Wait(None)));
+    emit(&core, 1);
+    let later = NOW + DELAY;
+    let Next::Wait(until) = core.next(later, &mut [0; BUFFER]).0 else { panic!("sent too early") };
+    assert_eq!(until, Some(later + DELAY));
+}
+
+#[test]
 fn a_drain_does_not_wait_for_a_batch_to_fill() {
     let core = core(Config { batch_delay: DELAY, ..batches(3) });
     emit(&core, 1);

@@ -99,6 +99,9 @@ fn what_was_under_way_since_before_it_opened_changes_nothing() {
     assert_eq!(breaker.admit(at(29)), Admission::Until(at(30)));
     breaker.admit(at(30));
     breaker.success(Permit::Normal);
+    breaker.answered(Permit::Normal);
+    breaker.failure(Permit::Normal, at(30));
+    breaker.abort(Permit::Normal);
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
 }
 

@@ -167,6 +167,12 @@ impl Serialize for Bytes {
     }
 }
 
+#[derive(Serialize)]
+struct Nothing;
+
+#[derive(Serialize)]
+struct Pair(u8, &'static str);
+
 struct Shown(&'static str);
 
 impl Serialize for Shown {
@@ -185,6 +191,7 @@ fn every_kind_of_serde_comes_out_as_serde_json_has_it() {
     same([Shape::Unit, Shape::Newtype(1), Shape::Tuple(2, '"'), Shape::Struct { a: i128::MIN }]);
     same((i8::MIN, i16::MIN, i32::MIN, i64::MIN, u128::MAX, true, 'x'));
     same((Bytes, Shown("\"a"), Odd(3), Some(1), "\u{7f}\u{2028}\u{1f}"));
+    same((Nothing, Pair(1, "b")));
     same(BTreeMap::from([(1_u8, "a"), (2, "b")]));
     same(BTreeMap::from([(true, 1)]));
     same(BTreeMap::from([('c', [0.5_f64, -0.0])]));

@@ -55,6 +55,17 @@ fn retry_after_reads_all_forms_of_rfc_9110_and_nothing_else() {
         ("Sun, 06 Nov 1994 08:49:37 GMT", date),
         ("Sunday, 06-Nov-94 08:49:37 GMT", date),
         ("Sun Nov  6 08:49:37 1994", date),
+        ("Fri, 31 Dec 1999 23:59:60 GMT", at(946_684_800)),
+        ("Sat, 01 Jan 2000 00:00:00 GMT", at(946_684_800)),
+        ("Tuesday, 29-Feb-00 00:00:00 GMT", at(951_782_400)),
+        ("Tuesday, 31-Dec-69 00:00:00 GMT", at(3_155_673_600)),
+        ("Thursday, 01-Jan-70 00:00:01 GMT", at(1)),
+        ("Sun, 00 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:60:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:49:61 GMT", None),
+        ("Sun, 06 Nov 19940 08:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:49:37:00 GMT", None),
+        ("Sun Nov  6 08:49:37 1994 GMT", None),
         ("", None),
         ("-1", None),
         ("1.5", None),
@@ -134,6 +145,20 @@ proptest! {
         prop_assert_eq!(parsed.as_nanosecond(), i128::from(seconds) * 1_000_000_000 + i128::from(nanos));
         prop_assert!(!text.contains("0Z") || !text.contains('.'), "{}", text);
     }
+}
+
+#[test]
+fn jitter_makes_a_wait_longer_by_up_to_its_percentage() {
+    let backoff = Backoff { initial: Duration::from_secs(100), jitter_percent: 50 };
+    for (attempts, random, seconds) in
+        [(1, 0, 100), (1, 1, 100), (1, 50, 125), (1, 100, 150), (1, 101, 100), (2, 100, 300)]
+    {
+        let expected = Duration::from_secs(seconds)
+            + if random == 1 { Duration::from_millis(500) } else { Duration::ZERO };
+        assert_eq!(backoff.delay(attempts, random), expected, "{attempts}, {random}");
+    }
+    let all = Backoff { jitter_percent: 101, ..backoff };
+    assert_eq!(all.delay(1, 100), Duration::from_secs(200));
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize, const WORKERS: usize> Inner
         self.work = self.work.wrapping_add((changed || has_work).into());
         let idle = changed || has_much;
         // Not for each event that leaves a full queue: who waits would be woken for one each.
-        let left = after.held < before.held || after.used < before.used;
+        let left = after.used < before.used;
         let room = changed || (left && self.state.is_roomy());
         let empty = changed || (after.held == 0 && before.held > 0);
         Concerned {
