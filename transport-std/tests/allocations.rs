@@ -1,8 +1,13 @@
-//! Emitting an event allocates nothing. Alone in its process, because it counts allocations.
+//! Emitting an event allocates nothing, and delivering it a known number of times. Alone in its
+//! process, because it counts allocations.
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::Duration;
 
 use pilot_webhook_core::EmitError;
 use pilot_webhook_std::Client;
@@ -71,4 +76,49 @@ async fn emit_allocates_nothing_whatever_becomes_of_the_event() {
     client.set_url("").unwrap();
     let disabled = allocations(|| assert_eq!(client.emit("t", &DATA), Ok(None)));
     assert_eq!(disabled, 0, "disabled");
+}
+
+/// A receiver on a thread of its own, whose allocations are not counted here.
+fn receiver() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut buffer = [0; 4_096];
+        loop {
+            match stream.read(&mut buffer).unwrap() {
+                0 => return,
+                length => request.extend_from_slice(&buffer[..length]),
+            }
+            // Every body here ends like this, and no head does.
+            if request.ends_with(b"}}") {
+                request.clear();
+                stream.write_all(b"HTTP/1.1 204 No Content\r\nServer: test\r\n\r\n").unwrap();
+            }
+        }
+    });
+    address
+}
+
+/// The number is hyper's: this pins it, so that a growth is noticed.
+#[tokio::test]
+async fn delivering_over_a_kept_connection_allocates_a_known_number_of_times() {
+    const EVENTS: u64 = 1_000;
+    let client = Client::builder(format!("http://{}/hook", receiver())).secret(b"hush").build();
+    let client = client.unwrap();
+    let deliver = async |events: u64| {
+        let before = ALLOCATIONS.get();
+        for _ in 0..events {
+            client.emit("conn.established", &DATA).unwrap();
+        }
+        let drained = tokio::time::timeout(Duration::from_secs(60), client.drained());
+        drained.await.expect("the receiver answers at once");
+        ALLOCATIONS.get() - before
+    };
+    // The connection is made, and buffers grow to what they need.
+    deliver(100).await;
+    let allocations = deliver(EVENTS).await;
+    assert_eq!(client.stats().delivered, 100 + EVENTS);
+    assert_eq!(allocations / EVENTS, 6, "{allocations} in {EVENTS} deliveries");
 }

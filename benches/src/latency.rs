@@ -1,0 +1,204 @@
+//! From `emit` to the first byte at the receiver, against one worker asleep on a channel.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use pilot_webhook_std::Client;
+use tokio::sync::oneshot;
+
+use crate::Result;
+use crate::events::{DATA, TOPIC, envelope};
+use crate::page::Section;
+use crate::summary::quantile;
+
+/// Between two events of a sender that is idle in between.
+const IDLE: Duration = Duration::from_millis(2);
+/// Events of one measurement.
+const EVENTS: usize = 400;
+/// Events of the measurement of what a design can do.
+const FLOOD: usize = 5_000;
+
+/// Something that takes events and posts them in order.
+trait Design {
+    fn start(receiver: SocketAddr) -> Result<Self>
+    where
+        Self: Sized;
+    fn emit(&self) -> Result<()>;
+}
+
+/// The engine, on a thread of its own as in the daemon.
+struct Engine {
+    client: Client,
+    /// Ends the thread when it is dropped.
+    _end: oneshot::Sender<()>,
+}
+
+impl Design for Engine {
+    fn start(receiver: SocketAddr) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let guard = runtime.enter();
+        let client = Client::builder(format!("http://{receiver}/hook"))
+            .queue_capacity(u32::try_from(FLOOD)?)
+            .build()
+            .map_err(|error| error.to_string())?;
+        drop(guard);
+        let (end, ended) = oneshot::channel();
+        thread::spawn(move || runtime.block_on(ended));
+        Ok(Self { client, _end: end })
+    }
+
+    fn emit(&self) -> Result<()> {
+        self.client.emit(TOPIC, &DATA)?;
+        Ok(())
+    }
+}
+
+/// The original's design without its cost: one worker that sleeps on a channel, and posts with
+/// blocking calls, in one write, and without a look at the answer but for its end.
+struct Channel {
+    sender: SyncSender<u64>,
+}
+
+impl Design for Channel {
+    fn start(receiver: SocketAddr) -> Result<Self> {
+        let mut stream = TcpStream::connect(receiver)?;
+        stream.set_nodelay(true)?;
+        let (sender, events) = mpsc::sync_channel(FLOOD);
+        thread::spawn(move || -> std::io::Result<()> {
+            let mut answer = [0; 512];
+            while let Ok(id) = events.recv() {
+                let body = serde_json::to_string(&envelope(id))?;
+                let post = format!(
+                    "POST /hook HTTP/1.1\r\nhost: {receiver}\r\ncontent-type: \
+                     application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(post.as_bytes())?;
+                if stream.read(&mut answer)? == 0 {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        Ok(Self { sender })
+    }
+
+    fn emit(&self) -> Result<()> {
+        Ok(self.sender.try_send(1)?)
+    }
+}
+
+pub(crate) fn measure(_program: &Path, rounds: usize) -> Result<Section> {
+    let mut section = Section::new(
+        "Latency, from emit to the first byte at the receiver",
+        &["load", "design", "events/s", "median", "p99"],
+    );
+    let mut rows: Vec<Row> = Vec::new();
+    for _ in 0..rounds.min(5) {
+        // In turn, so that what else the machine does hits both.
+        let ours = capacity::<Engine>()?;
+        let theirs = capacity::<Channel>()?;
+        // Both get the same load.
+        let half = Duration::from_secs_f64(2.0 / ours.min(theirs));
+        for (load, gap) in [("idle", IDLE), ("half", half)] {
+            record(&mut rows, load, "the engine", gap, latencies::<Engine>(EVENTS, gap)?);
+            record(&mut rows, load, "a channel", gap, latencies::<Channel>(EVENTS, gap)?);
+        }
+    }
+    for Row { load, design, gap, mut micros } in rows {
+        micros.sort_by(f64::total_cmp);
+        section.row([
+            load.to_owned(),
+            design.to_owned(),
+            format!("{:.0}", 1.0 / gap.as_secs_f64()),
+            format!("{:.0} µs", quantile(&micros, 0.5)),
+            format!("{:.0} µs", quantile(&micros, 0.99)),
+        ]);
+    }
+    section.note(
+        "The receiver is a thread that blocks in `read`, so its own wake-up is in all numbers. \
+         *A channel* stands for the original's design at its best: one thread asleep on a channel, \
+         blocking writes, nothing kept for retries."
+            .to_owned(),
+    );
+    Ok(section)
+}
+
+/// All measurements of one design under one load.
+struct Row {
+    load: &'static str,
+    design: &'static str,
+    gap: Duration,
+    micros: Vec<f64>,
+}
+
+fn record(
+    rows: &mut Vec<Row>,
+    load: &'static str,
+    design: &'static str,
+    gap: Duration,
+    micros: Vec<f64>,
+) {
+    match rows.iter_mut().find(|row| (row.load, row.design) == (load, design)) {
+        Some(row) => row.micros.extend(micros),
+        None => rows.push(Row { load, design, gap, micros }),
+    }
+}
+
+/// Events per second that a design posts in order.
+#[allow(clippy::cast_precision_loss, reason = "some thousand events")]
+fn capacity<D: Design>() -> Result<f64> {
+    let (receiver, arrivals) = receive(FLOOD)?;
+    let design = D::start(receiver)?;
+    let start = Instant::now();
+    (0..FLOOD).try_for_each(|_| design.emit())?;
+    let arrivals = arrivals.join().map_err(|_| "the receiver panicked")??;
+    let last = arrivals.last().ok_or("nothing arrived")?;
+    Ok(FLOOD as f64 / last.duration_since(start).as_secs_f64())
+}
+
+/// The time each event took, in microseconds.
+fn latencies<D: Design>(events: usize, gap: Duration) -> Result<Vec<f64>> {
+    // The first ones make the connection and wake what sleeps.
+    const WARM_UP: usize = 20;
+    let (receiver, arrivals) = receive(WARM_UP + events)?;
+    let design = D::start(receiver)?;
+    let mut emitted = Vec::with_capacity(WARM_UP + events);
+    let mut next = Instant::now();
+    for _ in 0..WARM_UP + events {
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+        next += gap;
+        emitted.push(Instant::now());
+        design.emit()?;
+    }
+    let arrivals = arrivals.join().map_err(|_| "the receiver panicked")??;
+    let times = emitted.iter().zip(arrivals).skip(WARM_UP);
+    Ok(times.map(|(emitted, arrived)| (arrived - *emitted).as_secs_f64() * 1e6).collect())
+}
+
+/// A receiver of so many events: its address, and when the first byte of each came.
+fn receive(events: usize) -> Result<(SocketAddr, JoinHandle<std::io::Result<Vec<Instant>>>)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = listener.local_addr()?;
+    let receiver = thread::spawn(move || {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        let mut arrivals = Vec::with_capacity(events);
+        let mut buffer = [0; 4_096];
+        while arrivals.len() < events {
+            let mut length = stream.read(&mut buffer)?;
+            arrivals.push(Instant::now());
+            // The body ends with the second brace.
+            while length > 0 && buffer.get(..length).is_some_and(|read| !read.ends_with(b"}}")) {
+                length += stream.read(buffer.get_mut(length..).unwrap_or_default())?;
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+        }
+        Ok(arrivals)
+    });
+    Ok((address, receiver))
+}

@@ -1,0 +1,48 @@
+//! The daemon's memory, as the kernel counts it.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::Result;
+use crate::daemon::{Daemon, Memory};
+use crate::page::Section;
+
+/// The events that are queued: a full queue.
+const QUEUED: usize = 1_024;
+/// How long the daemon is given to settle.
+const SETTLE: Duration = Duration::from_millis(500);
+
+pub(crate) fn measure(program: &Path, _rounds: usize) -> Result<Section> {
+    // Takes connections, in the backlog, and never answers.
+    let hole = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("http://{}/hook", hole.local_addr()?);
+    let mut daemon = Daemon::start(program, &url, &["--http-timeout", "60s"])?;
+    thread::sleep(SETTLE);
+    let idle = daemon.memory()?;
+    daemon.send(QUEUED)?;
+    thread::sleep(SETTLE);
+    let queued = daemon.memory()?;
+
+    let mut section = Section::new(
+        "Memory of the daemon",
+        &["what", "resident", "of it anonymous", "goal"],
+    );
+    let rows = [("idle", idle, 5_000), ("1,024 events of 180 bytes queued", queued, 6_000)];
+    for (what, Memory { resident, anonymous }, goal) in rows {
+        let verdict = if resident * 1_024 <= goal * 1_000 { "met" } else { "**missed**" };
+        section.row([
+            what.to_owned(),
+            format!("{resident} KiB"),
+            format!("{anonymous} KiB"),
+            format!("{} MB: {verdict}", goal / 1_000),
+        ]);
+    }
+    section.note(
+        "`VmRSS` and `RssAnon` of `/proc/PID/status`. What is not anonymous is the mapped binary \
+         and the C library, shared with others and given back when memory is short."
+            .to_owned(),
+    );
+    Ok(section)
+}
