@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::Result;
-use crate::events::line;
+use pilot_webhook_benches::Result;
+use pilot_webhook_benches::events::line;
 
 /// Lines that are written at once: what a pipe holds.
 const CHUNK: usize = 500;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Result;
+use pilot_webhook_benches::Result;
 use crate::daemon::Daemon;
-use crate::inprocess::Engine;
+use pilot_webhook_benches::inprocess::Engine;
 use crate::page::Section;
 use crate::server::Nginx;
 use crate::summary::{Summary, thousands};
@@ -21,7 +21,7 @@ pub(crate) fn measure(program: &Path, rounds: usize) -> Result<Section> {
     let mut section =
         Section::new("Growth", &["what", "how much", "cost or rate", "resident memory"]);
     for events in (1..=7).map(|power| 10_u64.pow(power)) {
-        let time = Engine::new(1_024)?.deliver(events)?;
+        let time = Engine::new(1_024)?.pass(events)?;
         section.row([
             "events through the engine, in memory".to_owned(),
             thousands(events as f64),
@@ -31,7 +31,7 @@ pub(crate) fn measure(program: &Path, rounds: usize) -> Result<Section> {
     }
     for capacity in [16, 256, 4_096, 65_536, 1_000_000] {
         let times = (0..rounds.min(5))
-            .map(|_| Engine::new(capacity)?.deliver(EVENTS))
+            .map(|_| Engine::new(capacity)?.pass(EVENTS))
             .collect::<Result<Vec<f64>>>()?;
         section.row([
             "queue capacity, in memory".to_owned(),

@@ -1,5 +1,8 @@
 //! The engine in this process over a receiver in memory: what `core` costs without any I/O.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use pilot_webhook_core::{
@@ -14,6 +17,8 @@ use crate::events::{DATA, TOPIC};
 
 /// The longest event, in bytes.
 const LONGEST: usize = 1_024;
+/// Bytes of queue for an event: its payload and its header.
+const ENTRY: usize = 192;
 
 /// Answers 204 at once.
 struct Memory;
@@ -26,33 +31,63 @@ impl Transport for Memory {
     }
 }
 
-/// An engine with a queue of so many events.
-pub(crate) struct Engine {
+/// An engine with a queue of its own.
+pub struct Engine {
     dispatcher: Dispatcher<StdRawMutex, Box<[u8]>>,
     clock: TokioClock,
     runtime: Runtime,
     scratch: Vec<u8>,
+    body: Vec<u8>,
 }
 
 impl Engine {
-    pub(crate) fn new(capacity: u32) -> Result<Self> {
+    /// One whose queue holds so many events.
+    ///
+    /// # Errors
+    /// When there is no runtime to be had.
+    pub fn new(capacity: u32) -> Result<Self> {
         let config = Config { capacity, max_event_bytes: LONGEST, ..Config::DEFAULT };
-        // Room for so many events and their headers, as `is_full` counts events.
-        let buffer = vec![0; usize::try_from(capacity)? * 256].into_boxed_slice();
+        let length = usize::try_from(capacity)? * ENTRY;
+        let buffer = vec![0; length.max(2 * LONGEST)].into_boxed_slice();
         let dispatcher = Dispatcher::new(config, buffer);
         let endpoint = EndpointBuf::parse("http://127.0.0.1/hook", Policy::default())
             .map_err(|error| error.to_string())?;
         dispatcher.swap(endpoint)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { dispatcher, clock: TokioClock::new(), runtime, scratch: vec![0; LONGEST] })
+        let (scratch, body) = (vec![0; LONGEST], vec![0; LONGEST]);
+        Ok(Self { dispatcher, clock: TokioClock::new(), runtime, scratch, body })
     }
 
-    /// Nanoseconds for each of so many events to be emitted and delivered.
+    /// Emits one event.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn emit(&mut self) -> Result<()> {
+        let event = Event { topic: TOPIC, node_id: 1, timestamp: self.clock.wall() };
+        self.dispatcher.emit(&event, &DATA, &mut self.scratch)?;
+        Ok(())
+    }
+
+    /// Delivers all that is queued; says how many have been delivered so far.
+    pub fn deliver(&mut self) -> u64 {
+        let Self { dispatcher, clock, runtime, body, .. } = self;
+        let _guard = runtime.enter();
+        let (mut transport, mut observer) = (Memory, ());
+        let mut worker = pin!(run(dispatcher, &mut transport, clock, &mut observer, body));
+        // The receiver answers at once, so the worker comes to rest when nothing is queued.
+        let _ = worker.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        dispatcher.stats().delivered
+    }
+
+    /// Emits and delivers so many events, as fast as the queue lets them through; says how many
+    /// nanoseconds each of them took.
+    ///
+    /// # Errors
+    /// When one of them is not delivered.
     #[allow(clippy::cast_precision_loss, reason = "a count of some million")]
-    pub(crate) fn deliver(mut self, events: u64) -> Result<f64> {
+    pub fn pass(mut self, events: u64) -> Result<f64> {
         let (dispatcher, clock) = (&self.dispatcher, &self.clock);
-        let mut body = vec![0; LONGEST];
-        let scratch = &mut self.scratch;
+        let (scratch, body) = (&mut self.scratch, &mut self.body);
         let (mut transport, mut observer) = (Memory, ());
         let emit = async {
             for _ in 0..events {
@@ -66,8 +101,7 @@ impl Engine {
         };
         let start = Instant::now();
         self.runtime.block_on(async {
-            let deliver = run(dispatcher, &mut transport, clock, &mut observer, &mut body);
-            tokio::join!(emit, deliver)
+            tokio::join!(emit, run(dispatcher, &mut transport, clock, &mut observer, body))
         });
         let time = start.elapsed();
         if dispatcher.stats().delivered != events {

@@ -1,7 +1,7 @@
 //! From `emit` to the first byte at the receiver, against one worker asleep on a channel.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::{self, JoinHandle};
@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use pilot_webhook_std::Client;
 use tokio::sync::oneshot;
 
-use crate::Result;
-use crate::events::{DATA, TOPIC, envelope};
+use pilot_webhook_benches::Result;
+use pilot_webhook_benches::events::{DATA, TOPIC, envelope};
 use crate::page::Section;
+use crate::receiver;
 use crate::summary::quantile;
 
 /// Between two events of a sender that is idle in between.
@@ -68,7 +69,7 @@ impl Design for Channel {
         let mut stream = TcpStream::connect(receiver)?;
         stream.set_nodelay(true)?;
         let (sender, events) = mpsc::sync_channel(FLOOD);
-        thread::spawn(move || -> std::io::Result<()> {
+        thread::spawn(move || -> io::Result<()> {
             let mut answer = [0; 512];
             while let Ok(id) = events.recv() {
                 let body = serde_json::to_string(&envelope(id))?;
@@ -157,7 +158,7 @@ fn capacity<D: Design>() -> Result<f64> {
     let start = Instant::now();
     (0..FLOOD).try_for_each(|_| design.emit())?;
     let arrivals = arrivals.join().map_err(|_| "the receiver panicked")??;
-    let last = arrivals.last().ok_or("nothing arrived")?;
+    let last = arrivals.times.last().ok_or("nothing arrived")?;
     Ok(FLOOD as f64 / last.duration_since(start).as_secs_f64())
 }
 
@@ -176,29 +177,21 @@ fn latencies<D: Design>(events: usize, gap: Duration) -> Result<Vec<f64>> {
         design.emit()?;
     }
     let arrivals = arrivals.join().map_err(|_| "the receiver panicked")??;
-    let times = emitted.iter().zip(arrivals).skip(WARM_UP);
+    let times = emitted.iter().zip(arrivals.times).skip(WARM_UP);
     Ok(times.map(|(emitted, arrived)| (arrived - *emitted).as_secs_f64() * 1e6).collect())
 }
 
-/// A receiver of so many events: its address, and when the first byte of each came.
-fn receive(events: usize) -> Result<(SocketAddr, JoinHandle<std::io::Result<Vec<Instant>>>)> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let address = listener.local_addr()?;
-    let receiver = thread::spawn(move || {
-        let (mut stream, _) = listener.accept()?;
-        stream.set_nodelay(true)?;
-        let mut arrivals = Vec::with_capacity(events);
-        let mut buffer = [0; 4_096];
-        while arrivals.len() < events {
-            let mut length = stream.read(&mut buffer)?;
-            arrivals.push(Instant::now());
-            // The body ends with the second brace.
-            while length > 0 && buffer.get(..length).is_some_and(|read| !read.ends_with(b"}}")) {
-                length += stream.read(buffer.get_mut(length..).unwrap_or_default())?;
-            }
-            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
-        }
-        Ok(arrivals)
-    });
-    Ok((address, receiver))
+/// When the first byte of each event came.
+struct Arrivals {
+    times: Vec<Instant>,
+    wanted: usize,
+}
+
+/// A receiver of so many events.
+fn receive(events: usize) -> Result<(SocketAddr, JoinHandle<io::Result<Arrivals>>)> {
+    let arrivals = Arrivals { times: Vec::with_capacity(events), wanted: events };
+    receiver::serve(arrivals, |arrivals| {
+        arrivals.times.push(Instant::now());
+        arrivals.times.len() < arrivals.wanted
+    })
 }

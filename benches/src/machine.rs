@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::Result;
+use pilot_webhook_benches::Result;
 
 /// A sentence: processor, system, versions, the daemon's size.
 pub(crate) fn describe(daemon: &Path) -> Result<String> {

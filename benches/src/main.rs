@@ -5,26 +5,24 @@
 
 mod daemon;
 mod emit;
-mod events;
 mod growth;
-mod inprocess;
 mod latency;
 mod machine;
 mod memory;
 mod page;
+mod receiver;
 mod server;
 mod summary;
 mod throughput;
 mod user;
 mod wrk;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use page::Section;
+use pilot_webhook_benches::Result;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// A part: what measures it, given the daemon's path and the number of rounds.
 type Part = fn(&std::path::Path, usize) -> Result<Section>;
 

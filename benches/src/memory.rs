@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::Result;
+use pilot_webhook_benches::Result;
 use crate::daemon::{Daemon, Memory};
 use crate::page::Section;
 

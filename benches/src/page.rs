@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use crate::Result;
+use pilot_webhook_benches::Result;
 
 const BEGIN: &str = "<!-- written by benches/run: begin -->\n";
 const END: &str = "<!-- written by benches/run: end -->\n";

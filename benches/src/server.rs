@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::Result;
+use pilot_webhook_benches::Result;
 
 /// How long nginx may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);

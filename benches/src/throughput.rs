@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Result;
+use pilot_webhook_benches::Result;
 use crate::daemon::Daemon;
 use crate::page::Section;
 use crate::server::Nginx;

@@ -7,8 +7,8 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client};
 use tokio::runtime::Runtime;
 
-use crate::Result;
-use crate::events::envelope;
+use pilot_webhook_benches::Result;
+use pilot_webhook_benches::events::envelope;
 use crate::server::Nginx;
 
 /// The user's program.

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::Result;
-use crate::events::{BODY, envelope};
+use pilot_webhook_benches::Result;
+use pilot_webhook_benches::events::{BODY, envelope};
 
 /// The script that makes it post, in a folder of its own.
 pub(crate) struct Wrk {
