@@ -212,6 +212,13 @@ where
         }
     }
 
+    /// Turns an event away that would be whatever is in it, so that it need not be made: the answer
+    /// is that of [`emit`](Self::emit), which asks here, too. `None`: make it, and emit it.
+    pub fn refuse(&self) -> Option<Result<Option<u64>, EmitError>> {
+        // A hint that is late by an event's time changes nothing: the lock decides.
+        self.refusing.load(Ordering::Relaxed).then(|| self.lock(|inner| inner.state.refuse()))?
+    }
+
     /// Takes in an event; returns its id, or `None` when there is no endpoint. Never waits and
     /// never allocates. The payload is encoded in `scratch` outside the lock (so that an interrupt
     /// is held up by a copy only), which should be as long as the longest event.
@@ -224,9 +231,7 @@ where
         data: &D,
         scratch: &mut [u8],
     ) -> Result<Option<u64>, EmitError> {
-        if self.refusing.load(Ordering::Relaxed)
-            && let Some(answer) = self.lock(|inner| inner.state.refuse())
-        {
+        if let Some(answer) = self.refuse() {
             return answer;
         }
         match payload::tail(event, data, scratch) {

@@ -81,6 +81,17 @@ impl<'a> Writer<'a> {
 
     /// A string in quotes, escaped.
     pub(crate) fn string(&mut self, text: &str) -> Result<(), EncodeError> {
+        let bytes = text.as_bytes();
+        if plain(bytes) == bytes.len() {
+            // Most are like this, and short: one check of the room for all of it.
+            let end = self.length + bytes.len() + 2;
+            let place = self.buffer.get_mut(self.length..end);
+            let Some([first, middle @ .., last]) = place else { return Err(EncodeError::TooLong) };
+            (*first, *last) = (b'"', b'"');
+            middle.copy_from_slice(bytes);
+            self.length = end;
+            return Ok(());
+        }
         self.push(b"\"")?;
         self.escaped(text)?;
         self.push(b"\"")
@@ -89,15 +100,13 @@ impl<'a> Writer<'a> {
     /// A piece of a string: runs that need no escape are copied whole.
     pub(crate) fn escaped(&mut self, text: &str) -> Result<(), EncodeError> {
         let mut rest = text.as_bytes();
-        while let Some(at) = rest.iter().position(|&b| b < 0x20 || b == b'"' || b == b'\\') {
-            let (run, tail) = rest.split_at(at);
+        loop {
+            let (run, tail) = rest.split_at_checked(plain(rest)).unwrap_or((rest, &[]));
             self.push(run)?;
-            if let Some((&byte, tail)) = tail.split_first() {
-                self.escape(byte)?;
-                rest = tail;
-            }
+            let Some((&byte, tail)) = tail.split_first() else { return Ok(()) };
+            self.escape(byte)?;
+            rest = tail;
         }
-        self.push(rest)
     }
 
     fn escape(&mut self, byte: u8) -> Result<(), EncodeError> {
@@ -140,6 +149,29 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// The length of the run at the start that needs no escape: a word at a time, as long as it goes.
+fn plain(bytes: &[u8]) -> usize {
+    const WORD: usize = size_of::<usize>();
+    const ONES: usize = usize::MAX / 255;
+    // A byte that is below `limit` has its highest bit set in the result; so may bytes above one
+    // that is, but none below the first. (`limit` up to 128.)
+    let below =
+        |word: usize, limit: u8| word.wrapping_sub(ONES * usize::from(limit)) & !word & (ONES << 7);
+    let equal = |word: usize, byte: u8| below(word ^ (ONES * usize::from(byte)), 1);
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    let mut length = 0;
+    for word in words {
+        let word = usize::from_le_bytes(*word);
+        let found = below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+        if found != 0 {
+            return length + found.trailing_zeros() as usize / 8;
+        }
+        length += WORD;
+    }
+    let end = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+    length + end.unwrap_or(rest.len())
+}
+
 /// Raw text, for `Display` of what needs no quotes.
 impl fmt::Write for Writer<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -165,4 +197,29 @@ pub fn to_json<'a, T: Serialize + ?Sized>(
     let length = writer.length;
     let text = out.get(..length).unwrap_or_default();
     core::str::from_utf8(text).map_err(|_| EncodeError::Custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_that_needs_an_escape_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            for at in 0..length {
+                for byte in 0..=255 {
+                    // Bytes that are nearly found, after it and before.
+                    let mut bytes = [b'!'; 40];
+                    bytes[at] = byte;
+                    bytes[at + 1..]
+                        .copy_from_slice(&[0x80, 0x1f, b'"', 0xff, b'#'].repeat(8)[at + 1..]);
+                    let rest = bytes[at + 1..length].iter();
+                    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+                    let after = rest.clone().position(special).map_or(length, |more| at + 1 + more);
+                    let expected = if special(&byte) { at } else { after };
+                    assert_eq!(plain(&bytes[..length]), expected, "{byte:#x} at {at} of {length}");
+                }
+            }
+        }
+    }
 }

@@ -151,7 +151,11 @@ impl Client {
     /// # Errors
     /// When it is not queued. Unless the client is closed, it was counted.
     pub fn emit<D: Data + ?Sized>(&self, topic: &str, data: &D) -> Result<Option<u64>, EmitError> {
-        self.emit_event(&self.event(topic), data)
+        // Before the time is asked for.
+        match self.dispatcher().refuse() {
+            Some(answer) => self.noted(answer),
+            None => self.emit_event(&self.event(topic), data),
+        }
     }
 
     /// Takes in an event with an envelope of its own.
@@ -164,7 +168,11 @@ impl Client {
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
         let mut scratch = Scratch::take(self.handle.max_event_bytes);
-        let answer = self.dispatcher().emit(event, data, scratch.bytes());
+        self.noted(self.dispatcher().emit(event, data, scratch.bytes()))
+    }
+
+    /// Logs a drop, now and then.
+    fn noted(&self, answer: Result<Option<u64>, EmitError>) -> Result<Option<u64>, EmitError> {
         if answer == Err(EmitError::Full)
             && let Some(n) = self.handle.shared.throttles.drops.admit(Instant::now())
         {
