@@ -169,16 +169,26 @@ fn latencies<D: Design>(events: usize, gap: Duration) -> Result<Vec<f64>> {
     let (receiver, arrivals) = receive(WARM_UP + events)?;
     let design = D::start(receiver)?;
     let mut emitted = Vec::with_capacity(WARM_UP + events);
-    let mut next = Instant::now();
     for _ in 0..WARM_UP + events {
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-        next += gap;
+        if let Some(last) = emitted.last() {
+            // Counted from the last one, so that a late one is not followed by a crowd.
+            wait_until(*last + gap);
+        }
         emitted.push(Instant::now());
         design.emit()?;
     }
     let arrivals = arrivals.join().map_err(|_| "the receiver panicked")??;
     let times = emitted.iter().zip(arrivals.times).skip(WARM_UP);
     Ok(times.map(|(emitted, arrived)| (arrived - *emitted).as_secs_f64() * 1e6).collect())
+}
+
+/// Sleeps, but for the end, where a sleep would be too long.
+fn wait_until(time: Instant) {
+    const SLACK: Duration = Duration::from_micros(200);
+    thread::sleep(time.saturating_duration_since(Instant::now()).saturating_sub(SLACK));
+    while Instant::now() < time {
+        std::hint::spin_loop();
+    }
 }
 
 /// When the first byte of each event came.

@@ -71,7 +71,30 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A number, by serde-json-core.
+    /// A whole number.
+    #[allow(clippy::cast_possible_truncation, reason = "a remainder of ten fits a byte")]
+    pub(crate) fn integer(&mut self, mut number: u64) -> Result<(), EncodeError> {
+        // Twenty digits are the most.
+        let mut digits = [b'0'; 20];
+        let mut start = digits.len();
+        for (place, digit) in digits.iter_mut().enumerate().rev() {
+            start = place;
+            // Where registers have 32 bits, dividing 64 is slow.
+            if let Ok(small) = u32::try_from(number) {
+                *digit += (small % 10) as u8;
+                number = (small / 10).into();
+            } else {
+                *digit += (number % 10) as u8;
+                number /= 10;
+            }
+            if number == 0 {
+                break;
+            }
+        }
+        self.push(digits.get(start..).unwrap_or_default())
+    }
+
+    /// A float that is a number, by serde-json-core.
     pub(crate) fn number(&mut self, number: impl Serialize) -> Result<(), EncodeError> {
         let rest = self.buffer.get_mut(self.length..).unwrap_or_default();
         let written = serde_json_core::to_slice(&number, rest).map_err(|_| EncodeError::TooLong)?;
@@ -158,18 +181,23 @@ fn plain(bytes: &[u8]) -> usize {
     let below =
         |word: usize, limit: u8| word.wrapping_sub(ONES * usize::from(limit)) & !word & (ONES << 7);
     let equal = |word: usize, byte: u8| below(word ^ (ONES * usize::from(byte)), 1);
+    let found = |word: usize| below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
     let (words, rest) = bytes.as_chunks::<WORD>();
     let mut length = 0;
     for word in words {
-        let word = usize::from_le_bytes(*word);
-        let found = below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+        let found = found(usize::from_le_bytes(*word));
         if found != 0 {
             return length + found.trailing_zeros() as usize / 8;
         }
         length += WORD;
     }
-    let end = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
-    length + end.unwrap_or(rest.len())
+    // Most of the rest, too, is plain: one look at all of it.
+    let rest_word =
+        rest.iter().fold(ONES * usize::from(b' '), |word, byte| (word << 8) | usize::from(*byte));
+    if found(rest_word) == 0 {
+        return bytes.len();
+    }
+    length + rest.iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count()
 }
 
 /// Raw text, for `Display` of what needs no quotes.
@@ -221,5 +249,20 @@ mod tests {
                 }
             }
         }
+    }
+    #[test]
+    fn whole_numbers_are_written_as_they_are_read() {
+        let mut out = [0; 20];
+        for number in [0, 7, 10, 1_234_567_890, u32::MAX.into(), 1 << 32, 10_u64.pow(19), u64::MAX]
+        {
+            let mut writer = Writer::new(&mut out);
+            writer.integer(number).unwrap();
+            assert_eq!(core::str::from_utf8(writer.written()).unwrap().parse(), Ok(number));
+        }
+        assert_eq!(Writer::new(&mut [0; 19]).integer(u64::MAX), Err(EncodeError::TooLong));
+        assert_eq!(
+            to_json(&[i64::MIN, -1, 0, i64::MAX], &mut [0; 64]).unwrap(),
+            "[-9223372036854775808,-1,0,9223372036854775807]"
+        );
     }
 }

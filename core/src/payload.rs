@@ -28,7 +28,7 @@ pub(crate) fn tail<'s, D: Data + ?Sized>(
     out.push(b",\"event\":")?;
     out.string(event.topic)?;
     out.push(b",\"node_id\":")?;
-    out.number(event.node_id)?;
+    out.integer(event.node_id.into())?;
     out.push(b",\"timestamp\":\"")?;
     let mut time = [0; 30];
     let length = event.timestamp.write(&mut time);
@@ -51,7 +51,7 @@ pub(crate) fn head(event_id: u64, out: &mut [u8; HEAD]) -> usize {
     let mut writer = Writer::new(out);
     // Both fit: HEAD is their longest.
     let _ = writer.push(b"{\"event_id\":");
-    let _ = writer.number(event_id);
+    let _ = writer.integer(event_id);
     writer.written().len()
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn head(event_id: u64, out: &mut [u8; HEAD]) -> usize {
 pub(crate) fn decimal(number: u64, out: &mut [u8; DIGITS]) -> &str {
     let mut writer = Writer::new(out);
     // It fits, and digits are text.
-    let _ = writer.number(number);
+    let _ = writer.integer(number);
     let length = writer.written().len();
     core::str::from_utf8(&out[..length]).unwrap_or_default()
 }

@@ -67,7 +67,18 @@ impl Compound<'_, '_> {
 macro_rules! numbers {
     ($($method:ident: $type:ty),*) => {$(
         fn $method(self, number: $type) -> Done {
-            self.out.number(number)
+            self.out.integer(number.into())
+        }
+    )*};
+}
+
+macro_rules! signed_numbers {
+    ($($method:ident: $type:ty),*) => {$(
+        fn $method(self, number: $type) -> Done {
+            if number < 0 {
+                self.out.push(b"-")?;
+            }
+            self.out.integer(number.unsigned_abs().into())
         }
     )*};
 }
@@ -99,10 +110,8 @@ impl<'w, 'b> Serializer for Encoder<'w, 'b> {
     type SerializeStruct = Compound<'w, 'b>;
     type SerializeStructVariant = Compound<'w, 'b>;
 
-    numbers!(
-        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
-        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64
-    );
+    numbers!(serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64);
+    signed_numbers!(serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64);
     floats!(serialize_f32: f32, serialize_f64: f64);
     wide_numbers!(serialize_i128: i128, serialize_u128: u128);
 
