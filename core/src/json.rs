@@ -104,14 +104,13 @@ impl<'a> Writer<'a> {
 
     /// A string in quotes, escaped.
     pub(crate) fn string(&mut self, text: &str) -> Result<(), EncodeError> {
+        // Most are short and need no escape: they are copied while they are looked at.
         let bytes = text.as_bytes();
-        if plain(bytes) == bytes.len() {
-            // Most are like this, and short: one check of the room for all of it.
-            let end = self.length + bytes.len() + 2;
-            let place = self.buffer.get_mut(self.length..end);
-            let Some([first, middle @ .., last]) = place else { return Err(EncodeError::TooLong) };
+        let end = self.length + bytes.len() + 2;
+        if let Some([first, middle @ .., last]) = self.buffer.get_mut(self.length..end)
+            && copy_plain(bytes, middle)
+        {
             (*first, *last) = (b'"', b'"');
-            middle.copy_from_slice(bytes);
             self.length = end;
             return Ok(());
         }
@@ -172,32 +171,53 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// A word of bytes.
+type Word = [u8; size_of::<usize>()];
+
+/// Whether a byte of the word needs an escape: those that do, and perhaps some above the first one,
+/// have their highest bit set in the result.
+const fn special(word: Word) -> usize {
+    const ONES: usize = usize::MAX / 255;
+    const fn below(word: usize, limit: usize) -> usize {
+        word.wrapping_sub(ONES * limit) & !word & (ONES << 7)
+    }
+    let word = usize::from_le_bytes(word);
+    below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1)
+}
+
+const fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
 /// The length of the run at the start that needs no escape: a word at a time, as long as it goes.
 fn plain(bytes: &[u8]) -> usize {
-    const WORD: usize = size_of::<usize>();
-    const ONES: usize = usize::MAX / 255;
-    // A byte that is below `limit` has its highest bit set in the result; so may bytes above one
-    // that is, but none below the first. (`limit` up to 128.)
-    let below =
-        |word: usize, limit: u8| word.wrapping_sub(ONES * usize::from(limit)) & !word & (ONES << 7);
-    let equal = |word: usize, byte: u8| below(word ^ (ONES * usize::from(byte)), 1);
-    let found = |word: usize| below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
-    let (words, rest) = bytes.as_chunks::<WORD>();
-    let mut length = 0;
-    for word in words {
-        let found = found(usize::from_le_bytes(*word));
-        if found != 0 {
-            return length + found.trailing_zeros() as usize / 8;
+    let (words, rest) = bytes.as_chunks();
+    match words.iter().position(|word| special(*word) != 0) {
+        Some(at) => {
+            let length = at * size_of::<Word>();
+            length + special(words[at]).trailing_zeros() as usize / 8
         }
-        length += WORD;
+        None => {
+            let end = rest.iter().position(|byte| is_special(*byte));
+            bytes.len() - rest.len() + end.unwrap_or(rest.len())
+        }
     }
-    // Most of the rest, too, is plain: one look at all of it.
-    let rest_word =
-        rest.iter().fold(ONES * usize::from(b' '), |word, byte| (word << 8) | usize::from(*byte));
-    if found(rest_word) == 0 {
-        return bytes.len();
+}
+
+/// Copies `bytes`, as long as `out`; `false` when one of them needs an escape.
+fn copy_plain(bytes: &[u8], out: &mut [u8]) -> bool {
+    let (words, rest) = bytes.as_chunks();
+    let (out_words, out_rest) = out.as_chunks_mut();
+    let mut found = 0;
+    for (word, out) in words.iter().zip(out_words) {
+        found |= special(*word);
+        *out = *word;
     }
-    length + rest.iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count()
+    let mut last = [b' '; size_of::<Word>()];
+    for ((byte, out), copy) in rest.iter().zip(out_rest).zip(&mut last) {
+        (*out, *copy) = (*byte, *byte);
+    }
+    found | special(last) == 0
 }
 
 /// Raw text, for `Display` of what needs no quotes.
@@ -242,10 +262,16 @@ mod tests {
                     bytes[at + 1..]
                         .copy_from_slice(&[0x80, 0x1f, b'"', 0xff, b'#'].repeat(8)[at + 1..]);
                     let rest = bytes[at + 1..length].iter();
-                    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-                    let after = rest.clone().position(special).map_or(length, |more| at + 1 + more);
-                    let expected = if special(&byte) { at } else { after };
+                    let after = rest
+                        .clone()
+                        .position(|byte| is_special(*byte))
+                        .map_or(length, |more| at + 1 + more);
+                    let expected = if is_special(byte) { at } else { after };
                     assert_eq!(plain(&bytes[..length]), expected, "{byte:#x} at {at} of {length}");
+                    let mut copy = [0; 40];
+                    let is_plain = copy_plain(&bytes[..length], &mut copy[..length]);
+                    assert_eq!(is_plain, expected == length, "{byte:#x} at {at} of {length}");
+                    assert!(!is_plain || copy[..length] == bytes[..length]);
                 }
             }
         }
