@@ -190,7 +190,7 @@ const fn is_special(byte: u8) -> bool {
 }
 
 /// The length of the run at the start that needs no escape: a word at a time, as long as it goes.
-fn plain(bytes: &[u8]) -> usize {
+pub(crate) fn plain(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks();
     match words.iter().position(|word| special(*word) != 0) {
         Some(at) => {

@@ -1,6 +1,6 @@
 //! JSON text that is encoded already: checked against RFC 8259 and copied in one pass.
 
-use crate::json::{EncodeError, Writer};
+use crate::json::{EncodeError, Writer, plain};
 
 /// The deepest nesting that is taken (as in `serde_json`): what is deeper breaks receivers.
 const MAX_DEPTH: usize = 128;
@@ -157,7 +157,7 @@ fn copy_string(text: &[u8], out: &mut Writer<'_>) -> Result<usize, EncodeError> 
                 b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
                 _ => return Err(EncodeError::Json),
             },
-            _ => at += 1,
+            _ => at += plain(text.get(at..).unwrap_or_default()),
         }
     }
 }
