@@ -1,6 +1,11 @@
 //! Instructions, counted by valgrind: `benches/run instructions`. They do not depend on what else
 //! the machine does, so a change of a few percent shows.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
+#![allow(
+    missing_docs,
+    unused_qualifications,
+    clippy::unwrap_used,
+    reason = "a benchmark, and macros"
+)]
 
 use std::hint::black_box;
 

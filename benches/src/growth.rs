@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use pilot_webhook_benches::Result;
 use crate::daemon::Daemon;
-use pilot_webhook_benches::inprocess::Engine;
 use crate::page::Section;
 use crate::server::Nginx;
 use crate::summary::{Summary, thousands};
+use pilot_webhook_benches::Result;
+use pilot_webhook_benches::inprocess::Engine;
 
 /// The events of one measurement of a queue's length.
 const EVENTS: u64 = 2_000_000;

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use pilot_webhook_std::Client;
 use tokio::sync::oneshot;
 
-use pilot_webhook_benches::Result;
-use pilot_webhook_benches::events::{DATA, TOPIC, envelope};
 use crate::page::Section;
 use crate::receiver;
 use crate::summary::quantile;
+use pilot_webhook_benches::Result;
+use pilot_webhook_benches::events::{DATA, TOPIC, envelope};
 
 /// Between two events of a sender that is idle in between.
 const IDLE: Duration = Duration::from_millis(2);

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use pilot_webhook_benches::Result;
 use crate::daemon::{Daemon, Memory};
 use crate::page::Section;
+use pilot_webhook_benches::Result;
 
 /// The events that are queued: a full queue.
 const QUEUED: usize = 1_024;
@@ -25,10 +25,8 @@ pub(crate) fn measure(program: &Path, _rounds: usize) -> Result<Section> {
     thread::sleep(SETTLE);
     let queued = daemon.memory()?;
 
-    let mut section = Section::new(
-        "Memory of the daemon",
-        &["what", "resident", "of it anonymous", "goal"],
-    );
+    let mut section =
+        Section::new("Memory of the daemon", &["what", "resident", "of it anonymous", "goal"]);
     let rows = [("idle", idle, 5_000), ("1,024 events of 180 bytes queued", queued, 6_000)];
     for (what, Memory { resident, anonymous }, goal) in rows {
         let verdict = if resident * 1_024 <= goal * 1_000 { "met" } else { "**missed**" };

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pilot_webhook_benches::Result;
 use crate::daemon::Daemon;
 use crate::page::Section;
 use crate::server::Nginx;
 use crate::summary::{Summary, thousands};
 use crate::user::User;
 use crate::wrk::Wrk;
+use pilot_webhook_benches::Result;
 
 /// One measurement. Some thousand events are enough, and a round is short.
 const TIME: Duration = Duration::from_secs(1);
@@ -32,8 +32,7 @@ pub(crate) fn measure(program: &Path, rounds: usize) -> Result<Section> {
     let certificate = nginx.certificate();
     let certificate = certificate.to_str().ok_or("a temporary path is not text")?;
     let ours = |url: &str, in_flight: &str| -> Result<f64> {
-        let options =
-            ["--block-when-full", "--ca-file", certificate, "--max-in-flight", in_flight];
+        let options = ["--block-when-full", "--ca-file", certificate, "--max-in-flight", in_flight];
         Ok(Daemon::start(program, url, &options)?.deliver_for(TIME)?.rate)
     };
     let mut all = [Rates::default(), Rates::default()];

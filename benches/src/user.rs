@@ -7,9 +7,9 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client};
 use tokio::runtime::Runtime;
 
+use crate::server::Nginx;
 use pilot_webhook_benches::Result;
 use pilot_webhook_benches::events::envelope;
-use crate::server::Nginx;
 
 /// The user's program.
 pub(crate) struct User {

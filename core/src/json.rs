@@ -206,18 +206,25 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
 
 /// Copies `bytes`, as long as `out`; `false` when one of them needs an escape.
 fn copy_plain(bytes: &[u8], out: &mut [u8]) -> bool {
-    let (words, rest) = bytes.as_chunks();
-    let (out_words, out_rest) = out.as_chunks_mut();
-    let mut found = 0;
-    for (word, out) in words.iter().zip(out_words) {
+    let Some(last) = bytes.last_chunk() else {
+        // Shorter than a word.
+        let mut found = false;
+        for (byte, out) in bytes.iter().zip(out) {
+            found |= is_special(*byte);
+            *out = *byte;
+        }
+        return !found;
+    };
+    let mut found = special(*last);
+    for (word, out) in bytes.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
         found |= special(*word);
         *out = *word;
     }
-    let mut last = [b' '; size_of::<Word>()];
-    for ((byte, out), copy) in rest.iter().zip(out_rest).zip(&mut last) {
-        (*out, *copy) = (*byte, *byte);
+    // What does not fill a word is in the last one, some of it for the second time.
+    if let Some(out) = out.last_chunk_mut() {
+        *out = *last;
     }
-    found | special(last) == 0
+    found == 0
 }
 
 /// Raw text, for `Display` of what needs no quotes.
