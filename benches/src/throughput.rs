@@ -23,6 +23,7 @@ struct Rates {
     wrk8: Vec<f64>,
     eight: Vec<f64>,
     many: Vec<f64>,
+    batched: Vec<f64>,
 }
 
 pub(crate) fn measure(program: &Path, rounds: usize) -> Result<Section> {
@@ -31,8 +32,8 @@ pub(crate) fn measure(program: &Path, rounds: usize) -> Result<Section> {
     let user = User::new(&nginx)?;
     let certificate = nginx.certificate();
     let certificate = certificate.to_str().ok_or("a temporary path is not text")?;
-    let ours = |url: &str, in_flight: &str| -> Result<f64> {
-        let options = ["--block-when-full", "--ca-file", certificate, "--max-in-flight", in_flight];
+    let ours = |url: &str, how: [&str; 2]| -> Result<f64> {
+        let options = ["--block-when-full", "--ca-file", certificate, how[0], how[1]];
         Ok(Daemon::start(program, url, &options)?.deliver_for(TIME)?.rate)
     };
     let mut all = [Rates::default(), Rates::default()];
@@ -40,11 +41,12 @@ pub(crate) fn measure(program: &Path, rounds: usize) -> Result<Section> {
         for (rates, tls) in all.iter_mut().zip([false, true]) {
             let url = nginx.url(tls);
             rates.wrk.push(wrk.rate(&url, 1)?);
-            rates.ordered.push(ours(&url, "1")?);
+            rates.ordered.push(ours(&url, ["--max-in-flight", "1"])?);
             rates.user.push(user.rate(&url, TIME)?);
             rates.wrk8.push(wrk.rate(&url, 8)?);
-            rates.eight.push(ours(&url, "8")?);
-            rates.many.push(ours(&url, "32")?);
+            rates.eight.push(ours(&url, ["--max-in-flight", "8"])?);
+            rates.many.push(ours(&url, ["--max-in-flight", "32"])?);
+            rates.batched.push(ours(&url, ["--batch", "64"])?);
         }
         eprintln!("round {round} of {rounds}");
     }
@@ -63,6 +65,7 @@ fn section(all: &[Rates; 2], rounds: usize) -> Section {
             ("8 in flight", &rates.eight, "wrk -c8", &rates.wrk8, Some(0.6)),
             ("32 in flight", &rates.many, "wrk -c8", &rates.wrk8, None),
             ("8 in flight", &rates.eight, "in order", &rates.ordered, None),
+            ("in order, in batches of 64", &rates.batched, "in order", &rates.ordered, Some(10.0)),
         ];
         for (what, of, against, to, goal) in rows {
             let ratio = Summary::ratio(of, to);
