@@ -12,10 +12,11 @@ pub const CIRCUIT_OPEN_THRESHOLD: u16 = 5;
 pub const CIRCUIT_COOLDOWN: Duration = Duration::from_secs(30);
 
 /// The breaker's three states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {
     /// Events go out.
+    #[default]
     Closed,
     /// Nothing is sent.
     Open,

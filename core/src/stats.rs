@@ -6,8 +6,9 @@ use crate::{BreakerState, Fate};
 
 /// Everything that happened to every event, seen at one instant.
 ///
-/// The fields, in this order, are the keys of the daemon's JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// The fields, in this order, are the keys of the daemon's JSON. The default is that nothing happened
+/// yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// Events handed in while there was an endpoint; also the last event's id.
     pub emitted: u64,

@@ -66,6 +66,19 @@ pub use scenario::{Abilities, Expect, Names, Scenario, Setup, Step};
 pub use scenarios::scenarios;
 pub use server::{Act, Script, Seen, Server};
 
+/// The keys of the counters where events end up, and of where they are on the way.
+pub const PLACES: [&str; 9] = [
+    "delivered",
+    "rejected",
+    "exhausted",
+    "skipped",
+    "dropped",
+    "oversize",
+    "abandoned",
+    "queued",
+    "in_flight",
+];
+
 /// The README's example, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

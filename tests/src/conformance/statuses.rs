@@ -81,30 +81,13 @@ async fn check<T: Transport>(
         last_status: if status < 200 { 0 } else { status },
         breaker: if honoured { BreakerState::Open } else { BreakerState::Closed },
         circuit_opens: honoured.into(),
-        ..NOTHING
+        ..Stats::default()
     };
     if stats == counted && requests as u64 == attempts {
         return Ok(());
     }
     Err(format!("{status}, asking to wait: {asks}: {requests} requests, {stats:?}"))
 }
-
-const NOTHING: Stats = Stats {
-    emitted: 0,
-    delivered: 0,
-    rejected: 0,
-    exhausted: 0,
-    skipped: 0,
-    dropped: 0,
-    oversize: 0,
-    abandoned: 0,
-    queued: 0,
-    in_flight: 0,
-    attempts: 0,
-    circuit_opens: 0,
-    last_status: 0,
-    breaker: BreakerState::Closed,
-};
 
 /// Answers with the status that the path names.
 fn answer(seen: &Seen) -> Script {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use pilot_webhook_tests::PLACES;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,19 +21,6 @@ use crate::receiver::SECRET;
 const STUCK: Duration = Duration::from_secs(30);
 /// How many of its last log lines are kept.
 const LOG: usize = 60;
-
-/// Where events end up, and where they are on the way.
-pub(crate) const PLACES: [&str; 9] = [
-    "delivered",
-    "rejected",
-    "exhausted",
-    "skipped",
-    "dropped",
-    "oversize",
-    "abandoned",
-    "queued",
-    "in_flight",
-];
 
 /// Builds it in release mode; where it is.
 pub(crate) fn build() -> Result<PathBuf, String> {

@@ -26,8 +26,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use check::Arrived;
-use daemon::{PLACES, count};
+use daemon::count;
 use emitter::{Lines, RATE};
+use pilot_webhook_tests::PLACES;
 use pilot_webhook_tests::sim::Rng;
 use world::{Seen, World};
 

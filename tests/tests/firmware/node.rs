@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use pilot_webhook_tests::PLACES;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -268,18 +269,7 @@ impl Report {
     /// Every event is in one place, and at the end none waits.
     #[track_caller]
     fn check_law(&self) {
-        let places = [
-            "delivered",
-            "rejected",
-            "exhausted",
-            "skipped",
-            "dropped",
-            "oversize",
-            "abandoned",
-            "queued",
-            "in_flight",
-        ];
-        let sum: u64 = places.into_iter().map(|key| self.count(key)).sum();
+        let sum: u64 = PLACES.into_iter().map(|key| self.count(key)).sum();
         assert_eq!(self.count("emitted"), sum, "{}", self.stats);
         assert_eq!((self.count("queued"), self.count("in_flight")), (0, 0), "{}", self.stats);
     }
