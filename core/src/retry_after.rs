@@ -55,6 +55,9 @@ impl RetryAfter {
 }
 
 fn parse_date(value: &[u8]) -> Option<Timestamp> {
+    if !value.is_ascii() {
+        return None;
+    }
     let mut words =
         value.split(|byte| matches!(byte, b' ' | b'-' | b',')).filter(|word| !word.is_empty());
     let _day_name = words.next()?;

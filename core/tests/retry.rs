@@ -43,6 +43,17 @@ fn every_transport_error_is_retryable() {
     }
 }
 
+/// The day of the week is not looked at, but a date is text.
+#[test]
+fn a_retry_after_that_is_not_ascii_is_none() {
+    for value in [
+        b"\x80hursday, 01-Jan-70 00:00:00 GMT".as_slice(),
+        "Ð, 01 Jan 1970 00:00:00 GMT".as_bytes(),
+    ] {
+        assert_eq!(RetryAfter::parse(value), None, "{}", value.escape_ascii());
+    }
+}
+
 #[test]
 fn retry_after_reads_all_forms_of_rfc_9110_and_nothing_else() {
     let at = |seconds| Some(RetryAfter::At(Timestamp::new(seconds, 0)));
