@@ -204,7 +204,6 @@ where
         let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| Some(*known) == epoch)?;
         let signature = self.dispatcher.secret().map(|secret| secret.sign(body));
         let mut digits = [0; payload::DIGITS];
-        let count = payload::decimal(delivery.events().into(), &mut digits);
         // As many as can be: pushing them does not fail.
         let mut headers = Vec::<_, 3>::new();
         let _ = headers.push(("Content-Type", "application/json"));
@@ -212,6 +211,7 @@ where
             let _ = headers.push((SIGNATURE_HEADER, signature.as_str()));
         }
         if delivery.is_batch {
+            let count = payload::decimal(delivery.events().into(), &mut digits);
             let _ = headers.push((BATCH_HEADER, count));
         }
         let request = Request { endpoint: endpoint.get(), headers: &headers, body };
