@@ -14,11 +14,12 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 
 use concerned::Concerned;
 
+use crate::payload::Encoded;
 use crate::state::State;
 use crate::waker_set::{Line, WakerSet};
 use crate::{
     After, Config, Data, Delivery, EncodeError, EndpointBuf, ErrorKind, Event, Instant, Next,
-    Response, Secret, Stats, Timestamp, payload,
+    Response, Secret, Stats, Timestamp,
 };
 
 /// Why an event was not queued.
@@ -187,7 +188,9 @@ where
             let concerned = inner.note(&before);
             (result, inner.seen(), concerned)
         });
-        self.wake(concerned);
+        if let Some(concerned) = concerned {
+            self.wake(concerned);
+        }
         (result, seen)
     }
 
@@ -214,9 +217,15 @@ where
 
     /// Turns an event away that would be whatever is in it, so that it need not be made: the answer
     /// is that of [`emit`](Self::emit), which asks here, too. `None`: make it, and emit it.
+    #[inline]
     pub fn refuse(&self) -> Option<Result<Option<u64>, EmitError>> {
         // A hint that is late by an event's time changes nothing: the lock decides.
-        self.refusing.load(Ordering::Relaxed).then(|| self.lock(|inner| inner.state.refuse()))?
+        if self.refusing.load(Ordering::Relaxed) { self.refuse_for_sure() } else { None }
+    }
+
+    #[inline(never)]
+    fn refuse_for_sure(&self) -> Option<Result<Option<u64>, EmitError>> {
+        self.lock(|inner| inner.state.refuse())
     }
 
     /// Takes in an event; returns its id, or `None` when there is no endpoint. Never waits and
@@ -234,8 +243,8 @@ where
         if let Some(answer) = self.refuse() {
             return answer;
         }
-        match payload::tail(event, data, scratch) {
-            Ok(tail) => self.change(|state| state.push(tail, false)).0,
+        match Encoded::new(event, data, scratch) {
+            Ok(event) => self.change(|state| state.push(&event, false)).0,
             Err(error) => self.lock(|inner| inner.state.refuse_payload(error)),
         }
     }
@@ -252,11 +261,11 @@ where
         data: &D,
         scratch: &mut [u8],
     ) -> Result<Option<u64>, EmitError> {
-        let tail = match payload::tail(event, data, scratch) {
-            Ok(tail) => tail,
+        let event = match Encoded::new(event, data, scratch) {
+            Ok(event) => event,
             Err(error) => return self.lock(|inner| inner.state.refuse_payload(error)),
         };
-        let push = || self.change(|state| state.push(tail, true)).0;
+        let push = || self.change(|state| state.push(&event, true)).0;
         poll_fn(|cx| {
             let mut answer = push();
             if answer == Err(EmitError::Full) {

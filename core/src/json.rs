@@ -4,10 +4,11 @@
 //! writes non-finite floats as `null` and leaves map keys unquoted, so it is asked for the leaves
 //! only. `serialize` holds the `serde::Serializer` on top of this writer.
 
-use core::fmt;
+use core::{fmt, mem};
 
 use serde::Serialize;
 
+use crate::digits::{EIGHT, eight, leading_zeros};
 use crate::serialize::Encoder;
 
 /// Why a payload could not be encoded. The caller corrects the data; nothing was queued.
@@ -56,6 +57,11 @@ impl<'a> Writer<'a> {
         self.buffer.get(..self.length).unwrap_or_default()
     }
 
+    /// What was written.
+    pub(crate) fn finish(self) -> &'a [u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+
     /// Takes back everything after `length`.
     pub(crate) const fn truncate(&mut self, length: usize) {
         if length < self.length {
@@ -64,34 +70,46 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        let end = self.length + bytes.len();
-        let place = self.buffer.get_mut(self.length..end).ok_or(EncodeError::TooLong)?;
-        place.copy_from_slice(bytes);
-        self.length = end;
+        self.reserve(bytes.len())?.copy_from_slice(bytes);
         Ok(())
     }
 
+    /// The next `length` bytes, for the caller to fill.
+    pub(crate) fn reserve(&mut self, length: usize) -> Result<&mut [u8], EncodeError> {
+        let end = self.length + length;
+        let place = self.buffer.get_mut(self.length..end).ok_or(EncodeError::TooLong)?;
+        self.length = end;
+        Ok(place)
+    }
+
     /// A whole number.
-    #[allow(clippy::cast_possible_truncation, reason = "a remainder of ten fits a byte")]
-    pub(crate) fn integer(&mut self, mut number: u64) -> Result<(), EncodeError> {
-        // Twenty digits are the most.
-        let mut digits = [b'0'; 20];
-        let mut start = digits.len();
-        for (place, digit) in digits.iter_mut().enumerate().rev() {
-            start = place;
-            // Where registers have 32 bits, dividing 64 is slow.
-            if let Ok(small) = u32::try_from(number) {
-                *digit += (small % 10) as u8;
-                number = (small / 10).into();
-            } else {
-                *digit += (number % 10) as u8;
-                number /= 10;
-            }
-            if number == 0 {
-                break;
-            }
+    #[inline]
+    pub(crate) fn integer(&mut self, number: u64) -> Result<(), EncodeError> {
+        match u32::try_from(number) {
+            Ok(number) if number < EIGHT => self.short_integer(number),
+            _ => self.long_integer(number),
         }
-        self.push(digits.get(start..).unwrap_or_default())
+    }
+
+    /// A number of up to eight digits.
+    fn short_integer(&mut self, number: u32) -> Result<(), EncodeError> {
+        let digits = eight(number);
+        let zeros = leading_zeros(digits);
+        let rest = self.buffer.get_mut(self.length..).unwrap_or_default();
+        if let Some(place) = rest.first_chunk_mut() {
+            // Room for all eight of them: what is behind the number's own is written over later.
+            *place = (u64::from_le_bytes(digits) >> (8 * zeros)).to_le_bytes();
+            self.length += digits.len() - zeros;
+            return Ok(());
+        }
+        self.push(digits.get(zeros..).unwrap_or_default())
+    }
+
+    #[cold]
+    #[allow(clippy::cast_possible_truncation, reason = "a remainder has eight digits")]
+    fn long_integer(&mut self, number: u64) -> Result<(), EncodeError> {
+        self.integer(number / u64::from(EIGHT))?;
+        self.push(&eight((number % u64::from(EIGHT)) as u32))
     }
 
     /// A float that is a number, by serde-json-core.
@@ -103,6 +121,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A string in quotes, escaped.
+    #[inline]
     pub(crate) fn string(&mut self, text: &str) -> Result<(), EncodeError> {
         // Most are short and need no escape: they are copied while they are looked at.
         let bytes = text.as_bytes();
@@ -114,9 +133,37 @@ impl<'a> Writer<'a> {
             self.length = end;
             return Ok(());
         }
+        self.escaped_string(text)
+    }
+
+    #[cold]
+    fn escaped_string(&mut self, text: &str) -> Result<(), EncodeError> {
         self.push(b"\"")?;
         self.escaped(text)?;
         self.push(b"\"")
+    }
+
+    /// What stands before a field's value: a bracket or comma, the name and a colon.
+    #[inline]
+    pub(crate) fn name(&mut self, before: u8, name: &str) -> Result<(), EncodeError> {
+        let bytes = name.as_bytes();
+        let end = self.length + bytes.len() + 4;
+        if let Some([first, quote, middle @ .., last, colon]) =
+            self.buffer.get_mut(self.length..end)
+            && copy_plain(bytes, middle)
+        {
+            (*first, *quote, *last, *colon) = (before, b'"', b'"', b':');
+            self.length = end;
+            return Ok(());
+        }
+        self.escaped_name(before, name)
+    }
+
+    #[cold]
+    fn escaped_name(&mut self, before: u8, name: &str) -> Result<(), EncodeError> {
+        self.push(&[before])?;
+        self.escaped_string(name)?;
+        self.push(b":")
     }
 
     /// A piece of a string: runs that need no escape are copied whole.
@@ -149,6 +196,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Any value.
+    #[inline]
     pub(crate) fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         value.serialize(Encoder::new(self))
     }
@@ -171,18 +219,20 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// A word of bytes.
-type Word = [u8; size_of::<usize>()];
+/// Bytes of a word, and of half of one.
+const WORD: usize = size_of::<usize>();
+const HALF: usize = WORD / 2;
 
 /// Whether a byte of the word needs an escape: those that do, and perhaps some above the first one,
 /// have their highest bit set in the result.
-const fn special(word: Word) -> usize {
+const fn special(word: [u8; WORD]) -> usize {
     const ONES: usize = usize::MAX / 255;
-    const fn below(word: usize, limit: usize) -> usize {
-        word.wrapping_sub(ONES * limit) & !word & (ONES << 7)
-    }
     let word = usize::from_le_bytes(word);
-    below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1)
+    // A byte without its highest bit is below a limit when the difference has it. With one bit
+    // turned, a quote follows the control characters.
+    let controls = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+    (controls | backslash) & !word & (ONES << 7)
 }
 
 const fn is_special(byte: u8) -> bool {
@@ -194,7 +244,7 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks();
     match words.iter().position(|word| special(*word) != 0) {
         Some(at) => {
-            let length = at * size_of::<Word>();
+            let length = at * WORD;
             length + special(words[at]).trailing_zeros() as usize / 8
         }
         None => {
@@ -205,26 +255,42 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
 }
 
 /// Copies `bytes`, as long as `out`; `false` when one of them needs an escape.
-fn copy_plain(bytes: &[u8], out: &mut [u8]) -> bool {
-    let Some(last) = bytes.last_chunk() else {
-        // Shorter than a word.
-        let mut found = false;
-        for (byte, out) in bytes.iter().zip(out) {
-            found |= is_special(*byte);
-            *out = *byte;
+#[inline]
+fn copy_plain(mut bytes: &[u8], mut out: &mut [u8]) -> bool {
+    while bytes.len() > 2 * WORD
+        && let (Some((word, rest)), Some((place, room))) =
+            (bytes.split_first_chunk(), mem::take(&mut out).split_first_chunk_mut())
+    {
+        if special(*word) != 0 {
+            return false;
         }
-        return !found;
-    };
-    let mut found = special(*last);
-    for (word, out) in bytes.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
-        found |= special(*word);
-        *out = *word;
+        *place = *word;
+        (bytes, out) = (rest, room);
     }
-    // What does not fill a word is in the last one, some of it for the second time.
-    if let Some(out) = out.last_chunk_mut() {
-        *out = *last;
+    if let Some((first, last)) = copy_ends(bytes, out) {
+        return special(first) | special(last) == 0;
     }
-    found == 0
+    if let Some((first, last)) = copy_ends::<HALF>(bytes, out) {
+        let mut word = [0; WORD];
+        word[..HALF].copy_from_slice(&first);
+        word[HALF..].copy_from_slice(&last);
+        return special(word) == 0;
+    }
+    for (byte, out) in bytes.iter().zip(out) {
+        if is_special(*byte) {
+            return false;
+        }
+        *out = *byte;
+    }
+    true
+}
+
+/// Copies the first and the last `N` bytes, which overlap where there are less than twice as many.
+fn copy_ends<const N: usize>(bytes: &[u8], out: &mut [u8]) -> Option<([u8; N], [u8; N])> {
+    let (first, last) = (*bytes.first_chunk()?, *bytes.last_chunk()?);
+    *out.first_chunk_mut()? = first;
+    *out.last_chunk_mut()? = last;
+    Some((first, last))
 }
 
 /// Raw text, for `Display` of what needs no quotes.
@@ -249,9 +315,7 @@ pub fn to_json<'a, T: Serialize + ?Sized>(
 ) -> Result<&'a str, EncodeError> {
     let mut writer = Writer::new(out);
     writer.value(value)?;
-    let length = writer.length;
-    let text = out.get(..length).unwrap_or_default();
-    core::str::from_utf8(text).map_err(|_| EncodeError::Custom)
+    core::str::from_utf8(writer.finish()).map_err(|_| EncodeError::Custom)
 }
 
 #[cfg(test)]

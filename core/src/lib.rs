@@ -6,6 +6,7 @@ mod breaker;
 mod clock;
 mod config;
 mod delivery;
+mod digits;
 mod dispatcher;
 mod endpoint;
 mod event;

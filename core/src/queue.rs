@@ -1,14 +1,17 @@
 //! A FIFO of encoded events in one fixed buffer, bounded in bytes (and, by its owner, in events).
 //!
-//! The buffer is a ring of entries without gaps: a header (length and lease bit, then the id) and
-//! the body, which may wrap around the end. A leased entry stays where it is until it is removed
-//! or released, so a worker that vanishes loses nothing; its body was copied out, so nothing
-//! borrows from the ring while a request is under way. A lease is of one entry, or of a batch: of
-//! entries next to each other. Leased entries are among the first ones, at most one lease for each
-//! worker; removing those that are not the first moves those before them.
+//! The buffer is a ring of entries without gaps: a header (length and lease bit, then the envelope)
+//! and the texts, which may wrap around the end. The body is made of them when it is read. A leased
+//! entry stays where it is until it is removed or released, so a worker that vanishes loses nothing;
+//! its body was copied out, so nothing borrows from the ring while a request is under way. A lease
+//! is of one entry, or of a batch: of entries next to each other. Leased entries are among the first
+//! ones, at most one lease for each worker; removing those that are not the first moves those before
+//! them.
 
-/// Bytes of an entry's header: 4 of length and lease bit, 8 of id.
-pub(crate) const HEADER: usize = 12;
+use crate::payload::Envelope;
+
+/// Bytes of an entry's header: 4 of length and lease bit, and the envelope.
+pub(crate) const HEADER: usize = 4 + Envelope::SIZE;
 const LEASED: u32 = 1 << 31;
 
 /// The entries of one lease, next to each other in the ring.
@@ -30,7 +33,8 @@ pub(crate) struct Batch {
 
 #[derive(Clone, Copy)]
 struct Entry {
-    id: u64,
+    envelope: Envelope,
+    /// Of the texts.
     length: usize,
     leased: bool,
 }
@@ -39,6 +43,22 @@ impl Entry {
     const fn size(self) -> usize {
         HEADER + self.length
     }
+
+    const fn body_length(self) -> usize {
+        self.envelope.body_length(self.length)
+    }
+}
+
+/// Waiting entries that lie next to each other.
+#[derive(Clone, Copy)]
+struct Span {
+    /// The distance of the first one from the head.
+    at: usize,
+    /// Bytes of all.
+    size: usize,
+    count: u32,
+    /// Bytes of their bodies.
+    bodies: usize,
 }
 
 #[cfg_attr(test, derive(Clone))]
@@ -47,13 +67,14 @@ pub(crate) struct Queue<B> {
     head: usize,
     used: usize,
     leased_bytes: usize,
+    queued_bodies: usize,
     queued: u32,
     leased: u32,
 }
 
 impl<B> Queue<B> {
     pub(crate) const fn new(buffer: B) -> Self {
-        Self { buffer, head: 0, used: 0, leased_bytes: 0, queued: 0, leased: 0 }
+        Self { buffer, head: 0, used: 0, leased_bytes: 0, queued_bodies: 0, queued: 0, leased: 0 }
     }
 
     /// Events that wait.
@@ -71,9 +92,9 @@ impl<B> Queue<B> {
         self.used
     }
 
-    /// Bytes of the entries that wait.
-    pub(crate) const fn queued_bytes(&self) -> usize {
-        self.used - self.leased_bytes
+    /// Bytes of the bodies of the entries that wait.
+    pub(crate) const fn queued_bodies(&self) -> usize {
+        self.queued_bodies
     }
 
     /// Bytes that dropping could not free.
@@ -94,51 +115,51 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         self.capacity() - self.used
     }
 
-    /// Appends an entry whose body is `parts` joined; `false`, and nothing happens, when it does
-    /// not fit.
-    #[allow(clippy::cast_possible_truncation, reason = "a body is shorter than 2^31 bytes")]
-    pub(crate) fn push(&mut self, id: u64, parts: [&[u8]; 2]) -> bool {
-        let length = parts[0].len() + parts[1].len();
-        if HEADER + length > self.free() {
+    /// Appends an entry whose body has `body` bytes; `false`, and nothing happens, when it does not
+    /// fit.
+    #[allow(clippy::cast_possible_truncation, reason = "texts are shorter than 2^31 bytes")]
+    pub(crate) fn push(&mut self, envelope: Envelope, texts: &[u8], body: usize) -> bool {
+        if HEADER + texts.len() > self.free() {
             return false;
         }
-        let mut at = self.used;
-        for bytes in [&(length as u32).to_le_bytes()[..], &id.to_le_bytes(), parts[0], parts[1]] {
-            self.write(at, bytes);
-            at += bytes.len();
-        }
-        self.used = at;
+        let mut header = [0; HEADER];
+        header[..4].copy_from_slice(&(texts.len() as u32).to_le_bytes());
+        header[4..].copy_from_slice(&envelope.to_bytes());
+        self.write(self.used, &header);
+        self.write(self.used + HEADER, texts);
+        self.used += HEADER + texts.len();
+        self.queued_bodies += body;
         self.queued += 1;
         true
     }
 
     /// Leases the oldest waiting entry, or with `batch` as many from there on as may go together:
-    /// copies the body, or a JSON array of the bodies, to `out`, and returns its length.
+    /// writes the body, or a JSON array of the bodies, to `out`, and returns its length.
     /// `None` when none waits, or when the oldest is longer than `out`.
     pub(crate) fn lease(&mut self, out: &mut [u8], batch: Option<Batch>) -> Option<(Run, usize)> {
         let (mut at, oldest) = self.find(|entry| !entry.leased)?;
-        let mut run = Run { first: oldest.id, count: 1 };
+        let mut run = Run { first: oldest.envelope.id, count: 1 };
         let Some(batch) = batch else {
-            self.read(at + HEADER, out.get_mut(..oldest.length)?);
-            self.set_leased(at, oldest, true);
-            return Some((run, oldest.length));
+            let length = self.body(at, oldest, out)?;
+            self.set_leased(at, oldest, length, true);
+            return Some((run, length));
         };
         run.count = 0;
         let mut length = 0;
         while at < self.used && run.count < batch.most {
             let entry = self.entry(at);
-            // What stands before the body, and the end of the array.
-            let start = length + 1;
-            let end = start + entry.length;
-            let fits = end < out.len() && (run.count == 0 || end < batch.longest);
-            if entry.leased || !fits {
+            // One byte stands before each body, and one at the end of the array.
+            let room = if run.count == 0 { out.len() } else { out.len().min(batch.longest) };
+            let place = out.get_mut(length + 1..room.saturating_sub(1));
+            let Some(body) =
+                place.filter(|_| !entry.leased).and_then(|out| self.body(at, entry, out))
+            else {
                 break;
-            }
+            };
             out[length] = if run.count == 0 { b'[' } else { b',' };
-            self.read(at + HEADER, &mut out[start..end]);
-            self.set_leased(at, entry, true);
+            self.set_leased(at, entry, body, true);
             run.count += 1;
-            length = end;
+            length += 1 + body;
             at += entry.size();
         }
         *out.get_mut(length)? = b']';
@@ -147,58 +168,64 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// Ends a lease and leaves its entries in their places. Returns how many there were.
     pub(crate) fn release(&mut self, run: Run) -> u32 {
-        self.end_lease(run).map_or(0, |(_, _, count)| count)
+        self.end_lease(run).map_or(0, |span| span.count)
     }
 
     /// Ends a lease and removes its entries. Returns how many there were.
     pub(crate) fn settle(&mut self, run: Run) -> u32 {
-        let Some((at, size, count)) = self.end_lease(run) else { return 0 };
-        self.remove(at, size, count);
-        count
+        let Some(span) = self.end_lease(run) else { return 0 };
+        self.remove(span);
+        span.count
     }
 
     /// Removes the oldest waiting entry.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        self.find(|entry| !entry.leased)
-            .map(|(at, entry)| self.remove(at, entry.size(), 1))
-            .is_some()
+        let oldest = self.find(|entry| !entry.leased).map(|(at, entry)| {
+            self.remove(Span { at, size: entry.size(), count: 1, bodies: entry.body_length() });
+        });
+        oldest.is_some()
     }
 
-    /// Takes the leases off a run. Returns where it begins, its bytes and its entries.
-    fn end_lease(&mut self, run: Run) -> Option<(usize, usize, u32)> {
-        let (start, _) = self.find(|entry| entry.leased && entry.id == run.first)?;
-        let (mut at, mut count) = (start, 0);
-        while at < self.used && count < run.count {
-            let entry = self.entry(at);
-            self.set_leased(at, entry, false);
-            at += entry.size();
-            count += 1;
+    /// Takes the leases off a run.
+    fn end_lease(&mut self, run: Run) -> Option<Span> {
+        let (at, _) = self.find(|entry| entry.leased && entry.envelope.id == run.first)?;
+        let mut span = Span { at, size: 0, count: 0, bodies: 0 };
+        while at + span.size < self.used && span.count < run.count {
+            let entry = self.entry(at + span.size);
+            let body = entry.body_length();
+            self.set_leased(at + span.size, entry, body, false);
+            span.size += entry.size();
+            span.count += 1;
+            span.bodies += body;
         }
-        Some((start, at - start, count))
+        Some(span)
     }
 
-    /// Removes waiting entries that lie next to each other.
-    fn remove(&mut self, at: usize, size: usize, count: u32) {
-        self.slide(at, size);
-        self.head = self.wrap(size);
-        self.used -= size;
-        self.queued -= count;
+    fn remove(&mut self, span: Span) {
+        self.slide(span.at, span.size);
+        self.head = self.wrap(span.size);
+        self.used -= span.size;
+        self.queued -= span.count;
+        self.queued_bodies -= span.bodies;
         if self.used == 0 {
             // A queue that is mostly empty touches the start of its memory only.
             self.head = 0;
         }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "a body is shorter than 2^31 bytes")]
-    fn set_leased(&mut self, at: usize, entry: Entry, leased: bool) {
+    /// Leases an entry whose body has `body` bytes, or ends that.
+    #[allow(clippy::cast_possible_truncation, reason = "texts are shorter than 2^31 bytes")]
+    fn set_leased(&mut self, at: usize, entry: Entry, body: usize, leased: bool) {
         let bit = if leased { LEASED } else { 0 };
         self.write(at, &(entry.length as u32 | bit).to_le_bytes());
         if leased {
             self.leased_bytes += entry.size();
+            self.queued_bodies -= body;
             self.leased += 1;
             self.queued -= 1;
         } else {
             self.leased_bytes -= entry.size();
+            self.queued_bodies += body;
             self.leased -= 1;
             self.queued += 1;
         }
@@ -206,12 +233,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// The entry that begins at a distance from the head.
     fn entry(&self, at: usize) -> Entry {
-        let mut header = [0; HEADER];
-        self.read(at, &mut header);
-        let [l0, l1, l2, l3, id @ ..] = header;
-        let length = u32::from_le_bytes([l0, l1, l2, l3]);
+        let (mut length, mut envelope) = ([0; 4], [0; Envelope::SIZE]);
+        self.read(at, &mut length);
+        self.read(at + length.len(), &mut envelope);
+        let length = u32::from_le_bytes(length);
         Entry {
-            id: u64::from_le_bytes(id),
+            envelope: Envelope::from_bytes(&envelope),
             length: (length & !LEASED) as usize,
             leased: length & LEASED != 0,
         }
@@ -230,6 +257,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         None
     }
 
+    /// Writes the body of the entry at `at` to `out` and returns its length, if it has the room.
+    fn body(&self, at: usize, entry: Entry, out: &mut [u8]) -> Option<usize> {
+        let texts = at + HEADER;
+        entry.envelope.body(entry.length, out, |from, part| self.read(texts + from, part)).ok()
+    }
+
     /// The place in the buffer that is `distance` from the head.
     fn wrap(&self, distance: usize) -> usize {
         let place = self.head + distance;
@@ -241,7 +274,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         let (first, second) = bytes.split_at(bytes.len().min(self.capacity() - place));
         let buffer = self.buffer.as_mut();
         buffer[place..place + first.len()].copy_from_slice(first);
-        buffer[..second.len()].copy_from_slice(second);
+        if !second.is_empty() {
+            buffer[..second.len()].copy_from_slice(second);
+        }
     }
 
     fn read(&self, distance: usize, out: &mut [u8]) {
@@ -249,7 +284,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         let (first, second) = out.split_at_mut(out.len().min(self.capacity() - place));
         let buffer = self.buffer.as_ref();
         first.copy_from_slice(&buffer[place..place + first.len()]);
-        second.copy_from_slice(&buffer[..second.len()]);
+        if !second.is_empty() {
+            second.copy_from_slice(&buffer[..second.len()]);
+        }
     }
 
     /// Moves the first `length` bytes of the ring towards the tail by `by`, from their end on.

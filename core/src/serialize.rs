@@ -18,7 +18,7 @@ impl<'w, 'b> Encoder<'w, 'b> {
         Self { out }
     }
 
-    /// Opens `{` or `[`, inside `{"variant":` when it is a variant's content.
+    /// Begins an object or array, inside `{"variant":` when it is a variant's content.
     fn open(
         self,
         variant: Option<&str>,
@@ -26,40 +26,41 @@ impl<'w, 'b> Encoder<'w, 'b> {
         close: &'static [u8],
     ) -> Result<Compound<'w, 'b>, EncodeError> {
         if let Some(variant) = variant {
-            self.out.push(b"{")?;
-            self.out.string(variant)?;
-            self.out.push(b":")?;
+            self.out.name(b'{', variant)?;
         }
-        self.out.push(&[open])?;
-        Ok(Compound { out: self.out, close, first: true })
+        Ok(Compound { out: self.out, before: open, close })
     }
 }
 
 /// An object or array that is being written.
 pub(crate) struct Compound<'w, 'b> {
     out: &'w mut Writer<'b>,
+    /// What stands before the next element: the opening bracket, or a comma.
+    before: u8,
     close: &'static [u8],
-    first: bool,
 }
 
 impl Compound<'_, '_> {
-    fn separate(&mut self) -> Done {
-        if core::mem::take(&mut self.first) { Ok(()) } else { self.out.push(b",") }
+    const fn before(&mut self) -> u8 {
+        core::mem::replace(&mut self.before, b',')
     }
 
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        self.separate()?;
+        let before = self.before();
+        self.out.push(&[before])?;
         self.out.value(value)
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Done {
-        self.separate()?;
-        self.out.string(name)?;
-        self.out.push(b":")?;
+        let before = self.before();
+        self.out.name(before, name)?;
         self.out.value(value)
     }
 
     fn close(self) -> Done {
+        if self.before != b',' {
+            self.out.push(&[self.before])?;
+        }
         self.out.push(self.close)
     }
 }
@@ -295,7 +296,8 @@ impl ser::SerializeMap for Compound<'_, '_> {
     type Error = EncodeError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Done {
-        self.separate()?;
+        let before = self.before();
+        self.out.push(&[before])?;
         self.out.key(key)
     }
 

@@ -138,8 +138,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
     /// Whether what waits is a batch that need not wait for more. It need not either when half of
     /// the queue is taken: there may be no room for more.
     fn is_full_batch(&self, buffer: usize) -> bool {
-        self.queue.queued() >= self.config.batch.into()
-            || self.queue.queued_bytes() >= self.batch_longest.min(buffer)
+        let count = self.queue.queued();
+        // An array: its brackets, and commas between the bodies.
+        let length = self.queue.queued_bodies() + count as usize + 1;
+        count >= self.config.batch.into()
+            || length >= self.batch_longest.min(buffer)
             || !self.is_roomy()
     }
 

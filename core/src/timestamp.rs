@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::digits::{EIGHT, eight};
+
 const SECONDS_PER_DAY: u64 = 86_400;
 /// 0000-01-01T00:00:00Z, the first second RFC 3339 can write.
 const MIN_SECONDS: i64 = -62_167_219_200;
@@ -73,36 +75,40 @@ impl Timestamp {
         })
     }
 
-    /// The civil date (year, month, day) of a day since 0000-01-01: `civil_from_days` of the same
-    /// source, where no number is negative, from 400 years before.
+    /// The civil date (year, month, day) of a day since 0000-01-01, up to the year 9999. Cassio Neri
+    /// and Lorenz Schneider, "Euclidean affine functions and their application to calendar
+    /// algorithms" (<https://doi.org/10.1002/spe.3172>), from 400 years before.
+    #[allow(clippy::cast_possible_truncation, reason = "the halves of a product")]
     const fn civil_from_days(days: u32) -> (u32, u32, u32) {
         // Its years begin in March.
-        let days = days + 146_097 - 60;
-        let era = days / 146_097;
-        let day_of_era = days % 146_097;
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted_month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-        let year = (era * 400 + year_of_era + if month <= 2 { 1 } else { 0 }) - 400;
-        (year, month, day)
-    }
-}
-
-/// Writes `value` as decimal digits, zero-padded to fill `out`.
-#[allow(clippy::cast_possible_truncation, reason = "a remainder of ten fits a byte")]
-fn digits(out: &mut [u8], value: u32) {
-    let mut rest = value;
-    for place in out.iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
-        rest /= 10;
+        let quarters = 4 * (days + 146_097 - 60) + 3;
+        let century = quarters / 146_097;
+        // In two halves: the year of the century, and the part of the year that is over.
+        let product = 2_939_745 * ((quarters % 146_097) | 3) as u64;
+        let year = 100 * century + (product >> 32) as u32;
+        let day_of_year = product as u32 / 2_939_745 / 4;
+        let shifted = 2_141 * day_of_year + 197_913;
+        let (month, day) = (shifted >> 16, (shifted & 0xffff) / 2_141 + 1);
+        let (year, month) = if month > 12 { (year + 1, month - 12) } else { (year, month) };
+        (year - 400, month, day)
     }
 }
 
 impl Timestamp {
-    /// Writes the RFC 3339 text into `out` and returns its length, 20 to 30 bytes.
+    /// The length of the RFC 3339 text, 20 to 30 bytes.
+    pub(crate) const fn length(self) -> usize {
+        if self.nanos == 0 {
+            return 20;
+        }
+        let (mut length, mut fraction) = (30, self.nanos);
+        while fraction % 10 == 0 {
+            fraction /= 10;
+            length -= 1;
+        }
+        length
+    }
+
+    /// Writes the RFC 3339 text into `out` and returns its length.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -112,23 +118,22 @@ impl Timestamp {
         let seconds = (self.seconds - MIN_SECONDS) as u64;
         let (year, month, day) = Self::civil_from_days((seconds / SECONDS_PER_DAY) as u32);
         let time = (seconds % SECONDS_PER_DAY) as u32;
+        let date = eight(year * 10_000 + month * 100 + day);
+        let clock = eight(time / 3_600 * 10_000 + time / 60 % 60 * 100 + time % 60);
         *out = *b"0000-00-00T00:00:00.000000000Z";
-        digits(&mut out[0..4], year);
-        digits(&mut out[5..7], month);
-        digits(&mut out[8..10], day);
-        digits(&mut out[11..13], time / 3_600);
-        digits(&mut out[14..16], time / 60 % 60);
-        digits(&mut out[17..19], time % 60);
-        let mut end = 19;
+        out[0..4].copy_from_slice(&date[0..4]);
+        out[5..7].copy_from_slice(&date[4..6]);
+        out[8..10].copy_from_slice(&date[6..8]);
+        out[11..13].copy_from_slice(&clock[2..4]);
+        out[14..16].copy_from_slice(&clock[4..6]);
+        out[17..19].copy_from_slice(&clock[6..8]);
         if self.nanos != 0 {
-            digits(&mut out[20..29], self.nanos);
-            end = 29;
-            while end > 20 && out[end - 1] == b'0' {
-                end -= 1;
-            }
+            out[20] += (self.nanos / EIGHT) as u8;
+            out[21..29].copy_from_slice(&eight(self.nanos % EIGHT));
         }
-        out[end] = b'Z';
-        end + 1
+        let length = self.length();
+        out[length - 1] = b'Z';
+        length
     }
 }
 

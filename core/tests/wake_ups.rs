@@ -192,7 +192,7 @@ fn a_worker_that_moved_to_another_task_is_woken_there() {
 /// They share a waker, and the one that got in took it along.
 #[test]
 fn two_emitters_in_one_task_both_hear_of_room() {
-    let core = core::<1>(Config::DEFAULT, 300);
+    let core = core::<1>(Config::DEFAULT, 230);
     emit(&core, 100);
     let task = Task::default();
     let (mut scratch, mut further) = ([0; BODY], [0; BODY]);
@@ -210,7 +210,7 @@ fn two_emitters_in_one_task_both_hear_of_room() {
 /// A large event was dropped for a small one: as many events as before, but room.
 #[test]
 fn room_in_bytes_is_room() {
-    let core = core::<1>(Config { on_full: OnFull::DropOldest, ..Config::DEFAULT }, 400);
+    let core = core::<1>(Config { on_full: OnFull::DropOldest, ..Config::DEFAULT }, 260);
     for length in [150, 1] {
         emit(&core, length);
     }
@@ -401,7 +401,8 @@ fn a_worker_that_waits_for_a_batch_hears_that_another_took_it() {
     let mut full = pin!(core.changed(told_to_wait(&core, BODY)));
     let worker = Task::default();
     worker.starts(&mut full);
-    let mut body = [0; 90];
+    // An array of the one event.
+    let mut body = [0; 86];
     assert!(matches!(core.next(Instant::default(), &mut body).0, Next::Attempt(_)));
     assert_eq!(worker.wakes(), 1);
 }
@@ -531,14 +532,14 @@ fn an_emitter_that_waits_hears_of_what_no_room_would_help() {
         (poll, core.stats().emitted, core.stats().oversize)
     };
     let too_long = Poll::Ready(Err(EmitError::Payload(EncodeError::TooLong)));
-    assert_eq!(emit("x", 8), (too_long, 1, 1));
+    assert_eq!(emit("x", 4), (too_long, 1, 1));
     assert_eq!(emit(&"x".repeat(BODY), 2 * BODY), (too_long, 2, 2));
     assert_eq!(emit("x", BODY), (Poll::Ready(Ok(Some(3))), 3, 2));
     core.clear(AFTER);
-    assert_eq!(emit("x", 8), (Poll::Ready(Ok(None)), 3, 2));
+    assert_eq!(emit("x", 4), (Poll::Ready(Ok(None)), 3, 2));
     core.close(AFTER);
     let closed = Poll::Ready(Err(EmitError::Closed));
-    assert_eq!((emit("x", BODY), emit("x", 8)), ((closed, 3, 2), (closed, 3, 2)));
+    assert_eq!((emit("x", BODY), emit("x", 4)), ((closed, 3, 2), (closed, 3, 2)));
 }
 
 fn deliver(core: &Core<1>) {
@@ -564,7 +565,7 @@ fn an_emitter_that_waits_is_woken_when_half_of_the_queue_is_free() {
 /// Half of the queue is free already, but the event is longer than that.
 #[test]
 fn an_emitter_that_waits_hears_nothing_while_no_event_leaves() {
-    let core = core::<1>(Config::DEFAULT, 350);
+    let core = core::<1>(Config::DEFAULT, 230);
     emit(&core, 1);
     let task = Task::default();
     let (event, data, mut scratch) = (event(), "x".repeat(160), [0; BODY]);

@@ -6,9 +6,9 @@ use super::Inner;
 use crate::state::Mark;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize, const WORKERS: usize> Inner<B, URL, WORKERS> {
-    /// Notes what changed since `before`, and says whom that concerns.
+    /// Notes what changed since `before`, and says whom that concerns, if it does.
     #[inline(never)]
-    pub(super) fn note(&mut self, before: &Mark) -> Concerned {
+    pub(super) fn note(&mut self, before: &Mark) -> Option<Concerned> {
         let after = self.state.mark();
         let changed = before.control != after.control;
         // A batch that came back is work for more than one.
@@ -25,13 +25,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize, const WORKERS: usize> Inner
         let left = after.used < before.used;
         let room = changed || (left && self.state.is_roomy());
         let empty = changed || (after.held == 0 && before.held > 0);
-        Concerned {
-            one: if has_work && !idle { self.idle.take() } else { None },
-            idle,
-            busy: changed || gathered,
-            room: room && !self.crowded.is_empty(),
-            empty: empty && !self.ending.is_empty(),
-        }
+        let one = if has_work && !idle { self.idle.take() } else { None };
+        let busy = changed || gathered;
+        let room = room && !self.crowded.is_empty();
+        let empty = empty && !self.ending.is_empty();
+        let concerns = one.is_some() || idle || busy || room || empty;
+        concerns.then_some(Concerned { one, idle, busy, room, empty })
     }
 }
 

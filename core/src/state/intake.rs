@@ -3,7 +3,7 @@
 use super::{Phase, State};
 use crate::config::OnFull;
 use crate::dispatcher::EmitError;
-use crate::payload::{self, HEAD};
+use crate::payload::Encoded;
 use crate::queue::HEADER;
 
 impl<B, const URL: usize> State<B, URL> {
@@ -61,16 +61,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
     }
 
     /// Takes in an encoded event. With `wait`, a full queue is no loss: `Full` is not counted.
-    pub(crate) fn push(&mut self, tail: &[u8], wait: bool) -> Result<Option<u64>, EmitError> {
+    pub(crate) fn push(
+        &mut self,
+        event: &Encoded<'_>,
+        wait: bool,
+    ) -> Result<Option<u64>, EmitError> {
         if let Some(answer) = self.turned_away() {
             return answer;
         }
         let id = self.counters.emitted + 1;
-        let mut head = [0; HEAD];
-        let head_length = payload::head(id, &mut head);
-        let parts = [&head[..head_length], tail];
-        let length = head_length + tail.len();
-        let size = HEADER + length;
+        let envelope = event.envelope(id);
+        let size = HEADER + event.texts.len();
+        let length = envelope.body_length(event.texts.len());
         if length > self.config.max_event_bytes || size > self.queue.capacity() {
             return self.refuse_payload(crate::EncodeError::TooLong);
         }
@@ -82,7 +84,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
             return Err(EmitError::Full);
         }
         self.counters.emitted = id;
-        self.queue.push(id, parts);
+        self.queue.push(envelope, event.texts, length);
         Ok(Some(id))
     }
 

@@ -49,7 +49,7 @@ impl Bounds {
                 on_open,
                 on_full,
                 capacity: 2,
-                max_event_bytes: 64,
+                max_event_bytes: 96,
                 batch: 1,
                 batch_delay: Duration::ZERO,
             },

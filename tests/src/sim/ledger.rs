@@ -15,8 +15,12 @@ use pilot_webhook_core::{
 use super::gate::Gate;
 use super::time::micros;
 
-/// What an entry takes in the queue beside its payload.
-const HEADER: usize = 12;
+/// What an event takes in the queue: its topic and its data, and the rest in 32 bytes.
+fn size(body: &str) -> usize {
+    const REST: &str = r#","event":,"node_id":7,"timestamp":"1970-01-01T00:00:00Z","data":}"#;
+    let id = body.find(',').unwrap();
+    32 + body.len() - id - REST.len()
+}
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +77,7 @@ impl Entry {
     }
 
     fn size(&self) -> usize {
-        HEADER + self.body.len()
+        size(&self.body)
     }
 }
 
@@ -172,11 +176,10 @@ impl Ledger {
         self.live.iter().find(|(_, entry)| entry.held.is_none()).map(|(id, _)| *id)
     }
 
-    /// Whether a body of this length has room now.
-    pub(crate) fn fits(&self, length: usize) -> bool {
+    /// Whether this body has room now.
+    pub(crate) fn fits(&self, body: &str) -> bool {
         let used: usize = self.live.values().map(Entry::size).sum();
-        self.live.len() < self.config.capacity as usize
-            && HEADER + length <= self.queue_bytes - used
+        self.live.len() < self.config.capacity as usize && size(body) <= self.queue_bytes - used
     }
 
     /// Whether at least half of the queue is free: who waits for room is woken then.
@@ -216,7 +219,7 @@ impl Ledger {
         let is_full = self.live.len() >= capacity;
         let id = self.counts.emitted + 1;
         if !(is_full && drops_newest && !waits)
-            && (body.len() > self.config.max_event_bytes || HEADER + body.len() > self.queue_bytes)
+            && (body.len() > self.config.max_event_bytes || size(&body) > self.queue_bytes)
         {
             self.counts.emitted = id;
             self.counts.oversize += 1;
@@ -225,8 +228,8 @@ impl Ledger {
         let pinned = || self.live.values().filter(|entry| entry.held.is_some());
         let pinned_bytes: usize = pinned().map(Entry::size).sum();
         let could_fit =
-            pinned().count() < capacity && HEADER + body.len() <= self.queue_bytes - pinned_bytes;
-        while !self.fits(body.len()) {
+            pinned().count() < capacity && size(&body) <= self.queue_bytes - pinned_bytes;
+        while !self.fits(&body) {
             let oldest = self.oldest_queued().filter(|_| could_fit && !drops_newest && !waits);
             let Some(oldest) = oldest else {
                 self.counts.emitted = id;
@@ -371,7 +374,7 @@ impl Ledger {
     /// Whether what waits is a batch that need not wait for more.
     pub(crate) fn is_full_batch(&self, buffer: usize) -> bool {
         let waiting = self.live.values().filter(|entry| entry.held.is_none());
-        let bytes: usize = waiting.map(Entry::size).sum();
+        let bytes = 1 + waiting.map(|entry| entry.body.len() + 1).sum::<usize>();
         self.queued() >= self.config.batch.into()
             || bytes >= self.longest.min(buffer)
             || !self.is_half_empty()

@@ -108,7 +108,7 @@ impl Plan {
         Self {
             seed,
             config,
-            queue_bytes: rng.pick(&[150, 400, 1_000, 20_000, 20_000]),
+            queue_bytes: rng.pick(&[80, 200, 500, 20_000, 20_000]),
             workers,
             slots,
             is_joined: rng.percent(15),

@@ -68,7 +68,7 @@ impl Ledger {
     /// Someone waits for what has come.
     fn waiter(&self) -> Option<String> {
         let may_go = |tail: &&String| {
-            let fits = self.fits(self.body(tail).len()) && self.is_half_empty();
+            let fits = self.fits(&self.body(tail)) && self.is_half_empty();
             self.phase != Phase::Active || fits
         };
         if let Some(tail) = self.waiting.values().find(may_go) {

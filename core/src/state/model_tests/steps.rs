@@ -7,10 +7,11 @@ use std::vec::Vec;
 use super::rules::{self, Rule};
 use super::world::{Action, End, Hand, Stage, World, endpoint};
 use super::{Bounds, TICK};
+use crate::payload::Encoded;
 use crate::state::Phase;
 use crate::{
-    After, BreakerState, EmitError, ErrorKind, Fate, Instant, Next, OnOpen, RETRY_AFTER_WAIT,
-    Response, RetryAfter, Timestamp,
+    After, BreakerState, EmitError, ErrorKind, Event, Fate, Instant, Next, OnOpen,
+    RETRY_AFTER_WAIT, Response, RetryAfter, Timestamp,
 };
 
 impl World {
@@ -67,7 +68,11 @@ impl World {
     fn emit(&mut self, bounds: &Bounds) {
         let is_full = self.entries.len() >= bounds.config.capacity as usize;
         let last = self.state.counters.emitted;
-        let is_kept = match self.state.push(b"}", false) {
+        let event = Event { topic: "", node_id: 0, timestamp: Timestamp::UNIX_EPOCH };
+        let mut scratch = [0; 8];
+        let answer =
+            Encoded::new(&event, &(), &mut scratch).map(|event| self.state.push(&event, false));
+        let is_kept = match answer.unwrap_or_else(|error| Err(EmitError::Payload(error))) {
             Ok(Some(id)) => {
                 id == last + 1 && self.state.queue.entries().last() == Some(&(id, false))
             }
@@ -82,7 +87,7 @@ impl World {
     }
 
     fn take(&mut self, bounds: &Bounds) {
-        match self.state.next(self.now, &mut [0; 64]) {
+        match self.state.next(self.now, &mut [0; 160]) {
             Next::Attempt(delivery) => {
                 self.idle -= 1;
                 let after = self.state.queue.entries();

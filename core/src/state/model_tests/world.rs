@@ -64,7 +64,7 @@ impl Hand {
     }
 }
 
-type Core = State<[u8; 96], 16>;
+type Core = State<[u8; 112], 16>;
 
 #[derive(Clone)]
 pub(super) struct World {
@@ -88,7 +88,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(bounds: &Bounds) -> Self {
-        let mut state = State::new(bounds.config, [0; 96]);
+        let mut state = State::new(bounds.config, [0; 112]);
         assert!(state.swap(endpoint()));
         Self {
             state,

@@ -1,0 +1,53 @@
+//! Numbers as decimal digits, eight at a time.
+
+/// Eight digits are below this.
+pub(crate) const EIGHT: u32 = 100_000_000;
+
+/// The eight digits of `number`, leading zeros and all. Of a longer one the result is of no use.
+///
+/// The number is halved to lanes of four, two and one digit in one register; the products are
+/// divisions by 100 and by 10, exact for lanes that small.
+pub(crate) const fn eight(number: u32) -> [u8; 8] {
+    const TENS: u64 = 0x000f_000f_000f_000f;
+    let fours = (number / 10_000) as u64 | ((number % 10_000) as u64) << 32;
+    let hundreds = (fours * 10_486) >> 20 & 0x0000_007f_0000_007f;
+    let twos = hundreds | (fours - 100 * hundreds) << 16;
+    let tens = (twos * 103) >> 10 & TENS;
+    let ones = tens | (twos - 10 * tens) << 8;
+    (ones | u64::from_le_bytes([b'0'; 8])).to_le_bytes()
+}
+
+/// How many digits a number has.
+#[allow(clippy::cast_possible_truncation, reason = "it is not longer")]
+pub(crate) const fn count(number: u64) -> usize {
+    // Where registers have 32 bits, more are slow. (Zero has one digit, as one has.)
+    let log = if number > u32::MAX as u64 { number.ilog10() } else { (number as u32 | 1).ilog10() };
+    log as usize + 1
+}
+
+/// How many zeros the digits begin with; the last one is no leading one.
+pub(crate) const fn leading_zeros(digits: [u8; 8]) -> usize {
+    let ones = u64::from_le_bytes(digits) ^ u64::from_le_bytes([b'0'; 8]);
+    (ones | 1 << 56).trailing_zeros() as usize / 8
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        let lanes = (0..10_000).flat_map(|lane| [lane, lane * 10_000, lane * 10_001]);
+        for number in lanes.chain([99_999_999]) {
+            let expected = format!("{number:08}");
+            assert_eq!(eight(number), expected.as_bytes());
+            assert_eq!(count(number.into()), format!("{number}").len());
+            assert_eq!(leading_zeros(eight(number)), 8 - count(number.into()));
+        }
+        // No panic, where the result is of no use.
+        eight(EIGHT);
+        eight(u32::MAX);
+    }
+}
