@@ -7,6 +7,7 @@ pub(crate) const EIGHT: u32 = 100_000_000;
 ///
 /// The number is halved to lanes of four, two and one digit in one register; the products are
 /// divisions by 100 and by 10, exact for lanes that small.
+#[inline(never)]
 pub(crate) const fn eight(number: u32) -> [u8; 8] {
     const TENS: u64 = 0x000f_000f_000f_000f;
     let fours = (number / 10_000) as u64 | ((number % 10_000) as u64) << 32;
@@ -18,11 +19,19 @@ pub(crate) const fn eight(number: u32) -> [u8; 8] {
 }
 
 /// How many digits a number has.
-#[allow(clippy::cast_possible_truncation, reason = "it is not longer")]
-pub(crate) const fn count(number: u64) -> usize {
-    // Where registers have 32 bits, more are slow. (Zero has one digit, as one has.)
-    let log = if number > u32::MAX as u64 { number.ilog10() } else { (number as u32 | 1).ilog10() };
-    log as usize + 1
+#[allow(clippy::cast_possible_truncation, reason = "what is left has eight digits")]
+pub(crate) const fn count(mut number: u64) -> usize {
+    let mut count = 1;
+    while number >= EIGHT as u64 {
+        number /= EIGHT as u64;
+        count += 8;
+    }
+    let mut power = 10;
+    while number as u32 >= power {
+        power *= 10;
+        count += 1;
+    }
+    count
 }
 
 /// How many zeros the digits begin with; the last one is no leading one.
@@ -44,7 +53,10 @@ mod tests {
             let expected = format!("{number:08}");
             assert_eq!(eight(number), expected.as_bytes());
             assert_eq!(count(number.into()), format!("{number}").len());
-            assert_eq!(leading_zeros(eight(number)), 8 - count(number.into()));
+        }
+        for number in [10_u64.pow(8), 10_u64.pow(15), 10_u64.pow(16) - 1, 10_u64.pow(16), u64::MAX]
+        {
+            assert_eq!(count(number), format!("{number}").len());
         }
         // No panic, where the result is of no use.
         eight(EIGHT);
