@@ -9,13 +9,12 @@ pub(crate) const EIGHT: u32 = 100_000_000;
 /// divisions by 100 and by 10, exact for lanes that small.
 #[inline(never)]
 pub(crate) const fn eight(number: u32) -> [u8; 8] {
-    const TENS: u64 = 0x000f_000f_000f_000f;
-    let fours = (number / 10_000) as u64 | ((number % 10_000) as u64) << 32;
-    let hundreds = (fours * 10_486) >> 20 & 0x0000_007f_0000_007f;
-    let twos = hundreds | (fours - 100 * hundreds) << 16;
-    let tens = (twos * 103) >> 10 & TENS;
-    let ones = tens | (twos - 10 * tens) << 8;
-    (ones | u64::from_le_bytes([b'0'; 8])).to_le_bytes()
+    let fours = (number / 10_000) as u64 + (((number % 10_000) as u64) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds + ((fours - 100 * hundreds) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens + ((twos - 10 * tens) << 8);
+    (ones + u64::from_le_bytes([b'0'; 8])).to_le_bytes()
 }
 
 /// How many digits a number has.

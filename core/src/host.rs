@@ -21,7 +21,7 @@ pub(crate) fn parse(host: &str) -> Result<Host<'_>, EndpointError> {
     }
     let name = host.as_bytes();
     let name = name.strip_suffix(b".").unwrap_or(name);
-    if name.is_empty() || name.len() > MAX_NAME || !labels(name).all(is_label) {
+    if name.len() > MAX_NAME || !labels(name).all(is_label) {
         return Err(EndpointError::Host);
     }
     // A host whose last label is a number is an IPv4 address or nothing: that is how resolvers
@@ -59,7 +59,7 @@ fn parse_v4(text: &[u8]) -> Option<Ipv4Addr> {
         let part = parse_number(parts.next()?)?;
         if parts.peek().is_none() {
             let fits = index == 0 || part >> (32 - 8 * index) == 0;
-            return fits.then(|| Ipv4Addr::from(address | part));
+            return fits.then(|| Ipv4Addr::from(address + part));
         }
         if part > 255 {
             return None;

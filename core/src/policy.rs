@@ -189,8 +189,6 @@ fn wrapped_v4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     let o = address.octets();
     let tail = Some(Ipv4Addr::new(o[12], o[13], o[14], o[15]));
     match address.segments() {
-        // `::` and `::1` are IPv6 addresses of their own.
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None; 2],
         // IPv4-compatible, IPv4-mapped, IPv4-translated (RFC 4291, RFC 2765).
         [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => [tail, None],
         // 6to4 (RFC 3056).

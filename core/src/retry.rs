@@ -38,12 +38,12 @@ impl Backoff {
     /// ```
     #[must_use]
     pub fn delay(self, attempts: u8, random: u32) -> Duration {
-        let exponent = if attempts > 32 { 31 } else { attempts.saturating_sub(1) as u32 };
+        let exponent = u32::from(attempts.saturating_sub(1)).min(63);
         let initial = micros(self.initial);
         let exact = if initial.leading_zeros() < exponent { u64::MAX } else { initial << exponent };
-        let percent = if self.jitter_percent > 100 { 100 } else { self.jitter_percent as u64 };
+        let percent = u64::from(self.jitter_percent.min(100));
         // In steps of 1/100 of the percentage, without floating point.
-        let share = percent * (random % 101) as u64;
+        let share = percent * u64::from(random % 101);
         Duration::from_micros(exact.saturating_add(exact / 10_000 * share))
     }
 }

@@ -35,6 +35,9 @@ fn a_url_is_kept_in_canonical_form() {
         ("http://127.0.1/", "http://127.0.0.1/"),
         ("http://127.0.0.1./", "http://127.0.0.1/"),
         ("http://0x7f.1/", "http://127.0.0.1/"),
+        ("http://127.0x.0.1/", "http://127.0.0.1/"),
+        ("http://1.16777215/", "http://1.255.255.255/"),
+        ("http://1.2.65535/", "http://1.2.255.255/"),
         ("http://[::1]:9/", "http://[::1]:9/"),
         ("http://[0:0:0:0:0:0:0:1]/", "http://[::1]/"),
         ("http://[::ffff:10.0.0.1]/", "http://[::ffff:10.0.0.1]/"),
@@ -59,7 +62,17 @@ fn the_parts_are_those_of_the_request() {
 fn what_is_logged_holds_neither_path_nor_query() {
     let endpoint = Buf::parse("https://example.com/secret?token=1", Policy::default()).unwrap();
     assert_eq!(endpoint.get().to_string(), "https://example.com");
-    assert!(!format!("{endpoint:?}").contains("secret"));
+    assert_eq!(format!("{endpoint:?}"), "Endpoint(https://example.com/...)");
+}
+
+#[test]
+fn a_name_has_253_bytes_at_most_the_roots_dot_apart() {
+    let longest = ["x".repeat(63).as_str(); 4].join(".").split_off(2);
+    assert_eq!(longest.len(), 253);
+    assert!(Buf::parse(&format!("http://{longest}/"), Policy::default()).is_ok());
+    assert!(Buf::parse(&format!("http://{longest}./"), Policy::default()).is_ok());
+    let longer = format!("http://x{longest}/");
+    assert_eq!(Buf::parse(&longer, Policy::default()).err(), Some(EndpointError::Host));
 }
 
 #[test]
@@ -92,6 +105,9 @@ fn bad_urls_say_what_is_wrong() {
         ("http://[::1]x/", Host),
         ("http://256.1.1.1/", Host),
         ("http://1.2.3.4.5/", Host),
+        ("http://1.16777216/", Host),
+        ("http://1.2.65536/", Host),
+        ("http://1.2.3.256/", Host),
         ("http://4294967296/", Host),
         ("http://0x100000000/", Host),
         ("http://1.0Xfffffffff./", Host),

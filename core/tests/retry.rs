@@ -122,6 +122,16 @@ fn long_keys_sign_as_rfc_4231_has_it() {
     );
 }
 
+#[test]
+fn long_times_are_exact_as_far_as_they_can_be_said() {
+    let days = Duration::from_secs(86_400 * 365);
+    assert_eq!(Instant::default() + days, Instant::from_micros(31_536_000_000_000));
+    let backoff = Backoff { initial: Duration::from_micros(1 << 62), jitter_percent: 0 };
+    assert_eq!(backoff.delay(2, 0), Duration::from_micros(1 << 63));
+    assert_eq!(backoff.delay(3, 0), Duration::from_micros(u64::MAX));
+    assert_eq!(Backoff { initial: Duration::ZERO, ..backoff }.delay(255, 0), Duration::ZERO);
+}
+
 proptest! {
     #[test]
     fn backoff_doubles_and_jitter_only_adds(
@@ -129,7 +139,9 @@ proptest! {
     ) {
         let initial = Duration::from_millis(millis);
         let exact = Backoff { initial, jitter_percent: 0 }.delay(attempts, random);
-        prop_assert_eq!(exact, initial.saturating_mul(1 << u32::from(attempts - 1).min(31)));
+        let doubled = u128::from(millis * 1_000) << u32::from(attempts - 1).min(90);
+        let expected = u64::try_from(doubled).unwrap_or(u64::MAX);
+        prop_assert_eq!(exact, Duration::from_micros(expected));
         let jittered = Backoff { initial, jitter_percent }.delay(attempts, random);
         prop_assert!(jittered >= exact);
         prop_assert!(jittered - exact <= exact * u32::from(jitter_percent) / 100);
