@@ -63,10 +63,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Takes back everything after `length`.
-    pub(crate) const fn truncate(&mut self, length: usize) {
-        if length < self.length {
-            self.length = length;
-        }
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
@@ -350,8 +348,18 @@ mod tests {
     #[test]
     fn whole_numbers_are_written_as_they_are_read() {
         let mut out = [0; 20];
-        for number in [0, 7, 10, 1_234_567_890, u32::MAX.into(), 1 << 32, 10_u64.pow(19), u64::MAX]
-        {
+        for number in [
+            0,
+            7,
+            10,
+            99_999_999,
+            100_000_000,
+            1_234_567_890,
+            u32::MAX.into(),
+            1 << 32,
+            10_u64.pow(19),
+            u64::MAX,
+        ] {
             let mut writer = Writer::new(&mut out);
             writer.integer(number).unwrap();
             assert_eq!(core::str::from_utf8(writer.written()).unwrap().parse(), Ok(number));

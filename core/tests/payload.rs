@@ -231,6 +231,11 @@ fn the_longest_event_is_the_configured_one_to_the_byte() {
     assert_eq!(emitted(&event("t"), "x".repeat(MAX - envelope).as_str()).unwrap().len(), MAX);
     let too_long = emitted(&event("t"), "x".repeat(MAX - envelope + 1).as_str());
     assert_eq!(too_long, Err(EmitError::Payload(EncodeError::TooLong)));
+    // And without data.
+    let envelope = emitted(&event(""), &()).unwrap().len();
+    assert_eq!(emitted(&event(&"t".repeat(MAX - envelope)), &()).unwrap().len(), MAX);
+    let too_long = emitted(&event(&"t".repeat(MAX - envelope + 1)), &());
+    assert_eq!(too_long, Err(EmitError::Payload(EncodeError::TooLong)));
 }
 
 #[test]
