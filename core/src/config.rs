@@ -66,7 +66,7 @@ pub struct Config {
     /// What happens to an event when the queue is full.
     pub on_full: OnFull,
     /// Events the queue holds at most, those in flight included. Its bytes are a bound of their
-    /// own: an event takes as many as its payload, less the digits of its id. 1 and up.
+    /// own: an event takes 32, its topic and its data as JSON. 1 and up.
     pub capacity: u32,
     /// The longest payload, in bytes. A worker's buffer must be at least as long, and 2 bytes
     /// longer for batches. 1 and up.

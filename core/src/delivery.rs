@@ -28,6 +28,8 @@ pub enum Fate {
 pub struct Delivery {
     pub(crate) run: Run,
     pub(crate) length: usize,
+    /// Bytes of the entries at the end of the body, before it was made of them.
+    pub(crate) entries: usize,
     /// Failed attempts in this round.
     pub(crate) attempts: u8,
     pub(crate) permit: Permit,

@@ -14,7 +14,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 
 use concerned::Concerned;
 
-use crate::payload::Encoded;
+use crate::payload::{self, Encoded};
 use crate::state::State;
 use crate::waker_set::{Line, WakerSet};
 use crate::{
@@ -333,10 +333,15 @@ where
         .await;
     }
 
-    /// The oldest event that may go out, its first attempt begun and its body copied to `body`,
-    /// which must be as long as the longest event.
+    /// The oldest event that may go out, its first attempt begun and its body written to `body`,
+    /// which must be as long as the longest event. (Under the lock it is only copied.)
     pub fn next(&self, now: Instant, body: &mut [u8]) -> (Next<Delivery>, Seen) {
-        self.change(|state| state.next(now, body))
+        let (next, seen) = self.change(|state| state.next(now, body));
+        if let Next::Attempt(delivery) = &next {
+            let body = body.get_mut(..delivery.length).unwrap_or_default();
+            payload::render(body, delivery.entries, delivery.is_batch);
+        }
+        (next, seen)
     }
 
     /// Begins a further attempt. `Again` says that the event is out of the worker's hands.

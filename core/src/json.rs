@@ -67,17 +67,32 @@ impl<'a> Writer<'a> {
         self.length = self.length.min(length);
     }
 
+    /// Bytes that were written so far.
+    pub(crate) const fn length(&self) -> usize {
+        self.length
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.reserve(bytes.len())?.copy_from_slice(bytes);
+        let end = self.length + bytes.len();
+        let place = self.buffer.get_mut(self.length..end).ok_or(EncodeError::TooLong)?;
+        place.copy_from_slice(bytes);
+        self.length = end;
         Ok(())
     }
 
-    /// The next `length` bytes, for the caller to fill.
-    pub(crate) fn reserve(&mut self, length: usize) -> Result<&mut [u8], EncodeError> {
-        let end = self.length + length;
-        let place = self.buffer.get_mut(self.length..end).ok_or(EncodeError::TooLong)?;
-        self.length = end;
-        Ok(place)
+    /// What stands in the buffer already, at `from`.
+    pub(crate) fn ahead<const N: usize>(&self, from: usize) -> Option<&[u8; N]> {
+        self.buffer.get(from..)?.first_chunk()
+    }
+
+    /// Writes what stands in the buffer already, at `from`.
+    pub(crate) fn fetch(&mut self, from: usize, length: usize) -> Result<(), EncodeError> {
+        if from < self.length || length > self.buffer.len().saturating_sub(from) {
+            return Err(EncodeError::TooLong);
+        }
+        self.buffer.copy_within(from..from + length, self.length);
+        self.length += length;
+        Ok(())
     }
 
     /// A whole number.

@@ -9,6 +9,7 @@ mod delivery;
 mod digits;
 mod dispatcher;
 mod endpoint;
+mod entry;
 mod event;
 mod host;
 mod json;

@@ -1,18 +1,12 @@
 //! A FIFO of encoded events in one fixed buffer, bounded in bytes (and, by its owner, in events).
 //!
-//! The buffer is a ring of entries without gaps: a header (length and lease bit, then the envelope)
-//! and the texts, which may wrap around the end. The body is made of them when it is read. A leased
+//! The buffer is a ring of entries without gaps, each of which may wrap around the end. A leased
 //! entry stays where it is until it is removed or released, so a worker that vanishes loses nothing;
-//! its body was copied out, so nothing borrows from the ring while a request is under way. A lease
-//! is of one entry, or of a batch: of entries next to each other. Leased entries are among the first
-//! ones, at most one lease for each worker; removing those that are not the first moves those before
-//! them.
+//! it was copied out, so nothing borrows from the ring while a request is under way. A lease is of
+//! one entry, or of a batch: of entries next to each other. Leased entries are among the first ones,
+//! at most one lease for each worker; removing those that are not the first moves those before them.
 
-use crate::payload::Envelope;
-
-/// Bytes of an entry's header: 4 of length and lease bit, and the envelope.
-pub(crate) const HEADER: usize = 4 + Envelope::SIZE;
-const LEASED: u32 = 1 << 31;
+use crate::entry::Entry;
 
 /// The entries of one lease, next to each other in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,22 +25,14 @@ pub(crate) struct Batch {
     pub(crate) longest: usize,
 }
 
-#[derive(Clone, Copy)]
-struct Entry {
-    envelope: Envelope,
-    /// Of the texts.
-    length: usize,
-    leased: bool,
-}
-
-impl Entry {
-    const fn size(self) -> usize {
-        HEADER + self.length
-    }
-
-    const fn body_length(self) -> usize {
-        self.envelope.body_length(self.length)
-    }
+/// What a worker has of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) run: Run,
+    /// Bytes of the body.
+    pub(crate) length: usize,
+    /// Bytes of the entries that it is made of.
+    pub(crate) entries: usize,
 }
 
 /// Waiting entries that lie next to each other.
@@ -106,8 +92,7 @@ impl<B> Queue<B> {
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     /// Bytes of the buffer.
     pub(crate) fn capacity(&self) -> usize {
-        // Lengths are kept in 31 bits.
-        self.buffer.as_ref().len().min(LEASED as usize - 1)
+        self.buffer.as_ref().len().min(Entry::LONGEST)
     }
 
     /// Bytes that are free, headers to be paid from them.
@@ -115,55 +100,52 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         self.capacity() - self.used
     }
 
-    /// Appends an entry whose body has `body` bytes; `false`, and nothing happens, when it does not
-    /// fit.
-    #[allow(clippy::cast_possible_truncation, reason = "texts are shorter than 2^31 bytes")]
-    pub(crate) fn push(&mut self, envelope: Envelope, texts: &[u8], body: usize) -> bool {
-        if HEADER + texts.len() > self.free() {
+    /// Appends an entry with its texts, whose body has `body` bytes; `false`, and nothing happens,
+    /// when it does not fit.
+    pub(crate) fn push(&mut self, entry: Entry, texts: &[u8], body: usize) -> bool {
+        if entry.size() > self.free() {
             return false;
         }
-        let mut header = [0; HEADER];
-        header[..4].copy_from_slice(&(texts.len() as u32).to_le_bytes());
-        header[4..].copy_from_slice(&envelope.to_bytes());
-        self.write(self.used, &header);
-        self.write(self.used + HEADER, texts);
-        self.used += HEADER + texts.len();
+        self.write(self.used, &entry.to_bytes());
+        self.write(self.used + Entry::HEADER, texts);
+        self.used += entry.size();
         self.queued_bodies += body;
         self.queued += 1;
         true
     }
 
-    /// Leases the oldest waiting entry, or with `batch` as many from there on as may go together:
-    /// writes the body, or a JSON array of the bodies, to `out`, and returns its length.
-    /// `None` when none waits, or when the oldest is longer than `out`.
-    pub(crate) fn lease(&mut self, out: &mut [u8], batch: Option<Batch>) -> Option<(Run, usize)> {
-        let (mut at, oldest) = self.find(|entry| !entry.leased)?;
-        let mut run = Run { first: oldest.envelope.id, count: 1 };
+    /// Leases the oldest waiting entry, or with `batch` as many from there on as may go together in
+    /// a JSON array, and copies them to where the body will end in `out`.
+    /// `None` when none waits, or when the body of the oldest is longer than `out`.
+    pub(crate) fn lease(&mut self, out: &mut [u8], batch: Option<Batch>) -> Option<Lease> {
+        let (first, oldest) = self.find(|entry| !entry.leased)?;
         let Some(batch) = batch else {
-            let length = self.body(at, oldest, out)?;
-            self.set_leased(at, oldest, length, true);
-            return Some((run, length));
+            let length = oldest.body_length();
+            let start = length - oldest.size();
+            self.read(first, out.get_mut(start..length)?);
+            self.set_leased(first, oldest, length, true);
+            let run = Run { first: oldest.id, count: 1 };
+            return Some(Lease { run, length, entries: oldest.size() });
         };
-        run.count = 0;
-        let mut length = 0;
-        while at < self.used && run.count < batch.most {
+        // The array ends, and before each body begins with a byte.
+        let mut lease = Lease { run: Run { first: oldest.id, count: 0 }, length: 1, entries: 0 };
+        while first + lease.entries < self.used && lease.run.count < batch.most {
+            let at = first + lease.entries;
             let entry = self.entry(at);
-            // One byte stands before each body, and one at the end of the array.
-            let room = if run.count == 0 { out.len() } else { out.len().min(batch.longest) };
-            let place = out.get_mut(length + 1..room.saturating_sub(1));
-            let Some(body) =
-                place.filter(|_| !entry.leased).and_then(|out| self.body(at, entry, out))
-            else {
+            let body = entry.body_length();
+            let length = lease.length + 1 + body;
+            let longest = if lease.run.count == 0 { usize::MAX } else { batch.longest };
+            if entry.leased || length > longest.min(out.len()) {
                 break;
-            };
-            out[length] = if run.count == 0 { b'[' } else { b',' };
+            }
             self.set_leased(at, entry, body, true);
-            run.count += 1;
-            length += 1 + body;
-            at += entry.size();
+            lease.run.count += 1;
+            lease.length = length;
+            lease.entries += entry.size();
         }
-        *out.get_mut(length)? = b']';
-        (run.count > 0).then_some((run, length + 1))
+        let place = out.get_mut(lease.length - lease.entries..lease.length)?;
+        self.read(first, place);
+        (lease.run.count > 0).then_some(lease)
     }
 
     /// Ends a lease and leaves its entries in their places. Returns how many there were.
@@ -188,7 +170,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// Takes the leases off a run.
     fn end_lease(&mut self, run: Run) -> Option<Span> {
-        let (at, _) = self.find(|entry| entry.leased && entry.envelope.id == run.first)?;
+        let (at, _) = self.find(|entry| entry.leased && entry.id == run.first)?;
         let mut span = Span { at, size: 0, count: 0, bodies: 0 };
         while at + span.size < self.used && span.count < run.count {
             let entry = self.entry(at + span.size);
@@ -214,10 +196,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     }
 
     /// Leases an entry whose body has `body` bytes, or ends that.
-    #[allow(clippy::cast_possible_truncation, reason = "texts are shorter than 2^31 bytes")]
     fn set_leased(&mut self, at: usize, entry: Entry, body: usize, leased: bool) {
-        let bit = if leased { LEASED } else { 0 };
-        self.write(at, &(entry.length as u32 | bit).to_le_bytes());
+        self.write(at, &Entry { leased, ..entry }.mark());
         if leased {
             self.leased_bytes += entry.size();
             self.queued_bodies -= body;
@@ -233,15 +213,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// The entry that begins at a distance from the head.
     fn entry(&self, at: usize) -> Entry {
-        let (mut length, mut envelope) = ([0; 4], [0; Envelope::SIZE]);
-        self.read(at, &mut length);
-        self.read(at + length.len(), &mut envelope);
-        let length = u32::from_le_bytes(length);
-        Entry {
-            envelope: Envelope::from_bytes(&envelope),
-            length: (length & !LEASED) as usize,
-            leased: length & LEASED != 0,
-        }
+        let mut header = [0; Entry::HEADER];
+        self.read(at, &mut header);
+        Entry::from_bytes(&header)
     }
 
     /// The first entry that matches, with its distance from the head.
@@ -255,12 +229,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
             at += entry.size();
         }
         None
-    }
-
-    /// Writes the body of the entry at `at` to `out` and returns its length, if it has the room.
-    fn body(&self, at: usize, entry: Entry, out: &mut [u8]) -> Option<usize> {
-        let texts = at + HEADER;
-        entry.envelope.body(entry.length, out, |from, part| self.read(texts + from, part)).ok()
     }
 
     /// The place in the buffer that is `distance` from the head.

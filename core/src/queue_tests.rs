@@ -7,8 +7,9 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{Batch, HEADER, Queue, Run};
-use crate::payload::Encoded;
+use super::{Batch, Queue, Run};
+use crate::entry::Entry;
+use crate::payload::{self, Encoded};
 use crate::{Event, Json, Timestamp};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
@@ -16,7 +17,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     pub(crate) fn entries(&self) -> Vec<(u64, bool)> {
         let entries = core::cell::RefCell::new(Vec::new());
         self.find(|entry| {
-            entries.borrow_mut().push((entry.envelope.id, entry.leased));
+            entries.borrow_mut().push((entry.id, entry.leased));
             false
         });
         entries.into_inner()
@@ -48,7 +49,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-struct Entry {
+struct Expected {
     id: u64,
     body: Vec<u8>,
     /// Bytes in the queue.
@@ -56,13 +57,13 @@ struct Entry {
     leased: bool,
 }
 
-impl Entry {
+impl Expected {
     /// An event that may be queued, and what is to become of it.
     fn new<'t>(id: u64, topic: &'t str, data: &str, node_id: u32, nanos: u32) -> (Self, Event<'t>) {
         let timestamp = Timestamp::new(1_768_480_496, nanos);
         let mut body = format!("{{\"event_id\":{id},\"event\":\"{topic}\",\"node_id\":{node_id}");
         body += &format!(",\"timestamp\":\"{timestamp}\"");
-        let mut size = HEADER + topic.len() + 2;
+        let mut size = Entry::HEADER + topic.len() + 2;
         if !data.is_empty() {
             body += &format!(",\"data\":\"{data}\"");
             size += data.len() + 2;
@@ -74,7 +75,7 @@ impl Entry {
 }
 
 struct Model {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Expected>,
     leases: Vec<Run>,
     next_id: u64,
 }
@@ -141,8 +142,19 @@ fn push<B: AsRef<[u8]> + AsMut<[u8]>>(
     let mut scratch = [0; 64];
     let data = (!data.is_empty()).then_some(data);
     let encoded = Encoded::new(event, &data, &mut scratch).unwrap();
-    let envelope = encoded.envelope(id);
-    queue.push(envelope, encoded.texts, envelope.body_length(encoded.texts.len()))
+    let entry = encoded.entry(id);
+    queue.push(entry, encoded.texts, entry.body_length())
+}
+
+/// Leases, and makes the body.
+fn lease<B: AsRef<[u8]> + AsMut<[u8]>>(
+    queue: &mut Queue<B>,
+    out: &mut [u8],
+    batch: Option<Batch>,
+) -> Option<(Run, usize)> {
+    let lease = queue.lease(out, batch)?;
+    payload::render(&mut out[..lease.length], lease.entries, batch.is_some());
+    Some((lease.run, lease.length))
 }
 
 proptest! {
@@ -158,7 +170,7 @@ proptest! {
                     let id = model.next_id;
                     model.next_id += 1;
                     let (topic, data) = (&LETTERS[..topic], &LETTERS[..data]);
-                    let (entry, event) = Entry::new(id, topic, data, node_id, nanos);
+                    let (entry, event) = Expected::new(id, topic, data, node_id, nanos);
                     let fits = model.used() + entry.size <= capacity;
                     prop_assert_eq!(push(&mut queue, id, &event, data), fits);
                     if fits {
@@ -167,7 +179,7 @@ proptest! {
                 }
                 Op::Lease => {
                     let mut out = [0; 140];
-                    let leased = queue.lease(&mut out, None);
+                    let leased = lease(&mut queue, &mut out, None);
                     match model.oldest() {
                         None => prop_assert_eq!(leased, None),
                         Some(place) => {
@@ -180,7 +192,7 @@ proptest! {
                 }
                 Op::LeaseBatch(most, longest) => {
                     let mut out = [0; 300];
-                    let leased = queue.lease(&mut out, Some(Batch { most, longest }));
+                    let leased = lease(&mut queue, &mut out, Some(Batch { most, longest }));
                     let batch = model.oldest().and_then(|first| model.batch(first, most, longest, 300));
                     match batch {
                         None => prop_assert_eq!(leased, None),
@@ -230,7 +242,7 @@ proptest! {
 #[test]
 fn an_entry_longer_than_the_workers_buffer_is_not_leased() {
     let mut queue = Queue::new([0; 64]);
-    let (entry, event) = Entry::new(1, "t", "", 2, 0);
+    let (entry, event) = Expected::new(1, "t", "", 2, 0);
     let length = entry.body.len();
     assert!(push(&mut queue, 1, &event, ""));
     assert_eq!(queue.lease(&mut vec![0; length - 1], None), None);
@@ -238,7 +250,7 @@ fn an_entry_longer_than_the_workers_buffer_is_not_leased() {
     assert_eq!(queue.lease(&mut vec![0; length + 1], Some(batch)), None);
     assert_eq!((queue.queued(), queue.leased()), (1, 0));
     let mut body = vec![0; length + 2];
-    assert!(queue.lease(&mut body, Some(batch)).is_some());
+    assert!(lease(&mut queue, &mut body, Some(batch)).is_some());
     assert_eq!(body, [b"[", &entry.body[..], b"]"].concat());
 }
 
@@ -253,7 +265,6 @@ fn an_event_takes_fewer_bytes_than_its_body() {
     };
     let mut scratch = [0; 256];
     let encoded = Encoded::new(&event, &Json(data), &mut scratch).unwrap();
-    let envelope = encoded.envelope(123_456);
-    assert_eq!(envelope.body_length(encoded.texts.len()), 180);
-    assert_eq!(HEADER + encoded.texts.len(), 119);
+    let entry = encoded.entry(123_456);
+    assert_eq!((entry.body_length(), entry.size()), (180, 119));
 }

@@ -215,7 +215,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
             Admit::Go(permit) => {
                 let batch = Batch { most: self.config.batch.into(), longest: self.batch_longest };
                 let batch = (self.config.batch > 1).then_some(batch);
-                let Some((run, length)) = self.queue.lease(body, batch) else {
+                let Some(lease) = self.queue.lease(body, batch) else {
                     // The worker's buffer is too short for it: no worker of this kind can send it.
                     self.breaker.abort(permit);
                     self.queue.drop_oldest();
@@ -227,8 +227,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                 self.counters.attempts += 1;
                 let endpoint_epoch = self.endpoint_epoch;
                 Next::Attempt(Delivery {
-                    run,
-                    length,
+                    run: lease.run,
+                    length: lease.length,
+                    entries: lease.entries,
                     attempts: 0,
                     permit,
                     endpoint_epoch,

@@ -4,7 +4,6 @@ use super::{Phase, State};
 use crate::config::OnFull;
 use crate::dispatcher::EmitError;
 use crate::payload::Encoded;
-use crate::queue::HEADER;
 
 impl<B, const URL: usize> State<B, URL> {
     /// Whether an event that comes now is turned away unseen, and how.
@@ -70,9 +69,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
             return answer;
         }
         let id = self.counters.emitted + 1;
-        let envelope = event.envelope(id);
-        let size = HEADER + event.texts.len();
-        let length = envelope.body_length(event.texts.len());
+        let entry = event.entry(id);
+        let (size, length) = (entry.size(), entry.body_length());
         if length > self.config.max_event_bytes || size > self.queue.capacity() {
             return self.refuse_payload(crate::EncodeError::TooLong);
         }
@@ -84,7 +82,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
             return Err(EmitError::Full);
         }
         self.counters.emitted = id;
-        self.queue.push(envelope, event.texts, length);
+        self.queue.push(entry, event.texts, length);
         Ok(Some(id))
     }
 
