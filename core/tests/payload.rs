@@ -200,6 +200,32 @@ fn every_kind_of_serde_comes_out_as_serde_json_has_it() {
 }
 
 #[test]
+fn every_character_and_every_name_is_written_as_serde_json_has_it() {
+    /// Names of all lengths, and some that need an escape.
+    #[derive(Serialize, Default)]
+    struct Names {
+        #[serde(rename = "")]
+        none: (),
+        #[serde(rename = "abc")]
+        three: (),
+        #[serde(rename = "abcde")]
+        five: (),
+        #[serde(rename = "abcdefghijkl")]
+        twelve: (),
+        #[serde(rename = "abcdefghijklmnopqrstuvwxyz")]
+        all: (),
+        #[serde(rename = "\"")]
+        quote: (),
+        #[serde(rename = "abcdefghijklmnopqrstuvwxy\n")]
+        end: (),
+    }
+    let characters: String = (0..=0xff_u8).map(char::from).collect();
+    let value = (Names::default(), &characters, characters.chars().collect::<Vec<_>>());
+    let mut out = [0; 4_096];
+    assert_eq!(to_json(&value, &mut out).unwrap(), serde_json::to_string(&value).unwrap());
+}
+
+#[test]
 fn what_json_cannot_say_is_an_error_that_disturbs_nothing() {
     let dispatcher = dispatcher();
     let mut scratch = vec![0; MAX];
