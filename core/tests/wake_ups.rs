@@ -547,16 +547,22 @@ fn deliver(core: &Core<1>) {
     core.finish(&mut delivery, Ok(Response::status(200)), AFTER, Timestamp::UNIX_EPOCH);
 }
 
+/// Half of its events, or half of its bytes.
 #[test]
 fn an_emitter_that_waits_is_woken_when_half_of_the_queue_is_free() {
-    let core = core::<1>(Config { capacity: 4, ..Config::DEFAULT }, 1_000);
-    (0..4).for_each(|_| emit(&core, 1));
+    for (capacity, bytes) in [(4, 1_000), (100, 4 * 38)] {
+        wakes_when_two_of_four_are_gone(&core::<1>(Config { capacity, ..Config::DEFAULT }, bytes));
+    }
+}
+
+fn wakes_when_two_of_four_are_gone(core: &Core<1>) {
+    (0..4).for_each(|_| emit(core, 1));
     let task = Task::default();
     let (event, mut scratch) = (event(), [0; BODY]);
     let mut emitting = pin!(core.emit_when_room(&event, "x", &mut scratch));
     task.starts(&mut emitting);
     for wakes in [0, 1] {
-        deliver(&core);
+        deliver(core);
         assert_eq!(task.wakes(), wakes);
     }
     assert_eq!(task.poll(&mut emitting), Poll::Ready(Ok(Some(5))));

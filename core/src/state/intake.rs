@@ -94,7 +94,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         }
         let can_drop = !wait
             && self.config.on_full == OnFull::DropOldest
-            && self.queue.leased() < self.config.capacity
             && size <= self.queue.capacity() - self.queue.leased_bytes();
         if !can_drop {
             return false;

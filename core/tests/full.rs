@@ -1,0 +1,90 @@
+//! What a full queue does, to the byte, and what it does not look at.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
+
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::{
+    Config, Dispatcher, EmitError, EndpointBuf, Event, Instant, Next, OnFull, Policy, Timestamp,
+};
+use serde::{Serialize, Serializer};
+
+const NOW: Instant = Instant::from_micros(0);
+/// What an event with data of no letters takes: a header, `"t"` and `""`.
+const EMPTY: usize = 32 + 3 + 2;
+
+type Core = Dispatcher<NoopRawMutex, Vec<u8>, 64>;
+
+fn core(config: Config, bytes: usize) -> Core {
+    let core = Core::new(config, vec![0; bytes]);
+    core.swap(EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap()).unwrap();
+    core
+}
+
+const EVENT: Event<'_> = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+
+/// Emits an event that takes so many bytes.
+fn emit(core: &Core, bytes: usize) -> Result<Option<u64>, EmitError> {
+    core.emit(&EVENT, &"x".repeat(bytes - EMPTY), &mut [0; 1_024])
+}
+
+/// Data that must not be looked at.
+struct Unseen;
+
+impl Serialize for Unseen {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("it was encoded");
+    }
+}
+
+fn emit_unseen(core: &Core) -> Result<Option<u64>, EmitError> {
+    core.emit(&EVENT, &Unseen, &mut [0; 1_024])
+}
+
+#[test]
+fn what_is_turned_away_is_not_encoded() {
+    let core = core(Config { capacity: 1, ..Config::DEFAULT }, 1_000);
+    emit(&core, 100).unwrap();
+    assert_eq!(core.refuse(), Some(Err(EmitError::Full)));
+    assert_eq!(emit_unseen(&core), Err(EmitError::Full));
+    assert_eq!((core.stats().emitted, core.stats().dropped), (3, 2));
+    core.clear(NOW);
+    assert_eq!((core.refuse(), emit_unseen(&core)), (Some(Ok(None)), Ok(None)));
+    core.close(NOW);
+    let closed = Err(EmitError::Closed);
+    assert_eq!((core.refuse(), emit_unseen(&core)), (Some(closed), closed));
+    assert_eq!(core.stats().emitted, 3);
+}
+
+#[test]
+fn what_may_be_taken_in_is_not_refused() {
+    let config = Config { capacity: 1, ..Config::DEFAULT };
+    let newest = core(config, 1_000);
+    assert_eq!(newest.refuse(), None);
+    let oldest = core(Config { on_full: OnFull::DropOldest, ..config }, 1_000);
+    emit(&oldest, 100).unwrap();
+    assert_eq!(oldest.refuse(), None);
+    assert_eq!(emit(&oldest, 100), Ok(Some(2)));
+    assert_eq!(oldest.stats().dropped, 1);
+}
+
+#[test]
+fn an_event_may_fill_the_queue_to_the_byte() {
+    let core = core(Config::DEFAULT, 200);
+    assert!(matches!(emit(&core, 201), Err(EmitError::Payload(_))), "never");
+    assert_eq!(emit(&core, 200), Ok(Some(2)));
+    assert_eq!(emit(&core, EMPTY), Err(EmitError::Full));
+    let stats = core.stats();
+    assert_eq!((stats.oversize, stats.dropped, stats.queued), (1, 1, 1));
+}
+
+/// What is in flight stays: dropping the others would not make the room.
+#[test]
+fn nothing_is_dropped_in_vain() {
+    let core = core(Config { on_full: OnFull::DropOldest, ..Config::DEFAULT }, 300);
+    emit(&core, 150).unwrap();
+    emit(&core, 100).unwrap();
+    assert!(matches!(core.next(NOW, &mut [0; 512]).0, Next::Attempt(_)));
+    assert_eq!(emit(&core, 151), Err(EmitError::Full));
+    assert_eq!((core.stats().dropped, core.stats().queued), (1, 1));
+    assert_eq!(emit(&core, 150), Ok(Some(4)));
+    assert_eq!((core.stats().dropped, core.stats().queued), (2, 1));
+}
