@@ -21,7 +21,7 @@ impl Entry {
     /// Bytes of an entry without its texts.
     pub(crate) const HEADER: usize = 32;
     /// The longest texts: their length is kept in 31 bits.
-    pub(crate) const LONGEST: usize = LEASED as usize - 1;
+    pub(crate) const LONGEST: usize = i32::MAX as usize;
 
     /// Bytes of the entry.
     pub(crate) const fn size(self) -> usize {
@@ -43,7 +43,7 @@ impl Entry {
     /// The first bytes of an entry: the length of its texts, and whether it is leased.
     pub(crate) const fn mark(self) -> [u8; 4] {
         let leased = if self.leased { LEASED } else { 0 };
-        (self.texts | leased).to_le_bytes()
+        (self.texts + leased).to_le_bytes()
     }
 
     pub(crate) fn to_bytes(self) -> [u8; Self::HEADER] {
