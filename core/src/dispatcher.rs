@@ -4,7 +4,6 @@ mod concerned;
 mod work;
 
 use core::cell::RefCell;
-use core::fmt;
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
@@ -18,33 +17,9 @@ use crate::payload::{self, Encoded};
 use crate::state::State;
 use crate::waker_set::{Line, WakerSet};
 use crate::{
-    After, Config, Data, Delivery, EncodeError, EndpointBuf, ErrorKind, Event, Instant, Next,
+    After, Config, Data, Delivery, EmitError, EndpointBuf, ErrorKind, Event, Instant, Next,
     Response, Secret, Stats, Timestamp,
 };
-
-/// Why an event was not queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EmitError {
-    /// The queue has no room. It was counted as dropped. Deliver faster, or make the queue larger.
-    Full,
-    /// The dispatcher is closed. It was not counted.
-    Closed,
-    /// It is too long or cannot be encoded. It was counted as oversize. Correct the data.
-    Payload(EncodeError),
-}
-
-impl fmt::Display for EmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full => f.write_str("the event queue is full"),
-            Self::Closed => f.write_str("the webhook is closed"),
-            Self::Payload(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for EmitError {}
 
 /// The engine's shared state. Any number of emitters, up to `WORKERS` workers.
 ///
@@ -250,8 +225,8 @@ where
     }
 
     /// Like [`emit`](Self::emit), but waits until there is room: where the queue was full, until it
-    /// is half empty. Cancel-safe: when the future is dropped, the event was not taken. More than `WORKERS` emitters that wait keep one another
-    /// awake.
+    /// is half empty. Cancel-safe: when the future is dropped, the event was not taken. More than
+    /// `WORKERS` emitters that wait keep one another awake.
     ///
     /// # Errors
     /// As `emit`, but for [`EmitError::Full`].

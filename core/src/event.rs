@@ -1,4 +1,6 @@
-//! What a caller hands in: the envelope, and the data in one of two forms.
+//! What a caller hands in, the envelope and the data in one of two forms, and why it was not taken.
+
+use core::fmt;
 
 use serde::Serialize;
 
@@ -36,6 +38,30 @@ impl<T: sealed::Encode + ?Sized> Data for T {}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Json<'a>(pub &'a str);
+
+/// Why an event was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The queue has no room. It was counted as dropped. Deliver faster, or make the queue larger.
+    Full,
+    /// The dispatcher is closed. It was not counted.
+    Closed,
+    /// It is too long or cannot be encoded. It was counted as oversize. Correct the data.
+    Payload(EncodeError),
+}
+
+impl fmt::Display for EmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the event queue is full"),
+            Self::Closed => f.write_str("the webhook is closed"),
+            Self::Payload(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for EmitError {}
 
 pub(crate) mod sealed {
     use super::{EncodeError, Writer};

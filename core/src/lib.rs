@@ -38,9 +38,9 @@ pub use config::{
     QUEUE_CAPACITY,
 };
 pub use delivery::{After, Delivery, Fate, Next};
-pub use dispatcher::{Dispatcher, EmitError, Seen};
+pub use dispatcher::{Dispatcher, Seen};
 pub use endpoint::{Endpoint, EndpointBuf, EndpointError, Host, Scheme};
-pub use event::{Data, Event, Json};
+pub use event::{Data, EmitError, Event, Json};
 pub use json::{EncodeError, to_json};
 pub use outcome::Outcome;
 pub use payload::BATCH_HEADER;

@@ -70,8 +70,9 @@ const fn short(length: usize) -> u32 {
 
 /// Makes the body of `out`, which is as long as the body is to be, of the entries at its end.
 ///
-/// What was written never reaches what is still to be read: wherever it is, less is left of the
-/// entries than of the body, by 30 bytes and more from a number on.
+/// What was written never reaches what is still to be read: from any place on, the rest of the body
+/// is longer than the rest of the entries. (A number is written with up to seven bytes more than it
+/// has; the rest of the envelope, which follows it, is longer than that.)
 pub(crate) fn render(out: &mut [u8], entries: usize, is_batch: bool) {
     let mut from = out.len().saturating_sub(entries);
     let mut out = Writer::new(out);

@@ -1,8 +1,8 @@
 //! What becomes of an event that is handed in.
 
 use super::{Phase, State};
+use crate::EmitError;
 use crate::config::OnFull;
-use crate::dispatcher::EmitError;
 use crate::payload::Encoded;
 
 impl<B, const URL: usize> State<B, URL> {
