@@ -172,7 +172,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     fn end_lease(&mut self, run: Run) -> Option<Span> {
         let (at, _) = self.find(|entry| entry.leased && entry.id == run.first)?;
         let mut span = Span { at, size: 0, count: 0, bodies: 0 };
-        while at + span.size < self.used && span.count < run.count {
+        while span.count < run.count {
             let entry = self.entry(at + span.size);
             let body = entry.body_length();
             self.set_leased(at + span.size, entry, body, false);

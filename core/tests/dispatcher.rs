@@ -454,6 +454,20 @@ fn a_short_retry_after_holds_back_the_events_behind_it_too() {
     assert!(bench.workers[0].is_some());
 }
 
+/// The longest one that is waited for by the event itself.
+#[test]
+fn a_retry_after_of_a_minute_is_no_reason_to_give_up() {
+    let mut bench = Bench::new(config(), 10_000, 1);
+    bench.emit(1).unwrap();
+    bench.step(0);
+    bench.end(0, End::RetryAfter(503, 60));
+    assert_eq!(bench.stats().breaker, BreakerState::Closed);
+    bench.advance(Duration::from_secs(60));
+    bench.step(0);
+    bench.end(0, End::Status(204));
+    assert_eq!(bench.fates[&1], Fate::Delivered);
+}
+
 #[test]
 fn the_longest_retry_after_that_is_believed_is_an_hour() {
     let mut bench = Bench::new(Config { on_open: OnOpen::Hold, ..config() }, 10_000, 1);
