@@ -3,7 +3,8 @@
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    Config, Dispatcher, EmitError, EndpointBuf, Event, Instant, Next, OnFull, Policy, Timestamp,
+    Config, Dispatcher, EmitError, EndpointBuf, Event, Instant, Next, OnFull, Policy, Stats,
+    Timestamp,
 };
 use serde::{Serialize, Serializer};
 
@@ -87,4 +88,11 @@ fn nothing_is_dropped_in_vain() {
     assert_eq!((core.stats().dropped, core.stats().queued), (1, 1));
     assert_eq!(emit(&core, 150), Ok(Some(4)));
     assert_eq!((core.stats().dropped, core.stats().queued), (2, 1));
+}
+
+#[test]
+fn the_law_is_broken_by_an_event_that_is_nowhere() {
+    assert!(Stats::default().is_balanced());
+    assert!(!Stats { emitted: 1, ..Stats::default() }.is_balanced());
+    assert!(!Stats { dropped: 1, ..Stats::default() }.is_balanced());
 }
