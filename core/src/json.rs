@@ -360,6 +360,19 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn only_what_stands_ahead_is_fetched() {
+        let mut buffer = *b"abcdef";
+        let mut writer = Writer::new(&mut buffer);
+        writer.push(b"x").unwrap();
+        assert_eq!(writer.fetch(0, 1), Err(EncodeError::TooLong), "written over already");
+        assert_eq!(writer.fetch(2, 5), Err(EncodeError::TooLong), "not there");
+        writer.fetch(1, 1).unwrap();
+        writer.fetch(4, 2).unwrap();
+        assert_eq!(writer.finish(), b"xbef");
+    }
+
     #[test]
     fn whole_numbers_are_written_as_they_are_read() {
         let mut out = [0; 20];
