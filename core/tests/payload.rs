@@ -204,6 +204,8 @@ fn every_character_and_every_name_is_written_as_serde_json_has_it() {
     /// Names of all lengths, and some that need an escape.
     #[derive(Serialize, Default)]
     struct Names {
+        #[serde(rename = "abcdefghijklmnopqrstuvwxyz")]
+        all: (),
         #[serde(rename = "")]
         none: (),
         #[serde(rename = "abc")]
@@ -212,8 +214,6 @@ fn every_character_and_every_name_is_written_as_serde_json_has_it() {
         five: (),
         #[serde(rename = "abcdefghijkl")]
         twelve: (),
-        #[serde(rename = "abcdefghijklmnopqrstuvwxyz")]
-        all: (),
         #[serde(rename = "\"")]
         quote: (),
         #[serde(rename = "abcdefghijklmnopqrstuvwxy\n")]
