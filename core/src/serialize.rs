@@ -45,9 +45,13 @@ impl Compound<'_, '_> {
         core::mem::replace(&mut self.before, b',')
     }
 
-    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+    fn separate(&mut self) -> Done {
         let before = self.before();
-        self.out.push(&[before])?;
+        self.out.push(&[before])
+    }
+
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+        self.separate()?;
         self.out.value(value)
     }
 
@@ -296,8 +300,7 @@ impl ser::SerializeMap for Compound<'_, '_> {
     type Error = EncodeError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Done {
-        let before = self.before();
-        self.out.push(&[before])?;
+        self.separate()?;
         self.out.key(key)
     }
 
