@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use pilot_webhook_receiver::{Behaviour, Receiver};
+use pilot_webhook_tests::PLACES;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -77,18 +78,7 @@ pub(crate) fn end(child: Child) -> (Value, Output) {
     assert_eq!(stdout.lines().count(), 1, "stdout: {stdout}stderr: {stderr}");
     let stats: Value = serde_json::from_str(&stdout).unwrap();
     let count = |key: &str| stats[key].as_u64().unwrap();
-    let places = [
-        "delivered",
-        "rejected",
-        "exhausted",
-        "skipped",
-        "dropped",
-        "oversize",
-        "abandoned",
-        "queued",
-        "in_flight",
-    ];
-    assert_eq!(count("emitted"), places.into_iter().map(count).sum::<u64>(), "{stats}");
+    assert_eq!(count("emitted"), PLACES.into_iter().map(count).sum::<u64>(), "{stats}");
     assert_eq!((count("queued"), count("in_flight")), (0, 0));
     (stats, output)
 }
