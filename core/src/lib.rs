@@ -12,6 +12,7 @@ mod endpoint;
 mod entry;
 mod event;
 mod host;
+pub mod http;
 mod json;
 mod json_text;
 mod outcome;

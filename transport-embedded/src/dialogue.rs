@@ -7,10 +7,10 @@ use core::task::{Context, Poll};
 
 use embassy_futures::select::{Either, select};
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Read, Write};
-use pilot_webhook_core::{Request, Response};
+use pilot_webhook_core::Request;
+use pilot_webhook_core::http::{Head, Rest};
 
 use crate::answer::{ReadError, Reader};
-use crate::body::Rest;
 use crate::link::Link;
 use crate::request;
 use crate::wire::Wire;
@@ -30,7 +30,7 @@ pub(crate) async fn dialogue<S: Read + Write>(
     link: &mut Link<'_, S>,
     request: &Request<'_>,
     buf: &mut [u8],
-) -> Result<(Response, Option<Rest>), ReadError> {
+) -> Result<(Head, Option<Rest>), ReadError> {
     #[cfg(feature = "tls")]
     if link.is_tls() {
         let mut whole = Side::Whole(link);
@@ -73,14 +73,12 @@ fn root_cause(error: ReadError, written: Result<(), IoKind>) -> ReadError {
 /// delivery into a timeout. What is missing is read when the next request comes.
 async fn finish<S: Read + Write>(
     mut reader: Reader<'_, Side<'_, '_, '_, S>>,
-    head: crate::answer::Head,
+    head: Head,
     written: bool,
-) -> (Response, Option<Rest>) {
-    let response = Response { status: head.status, retry_after: head.retry_after };
-    let rest = Rest::new(head.framing, BODY_MAX).filter(|_| head.keep && written);
-    let Some(mut rest) = rest else { return (response, None) };
+) -> (Head, Option<Rest>) {
+    let Some(mut rest) = head.rest(BODY_MAX).filter(|_| written) else { return (head, None) };
     let read = poll_fn(|cx| Poll::Ready(pin!(reader.drain(&mut rest)).poll(cx))).await;
-    (response, Some(rest).filter(|_| read != Poll::Ready(false)))
+    (head, Some(rest).filter(|_| read != Poll::Ready(false)))
 }
 
 /// What a request is written to, or its answer read from. One type for both kinds of link, so that

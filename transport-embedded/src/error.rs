@@ -3,6 +3,7 @@
 use core::fmt;
 
 use embedded_io_async::ErrorKind as IoKind;
+use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
 
 #[cfg(feature = "tls")]
@@ -33,25 +34,8 @@ pub enum Error {
     Disconnected(IoKind),
     /// The server closed the connection before its answer was complete.
     Closed,
-    /// The answer is not HTTP/1.
-    Malformed(Malformed),
-    /// The answer goes on beyond the transport's bounds before it has said its status.
-    TooLarge,
-}
-
-/// What about an answer was not HTTP/1 (RFC 9112).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Malformed {
-    /// The first line is no status line of HTTP/1.0 or HTTP/1.1.
-    StatusLine,
-    /// A header line without a colon or with a strange name.
-    Header,
-    /// A `Content-Length` that is no number, or several different ones.
-    ContentLength,
-    /// `101 Switching Protocols`, which nobody asked for.
-    Upgrade,
+    /// The answer is not HTTP/1 within bounds.
+    Malformed(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Malformed),
 }
 
 impl TransportError for Error {
@@ -66,7 +50,7 @@ impl TransportError for Error {
             #[cfg(feature = "tls")]
             Self::TlsSession(_) => ErrorKind::Disconnected,
             Self::Disconnected(_) | Self::Closed => ErrorKind::Disconnected,
-            Self::Malformed(_) | Self::TooLarge => ErrorKind::Protocol,
+            Self::Malformed(_) => ErrorKind::Protocol,
         }
     }
 }
@@ -85,20 +69,8 @@ impl fmt::Display for Error {
             Self::Disconnected(kind) => write!(f, "the connection broke: {kind:?}"),
             Self::Closed => f.write_str("the server closed the connection before its answer"),
             Self::Malformed(what) => write!(f, "the answer is not HTTP/1: {what}"),
-            Self::TooLarge => f.write_str("the answer's head is too large"),
         }
     }
 }
 
 impl core::error::Error for Error {}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::StatusLine => "no valid status line",
-            Self::Header => "an invalid header line",
-            Self::ContentLength => "an invalid Content-Length",
-            Self::Upgrade => "a switch of protocols that was not asked for",
-        })
-    }
-}

@@ -8,7 +8,6 @@
 #![deny(unsafe_code)]
 
 mod answer;
-mod body;
 mod clock;
 mod dialogue;
 mod error;
@@ -27,7 +26,7 @@ mod transport;
 mod wire;
 
 pub use clock::{EmbassyClock, WallClock, WallTime};
-pub use error::{Error, Malformed};
+pub use error::Error;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]

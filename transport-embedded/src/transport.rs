@@ -6,11 +6,11 @@ use embassy_time::{Duration, Instant, with_timeout};
 use embedded_io_async::{Error as _, ErrorKind as IoKind};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use heapless::String;
+use pilot_webhook_core::http::{Malformed, Rest};
 use pilot_webhook_core::{Endpoint, Host, Policy, Request, Response, Scheme, Transport};
 
 use crate::Error;
 use crate::answer::{ReadError, Reader};
-use crate::body::Rest;
 use crate::dialogue::dialogue;
 use crate::fmt::{debug, warning};
 use crate::link::{Lease, Link};
@@ -26,14 +26,14 @@ const ANSWER_MAX: usize = 64 * 1_024;
 const DRAIN_TIME: Duration = Duration::from_millis(250);
 /// How long an idle connection is believed in. Arbitrary: below the patience of the usual routers
 /// and servers.
-const IDLE_MAX: Duration = Duration::from_secs(90);
+const IDLE_MAX: core::time::Duration = core::time::Duration::from_secs(90);
 /// The longest `host:port`: a name of 253 bytes with a trailing dot, a colon and five digits.
 const AUTHORITY_MAX: usize = 260;
 
 /// The memory of a [`NodeTransport`], owned by the caller.
 ///
-/// `HTTP` bytes hold a piece of the request in one half and a line of the answer's head in the other;
-/// 256 are enough, 2,048 let a small request leave in one segment.
+/// `HTTP` bytes hold a piece of the request in one half and one of the answer in the other; 256 are
+/// enough, 2,048 let a small request leave in one segment.
 #[derive(Debug)]
 pub struct Buffers<const HTTP: usize> {
     http: [u8; HTTP],
@@ -44,7 +44,7 @@ impl<const HTTP: usize> Buffers<HTTP> {
     /// Memory, not used yet.
     #[must_use]
     pub const fn new() -> Self {
-        const { assert!(HTTP >= 256, "the headers that matter must fit into a quarter of it") };
+        const { assert!(HTTP >= 2, "a byte for each direction") };
         Self { http: [0; HTTP], watch: Watch::new() }
     }
 }
@@ -87,7 +87,8 @@ pub struct NodeTransport<'b, N: TcpConnect + Dns> {
     link: Link<'b, N::Connection<'b>>,
     /// Where the link goes to.
     origin: Option<(Scheme, String<AUTHORITY_MAX>)>,
-    idle_since: Instant,
+    /// Until when the link is believed in.
+    idle_until: Instant,
     /// What is not read yet of the last answer.
     rest: Option<Rest>,
     #[cfg(feature = "tls")]
@@ -113,7 +114,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
             policy,
             link: Link::new(watch),
             origin: None,
-            idle_since: Instant::MIN,
+            idle_until: Instant::MIN,
             rest: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -142,7 +143,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         let same = self.origin.as_ref().is_some_and(|(scheme, authority)| {
             *scheme == endpoint.scheme() && authority == endpoint.authority()
         });
-        if !same || self.idle_since.elapsed() > IDLE_MAX {
+        if !same || Instant::now() >= self.idle_until {
             return false;
         }
         // Let the network's task run first: it may know that the server is gone.
@@ -239,7 +240,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
     async fn exchange(&mut self, request: &Request<'_>) -> Result<Response, Error> {
         self.watch.restart(ANSWER_MAX);
         let mut lease = Lease::new(&mut self.link);
-        let (response, rest) = dialogue(lease.link(), request, self.http)
+        let (head, rest) = dialogue(lease.link(), request, self.http)
             .await
             .map_err(|error| self.watch.explain(error))?;
         if let Some(rest) = rest
@@ -247,9 +248,10 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         {
             lease.keep();
             self.rest = Some(rest).filter(|rest| !rest.is_over());
-            self.idle_since = Instant::now();
+            let idle = Duration::try_from(head.idle_max(IDLE_MAX)).unwrap_or(Duration::MIN);
+            self.idle_until = Instant::now() + idle;
         }
-        Ok(response)
+        Ok(head.response)
     }
 }
 
@@ -261,11 +263,10 @@ impl Watch {
             return Error::TlsSession(failure);
         }
         match error {
-            _ if self.exhausted.get() => Error::TooLarge,
+            _ if self.exhausted.get() => Error::Malformed(Malformed::TooLarge),
             ReadError::Closed | ReadError::Io(IoKind::ConnectionAborted) => Error::Closed,
             ReadError::Io(kind) => Error::Disconnected(kind),
             ReadError::Malformed(what) => Error::Malformed(what),
-            ReadError::TooLarge => Error::TooLarge,
         }
     }
 }

@@ -15,8 +15,9 @@ use std::time::Duration;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
+use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
-use pilot_webhook_embassy::{Buffers, Error, Malformed, NodeTransport, SocketNet, WebhookNode};
+use pilot_webhook_embassy::{Buffers, Error, NodeTransport, SocketNet, WebhookNode};
 
 use cable::wired;
 

@@ -12,11 +12,12 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::{
     EndpointBuf, ErrorKind, Policy, Refusal, Request, Response, RetryAfter, Transport,
     TransportError as _,
 };
-use pilot_webhook_embassy::{Buffers, Error, Malformed, NodeTransport};
+use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
 use support::net::TokioNet;
 use support::server::Act::{self, Drip, Flood, Hold, Read, Reset};
 use support::server::{OK, Server, send};
@@ -202,7 +203,7 @@ fn interim_answers_are_bounded() {
     let many = "HTTP/1.1 102 Processing\r\n\r\n".repeat(500);
     answer(&once(format!("{many}{OK}")), status(200), 1);
     let too_many = many.repeat(3);
-    answer(&once(too_many), Err(Error::TooLarge), 2);
+    answer(&once(too_many), Err(Error::Malformed(Malformed::TooLarge)), 2);
     let upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n";
     answer(&once(upgrade), Err(Error::Malformed(Malformed::Upgrade)), 2);
 }
@@ -226,7 +227,11 @@ fn heads_without_end_are_cut_off() {
         vec![Read, send("HTTP/1.1 200 OK\r\nX: "), Flood(vec![b'a'; 4_096])],
         vec![Read, Flood(b"HTTP/1.1 100 Continue\r\n\r\n".into())],
     ] {
-        answer(&Server::start([script, vec![Read, send(OK), Hold]]), Err(Error::TooLarge), 2);
+        answer(
+            &Server::start([script, vec![Read, send(OK), Hold]]),
+            Err(Error::Malformed(Malformed::TooLarge)),
+            2,
+        );
     }
     let flood = Server::start([vec![Read, Flood(b"\r\n".into())], vec![Read, send(OK), Hold]]);
     answer(&flood, Err(Error::Malformed(Malformed::StatusLine)), 2);

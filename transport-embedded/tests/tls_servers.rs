@@ -10,8 +10,9 @@
 
 mod support;
 
+use pilot_webhook_core::http::Malformed;
 use pilot_webhook_embassy::{
-    Algorithm, CertificateFault, Error, Malformed, NodeTransport, TlsFailure, UnknownTime,
+    Algorithm, CertificateFault, Error, NodeTransport, TlsFailure, UnknownTime,
 };
 use support::hostile_tls::Identity;
 use support::net::TokioNet;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
 use rustls::CertificateError;
 
@@ -37,16 +38,12 @@ pub enum HttpError {
     /// A header or the request target cannot be sent over HTTP. The request was not sent.
     InvalidRequest,
     /// The connection broke before a byte of the request was sent.
-    Closed(hyper::Error),
+    Closed(io::Error),
     /// The connection broke after the request was begun and before there was an answer. The
     /// receiver may have got the event.
-    Disconnected(hyper::Error),
-    /// The answer is not HTTP/1.
-    Protocol(hyper::Error),
-    /// The answer is a switch of protocols, which was not asked for.
-    Upgrade,
-    /// The header section of the answer is larger than the transport reads.
-    TooLarge,
+    Disconnected(io::Error),
+    /// The answer is not HTTP/1 within bounds.
+    Malformed(Malformed),
 }
 
 impl TransportError for HttpError {
@@ -57,9 +54,7 @@ impl TransportError for HttpError {
             Self::Connect { .. } | Self::Closed(_) => ErrorKind::Connect,
             Self::ServerName | Self::NoTrustRoots | Self::Tls(_) => ErrorKind::Tls,
             Self::Disconnected(_) => ErrorKind::Disconnected,
-            Self::InvalidRequest | Self::Protocol(_) | Self::Upgrade | Self::TooLarge => {
-                ErrorKind::Protocol
-            }
+            Self::InvalidRequest | Self::Malformed(_) => ErrorKind::Protocol,
         }
     }
 }
@@ -77,20 +72,11 @@ impl fmt::Display for HttpError {
             ),
             Self::Tls(error) => write!(f, "the TLS handshake failed: {error}{}", tls_advice(error)),
             Self::InvalidRequest => f.write_str("a header or the URL cannot be sent over HTTP"),
-            Self::Closed(error) => {
-                f.write_str("the connection broke before the request: ")?;
-                write_chain(f, error)
-            }
+            Self::Closed(error) => write!(f, "the connection broke before the request: {error}"),
             Self::Disconnected(error) => {
-                f.write_str("the connection broke before the answer: ")?;
-                write_chain(f, error)
+                write!(f, "the connection broke before the answer: {error}")
             }
-            Self::Protocol(error) => {
-                f.write_str("the answer is not valid HTTP: ")?;
-                write_chain(f, error)
-            }
-            Self::Upgrade => f.write_str("the answer switches to a protocol nobody asked for"),
-            Self::TooLarge => f.write_str("the answer's header section is too large"),
+            Self::Malformed(what) => write!(f, "the answer is not valid HTTP: {what}"),
         }
     }
 }
@@ -99,7 +85,8 @@ impl Error for HttpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Resolve(error) | Self::Connect { error, .. } | Self::Tls(error) => Some(error),
-            Self::Closed(error) | Self::Disconnected(error) | Self::Protocol(error) => Some(error),
+            Self::Closed(error) | Self::Disconnected(error) => Some(error),
+            Self::Malformed(what) => Some(what),
             Self::Refused(refusal) => Some(refusal),
             _ => None,
         }
@@ -115,17 +102,6 @@ fn tls_advice(error: &io::Error) -> &'static str {
         )) => "; to trust it, name its certificate, or its authority's, as a CA file",
         _ => "",
     }
-}
-
-/// Hyper's errors say what failed, and their sources why.
-fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
-    write!(f, "{error}")?;
-    let mut next = error.source();
-    while let Some(source) = next {
-        write!(f, ": {source}")?;
-        next = source.source();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

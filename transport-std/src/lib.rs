@@ -10,7 +10,6 @@ mod connection;
 mod dial;
 mod error;
 mod glob;
-mod meter;
 mod observer;
 mod persist;
 mod pinned;

@@ -1,125 +1,113 @@
-//! From core's request to hyper's, with as few allocations as its types allow.
+//! A request's head as text, and a request on its way out.
 
-use std::convert::Infallible;
+use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use hyper::body::{Body, Bytes, Frame, SizeHint};
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT as USER_AGENT_NAME};
-use hyper::{Method, Request, Uri};
-use pilot_webhook_core::Endpoint;
+use pilot_webhook_core::Request;
+use pilot_webhook_core::http::is_token;
+use tokio::io::AsyncWrite as _;
 
 use crate::error::HttpError;
+use crate::stream::Stream;
 use crate::transport::USER_AGENT;
 
-/// A body in one piece.
-pub(crate) struct Payload(Option<Bytes>);
-
-impl Payload {
-    pub(crate) const fn new(bytes: Bytes) -> Self {
-        Self(Some(bytes))
+/// Writes the head of `request` over what is in `out`.
+pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>) -> Result<(), HttpError> {
+    out.clear();
+    let endpoint = &request.endpoint;
+    for part in ["POST ", endpoint.target(), " HTTP/1.1\r\nHost: ", endpoint.authority(), "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
     }
+    write_header(out, "User-Agent", USER_AGENT)?;
+    for (name, value) in request.headers {
+        write_header(out, name, value)?;
+    }
+    write!(out, "Content-Length: {}\r\n\r\n", request.body.len())
+        .map_err(|_| HttpError::InvalidRequest)
 }
 
-/// Never says that it has ended before it was read: hyper would leave out `Content-Length: 0`.
-impl Body for Payload {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), HttpError> {
+    // What could be read as more than a header, or as none (RFC 9110, sections 5.1 and 5.5).
+    let is_name = !name.is_empty() && name.bytes().all(is_token);
+    let is_value = value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
+    if !is_name || !is_value {
+        return Err(HttpError::InvalidRequest);
     }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    for part in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
     }
+    Ok(())
 }
 
-/// What one request has in common with the next: kept, so that it need not be made again.
-#[derive(Default)]
-pub(crate) struct Template {
-    /// The URL that `uri` and `host` are of.
-    url: String,
-    target: Option<(Uri, HeaderValue)>,
-    /// The headers of earlier requests, by their place.
-    headers: Vec<(HeaderName, HeaderValue)>,
-    /// The emptied map of the last answer.
-    spare: HeaderMap,
+/// A request that is being written.
+pub(crate) struct Outgoing<'r> {
+    head: &'r [u8],
+    body: &'r [u8],
+    has_begun: bool,
+    state: State,
 }
 
-impl Template {
-    /// The request for hyper, with a copy of its body.
-    pub(crate) fn request(
-        &mut self,
-        request: &pilot_webhook_core::Request<'_>,
-    ) -> Result<Request<Payload>, HttpError> {
-        let (uri, host) = self.target(&request.endpoint)?;
-        let mut map = std::mem::take(&mut self.spare);
-        map.insert(HOST, host);
-        map.insert(USER_AGENT_NAME, HeaderValue::from_static(USER_AGENT));
-        for (index, &(name, value)) in request.headers.iter().enumerate() {
-            let (name, value) = self.header(index, name, value)?;
-            map.append(name, value);
+enum State {
+    Writing,
+    Written,
+    Failed(io::Error),
+}
+
+impl<'r> Outgoing<'r> {
+    pub(crate) const fn new(head: &'r [u8], body: &'r [u8]) -> Self {
+        Self { head, body, has_begun: false, state: State::Writing }
+    }
+
+    /// Whether a byte of it may have been sent. If not, nobody can have seen it.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Whether all of it was handed to the network.
+    pub(crate) const fn is_written(&self) -> bool {
+        matches!(self.state, State::Written)
+    }
+
+    /// What writing ended with, if it failed.
+    pub(crate) fn into_error(self) -> Option<io::Error> {
+        match self.state {
+            State::Failed(error) => Some(error),
+            State::Writing | State::Written => None,
         }
-        let mut made = Request::new(Payload::new(Bytes::copy_from_slice(request.body)));
-        *made.method_mut() = Method::POST;
-        *made.uri_mut() = uri;
-        *made.headers_mut() = map;
-        Ok(made)
     }
 
-    /// Takes back the header map of an answer.
-    pub(crate) fn recycle(&mut self, mut headers: HeaderMap) {
-        headers.clear();
-        self.spare = headers;
-    }
-
-    fn target(&mut self, endpoint: &Endpoint<'_>) -> Result<(Uri, HeaderValue), HttpError> {
-        match &self.target {
-            Some(target) if self.url == endpoint.url() => Ok(target.clone()),
-            _ => {
-                let uri = Uri::try_from(endpoint.target());
-                let host = HeaderValue::try_from(endpoint.authority());
-                let (Ok(uri), Ok(host)) = (uri, host) else {
-                    return Err(HttpError::InvalidRequest);
-                };
-                endpoint.url().clone_into(&mut self.url);
-                Ok(self.target.insert((uri, host)).clone())
+    /// Writes what can be written.
+    pub(crate) fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) {
+        if !matches!(self.state, State::Writing) {
+            return;
+        }
+        match self.poll_write(stream, cx) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.state = State::Written,
+            Poll::Ready(Err(error)) => {
+                // Over TLS, some records may have gone out before the one that did not.
+                self.has_begun |= stream.is_tls();
+                self.state = State::Failed(error);
             }
         }
     }
 
-    /// The header at a place. Its name rarely changes, its value often (a signature's) or never;
-    /// so the value is kept from the first time, to be used when it is the same.
-    fn header(
-        &mut self,
-        index: usize,
-        name: &str,
-        value: &str,
-    ) -> Result<(HeaderName, HeaderValue), HttpError> {
-        let invalid_value = |_| HttpError::InvalidRequest;
-        let invalid_name = |_| HttpError::InvalidRequest;
-        let kept = self.headers.get(index);
-        if let Some((kept_name, kept_value)) = kept
-            && kept_name.as_str().eq_ignore_ascii_case(name)
-        {
-            let value = if kept_value.as_bytes() == value.as_bytes() {
-                kept_value.clone()
-            } else {
-                HeaderValue::try_from(value).map_err(invalid_value)?
-            };
-            return Ok((kept_name.clone(), value));
+    fn poll_write(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut stream = Pin::new(stream);
+        while !(self.head.is_empty() && self.body.is_empty()) {
+            // In one piece, so that a small request leaves in one segment or TLS record.
+            let both = [IoSlice::new(self.head), IoSlice::new(self.body)];
+            let written = ready!(stream.as_mut().poll_write_vectored(cx, &both))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.has_begun = true;
+            let of_head = written.min(self.head.len());
+            self.head = &self.head[of_head..];
+            self.body = &self.body[written - of_head..];
         }
-        let header = (
-            HeaderName::try_from(name).map_err(invalid_name)?,
-            HeaderValue::try_from(value).map_err(invalid_value)?,
-        );
-        self.headers.truncate(index);
-        self.headers.push(header.clone());
-        Ok(header)
+        stream.poll_flush(cx)
     }
 }
 
@@ -128,56 +116,41 @@ mod tests {
     use super::*;
     use pilot_webhook_core::{EndpointBuf, Policy};
 
-    fn endpoint(url: &str) -> EndpointBuf<256> {
-        EndpointBuf::parse(url, Policy::default()).unwrap()
-    }
-
-    fn request(template: &mut Template, url: &str, headers: &[(&str, &str)]) -> Request<Payload> {
-        let endpoint = endpoint(url);
-        let request =
-            pilot_webhook_core::Request { endpoint: endpoint.get(), headers, body: b"{}" };
-        template.request(&request).unwrap()
+    fn head(url: &str, headers: &[(&str, &str)]) -> Result<String, HttpError> {
+        let endpoint = EndpointBuf::<256>::parse(url, Policy::default()).unwrap();
+        let request = Request { endpoint: endpoint.get(), headers, body: b"{}" };
+        let mut out = b"what an earlier request left".to_vec();
+        write_head(&mut out, &request)?;
+        Ok(String::from_utf8(out).unwrap())
     }
 
     #[test]
-    fn what_is_kept_of_a_request_never_leaks_into_the_next() {
-        let mut template = Template::default();
-        let first = request(&mut template, "http://a.test:8080/x?q=1", &[("A", "1"), ("B", "2")]);
-        assert_eq!(first.uri(), "/x?q=1");
-        assert_eq!(first.headers()["host"], "a.test:8080");
-        assert_eq!(first.headers()["b"], "2");
-        template.recycle(first.into_parts().0.headers);
-        let second = request(&mut template, "http://b.test/y", &[("A", "3")]);
-        assert_eq!(second.uri(), "/y");
-        assert_eq!(second.headers()["host"], "b.test");
-        assert_eq!(second.headers()["a"], "3");
-        assert_eq!(second.headers().len(), 3, "{:?}", second.headers());
-        let third = request(&mut template, "http://b.test/y", &[("C", "3"), ("A", "3")]);
+    fn a_head_says_what_is_needed_and_nothing_of_an_earlier_one() {
+        let text = head("http://a.test:8080/x?q=1", &[("A", "1"), ("B", "2")]).unwrap();
+        let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
-            (third.headers()["c"].as_bytes(), third.headers()["a"].as_bytes()),
-            (b"3".as_slice(), b"3".as_slice())
+            text,
+            format!(
+                "POST /x?q=1 HTTP/1.1\r\nHost: a.test:8080\r\n\
+                 User-Agent: pilot-webhook-std/{version}\r\nA: 1\r\nB: 2\r\n\
+                 Content-Length: 2\r\n\r\n"
+            )
         );
     }
 
     #[test]
-    fn every_target_that_an_endpoint_takes_can_be_sent() {
+    fn every_target_that_an_endpoint_takes_is_sent_as_it_is() {
         let target = "//-._~!$&'()*+,;=:@/%41[]|?-._~!$&'()*+,;=:@/%41[]|?";
-        let sent = request(&mut Template::default(), &format!("http://a.test{target}"), &[]);
-        assert_eq!(sent.uri().to_string(), target);
+        let text = head(&format!("http://a.test{target}"), &[]).unwrap();
+        assert!(text.starts_with(&format!("POST {target} HTTP/1.1\r\n")), "{text}");
     }
 
     #[test]
     fn a_header_that_http_cannot_carry_is_an_error() {
-        let endpoint = endpoint("http://a.test/");
-        for header in [("a b", "1"), ("", "1"), ("a", "1\r\nb: 2")] {
-            let mut template = Template::default();
-            let request = pilot_webhook_core::Request {
-                endpoint: endpoint.get(),
-                headers: &[header],
-                body: b"",
-            };
-            let result = template.request(&request);
+        for header in [("a b", "1"), ("", "1"), ("a:", "1"), ("a", "1\r\nb: 2"), ("a", "\x7f")] {
+            let result = head("http://a.test/", &[header]);
             assert!(matches!(result, Err(HttpError::InvalidRequest)), "{header:?}");
         }
+        assert!(head("http://a.test/", &[("a", "\t ~ü")]).is_ok());
     }
 }

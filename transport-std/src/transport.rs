@@ -2,16 +2,13 @@
 
 use std::fmt;
 
-use hyper::Response as Answer;
-use hyper::body::Incoming;
-use hyper::header::{HeaderMap, RETRY_AFTER};
-use pilot_webhook_core::{Request, Response, RetryAfter, Transport};
+use pilot_webhook_core::{Request, Response, Transport};
 
 use crate::config::HttpShared;
-use crate::connection::Connection;
+use crate::connection::{Answered, Connection};
 use crate::dial::dial;
 use crate::error::HttpError;
-use crate::request::Template;
+use crate::request::write_head;
 
 /// The value of `User-Agent`: the crate and its version.
 pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -31,15 +28,16 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 /// Must be used within a tokio runtime with I/O and time enabled.
 pub struct HttpTransport {
     shared: HttpShared,
-    template: Template,
-    idle: Option<Box<Connection>>,
+    /// The head of the last request, for its memory.
+    head: Vec<u8>,
+    idle: Option<Connection>,
 }
 
 impl HttpTransport {
     /// A transport without a connection yet.
     #[must_use]
     pub fn new(shared: &HttpShared) -> Self {
-        Self { shared: shared.clone(), template: Template::default(), idle: None }
+        Self { shared: shared.clone(), head: Vec::new(), idle: None }
     }
 
     /// Whether a connection is kept for the next request.
@@ -48,24 +46,10 @@ impl HttpTransport {
         self.idle.is_some()
     }
 
-    /// Reads the answer and keeps the connection if it can be used again.
-    async fn settle(
-        &mut self,
-        mut connection: Box<Connection>,
-        answer: Answer<Incoming>,
-    ) -> Result<Response, HttpError> {
-        let (head, body) = answer.into_parts();
-        if head.status.is_informational() {
-            // Hyper goes on after all of them but 101.
-            return Err(HttpError::Upgrade);
-        }
-        let response =
-            Response { status: head.status.as_u16(), retry_after: retry_after(&head.headers) };
-        if connection.finish(&head, body).await {
-            self.idle = Some(connection);
-        }
-        self.template.recycle(head.headers);
-        Ok(response)
+    /// Keeps the connection if it can be used again.
+    fn settle(&mut self, connection: Connection, answered: Answered) -> Response {
+        self.idle = Some(connection).filter(|_| answered.reusable);
+        answered.response
     }
 }
 
@@ -74,22 +58,21 @@ impl Transport for HttpTransport {
 
     async fn post(&mut self, request: &Request<'_>) -> Result<Response, HttpError> {
         let endpoint = &request.endpoint;
+        write_head(&mut self.head, request)?;
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
             && kept.is_ready_for(endpoint).await
         {
-            let head = self.template.request(request)?;
-            match kept.send(head).await {
-                Ok(answer) => return self.settle(kept, answer).await,
+            match kept.exchange(&self.head, request.body).await {
+                Ok(answered) => return Ok(self.settle(kept, answered)),
                 Err(failure) if failure.unsent => {}
                 Err(failure) => return Err(failure.error),
             }
         }
-        let head = self.template.request(request)?;
         let stream = dial(self.shared.get(), endpoint).await?;
-        let mut connection = Connection::new(stream, endpoint).await?;
-        let answer = connection.send(head).await.map_err(|failure| failure.error)?;
-        self.settle(connection, answer).await
+        let mut connection = Connection::new(stream, endpoint);
+        let answered = connection.exchange(&self.head, request.body).await;
+        Ok(self.settle(connection, answered.map_err(|failure| failure.error)?))
     }
 }
 
@@ -100,11 +83,6 @@ impl fmt::Debug for HttpTransport {
             .field("is_connected", &self.is_connected())
             .finish_non_exhaustive()
     }
-}
-
-/// The first valid `Retry-After`.
-fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
-    headers.get_all(RETRY_AFTER).iter().find_map(|value| RetryAfter::parse(value.as_bytes()))
 }
 
 #[cfg(test)]
@@ -124,15 +102,5 @@ mod tests {
         let endpoint = EndpointBuf::<64>::parse("http://127.0.0.1/", Policy::default()).unwrap();
         let request = Request { endpoint: endpoint.get(), headers: &[], body: b"" };
         drop(assert_send(transport.post(&request)));
-    }
-
-    #[test]
-    fn the_first_valid_retry_after_counts() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(retry_after(&headers), None);
-        headers.append(RETRY_AFTER, "soon".parse().unwrap());
-        headers.append(RETRY_AFTER, "7".parse().unwrap());
-        headers.append(RETRY_AFTER, "8".parse().unwrap());
-        assert_eq!(retry_after(&headers), RetryAfter::parse(b"7"));
     }
 }

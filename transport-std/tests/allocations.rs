@@ -1,5 +1,5 @@
-//! Emitting an event allocates nothing, and delivering it a known number of times. Alone in its
-//! process, because it counts allocations.
+//! Emitting an event allocates nothing, and neither does delivering it. Alone in its process, because
+//! it counts allocations.
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -101,9 +101,8 @@ fn receiver() -> SocketAddr {
     address
 }
 
-/// The number is hyper's: this pins it, so that a growth is noticed.
 #[tokio::test]
-async fn delivering_over_a_kept_connection_allocates_a_known_number_of_times() {
+async fn delivering_over_a_kept_connection_allocates_nothing() {
     const EVENTS: u64 = 1_000;
     let client = Client::builder(format!("http://{}/hook", receiver())).secret(b"hush").build();
     let client = client.unwrap();
@@ -120,5 +119,5 @@ async fn delivering_over_a_kept_connection_allocates_a_known_number_of_times() {
     deliver(100).await;
     let allocations = deliver(EVENTS).await;
     assert_eq!(client.stats().delivered, 100 + EVENTS);
-    assert_eq!(allocations / EVENTS, 7, "{allocations} in {EVENTS} deliveries");
+    assert_eq!(allocations, 0, "in {EVENTS} deliveries");
 }

@@ -18,9 +18,9 @@
 //! all the time there is.
 //!
 //! Known differences, in what is an answer at all:
-//! - the node looks only at the lines that matter, so it takes heads that `httparse` refuses for what
+//! - both look only at the lines that matter, so they take heads that `httparse` refuses for what
 //!   other lines hold, such as folded lines and control characters. Then a reader of lines must find
-//!   its status;
+//!   their status;
 //! - both refuse heads that `httparse` takes, for framings in doubt or more headers than they read. An
 //!   error is never wrong here: the engine tries again.
 
@@ -127,8 +127,7 @@ impl Case {
             }
             (_, Ok(response)) => {
                 let Response { status, .. } = *response;
-                let found = status_by_lines(&self.answer) == Some(status);
-                name == "node" && found && (200..=999).contains(&status)
+                status_by_lines(&self.answer) == Some(status) && (200..=999).contains(&status)
             }
             (_, Err(_)) => true,
         };
@@ -203,7 +202,7 @@ fn judge(answer: &[u8]) -> Verdict {
             Some(status @ 200..1_000) => {
                 let is_old = response.version == Some(0);
                 let mut judged = Judged::new(status, is_old, response.headers, rest);
-                // Empty lines before a status line are passed over by `httparse`, not by the node.
+                // Empty lines before a status line are passed over by `httparse`, not here.
                 judged.plain &= status_by_lines(answer) == Some(status);
                 judged.plain &= answer.len() - rest.len() <= 30_000;
                 return Verdict::Answer(judged);

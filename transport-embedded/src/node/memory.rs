@@ -34,7 +34,7 @@ pub(super) struct Memory<T, const EVENT: usize, const IO: usize> {
 
 impl<T, const EVENT: usize, const IO: usize> Memory<T, EVENT, IO> {
     pub(super) const fn new(tls: T) -> Self {
-        const { assert!(IO >= 256, "the headers that matter must fit into a quarter of it") };
+        const { assert!(IO >= 2, "a byte for each direction") };
         Self { body: [0; EVENT], socket: [[0; IO]; 2], http: [0; IO], tls }
     }
 }

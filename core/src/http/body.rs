@@ -5,15 +5,14 @@
 
 /// How the end of a body is found (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub(super) enum Framing {
     Length(u64),
     Chunked,
-    UntilClose,
 }
 
 /// What is not read yet of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rest {
+pub struct Rest {
     state: State,
     /// Bytes that may still come, framing included.
     limit: u64,
@@ -43,26 +42,29 @@ enum State {
 
 impl Rest {
     /// All of a body, if it has an end within `limit` bytes as far as is known.
-    pub(crate) fn new(framing: Framing, limit: u64) -> Option<Self> {
+    pub(super) fn new(framing: Framing, limit: u64) -> Option<Self> {
         let state = match framing {
             Framing::Length(0) => State::Over,
             Framing::Length(length) if length <= limit => State::Length(length),
             Framing::Chunked => State::Size(None),
-            Framing::Length(_) | Framing::UntilClose => return None,
+            Framing::Length(_) => return None,
         };
         Some(Self { state, limit })
     }
 
     /// Whether nothing is left.
-    pub(crate) fn is_over(&self) -> bool {
-        self.state == State::Over
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
     }
 
     /// Takes what belongs to it from the beginning of `bytes`; tells how much that was, or `None`
     /// when it is wrong or too long.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub fn take(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut taken = 0;
-        while !self.is_over() && taken < bytes.len() {
+        while !self.is_over()
+            && let Some(&byte) = bytes.get(taken)
+        {
             let here = bytes.len() - taken;
             let step = match self.state {
                 State::Length(left) | State::Chunk(left) => {
@@ -71,7 +73,7 @@ impl Rest {
                 _ => 1,
             };
             self.limit = self.limit.checked_sub(step as u64)?;
-            self.state = self.state.after(step as u64, bytes[taken])?;
+            self.state = self.state.after(step as u64, byte)?;
             taken += step;
         }
         Some(taken)
@@ -141,7 +143,6 @@ mod tests {
         assert_eq!(body(Framing::Length(4), b"bodymore"), Some((4, true)));
         assert_eq!(body(Framing::Length(4), b"bod"), Some((3, false)));
         assert_eq!(body(Framing::Length(LIMIT + 1), b""), None);
-        assert_eq!(body(Framing::UntilClose, b""), None);
     }
 
     #[test]

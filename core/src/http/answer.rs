@@ -1,0 +1,106 @@
+//! The heads of an answer, line by line, in whatever pieces they come.
+
+use heapless::Vec;
+
+use super::Malformed;
+use super::fields::{Fields, Head};
+
+/// The most bytes of heads, interim answers included, before a receiver is cut off. Arbitrary: four
+/// times what the common servers let a head grow to.
+pub const HEADS_MAX: usize = 32 * 1_024;
+/// The most of a line that is looked at. The status line and the headers that matter are shorter;
+/// a longer one is taken as cut, however it came.
+const LINE_MAX: usize = 128;
+
+/// Reads heads until that of the final answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The beginning of a line that comes in pieces.
+    line: Vec<u8, LINE_MAX>,
+    /// There was more of it.
+    is_cut: bool,
+    /// Bytes that may still come.
+    left: usize,
+    /// `None` before the status line.
+    fields: Option<Fields>,
+}
+
+impl Answer {
+    /// Nothing of it has come yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { line: Vec::new(), is_cut: false, left: HEADS_MAX, fields: None }
+    }
+
+    /// Takes what belongs to the heads from the beginning of `bytes`. Tells how much that was, and
+    /// the final head once it is complete; then what follows is the body.
+    ///
+    /// # Errors
+    /// When it is not HTTP/1, or goes on too long. The connection is of no more use then.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), Malformed> {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, behind) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
+            self.count(line.len())?;
+            rest = behind;
+            if let Some(head) = self.end_line(line.strip_suffix(b"\n").unwrap_or(line))? {
+                return Ok((bytes.len() - rest.len(), Some(head)));
+            }
+        }
+        self.count(rest.len())?;
+        self.keep(rest);
+        Ok((bytes.len(), None))
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), Malformed> {
+        self.left = self.left.checked_sub(bytes).ok_or(Malformed::TooLarge)?;
+        Ok(())
+    }
+
+    fn keep(&mut self, piece: &[u8]) {
+        let room = LINE_MAX - self.line.len();
+        let (fits, cut) = piece.split_at_checked(room).unwrap_or((piece, &[]));
+        self.is_cut |= !cut.is_empty();
+        // As much as fits.
+        let _ = self.line.extend_from_slice(fits);
+    }
+
+    /// The end of a line, and what was kept of it before.
+    fn end_line(&mut self, piece: &[u8]) -> Result<Option<Head>, Malformed> {
+        let whole = self.line.is_empty() && piece.len() <= LINE_MAX;
+        if !whole {
+            self.keep(piece);
+        }
+        let line = if whole { piece } else { self.line.as_slice() };
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let head = match &mut self.fields {
+            None => {
+                self.fields = Some(Fields::after(line)?);
+                None
+            }
+            Some(fields) if line.is_empty() && !self.is_cut => {
+                let head = fields.head();
+                self.fields = None;
+                Some(head)
+            }
+            Some(fields) => {
+                fields.take(line, self.is_cut)?;
+                None
+            }
+        };
+        self.line.clear();
+        self.is_cut = false;
+        match head {
+            Some(head) if head.response.status == 101 => Err(Malformed::Upgrade),
+            // The final one follows.
+            Some(head) if head.response.status < 200 => Ok(None),
+            head => Ok(head),
+        }
+    }
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self::new()
+    }
+}

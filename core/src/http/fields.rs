@@ -1,0 +1,175 @@
+//! What a head says: the status, and the headers that matter.
+
+use core::time::Duration;
+
+use super::body::{Framing, Rest};
+use super::{Malformed, is_token};
+use crate::{Response, RetryAfter};
+
+/// The head of a final answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// What the engine wants to know.
+    pub response: Response,
+    /// How long the server keeps an idle connection, if it says so.
+    keep_alive: Option<Duration>,
+    /// `None` when the connection ends with this answer.
+    framing: Option<Framing>,
+}
+
+impl Head {
+    /// What is to be read before the connection may carry another request; `None` when it may not,
+    /// or when that is more than `limit` bytes as far as is known.
+    #[must_use]
+    pub fn rest(&self, limit: u64) -> Option<Rest> {
+        Rest::new(self.framing?, limit)
+    }
+
+    /// How long the connection may idle: `most`, or less than the server says it waits (in the
+    /// widespread form `Keep-Alive: timeout=5`).
+    #[must_use]
+    pub fn idle_max(&self, most: Duration) -> Duration {
+        // A second less, for the request's way.
+        self.keep_alive.map_or(most, |kept| most.min(kept.saturating_sub(Duration::from_secs(1))))
+    }
+}
+
+/// What is known of a head while it comes in.
+#[derive(Clone, Debug)]
+pub(super) struct Fields {
+    status: u16,
+    retry_after: Option<RetryAfter>,
+    keep_alive: Option<Duration>,
+    length: Option<u64>,
+    /// The last transfer coding, once there is any: is it `chunked`?
+    chunked: Option<bool>,
+    keep: bool,
+    /// A header that decides about the framing was cut or folded: do not trust the framing.
+    blurred: bool,
+    last_mattered: bool,
+    any: bool,
+}
+
+impl Fields {
+    /// Those that follow a status line.
+    pub(super) fn after(status_line: &[u8]) -> Result<Self, Malformed> {
+        let (status, minor) = parse_status(status_line).ok_or(Malformed::StatusLine)?;
+        Ok(Self {
+            status,
+            retry_after: None,
+            keep_alive: None,
+            length: None,
+            chunked: None,
+            // HTTP/1.0 connections are not kept, whatever they say.
+            keep: minor >= 1,
+            blurred: false,
+            last_mattered: false,
+            any: false,
+        })
+    }
+
+    /// Takes a line, or the beginning of one.
+    pub(super) fn take(&mut self, line: &[u8], is_cut: bool) -> Result<(), Malformed> {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            // A folded line, which only ancient servers send (RFC 9112, section 5.2).
+            self.blurred |= self.last_mattered;
+            return if self.any { Ok(()) } else { Err(Malformed::Header) };
+        }
+        self.any = true;
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (Some(name), value) = (parts.next(), parts.next()) else {
+            return Err(Malformed::Header);
+        };
+        let Some(value) = value.map(<[u8]>::trim_ascii) else {
+            // The colon may be where nobody looks.
+            self.last_mattered = false;
+            return if is_cut { Ok(()) } else { Err(Malformed::Header) };
+        };
+        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+            return Err(Malformed::Header);
+        }
+        self.last_mattered = true;
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.blurred |= is_cut;
+            if !is_cut {
+                self.content_length(value)?;
+            }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.blurred |= is_cut;
+            let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+            // Nothing may follow `chunked`.
+            let first = self.chunked != Some(true);
+            self.chunked = Some(first && last.eq_ignore_ascii_case(b"chunked"));
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            let mut options = value.split(|byte| *byte == b',');
+            let closes = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
+            self.keep &= !is_cut && !options.any(closes);
+        } else if name.eq_ignore_ascii_case(b"retry-after") {
+            if !is_cut && self.retry_after.is_none() {
+                self.retry_after = RetryAfter::parse(value);
+            }
+        } else if name.eq_ignore_ascii_case(b"keep-alive") {
+            if !is_cut && self.keep_alive.is_none() {
+                self.keep_alive = parse_keep_alive(value);
+            }
+        } else {
+            self.last_mattered = false;
+        }
+        Ok(())
+    }
+
+    fn content_length(&mut self, value: &[u8]) -> Result<(), Malformed> {
+        let length = parse_digits(value).ok_or(Malformed::ContentLength)?;
+        if self.length.is_some_and(|earlier| earlier != length) {
+            return Err(Malformed::ContentLength);
+        }
+        self.length = Some(length);
+        Ok(())
+    }
+
+    pub(super) fn head(&self) -> Head {
+        let framing = match (self.status, self.chunked, self.length) {
+            (100..=199 | 204 | 304, ..) => Some(Framing::Length(0)),
+            (_, Some(true), _) => Some(Framing::Chunked),
+            (_, None, Some(length)) => Some(Framing::Length(length)),
+            // It ends with the connection.
+            _ => None,
+        };
+        // Both headers at once is an attack or a mistake (RFC 9112, section 6.3).
+        let doubtful = self.blurred || (self.chunked.is_some() && self.length.is_some());
+        Head {
+            response: Response { status: self.status, retry_after: self.retry_after },
+            keep_alive: self.keep_alive,
+            framing: framing.filter(|_| self.keep && !doubtful),
+        }
+    }
+}
+
+/// The status and the minor version of HTTP/1.
+fn parse_status(line: &[u8]) -> Option<(u16, u8)> {
+    let (version, line) = line.split_first_chunk()?;
+    let minor = match version {
+        b"HTTP/1.0 " => 0,
+        b"HTTP/1.1 " => 1,
+        _ => return None,
+    };
+    // A reason may follow.
+    let (code, reason) = line.split_first_chunk::<3>()?;
+    if !code.iter().all(u8::is_ascii_digit) || reason.first().is_some_and(|byte| *byte != b' ') {
+        return None;
+    }
+    let status = code.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    (status >= 100).then_some((status, minor))
+}
+
+/// A number of nothing but digits.
+fn parse_digits(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    core::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+}
+
+fn parse_keep_alive(value: &[u8]) -> Option<Duration> {
+    let mut parameters = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let seconds = parameters.find_map(|parameter| parameter.strip_prefix(b"timeout="))?;
+    parse_digits(seconds.trim_ascii()).map(Duration::from_secs)
+}
