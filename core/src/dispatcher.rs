@@ -17,8 +17,8 @@ use crate::payload::{self, Encoded};
 use crate::state::State;
 use crate::waker_set::{Line, WakerSet};
 use crate::{
-    After, Config, Data, Delivery, EmitError, EndpointBuf, ErrorKind, Event, Instant, Next,
-    Response, Secret, Stats, Timestamp,
+    After, BreakerState, Config, Data, Delivery, EmitError, EndpointBuf, ErrorKind, Event, Instant,
+    Next, Response, Secret, Stats, Timestamp,
 };
 
 /// The engine's shared state. Any number of emitters, up to `WORKERS` workers.
@@ -120,6 +120,10 @@ where
     /// The counters at this instant.
     pub fn stats(&self) -> Stats {
         self.lock(|inner| inner.state.stats())
+    }
+
+    pub(crate) fn breaker(&self) -> BreakerState {
+        self.lock(|inner| inner.state.breaker.state())
     }
 
     /// The config it was made with.

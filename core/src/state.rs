@@ -32,7 +32,7 @@ pub(crate) enum Phase {
 pub(crate) struct State<B, const URL: usize> {
     config: Config,
     queue: Queue<B>,
-    breaker: Breaker,
+    pub(crate) breaker: Breaker,
     phase: Phase,
     endpoint: Option<EndpointBuf<URL>>,
     pub(crate) secret: Option<Secret>,

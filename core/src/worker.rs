@@ -227,7 +227,7 @@ where
             }
         };
 
-        let breaker = self.dispatcher.stats().breaker;
+        let breaker = self.dispatcher.breaker();
         let notice = Notice::Attempt {
             event_id: delivery.event_id(),
             events: delivery.events(),
@@ -242,7 +242,7 @@ where
             let (event_id, events) = (delivery.event_id(), delivery.events());
             self.observer.notice(Notice::Settled { event_id, events, fate });
         }
-        let now = self.dispatcher.stats().breaker;
+        let now = self.dispatcher.breaker();
         if now != breaker {
             self.observer.notice(Notice::Breaker(now));
         }

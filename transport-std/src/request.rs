@@ -16,10 +16,17 @@ use crate::transport::USER_AGENT;
 pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>) -> Result<(), HttpError> {
     out.clear();
     let endpoint = &request.endpoint;
-    for part in ["POST ", endpoint.target(), " HTTP/1.1\r\nHost: ", endpoint.authority(), "\r\n"] {
+    for part in [
+        "POST ",
+        endpoint.target(),
+        " HTTP/1.1\r\nHost: ",
+        endpoint.authority(),
+        "\r\nUser-Agent: ",
+        USER_AGENT,
+        "\r\n",
+    ] {
         out.extend_from_slice(part.as_bytes());
     }
-    write_header(out, "User-Agent", USER_AGENT)?;
     for (name, value) in request.headers {
         write_header(out, name, value)?;
     }

@@ -228,7 +228,7 @@ impl Judged {
             ([length], [])
                 if matches!(status, 204 | 304) && length.iter().all(u8::is_ascii_digit) =>
             {
-                (length.len() < 10, Some(body.is_empty()))
+                ((1..10).contains(&length.len()), Some(body.is_empty()))
             }
             _ if matches!(status, 204 | 304) => (false, None),
             ([], []) => (true, Some(false)),
