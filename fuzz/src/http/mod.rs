@@ -263,6 +263,10 @@ impl Judged {
 /// Whether a body in chunks ends exactly where the bytes end. `None`: how it is framed is in doubt.
 fn ends_in_time(mut body: &[u8]) -> Option<bool> {
     loop {
+        // Without a digit, `httparse` takes it for 0.
+        if body.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
+            return None;
+        }
         let (start, length) = match httparse::parse_chunk_size(body) {
             Ok(httparse::Status::Complete(size)) => size,
             Ok(httparse::Status::Partial) => return Some(false),
