@@ -18,8 +18,8 @@ use pilot_webhook_benches::events::{DATA, TOPIC, envelope};
 
 /// Between two events of a sender that is idle in between.
 const IDLE: Duration = Duration::from_millis(2);
-/// Events of one measurement.
-const EVENTS: usize = 400;
+/// Events of one measurement: when idle, and under load.
+const EVENTS: [usize; 2] = [400, 4_000];
 /// Events of the measurement of what a design can do.
 const FLOOD: usize = 5_000;
 
@@ -93,10 +93,11 @@ impl Design for Channel {
     }
 }
 
+#[allow(clippy::cast_precision_loss, reason = "some thousand events")]
 pub(crate) fn measure(_program: &Path, rounds: usize) -> Result<Section> {
     let mut section = Section::new(
         "Latency, from emit to the first byte at the receiver",
-        &["load", "design", "events/s", "median", "p99"],
+        &["load", "design", "events/s", "median", "p90", "p99"],
     );
     let mut rows: Vec<Row> = Vec::new();
     for _ in 0..rounds.min(5) {
@@ -105,21 +106,23 @@ pub(crate) fn measure(_program: &Path, rounds: usize) -> Result<Section> {
         let theirs = capacity::<Channel>()?;
         // Both get the same load.
         let half = Duration::from_secs_f64(2.0 / ours.min(theirs));
-        for (load, gap) in [("idle", IDLE), ("half", half)] {
-            record(&mut rows, load, "the engine", gap, latencies::<Engine>(EVENTS, gap)?);
-            record(&mut rows, load, "a channel", gap, latencies::<Channel>(EVENTS, gap)?);
+        for ((load, gap), events) in [("idle", IDLE), ("half", half)].into_iter().zip(EVENTS) {
+            record(&mut rows, load, "the engine", latencies::<Engine>(events, gap)?);
+            record(&mut rows, load, "a channel", latencies::<Channel>(events, gap)?);
         }
     }
-    for Row { load, design, gap, mut micros } in rows {
+    for Row { load, design, all: Latencies { mut micros, time } } in rows {
         micros.sort_by(f64::total_cmp);
         section.row([
             load.to_owned(),
             design.to_owned(),
-            format!("{:.0}", 1.0 / gap.as_secs_f64()),
+            format!("{:.0}", micros.len() as f64 / time.as_secs_f64()),
             format!("{:.0} µs", quantile(&micros, 0.5)),
+            format!("{:.0} µs", quantile(&micros, 0.9)),
             format!("{:.0} µs", quantile(&micros, 0.99)),
         ]);
     }
+    section.note(stops()?);
     section.note(
         "The receiver is a thread that blocks in `read`, so its own wake-up is in all numbers. \
          *A channel* stands for the original's design at its best: one thread asleep on a channel, \
@@ -133,20 +136,16 @@ pub(crate) fn measure(_program: &Path, rounds: usize) -> Result<Section> {
 struct Row {
     load: &'static str,
     design: &'static str,
-    gap: Duration,
-    micros: Vec<f64>,
+    all: Latencies,
 }
 
-fn record(
-    rows: &mut Vec<Row>,
-    load: &'static str,
-    design: &'static str,
-    gap: Duration,
-    micros: Vec<f64>,
-) {
+fn record(rows: &mut Vec<Row>, load: &'static str, design: &'static str, more: Latencies) {
     match rows.iter_mut().find(|row| (row.load, row.design) == (load, design)) {
-        Some(row) => row.micros.extend(micros),
-        None => rows.push(Row { load, design, gap, micros }),
+        Some(Row { all, .. }) => {
+            all.micros.extend(more.micros);
+            all.time += more.time;
+        }
+        None => rows.push(Row { load, design, all: more }),
     }
 }
 
@@ -162,8 +161,15 @@ fn capacity<D: Design>() -> Result<f64> {
     Ok(FLOOD as f64 / last.duration_since(start).as_secs_f64())
 }
 
-/// The time each event took, in microseconds.
-fn latencies<D: Design>(events: usize, gap: Duration) -> Result<Vec<f64>> {
+/// What became of the events of one measurement.
+struct Latencies {
+    /// What each took, in microseconds.
+    micros: Vec<f64>,
+    /// How long the emitting took.
+    time: Duration,
+}
+
+fn latencies<D: Design>(events: usize, gap: Duration) -> Result<Latencies> {
     // The first ones make the connection and wake what sleeps.
     const WARM_UP: usize = 20;
     let (receiver, arrivals) = receive(WARM_UP + events)?;
@@ -178,17 +184,55 @@ fn latencies<D: Design>(events: usize, gap: Duration) -> Result<Vec<f64>> {
         design.emit()?;
     }
     let arrivals = arrivals.join().map_err(|_| "the receiver panicked")??;
+    let time = emitted.last().ok_or("no events")?.duration_since(emitted[WARM_UP]);
     let times = emitted.iter().zip(arrivals.times).skip(WARM_UP);
-    Ok(times.map(|(emitted, arrived)| (arrived - *emitted).as_secs_f64() * 1e6).collect())
+    let micros = times.map(|(emitted, arrived)| (arrived - *emitted).as_secs_f64() * 1e6).collect();
+    Ok(Latencies { micros, time })
 }
 
-/// Sleeps, but for the end, where a sleep would be too long.
+/// Sleeps until about then. It does not spin for the last microseconds: on two cores, who is woken may
+/// be put behind a spinning emitter, and waits until that has used up its time slice of some
+/// milliseconds.
 fn wait_until(time: Instant) {
-    const SLACK: Duration = Duration::from_micros(200);
+    /// What Linux lets a sleep be late: 50 µs (`timer_slack_ns` in proc(5)), and to wake up.
+    const SLACK: Duration = Duration::from_micros(55);
     thread::sleep(time.saturating_duration_since(Instant::now()).saturating_sub(SLACK));
-    while Instant::now() < time {
-        std::hint::spin_loop();
+}
+
+/// What the machine does by itself: how often threads that do nothing but look at the clock, one a
+/// core, find themselves stopped.
+fn stops() -> Result<String> {
+    const TIME: Duration = Duration::from_secs(5);
+    const STOP: Duration = Duration::from_millis(1);
+    let watch = || {
+        let start = Instant::now();
+        let (mut last, mut stops) = (start, Vec::new());
+        while last.duration_since(start) < TIME {
+            let now = Instant::now();
+            let passed = now.duration_since(last);
+            if passed > STOP {
+                stops.push(passed);
+            }
+            last = now;
+        }
+        stops
+    };
+    let cores = thread::available_parallelism()?.get();
+    let watches: Vec<_> = (0..cores).map(|_| thread::spawn(watch)).collect();
+    let mut stops = Vec::new();
+    for watch in watches {
+        stops.extend(watch.join().map_err(|_| "a watch panicked")?);
     }
+    let share = stops.iter().sum::<Duration>().as_secs_f64() / TIME.as_secs_f64();
+    Ok(format!(
+        "What this machine adds: with nothing else to do, {cores} threads that only look at the clock \
+         were stopped for more than 1 ms {} times in {} s, {:.1} % of one core's time, once for {:.1} ms. \
+         A latency of milliseconds is that.",
+        stops.len(),
+        TIME.as_secs(),
+        share * 100.0,
+        stops.iter().max().map_or(0.0, |most| most.as_secs_f64() * 1e3),
+    ))
 }
 
 /// When the first byte of each event came.
