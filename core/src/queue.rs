@@ -170,17 +170,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// Takes the leases off a run.
     fn end_lease(&mut self, run: Run) -> Option<Span> {
-        let (at, _) = self.find(|entry| entry.leased && entry.id == run.first)?;
+        let (at, mut entry) = self.find(|entry| entry.leased && entry.id == run.first)?;
         let mut span = Span { at, size: 0, count: 0, bodies: 0 };
-        while span.count < run.count {
-            let entry = self.entry(at + span.size);
+        loop {
             let body = entry.body_length();
             self.set_leased(at + span.size, entry, body, false);
             span.size += entry.size();
             span.count += 1;
             span.bodies += body;
+            if span.count >= run.count {
+                return Some(span);
+            }
+            entry = self.entry(at + span.size);
         }
-        Some(span)
     }
 
     fn remove(&mut self, span: Span) {

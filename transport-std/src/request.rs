@@ -1,6 +1,6 @@
 //! A request's head as text, and a request on its way out.
 
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -30,8 +30,11 @@ pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>) -> Result<(),
     for (name, value) in request.headers {
         write_header(out, name, value)?;
     }
-    write!(out, "Content-Length: {}\r\n\r\n", request.body.len())
-        .map_err(|_| HttpError::InvalidRequest)
+    let mut digits = itoa::Buffer::new();
+    for part in ["Content-Length: ", digits.format(request.body.len()), "\r\n\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    Ok(())
 }
 
 fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), HttpError> {
