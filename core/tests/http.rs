@@ -105,6 +105,20 @@ fn what_is_no_answer_is_an_error() {
 }
 
 #[test]
+fn an_error_says_what_is_wrong() {
+    let all = [
+        (Malformed::StatusLine, "status line"),
+        (Malformed::Header, "header line"),
+        (Malformed::ContentLength, "Content-Length"),
+        (Malformed::Upgrade, "switch of protocols"),
+        (Malformed::TooLarge, "too large"),
+    ];
+    for (error, words) in all {
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
 fn all_heads_together_are_bounded() {
     let interim = "HTTP/1.1 102 Processing\r\n\r\n";
     let last = "HTTP/1.1 200 OK\r\n\r\n";
