@@ -32,9 +32,9 @@ pub(crate) struct Arrived {
 }
 
 impl Arrived {
-    /// Takes together what two receivers got, each in order.
-    pub(crate) fn at(receivers: &[Vec<Arrival>; 2]) -> Result<Self, String> {
-        for arrivals in receivers {
+    /// Takes together what two receivers got, each in order if there is one.
+    pub(crate) fn at(receivers: &[Vec<Arrival>; 2], is_ordered: bool) -> Result<Self, String> {
+        for arrivals in receivers.iter().filter(|_| is_ordered) {
             // A repeated attempt begins with the same event.
             let is_back = |pair: &&[Arrival]| pair[0].ids[0] > pair[1].ids[0];
             if let Some(pair) = arrivals.windows(2).find(is_back) {

@@ -3,7 +3,7 @@
 //!
 //!     PILOT_CHAOS=1 cargo test -p pilot-webhook-tests --test chaos
 //!
-//! takes two and a half minutes, so that it is skipped, loudly, unless asked for. `CHAOS_SEED` plays another
+//! takes three minutes, so that it is skipped, loudly, unless asked for. `CHAOS_SEED` plays another
 //! schedule, and `CHAOS_SECONDS` a longer one; what a failed run printed first plays it again.
 
 #![allow(
@@ -19,6 +19,7 @@ mod emitter;
 mod process;
 mod receiver;
 mod schedule;
+mod wide;
 mod world;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ use daemon::count;
 use emitter::{Lines, RATE};
 use pilot_webhook_tests::PLACES;
 use pilot_webhook_tests::sim::Rng;
+use wide::Wide;
 use world::{Seen, World};
 
 /// How long an end may take after all is well. Arbitrary: a full queue takes a second.
@@ -49,14 +51,15 @@ const QUICK: [&str; 8] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if let [role, address] = &arguments[..]
+    if let [role, address, wide @ ..] = &arguments[..]
         && role == receiver::ROLE
     {
-        return exit(receiver::serve(address).map_err(|error| error.to_string()));
+        let wide = wide.first().map(Path::new);
+        return exit(receiver::serve(address, wide).map_err(|error| error.to_string()));
     }
     if std::env::var_os("PILOT_CHAOS").is_none_or(|value| value != "1") {
         eprintln!(
-            "\n!!! SKIPPED: chaos, end to end\n!!! set PILOT_CHAOS=1 for its two and a half minutes\n"
+            "\n!!! SKIPPED: chaos, end to end\n!!! set PILOT_CHAOS=1 for its three minutes\n"
         );
         return ExitCode::SUCCESS;
     }
@@ -83,19 +86,30 @@ fn run() -> Result<(), String> {
     println!("chaos: CHAOS_SEED={seed} CHAOS_SECONDS={seconds}, {RATE} events/s");
     hold(&daemon, seed, Duration::from_secs(seconds))?;
     batch(&daemon, seed, Duration::from_secs(seconds / 2))?;
+    wide(&daemon, seed, Duration::from_secs(seconds / 2))?;
     skip(&daemon, seed, Duration::from_secs(seconds / 2))
 }
 
 /// Nothing is lost, the order is kept, and the daemon takes no more than before.
 fn hold(daemon: &Path, seed: u64, whole: Duration) -> Result<(), String> {
     let steps = schedule::steps(&mut Rng::new(seed, 1), whole, false);
-    hold_with("hold", daemon, &[], &steps)
+    hold_with("hold", daemon, &[], &steps, None)
 }
 
 /// The same with several events in a request.
 fn batch(daemon: &Path, seed: u64, whole: Duration) -> Result<(), String> {
     let steps = schedule::steps(&mut Rng::new(seed, 3), whole, false);
-    hold_with("batch", daemon, &["--batch", "32", "--batch-delay", "20ms"], &steps)
+    hold_with("batch", daemon, &["--batch", "32", "--batch-delay", "20ms"], &steps, None)
+}
+
+/// The same over TLS, with several requests at a time, which keep no order.
+fn wide(daemon: &Path, seed: u64, whole: Duration) -> Result<(), String> {
+    let steps = schedule::steps(&mut Rng::new(seed, 4), whole, false);
+    let wide = Wide::new()?;
+    let certificate = wide.certificate();
+    let certificate = certificate.to_str().ok_or("a temporary path is not text")?;
+    let options = ["--max-in-flight", "8", "--ca-file", certificate];
+    hold_with("wide", daemon, &options, &steps, Some(&wide))
 }
 
 fn hold_with(
@@ -103,10 +117,11 @@ fn hold_with(
     daemon: &Path,
     options: &[&str],
     steps: &[schedule::Step],
+    wide: Option<&Wide>,
 ) -> Result<(), String> {
     let options = [&QUICK[..], &["--on-open", "hold", "--block-when-full"], options].concat();
-    let world = World::start(daemon, &options, Lines::Good)?;
-    let end = play(name, world, steps)?;
+    let world = World::start(daemon, &options, Lines::Good, wide)?;
+    let end = play(name, world, steps, wide.is_none())?;
     check::held(&end.stats, end.emitted, &end.arrived)?;
     check::flat(&end.seen)
 }
@@ -115,8 +130,8 @@ fn hold_with(
 fn skip(daemon: &Path, seed: u64, whole: Duration) -> Result<(), String> {
     let options = [&QUICK[..], &["--on-open", "skip", "--queue-capacity", "64"]].concat();
     let steps = schedule::steps(&mut Rng::new(seed, 2), whole, true);
-    let world = World::start(daemon, &options, Lines::Mixed)?;
-    let end = play("skip", world, &steps)?;
+    let world = World::start(daemon, &options, Lines::Mixed, None)?;
+    let end = play("skip", world, &steps, true)?;
     check::counted(&end.stats, end.emitted, &end.arrived)?;
     check::flat(&end.seen)
 }
@@ -128,7 +143,12 @@ struct End {
     seen: Seen,
 }
 
-fn play(name: &str, mut world: World, steps: &[schedule::Step]) -> Result<End, String> {
+fn play(
+    name: &str,
+    mut world: World,
+    steps: &[schedule::Step],
+    is_ordered: bool,
+) -> Result<End, String> {
     println!("\nchaos, {name}: {} faults", steps.len());
     let begun = Instant::now();
     for (number, step) in steps.iter().enumerate() {
@@ -143,7 +163,8 @@ fn play(name: &str, mut world: World, steps: &[schedule::Step]) -> Result<End, S
     for receiver in &mut receivers {
         receiver.stop()?;
     }
-    let arrived = Arrived::at(&receivers.each_ref().map(receiver::Receiver::arrivals))?;
+    let arrivals = receivers.each_ref().map(receiver::Receiver::arrivals);
+    let arrived = Arrived::at(&arrivals, is_ordered)?;
     let end = End { stats, emitted, arrived, seen };
     report(name, took, steps.len(), &end);
     Ok(end)

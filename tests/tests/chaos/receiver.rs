@@ -1,20 +1,23 @@
 //! A receiver in a process of its own: what it does there, and how the test commands it.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver as Line};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
+use rustls::{ServerConnection, StreamOwned};
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::net::TcpSocket;
 
 use crate::process;
 use crate::schedule::Answer;
+use crate::wide::{self, Wide};
 
 /// What the daemon signs with.
 pub(crate) const SECRET: &str = "hush";
@@ -37,6 +40,8 @@ pub(crate) struct Receiver {
     address: SocketAddr,
     /// Bound and not listening: nobody else gets the port while the receiver is down.
     _reserved: TcpSocket,
+    /// Whether it serves many connections at once, over TLS, and what it needs for that.
+    wide: Option<PathBuf>,
     process: Option<Process>,
     arrivals: Arc<Mutex<Vec<Arrival>>>,
 }
@@ -49,16 +54,18 @@ struct Process {
 
 impl Receiver {
     /// One that is down.
-    pub(crate) fn reserve() -> Self {
+    pub(crate) fn reserve(wide: Option<&Wide>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = socket.local_addr().unwrap();
-        Self { address, _reserved: socket, process: None, arrivals: Arc::default() }
+        let wide = wide.map(|wide| wide.folder().to_owned());
+        Self { address, _reserved: socket, wide, process: None, arrivals: Arc::default() }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/hook", self.address)
+        let scheme = if self.wide.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/hook", self.address)
     }
 
     /// What has arrived, over all its lives, in order.
@@ -70,7 +77,7 @@ impl Receiver {
     pub(crate) fn start(&mut self) -> Result<(), String> {
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(this);
-        command.args([ROLE, &self.address.to_string()]);
+        command.args([ROLE, &self.address.to_string()]).args(&self.wide);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("a receiver: {error}"))?;
         let (commands, said) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -156,40 +163,55 @@ fn wait_until_ready(ready: &Line<()>) -> Result<(), String> {
     ready.recv_timeout(STUCK).map_err(|_| "the receiver does not get ready".to_owned())
 }
 
+/// What a receiver is told to do.
+struct Orders {
+    answer: Mutex<Answer>,
+    /// Shared by the requests that are being answered.
+    busy: RwLock<()>,
+}
+
 /// A receiver's life, in its own process: one connection after the other, as they come, so that the
-/// order of what it says is the order in which it was sent. It ends with its standard input.
-pub(crate) fn serve(address: &str) -> io::Result<()> {
+/// order of what it says is the order in which it was sent; or all at once, over TLS. It ends with its
+/// standard input.
+pub(crate) fn serve(address: &str, wide: Option<&Path>) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
-    let answer = Arc::new(Mutex::new(Answer::Good));
-    let commanded = Arc::clone(&answer);
-    let busy = Arc::new(Mutex::new(()));
-    let is_busy = Arc::clone(&busy);
+    let tls = wide.map(wide::load).transpose()?;
+    let orders = Arc::new(Orders { answer: Mutex::new(Answer::Good), busy: RwLock::new(()) });
+    let commanded = Arc::clone(&orders);
     thread::spawn(move || {
         for line in io::stdin().lines() {
             let Ok(line) = line else { break };
             let Some(answer) = Answer::read(&line) else { break };
-            *commanded.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+            *commanded.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
         }
-        let _between_requests = is_busy.lock();
+        let _between_requests = commanded.busy.write();
         std::process::exit(0);
     });
     say("ready")?;
     for stream in listener.incoming() {
+        let stream = stream?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(STUCK))?;
+        stream.set_write_timeout(Some(STUCK))?;
         // A client that breaks off is its own affair.
-        let _ = serve_connection(stream?, &answer, &busy);
+        match &tls {
+            None => drop(serve_connection(stream, &orders)),
+            Some(tls) => {
+                let tls = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
+                let orders = Arc::clone(&orders);
+                thread::spawn(move || serve_connection(StreamOwned::new(tls, stream), &orders));
+            }
+        }
     }
     Ok(())
 }
 
-fn serve_connection(stream: TcpStream, answer: &Mutex<Answer>, busy: &Mutex<()>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(STUCK))?;
-    stream.set_write_timeout(Some(STUCK))?;
+fn serve_connection(stream: impl Read + Write, orders: &Orders) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let Some((head, body)) = read_request(&mut reader)? else { return Ok(()) };
-        let _busy = busy.lock();
-        let answer = *answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _busy = orders.busy.read();
+        let answer = *orders.answer.lock().unwrap_or_else(PoisonError::into_inner);
         let ids = event_ids(&head, &body).unwrap_or_else(|what| format!("{what}: {body:?}"));
         // Said before it is answered: what was answered has been said.
         say(&format!("got {} {ids}", answer.status()))?;

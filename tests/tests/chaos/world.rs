@@ -9,6 +9,7 @@ use crate::emitter::{Emitter, Lines};
 use crate::process::Usage;
 use crate::receiver::Receiver;
 use crate::schedule::{Answer, Fault, Step};
+use crate::wide::Wide;
 
 /// How often the daemon is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -39,8 +40,13 @@ pub(crate) struct World {
 
 impl World {
     /// The daemon, warm: its queue was full once, both receivers were used, and all is well.
-    pub(crate) fn start(path: &Path, options: &[&str], lines: Lines) -> Result<Self, String> {
-        let receivers = [Receiver::reserve(), Receiver::reserve()];
+    pub(crate) fn start(
+        path: &Path,
+        options: &[&str],
+        lines: Lines,
+        wide: Option<&Wide>,
+    ) -> Result<Self, String> {
+        let receivers = [Receiver::reserve(wide), Receiver::reserve(wide)];
         let (daemon, events) = Daemon::start(path, &receivers[0].url(), options)?;
         let emitter = Emitter::start(events, lines);
         let now = Usage::of(daemon.pid())?;
