@@ -109,11 +109,11 @@ fn body(entry: Entry, texts: usize, out: &mut Writer<'_>) -> Result<(), EncodeEr
     out.push(END)
 }
 
-/// The longest `u64`.
-pub(crate) const DIGITS: usize = 20;
+/// The length of the longest `u64` as text.
+pub const DIGITS: usize = 20;
 
-/// A number as text.
-pub(crate) fn decimal(number: u64, out: &mut [u8; DIGITS]) -> &str {
+/// A number as text, for a header, without the machinery of formatting.
+pub fn decimal(number: u64, out: &mut [u8; DIGITS]) -> &str {
     let mut writer = Writer::new(out);
     // It fits, and digits are text.
     let _ = writer.integer(number);

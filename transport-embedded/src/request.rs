@@ -8,7 +8,7 @@ use reqwless::request::{Request as Encoder, RequestBuilder as _};
 /// What the node calls itself.
 const USER_AGENT: (&str, &str) =
     ("User-Agent", concat!("pilot-webhook-embassy/", env!("CARGO_PKG_VERSION")));
-/// The most headers that the engine may want. It has five.
+/// The most headers that the engine may want. It has three.
 const HEADERS_MAX: usize = 16;
 
 /// Writes the head and the body, and flushes.

@@ -64,7 +64,8 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 ///
 /// # A post
 /// 1. A connection that was kept from the last post is used again if it goes to the same origin,
-///    has not been idle for more than 90 s, is still open, and the server has not spoken on it.
+///    has not been idle for more than 90 s (or what the server announces with `Keep-Alive`), is still
+///    open, and the server has not spoken on it.
 ///    If the server turns out to have closed it before the socket took a byte of the request, a new
 ///    connection takes its place within the same attempt: the request surely was not processed. In
 ///    any other case the attempt ends with an error, and the engine decides.
@@ -243,12 +244,17 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         let (head, rest) = dialogue(lease.link(), request, self.http)
             .await
             .map_err(|error| self.watch.explain(error))?;
+        if self.watch.sent.get() == 0 {
+            // Whatever was read is no answer to what nobody has seen.
+            return Err(Error::Closed);
+        }
+        let idle = Duration::try_from(head.idle_max(IDLE_MAX)).unwrap_or(Duration::MIN);
         if let Some(rest) = rest
             && (rest.is_over() || !self.watch.in_record.get())
+            && idle > Duration::MIN
         {
             lease.keep();
             self.rest = Some(rest).filter(|rest| !rest.is_over());
-            let idle = Duration::try_from(head.idle_max(IDLE_MAX)).unwrap_or(Duration::MIN);
             self.idle_until = Instant::now() + idle;
         }
         Ok(head.response)

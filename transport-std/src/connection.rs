@@ -3,13 +3,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::ops::Range;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pilot_webhook_core::http::{Answer, Head, Rest};
 use pilot_webhook_core::{Endpoint, Response, Scheme};
-use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::time::{Instant, timeout};
 
 use crate::error::HttpError;
@@ -47,13 +46,6 @@ pub(crate) struct Answered {
     pub(crate) response: Response,
     /// Whether the connection may carry another request.
     pub(crate) reusable: bool,
-}
-
-/// Why a request got no answer.
-pub(crate) struct Failure {
-    pub(crate) error: HttpError,
-    /// No byte of the request was written: surely nobody has processed it.
-    pub(crate) unsent: bool,
 }
 
 impl Connection {
@@ -94,7 +86,14 @@ impl Connection {
     /// A receiver may answer and close before it has read the whole request. Writing on then fails,
     /// while its answer waits to be read. So the answer is read meanwhile, and a failed write is the
     /// end only when there is none.
-    pub(crate) async fn exchange(&mut self, head: &[u8], body: &[u8]) -> Result<Answered, Failure> {
+    ///
+    /// # Errors
+    /// [`HttpError::Closed`] when no byte of the request was written: surely nobody has processed it.
+    pub(crate) async fn exchange(
+        &mut self,
+        head: &[u8],
+        body: &[u8],
+    ) -> Result<Answered, HttpError> {
         let mut request = Outgoing::new(head, body);
         let mut answer = Answer::new();
         let outcome = poll_fn(|cx| {
@@ -102,12 +101,23 @@ impl Connection {
             self.poll_head(&mut answer, cx)
         })
         .await;
+        if !request.has_begun() {
+            // Whatever was read is no answer to what nobody has seen.
+            return Err(HttpError::Closed(match (request.into_error(), outcome) {
+                (Some(error), _) | (None, Err(HttpError::Disconnected(error))) => error,
+                (None, _) => io::Error::other("the server spoke before it was asked"),
+            }));
+        }
         match outcome {
             Ok(head) => {
                 let reusable = request.is_written() && self.finish(&head).await;
                 Ok(Answered { response: head.response, reusable })
             }
-            Err(error) => Err(failure(error, request)),
+            // When both directions failed, the first one to fail tells more.
+            Err(HttpError::Disconnected(error)) => {
+                Err(HttpError::Disconnected(request.into_error().unwrap_or(error)))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -165,7 +175,7 @@ impl Connection {
     /// Fills the buffer anew; what was in it is taken. The stream's end is an error.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut buffer = ReadBuf::new(&mut self.buffer[..]);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        ready!(self.stream.poll_read(cx, &mut buffer))?;
         self.unread = 0..buffer.filled().len();
         Poll::Ready(if self.unread.is_empty() {
             Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed it"))
@@ -175,16 +185,40 @@ impl Connection {
     }
 }
 
-/// What a failed exchange amounts to.
-fn failure(error: HttpError, request: Outgoing<'_>) -> Failure {
-    let unsent = !request.has_begun();
-    let error = match error {
-        HttpError::Disconnected(error) => {
-            // When both directions failed, the first one to fail tells more.
-            let error = request.into_error().unwrap_or(error);
-            if unsent { HttpError::Closed(error) } else { HttpError::Disconnected(error) }
-        }
-        other => other,
-    };
-    Failure { error, unsent }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pilot_webhook_core::{EndpointBuf, Policy};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n";
+
+    /// The bytes and the end of a connection may come between the last look and the write. It was
+    /// taken for the answer to a request of which no byte was sent.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_is_said_to_a_request_that_was_not_sent_is_no_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let endpoint = EndpointBuf::<64>::parse(&url, Policy::default()).unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut connection = Connection::new(Stream::Plain(stream), &endpoint.get());
+        let (mut server, _) = listener.accept().await.unwrap();
+        let answer = async {
+            let mut request = [0; HEAD.len() + 1];
+            server.read_exact(&mut request).await.unwrap();
+            server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            server
+        };
+        let (first, mut server) = tokio::join!(connection.exchange(HEAD, b"1"), answer);
+        assert!(first.is_ok_and(|answered| answered.reusable));
+        assert!(connection.is_ready_for(&endpoint.get()).await);
+
+        server.write_all(b"HTTP/1.1 202 Accepted\r\n\r\n").await.unwrap();
+        server.set_zero_linger().unwrap();
+        drop(server);
+        let second = connection.exchange(HEAD, b"2").await;
+        assert!(matches!(second, Err(HttpError::Closed(_))), "{:?}", second.map(|a| a.response));
+    }
 }

@@ -35,7 +35,7 @@ pub enum HttpError {
     NoTrustRoots,
     /// The TLS handshake failed. The request was not sent.
     Tls(io::Error),
-    /// A header or the request target cannot be sent over HTTP. The request was not sent.
+    /// A header cannot be sent over HTTP. The request was not sent.
     InvalidRequest,
     /// The connection broke before a byte of the request was sent.
     Closed(io::Error),
@@ -71,7 +71,7 @@ impl fmt::Display for HttpError {
                 "no trusted certificates found: install the system's CA certificates, or name a CA file",
             ),
             Self::Tls(error) => write!(f, "the TLS handshake failed: {error}{}", tls_advice(error)),
-            Self::InvalidRequest => f.write_str("a header or the URL cannot be sent over HTTP"),
+            Self::InvalidRequest => f.write_str("a header cannot be sent over HTTP"),
             Self::Closed(error) => write!(f, "the connection broke before the request: {error}"),
             Self::Disconnected(error) => {
                 write!(f, "the connection broke before the answer: {error}")

@@ -1,12 +1,10 @@
 //! A request's head as text, and a request on its way out.
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pilot_webhook_core::Request;
-use pilot_webhook_core::http::is_token;
-use tokio::io::AsyncWrite as _;
+use pilot_webhook_core::http::{DIGITS, decimal, is_token};
 
 use crate::error::HttpError;
 use crate::stream::Stream;
@@ -30,8 +28,9 @@ pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>) -> Result<(),
     for (name, value) in request.headers {
         write_header(out, name, value)?;
     }
-    let mut digits = itoa::Buffer::new();
-    for part in ["Content-Length: ", digits.format(request.body.len()), "\r\n\r\n"] {
+    let mut digits = [0; DIGITS];
+    let length = decimal(request.body.len() as u64, &mut digits);
+    for part in ["Content-Length: ", length, "\r\n\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
     Ok(())
@@ -104,11 +103,10 @@ impl<'r> Outgoing<'r> {
     }
 
     fn poll_write(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut stream = Pin::new(stream);
         while !(self.head.is_empty() && self.body.is_empty()) {
             // In one piece, so that a small request leaves in one segment or TLS record.
             let both = [IoSlice::new(self.head), IoSlice::new(self.body)];
-            let written = ready!(stream.as_mut().poll_write_vectored(cx, &both))?;
+            let written = ready!(stream.poll_write_vectored(cx, &both))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }

@@ -65,14 +65,14 @@ impl Transport for HttpTransport {
         {
             match kept.exchange(&self.head, request.body).await {
                 Ok(answered) => return Ok(self.settle(kept, answered)),
-                Err(failure) if failure.unsent => {}
-                Err(failure) => return Err(failure.error),
+                Err(HttpError::Closed(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         let stream = dial(self.shared.get(), endpoint).await?;
         let mut connection = Connection::new(stream, endpoint);
-        let answered = connection.exchange(&self.head, request.body).await;
-        Ok(self.settle(connection, answered.map_err(|failure| failure.error)?))
+        let answered = connection.exchange(&self.head, request.body).await?;
+        Ok(self.settle(connection, answered))
     }
 }
 

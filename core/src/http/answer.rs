@@ -73,13 +73,16 @@ impl Answer {
         }
         let line = if whole { piece } else { self.line.as_slice() };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let is_empty = line.is_empty() && !self.is_cut;
         let head = match &mut self.fields {
+            // What some servers leave behind a body.
+            None if is_empty => None,
             None => {
                 self.fields = Some(Fields::after(line)?);
                 None
             }
-            Some(fields) if line.is_empty() && !self.is_cut => {
-                let head = fields.head();
+            Some(fields) if is_empty => {
+                let head = fields.head()?;
                 self.fields = None;
                 Some(head)
             }

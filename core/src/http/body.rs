@@ -74,6 +74,9 @@ impl Rest {
             };
             self.limit = self.limit.checked_sub(step as u64)?;
             self.state = self.state.after(step as u64, byte)?;
+            if matches!(self.state, State::Chunk(size) if size > self.limit) {
+                return None;
+            }
             taken += step;
         }
         Some(taken)
@@ -187,7 +190,10 @@ mod tests {
         assert_eq!(body(Framing::Chunked, &extension), None);
         let trailer = [b"0\r\n", &[b'x'; 1_000][..]].concat();
         assert_eq!(body(Framing::Chunked, &trailer), None);
-        let chunk = [b"ffffffffffffffff\r\n", &[b'x'; 1_000][..]].concat();
-        assert_eq!(body(Framing::Chunked, &chunk), None);
+        // What remains of the limit after the size of 5 bytes is 0x3e3.
+        assert_eq!(body(Framing::Chunked, b"3e3\r\n"), Some((5, false)));
+        for size in [&b"3e4\r\n"[..], b"3e5\n", b"ffffffffffffffff\n"] {
+            assert_eq!(body(Framing::Chunked, size), None, "there is no need to read it");
+        }
     }
 }

@@ -40,14 +40,23 @@ pub(super) struct Fields {
     status: u16,
     retry_after: Option<RetryAfter>,
     keep_alive: Option<Duration>,
-    length: Option<u64>,
+    length: Length,
     /// The last transfer coding, once there is any: is it `chunked`?
     chunked: Option<bool>,
     keep: bool,
     /// A header that decides about the framing was cut or folded: do not trust the framing.
     blurred: bool,
-    last_mattered: bool,
-    any: bool,
+    /// Whether the last header mattered; `None` before the first.
+    last_mattered: Option<bool>,
+}
+
+/// What was said of the body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Unsaid,
+    Said(u64),
+    /// No number, or several different ones.
+    Invalid,
 }
 
 impl Fields {
@@ -58,13 +67,12 @@ impl Fields {
             status,
             retry_after: None,
             keep_alive: None,
-            length: None,
+            length: Length::Unsaid,
             chunked: None,
             // HTTP/1.0 connections are not kept, whatever they say.
             keep: minor >= 1,
             blurred: false,
-            last_mattered: false,
-            any: false,
+            last_mattered: None,
         })
     }
 
@@ -72,38 +80,38 @@ impl Fields {
     pub(super) fn take(&mut self, line: &[u8], is_cut: bool) -> Result<(), Malformed> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             // A folded line, which only ancient servers send (RFC 9112, section 5.2).
-            self.blurred |= self.last_mattered;
-            return if self.any { Ok(()) } else { Err(Malformed::Header) };
+            self.blurred |= self.last_mattered.ok_or(Malformed::Header)?;
+            return Ok(());
         }
-        self.any = true;
         let mut parts = line.splitn(2, |byte| *byte == b':');
         let (Some(name), value) = (parts.next(), parts.next()) else {
             return Err(Malformed::Header);
         };
-        let Some(value) = value.map(<[u8]>::trim_ascii) else {
+        let Some(value) = value.map(trim) else {
             // The colon may be where nobody looks.
-            self.last_mattered = false;
+            self.last_mattered = Some(false);
             return if is_cut { Ok(()) } else { Err(Malformed::Header) };
         };
         if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
             return Err(Malformed::Header);
         }
-        self.last_mattered = true;
+        self.last_mattered = Some(true);
         if name.eq_ignore_ascii_case(b"content-length") {
             self.blurred |= is_cut;
-            if !is_cut {
-                self.content_length(value)?;
+            // Several equal ones may have been put together.
+            for value in list(value).filter(|_| !is_cut) {
+                self.content_length(value);
             }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.blurred |= is_cut;
-            let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
-            // Nothing may follow `chunked`.
-            let first = self.chunked != Some(true);
-            self.chunked = Some(first && last.eq_ignore_ascii_case(b"chunked"));
+            for coding in list(value) {
+                // Nothing may follow `chunked`.
+                let first = self.chunked != Some(true);
+                self.chunked = Some(first && coding.eq_ignore_ascii_case(b"chunked"));
+            }
         } else if name.eq_ignore_ascii_case(b"connection") {
-            let mut options = value.split(|byte| *byte == b',');
-            let closes = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
-            self.keep &= !is_cut && !options.any(closes);
+            let closes = |option: &[u8]| option.eq_ignore_ascii_case(b"close");
+            self.keep &= !is_cut && !list(value).any(closes);
         } else if name.eq_ignore_ascii_case(b"retry-after") {
             if !is_cut && self.retry_after.is_none() {
                 self.retry_after = RetryAfter::parse(value);
@@ -113,36 +121,52 @@ impl Fields {
                 self.keep_alive = parse_keep_alive(value);
             }
         } else {
-            self.last_mattered = false;
+            self.last_mattered = Some(false);
         }
         Ok(())
     }
 
-    fn content_length(&mut self, value: &[u8]) -> Result<(), Malformed> {
-        let length = parse_digits(value).ok_or(Malformed::ContentLength)?;
-        if self.length.is_some_and(|earlier| earlier != length) {
-            return Err(Malformed::ContentLength);
-        }
-        self.length = Some(length);
-        Ok(())
+    fn content_length(&mut self, value: &[u8]) {
+        self.length = match (parse_digits(value), self.length) {
+            (Some(length), Length::Unsaid) => Length::Said(length),
+            (Some(length), Length::Said(earlier)) if length == earlier => self.length,
+            _ => Length::Invalid,
+        };
     }
 
-    pub(super) fn head(&self) -> Head {
+    /// What all of it says (RFC 9112, section 6.3, whose order this is).
+    pub(super) fn head(&self) -> Result<Head, Malformed> {
         let framing = match (self.status, self.chunked, self.length) {
             (100..=199 | 204 | 304, ..) => Some(Framing::Length(0)),
             (_, Some(true), _) => Some(Framing::Chunked),
-            (_, None, Some(length)) => Some(Framing::Length(length)),
+            (_, None, Length::Said(length)) => Some(Framing::Length(length)),
+            (_, None, Length::Invalid) => return Err(Malformed::ContentLength),
             // It ends with the connection.
-            _ => None,
+            (_, Some(false), _) | (_, None, Length::Unsaid) => None,
         };
-        // Both headers at once is an attack or a mistake (RFC 9112, section 6.3).
-        let doubtful = self.blurred || (self.chunked.is_some() && self.length.is_some());
-        Head {
+        // Both headers at once is an attack or a mistake, and an invalid one is no reason for trust.
+        let doubtful = self.blurred
+            || (self.chunked.is_some() && self.length != Length::Unsaid)
+            || self.length == Length::Invalid;
+        Ok(Head {
             response: Response { status: self.status, retry_after: self.retry_after },
             keep_alive: self.keep_alive,
             framing: framing.filter(|_| self.keep && !doubtful),
-        }
+        })
     }
+}
+
+/// Without the white space that may stand around a value (RFC 9110, section 5.6.3).
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// The members of a list.
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(trim)
 }
 
 /// The status and the minor version of HTTP/1.
@@ -169,7 +193,6 @@ fn parse_digits(value: &[u8]) -> Option<u64> {
 }
 
 fn parse_keep_alive(value: &[u8]) -> Option<Duration> {
-    let mut parameters = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    let seconds = parameters.find_map(|parameter| parameter.strip_prefix(b"timeout="))?;
-    parse_digits(seconds.trim_ascii()).map(Duration::from_secs)
+    let seconds = list(value).find_map(|parameter| parameter.strip_prefix(b"timeout="))?;
+    parse_digits(trim(seconds)).map(Duration::from_secs)
 }

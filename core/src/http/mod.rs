@@ -29,6 +29,8 @@ pub use answer::{Answer, HEADS_MAX};
 pub use body::Rest;
 pub use fields::Head;
 
+pub use crate::payload::{DIGITS, decimal};
+
 /// What about an answer is not HTTP/1 (RFC 9112) within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -37,11 +39,12 @@ pub enum Malformed {
     StatusLine,
     /// A header line without a colon or with a strange name.
     Header,
-    /// A `Content-Length` that is no number, or several different ones.
+    /// The body has no other length than a `Content-Length` that is no number, or several different
+    /// ones.
     ContentLength,
     /// `101 Switching Protocols`, which nobody asked for.
     Upgrade,
-    /// It goes on beyond [`HEADS_MAX`] before it has said its status.
+    /// It goes on beyond [`HEADS_MAX`] before its final head is complete.
     TooLarge,
 }
 

@@ -202,7 +202,6 @@ fn judge(answer: &[u8]) -> Verdict {
             Some(status @ 200..1_000) => {
                 let is_old = response.version == Some(0);
                 let mut judged = Judged::new(status, is_old, response.headers, rest);
-                // Empty lines before a status line are passed over by `httparse`, not here.
                 judged.plain &= status_by_lines(answer) == Some(status);
                 judged.plain &= answer.len() - rest.len() <= 30_000;
                 return Verdict::Answer(judged);
@@ -295,7 +294,7 @@ fn status_by_lines(answer: &[u8]) -> Option<u16> {
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     });
     loop {
-        let line = lines.next()??;
+        let line = lines.find(|line| *line != Some(b""))??;
         let code = line.strip_prefix(b"HTTP/1.0 ").or(line.strip_prefix(b"HTTP/1.1 "))?;
         let (code, reason) = code.split_at_checked(3)?;
         let status = str::from_utf8(code).ok()?.parse().ok()?;

@@ -129,6 +129,17 @@ fn framing() -> Vec<Scenario> {
             [answers(["HTTP/1.1 204 No Content\r\n\r\n"; 2])],
             [Post(Expect::status(204)), Post(Expect::status(204))],
         ),
+        Scenario::new(
+            "a length that a proxy put together of two",
+            [answers(["HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok"; 2])],
+            [ok(), ok()],
+        ),
+        // The status counts, and the connection does not.
+        Scenario::new(
+            "a length that is none, where it does not matter",
+            [answer("HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n"), answer(OK)],
+            [Post(Expect::status(204)), ok()],
+        ),
         Scenario::new("a chunked body", [answers([&chunks; 2])], [ok(), ok()]),
         Scenario::new("a chunked body with trailers", [answers([&trailers; 2])], [ok(), ok()]),
         Scenario::new(

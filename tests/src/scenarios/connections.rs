@@ -27,6 +27,23 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             [answer_then(close, Hold), answer(OK)],
             [ok(), ok()],
         ),
+        Scenario::new(
+            "a connection is not kept that the server keeps for no time worth it",
+            [
+                answer_then(
+                    "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok",
+                    Hold,
+                ),
+                answer(OK),
+            ],
+            [ok(), ok()],
+        ),
+        // Some servers leave one behind a body, and it comes with the next answer.
+        Scenario::new(
+            "an empty line before an answer",
+            [answers([OK, &format!("\r\n{OK}"), OK])],
+            [ok(), ok(), ok()],
+        ),
         // Whatever an idle connection says: the request was not sent over it.
         Scenario::new(
             "an idle connection speaks up and closes",
