@@ -82,12 +82,11 @@ pub async fn run<M, B, T, C, O, const URL: usize, const WORKERS: usize>(
 {
     let mut worker = Worker { dispatcher, transport, clock, observer, endpoint: None };
     loop {
-        let now = clock.now();
-        match dispatcher.next(now, body) {
+        match dispatcher.next(clock.now(), body) {
             (Next::Attempt(delivery), _) => {
                 let lease = Lease { dispatcher, delivery };
                 let body = body.get(..lease.delivery.body_length()).unwrap_or_default();
-                worker.deliver(lease, body, now).await;
+                worker.deliver(lease, body).await;
             }
             // Nothing goes out before then, so it does not take the wake-up of a new event, which
             // is for a worker that waits for one.
@@ -157,22 +156,16 @@ where
     C: Clock,
     O: Observer,
 {
-    /// One event's attempts, the first of which begins now, until it is settled or back in the queue.
-    async fn deliver(
-        &mut self,
-        mut lease: Lease<'_, M, B, URL, WORKERS>,
-        body: &[u8],
-        mut now: Instant,
-    ) {
+    /// One event's attempts, until it is settled or back in the queue.
+    async fn deliver(&mut self, mut lease: Lease<'_, M, B, URL, WORKERS>, body: &[u8]) {
         loop {
-            match self.attempt(&mut lease.delivery, body, now).await {
+            match self.attempt(&mut lease.delivery, body).await {
                 Some(After::Settled(_) | After::Returned) => return,
                 Some(After::Retry(at)) => self.back_off(&lease.delivery, at).await,
                 None => {}
             }
             loop {
-                now = self.clock.now();
-                match self.dispatcher.retry(&mut lease.delivery, now) {
+                match self.dispatcher.retry(&mut lease.delivery, self.clock.now()) {
                     (Next::Attempt(()), _) => break,
                     (Next::Wait(until), seen) => self.sleep(until, seen).await,
                     (Next::Again | Next::Done, _) => return,
@@ -202,12 +195,8 @@ where
     }
 
     /// One POST within its limit. `None` when a swap cancelled it.
-    async fn attempt(
-        &mut self,
-        delivery: &mut Delivery,
-        body: &[u8],
-        started: Instant,
-    ) -> Option<After> {
+    async fn attempt(&mut self, delivery: &mut Delivery, body: &[u8]) -> Option<After> {
+        let started = self.clock.now();
         let epoch = Some(delivery.endpoint_epoch());
         if self.endpoint.as_ref().map(|(epoch, _)| *epoch) != epoch {
             self.endpoint = self.dispatcher.endpoint();
