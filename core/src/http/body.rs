@@ -97,15 +97,13 @@ impl State {
             }
             (Self::Size(Some(size)), b';' | b' ' | b'\t') => Self::Extension(size),
             (Self::Size(Some(size)) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
-            (Self::Size(Some(0)) | Self::Extension(0) | Self::SizeEnd(0), b'\n') => {
-                Self::Trailer(true)
-            }
-            (Self::Size(Some(size)) | Self::Extension(size) | Self::SizeEnd(size), b'\n') => {
-                Self::Chunk(size)
-            }
+            (Self::SizeEnd(0), b'\n') => Self::Trailer(true),
+            (Self::SizeEnd(size), b'\n') => Self::Chunk(size),
+            // A line feed alone: some take it for the end of the line, and some do not.
+            (Self::Extension(_), b'\n') => return None,
             (Self::Extension(size), _) => Self::Extension(size),
             (Self::ChunkEnd, b'\r') => Self::ChunkLineEnd,
-            (Self::ChunkEnd | Self::ChunkLineEnd, b'\n') => Self::Size(None),
+            (Self::ChunkLineEnd, b'\n') => Self::Size(None),
             (Self::Trailer(true), b'\n') => Self::Over,
             (Self::Trailer(false), b'\n') => Self::Trailer(true),
             (Self::Trailer(empty), b'\r') => Self::Trailer(empty),
@@ -155,8 +153,8 @@ mod tests {
             (b"0\r\n\r\nmore", 4),
             (b"2\r\nok\r\n0\r\n\r\nmore", 4),
             (b"0002;a=\"b\"\r\nok\r\n0;c\r\nSum: 1\r\nMore: 2\r\n\r\n", 0),
-            (b"2 \r\nok\r\n0\t\n\n", 0),
-            (b"A\n0123456789\n00\n\nmore", 4),
+            (b"2 \r\nok\r\n0\t\r\n\n", 0),
+            (b"A\r\n0123456789\r\n00\r\nSum: 1\n\nmore", 4),
         ] {
             let end = bytes.len() - more;
             assert_eq!(body(Framing::Chunked, bytes), Some((end, true)));
@@ -175,6 +173,9 @@ mod tests {
             b"+1\r\n",
             b";a\r\n",
             b"1\rx",
+            b"1\nx\r\n",
+            b"1;x\nx\r\n",
+            b"1\r\nx\n",
             b"1\r\nok\r\n",
             b"1\r\no\rk",
             b"10000000000000000\r\n",
@@ -192,7 +193,7 @@ mod tests {
         assert_eq!(body(Framing::Chunked, &trailer), None);
         // What remains of the limit after the size of 5 bytes is 0x3e3.
         assert_eq!(body(Framing::Chunked, b"3e3\r\n"), Some((5, false)));
-        for size in [&b"3e4\r\n"[..], b"3e5\n", b"ffffffffffffffff\n"] {
+        for size in [&b"3e4\r\n"[..], b"3e5\r\n", b"ffffffffffffffff\r\n"] {
             assert_eq!(body(Framing::Chunked, size), None, "there is no need to read it");
         }
     }
