@@ -54,7 +54,8 @@ impl RetryAfter {
     }
 }
 
-fn parse_date(value: &[u8]) -> Option<Timestamp> {
+/// An HTTP date (RFC 9110, section 5.6.7).
+pub(crate) fn parse_date(value: &[u8]) -> Option<Timestamp> {
     if !value.is_ascii() {
         return None;
     }

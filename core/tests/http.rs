@@ -161,6 +161,38 @@ fn the_first_valid_retry_after_counts() {
     assert_eq!(retry_after(&long), None, "what is cut says nothing");
 }
 
+/// The receiver's clock and this one may differ, and a node may have none.
+#[test]
+fn a_date_to_come_back_at_is_taken_by_the_senders_own_clock() {
+    let text = |status, date, retry_after| {
+        format!("HTTP/1.1 {status}\r\nRetry-After: {retry_after}\r\nDate: {date}\r\n\r\n")
+    };
+    let retry_after =
+        |status, date, retry_after| head(&text(status, date, retry_after)).response.retry_after;
+    let at = "Fri, 31 Dec 1999 23:59:59 GMT";
+    let before = "Fri, 31 Dec 1999 23:59:49 GMT";
+    for (status, date, asked, expected) in [
+        (503, before, at, Some(RetryAfter::Delay(Duration::from_secs(10)))),
+        (429, before, at, Some(RetryAfter::Delay(Duration::from_secs(10)))),
+        (503, at, before, Some(RetryAfter::Delay(Duration::ZERO))),
+        (503, before, "7", RetryAfter::parse(b"7")),
+        (503, "today", at, RetryAfter::parse(at.as_bytes())),
+        (503, "", at, RetryAfter::parse(at.as_bytes())),
+        // The engine asks for it with no other status.
+        (500, before, at, RetryAfter::parse(at.as_bytes())),
+    ] {
+        assert_eq!(retry_after(status, date, asked), expected, "{status} {date} {asked}");
+    }
+    let long = format!("{}{before}", " ".repeat(200));
+    assert_eq!(retry_after(503, &long, at), RetryAfter::parse(at.as_bytes()));
+    let text = format!("HTTP/1.1 503\r\nDate: {before}\r\nRetry-After: {at}\r\n\r\n");
+    assert_eq!(
+        head(&text).response.retry_after,
+        Some(RetryAfter::Delay(Duration::from_secs(10))),
+        "whichever comes first"
+    );
+}
+
 #[test]
 fn an_idle_connection_is_trusted_less_long_than_the_server_keeps_it() {
     let most = Duration::from_secs(30);
@@ -265,7 +297,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         8 => select(vec![
             "HTTP/1.1 ", "HTTP/1.0 ", "200", "100", "204", "101", "503", " OK", "\r\n", "\r\n\r\n", "\n",
             "\r", "Content-Length", ": ", "7", "Transfer-Encoding", "chunked", "Connection", "close",
-            "Keep-Alive", "timeout=5", "Retry-After", "120", " ", "\t", ",", "X", "HTTP/1.1 200 OK\r\n",
+            "Keep-Alive", "timeout=5", "Retry-After", "120", "Date", "Thu, 01 Jan 1970 00:00:00 GMT", " ", "\t", ",", "X", "HTTP/1.1 200 OK\r\n",
             "HTTP/1.1 103 Early\r\n\r\n", "Content-Length: 2\r\n", "Connection: close\r\n",
         ])
         .prop_map(|part| part.as_bytes().to_vec()),

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use super::body::{Framing, Rest};
 use super::{Malformed, is_token};
-use crate::{Response, RetryAfter};
+use crate::retry_after::parse_date;
+use crate::{Response, RetryAfter, Timestamp};
 
 /// The head of a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ impl Head {
 pub(super) struct Fields {
     status: u16,
     retry_after: Option<RetryAfter>,
+    /// The sender's own time, if that could matter.
+    date: Option<Timestamp>,
     keep_alive: Option<Duration>,
     length: Length,
     /// The last transfer coding, once there is any: is it `chunked`?
@@ -66,6 +69,7 @@ impl Fields {
         Ok(Self {
             status,
             retry_after: None,
+            date: None,
             keep_alive: None,
             length: Length::Unsaid,
             chunked: None,
@@ -116,6 +120,11 @@ impl Fields {
             if !is_cut && self.retry_after.is_none() {
                 self.retry_after = RetryAfter::parse(value);
             }
+        } else if name.eq_ignore_ascii_case(b"date") {
+            // Nobody says when to come back with other ones.
+            if !is_cut && matches!(self.status, 429 | 503) {
+                self.date = parse_date(value);
+            }
         } else if name.eq_ignore_ascii_case(b"keep-alive") {
             if !is_cut && self.keep_alive.is_none() {
                 self.keep_alive = parse_keep_alive(value);
@@ -148,8 +157,13 @@ impl Fields {
         let doubtful = self.blurred
             || (self.chunked.is_some() && self.length != Length::Unsaid)
             || self.length == Length::Invalid;
+        // By the sender's clock a date is so far away, whatever the time is here.
+        let retry_after = match (self.retry_after, self.date) {
+            (Some(at @ RetryAfter::At(_)), Some(date)) => Some(RetryAfter::Delay(at.delay(date))),
+            (asked, _) => asked,
+        };
         Ok(Head {
-            response: Response { status: self.status, retry_after: self.retry_after },
+            response: Response { status: self.status, retry_after },
             keep_alive: self.keep_alive,
             framing: framing.filter(|_| self.keep && !doubtful),
         })

@@ -26,6 +26,8 @@ pub(crate) const WORDS: &[&str] = &[
     "Connection: close\r\n",
     "Keep-Alive: timeout=5\r\n",
     "Retry-After: 7\r\n",
+    "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
+    "Retry-After: Thu, 01 Jan 1970 00:01:00 GMT\r\n",
     "\0",
     "\u{ff}",
     "-",
@@ -78,13 +80,14 @@ fn answer() -> impl Strategy<Value = (String, String, String)> {
 
 fn header() -> impl Strategy<Value = String> {
     let seconds = "[rR]etry-[aA]fter:[ \t]{0,2}[0-9]{1,11}[ \t]{0,2}\r\n";
-    let date = (0_i64..4_102_444_800).prop_map(|second| {
+    let name = select(vec!["Retry-After", "Date"]);
+    let date = (name, 0_i64..4_102_444_800).prop_map(|(name, second)| {
         let date = jiff::Timestamp::from_second(second).unwrap();
-        format!("Retry-After: {}\r\n", date.strftime("%a, %d %b %Y %H:%M:%S GMT"))
+        format!("{name}: {}\r\n", date.strftime("%a, %d %b %Y %H:%M:%S GMT"))
     });
     prop_oneof![
         2 => seconds,
-        1 => date,
+        2 => date,
         1 => "Retry-After:[ -~]{0,12}\r\n",
         1 => "Connection: (close|keep-alive|Close, x|x|upgrade)\r\n",
         1 => "Keep-Alive: (timeout=[0-9]{1,3}|max=5|x)\r\n",

@@ -240,6 +240,17 @@ impl Judged {
             // Both at once.
             _ => (false, Some(false)),
         };
+        let retry_after = named("retry-after").into_iter().find_map(RetryAfter::parse);
+        // With both dates, only how far they are apart counts.
+        let date = named("date").last().and_then(|date| RetryAfter::parse(date));
+        let retry_after = match (retry_after, date) {
+            (Some(at @ RetryAfter::At(_)), Some(RetryAfter::At(date)))
+                if matches!(status, 429 | 503) =>
+            {
+                Some(RetryAfter::Delay(at.delay(date)))
+            }
+            (asked, _) => asked,
+        };
         let length = named("content-length").first().and_then(|length| str::from_utf8(length).ok());
         let length = length.and_then(|length| length.parse::<usize>().ok());
         let more = right && length.is_some_and(|length| body.len() > length);
@@ -251,7 +262,7 @@ impl Judged {
         };
         Self {
             status,
-            retry_after: named("retry-after").into_iter().find_map(RetryAfter::parse),
+            retry_after,
             plain: right && headers.len() <= 100,
             then,
             settled: then == Then::Same || closes || is_old || more,
