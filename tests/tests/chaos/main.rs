@@ -121,7 +121,7 @@ fn hold_with(
 ) -> Result<(), String> {
     let options = [&QUICK[..], &["--on-open", "hold", "--block-when-full"], options].concat();
     let world = World::start(daemon, &options, Lines::Good, wide)?;
-    let end = play(name, world, steps, wide.is_none())?;
+    let end = play(name, world, steps)?;
     check::held(&end.stats, end.emitted, &end.arrived)?;
     check::flat(&end.seen)
 }
@@ -131,7 +131,7 @@ fn skip(daemon: &Path, seed: u64, whole: Duration) -> Result<(), String> {
     let options = [&QUICK[..], &["--on-open", "skip", "--queue-capacity", "64"]].concat();
     let steps = schedule::steps(&mut Rng::new(seed, 2), whole, true);
     let world = World::start(daemon, &options, Lines::Mixed, None)?;
-    let end = play("skip", world, &steps, true)?;
+    let end = play("skip", world, &steps)?;
     check::counted(&end.stats, end.emitted, &end.arrived)?;
     check::flat(&end.seen)
 }
@@ -143,12 +143,7 @@ struct End {
     seen: Seen,
 }
 
-fn play(
-    name: &str,
-    mut world: World,
-    steps: &[schedule::Step],
-    is_ordered: bool,
-) -> Result<End, String> {
+fn play(name: &str, mut world: World, steps: &[schedule::Step]) -> Result<End, String> {
     println!("\nchaos, {name}: {} faults", steps.len());
     let begun = Instant::now();
     for (number, step) in steps.iter().enumerate() {
@@ -164,6 +159,7 @@ fn play(
         receiver.stop()?;
     }
     let arrivals = receivers.each_ref().map(receiver::Receiver::arrivals);
+    let is_ordered = !receivers.iter().any(receiver::Receiver::is_wide);
     let arrived = Arrived::at(&arrivals, is_ordered)?;
     let end = End { stats, emitted, arrived, seen };
     report(name, took, steps.len(), &end);

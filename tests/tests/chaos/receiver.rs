@@ -40,7 +40,7 @@ pub(crate) struct Receiver {
     address: SocketAddr,
     /// Bound and not listening: nobody else gets the port while the receiver is down.
     _reserved: TcpSocket,
-    /// Whether it serves many connections at once, over TLS, and what it needs for that.
+    /// What it needs to serve many connections at once, over TLS, if it does.
     wide: Option<PathBuf>,
     process: Option<Process>,
     arrivals: Arc<Mutex<Vec<Arrival>>>,
@@ -64,8 +64,13 @@ impl Receiver {
     }
 
     pub(crate) fn url(&self) -> String {
-        let scheme = if self.wide.is_some() { "https" } else { "http" };
+        let scheme = if self.is_wide() { "https" } else { "http" };
         format!("{scheme}://{}/hook", self.address)
+    }
+
+    /// Whether it serves many connections at once, so that there is no order.
+    pub(crate) const fn is_wide(&self) -> bool {
+        self.wide.is_some()
     }
 
     /// What has arrived, over all its lives, in order.
