@@ -49,7 +49,7 @@ impl Engine {
         let config = Config { capacity, max_event_bytes: LONGEST, ..Config::DEFAULT };
         let length = usize::try_from(capacity)? * ENTRY;
         let buffer = vec![0; length.max(2 * LONGEST)].into_boxed_slice();
-        let dispatcher = Dispatcher::new(config, buffer);
+        let dispatcher = Dispatcher::new(config, buffer, 1);
         let endpoint = EndpointBuf::parse("http://127.0.0.1/hook", Policy::default())
             .map_err(|error| error.to_string())?;
         dispatcher.swap(endpoint)?;

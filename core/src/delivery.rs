@@ -2,6 +2,7 @@
 
 use crate::Instant;
 use crate::breaker::Permit;
+use crate::message_id::MessageId;
 use crate::queue::Run;
 
 /// Where an event ended up, for good.
@@ -27,6 +28,7 @@ pub enum Fate {
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Delivery {
     pub(crate) run: Run,
+    pub(crate) message: MessageId,
     pub(crate) length: usize,
     /// Bytes of the entries at the end of the body, before it was made of them.
     pub(crate) entries: usize,
@@ -45,6 +47,12 @@ impl Delivery {
     #[must_use]
     pub const fn event_id(&self) -> u64 {
         self.run.first
+    }
+
+    /// The id of the message that the event or batch is, the same in every attempt.
+    #[must_use]
+    pub const fn message_id(&self) -> MessageId {
+        self.message
     }
 
     /// How many events there are.

@@ -38,8 +38,9 @@ use crate::{
 /// ```
 /// use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 /// use pilot_webhook_core::{Config, Dispatcher};
+/// # const SEED: u64 = 1;
 /// static DISPATCHER: Dispatcher<CriticalSectionRawMutex, [u8; 8192]> =
-///     Dispatcher::new(Config::DEFAULT, [0; 8192]);
+///     Dispatcher::new(Config::DEFAULT, [0; 8192], SEED);
 /// ```
 pub struct Dispatcher<M: RawMutex, B, const URL: usize = 256, const WORKERS: usize = 1> {
     inner: Mutex<M, RefCell<Inner<B, URL, WORKERS>>>,
@@ -81,11 +82,14 @@ where
     M: RawMutex,
 {
     /// A dispatcher without an endpoint, over `buffer`. It can be a `static`.
+    ///
+    /// `seed` is a number that no other start of any node has: a random one. Message ids are unique
+    /// by it, and jitter differs from node to node.
     #[must_use]
-    pub const fn new(config: Config, buffer: B) -> Self {
+    pub const fn new(config: Config, buffer: B, seed: u64) -> Self {
         Self {
             inner: Mutex::new(RefCell::new(Inner {
-                state: State::new(config, buffer),
+                state: State::new(config, buffer, seed),
                 work: 0,
                 changes: 0,
                 idle: Line::new(),

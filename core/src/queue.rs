@@ -29,6 +29,10 @@ pub(crate) struct Batch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
     pub(crate) run: Run,
+    /// The node of the first entry.
+    pub(crate) node_id: u32,
+    /// The id of the last entry.
+    pub(crate) last: u64,
     /// Bytes of the body.
     pub(crate) length: usize,
     /// Bytes of the entries that it is made of.
@@ -125,10 +129,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
             self.read(first, out.get_mut(start..length)?);
             self.set_leased(first, oldest, length, true);
             let run = Run { first: oldest.id, count: 1 };
-            return Some(Lease { run, length, entries: oldest.size() });
+            let Entry { id: last, node_id, .. } = oldest;
+            return Some(Lease { run, node_id, last, length, entries: oldest.size() });
         };
         // The array ends, and before each body begins with a byte.
-        let mut lease = Lease { run: Run { first: oldest.id, count: 0 }, length: 1, entries: 0 };
+        let run = Run { first: oldest.id, count: 0 };
+        let Entry { id: last, node_id, .. } = oldest;
+        let mut lease = Lease { run, node_id, last, length: 1, entries: 0 };
         while first + lease.entries < self.used && lease.run.count < batch.most {
             let at = first + lease.entries;
             let entry = self.entry(at);
@@ -140,6 +147,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
             }
             self.set_leased(at, entry, body, true);
             lease.run.count += 1;
+            lease.last = entry.id;
             lease.length = length;
             lease.entries += entry.size();
         }

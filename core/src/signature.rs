@@ -6,6 +6,8 @@ use heapless::String;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
+use crate::message_id::hex_digit;
+
 /// The header that carries the signature, as in the original.
 pub const SIGNATURE_HEADER: &str = "X-Pilot-Signature-256";
 
@@ -52,7 +54,7 @@ impl Secret {
             mac.update(body);
             for byte in mac.finalize().into_bytes() {
                 for nibble in [byte >> 4, byte & 15] {
-                    let _ = hex.push(hex_digit(nibble));
+                    let _ = hex.push(hex_digit(nibble).into());
                 }
             }
         }
@@ -76,11 +78,4 @@ impl Signature {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-const fn hex_digit(nibble: u8) -> char {
-    (match nibble {
-        0..=9 => b'0' + nibble,
-        _ => b'a' + nibble - 10,
-    }) as char
 }

@@ -5,6 +5,7 @@ mod intake;
 
 use crate::breaker::{Admission, Breaker, Permit};
 use crate::config::{Config, OnOpen};
+use crate::message_id::MessageId;
 use crate::queue::{Batch, Queue};
 use crate::stats::Counters;
 use crate::{BreakerState, Delivery, EndpointBuf, Fate, Instant, Next, Secret, Stats};
@@ -45,11 +46,15 @@ pub(crate) struct State<B, const URL: usize> {
     /// A batch that is not full yet.
     gathering: Option<Gathering>,
     counters: Counters,
+    /// The id of the last event that was given one.
+    last_id: u64,
+    /// What tells this start from every other one, in message ids.
+    instance: u64,
     random: u32,
 }
 
 impl<B, const URL: usize> State<B, URL> {
-    pub(crate) const fn new(config: Config, buffer: B) -> Self {
+    pub(crate) const fn new(config: Config, buffer: B, seed: u64) -> Self {
         Self {
             breaker: Breaker::new(config.circuit_threshold, config.circuit_cooldown),
             config,
@@ -62,8 +67,9 @@ impl<B, const URL: usize> State<B, URL> {
             batch_longest: usize::MAX,
             gathering: None,
             counters: Counters::ZERO,
-            // Any odd number starts the generator.
-            random: 0x9e37_79b9,
+            last_id: 0,
+            instance: seed,
+            random: first_random(seed),
         }
     }
 
@@ -226,8 +232,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                 self.gathering = None;
                 self.counters.attempts += 1;
                 let endpoint_epoch = self.endpoint_epoch;
+                let message = MessageId {
+                    node_id: lease.node_id,
+                    instance: self.instance,
+                    first: lease.run.first,
+                    last: lease.last,
+                    events: lease.run.count,
+                };
                 Next::Attempt(Delivery {
                     run: lease.run,
+                    message,
                     length: lease.length,
                     entries: lease.entries,
                     attempts: 0,
@@ -306,6 +320,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
             Admission::Until(until) => wait(until),
         }
     }
+}
+
+/// The state that the generator begins with: not the seed itself, which message ids show, and never
+/// 0, which the generator does not leave. The mixer is that of `MurmurHash3`
+/// (<https://github.com/aappleby/smhasher>).
+#[allow(clippy::cast_possible_truncation, reason = "32 of the bits are enough")]
+const fn first_random(seed: u64) -> u32 {
+    let mut mixed = seed ^ (seed >> 33);
+    mixed = mixed.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^= mixed >> 33;
+    mixed = mixed.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    (mixed >> 32) as u32 | 1
 }
 
 /// A batch that waits for more events, until it is sent.

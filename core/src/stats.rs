@@ -10,7 +10,7 @@ use crate::{BreakerState, Fate};
 /// yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Events handed in while there was an endpoint; also the last event's id.
+    /// Events handed in while there was an endpoint.
     pub emitted: u64,
     /// Answered 2xx.
     pub delivered: u64,

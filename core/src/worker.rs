@@ -9,7 +9,8 @@ use heapless::Vec;
 
 use crate::{
     After, BATCH_HEADER, BreakerState, Clock, Delivery, Dispatcher, EndpointBuf, ErrorKind, Fate,
-    Instant, Next, Request, Response, SIGNATURE_HEADER, Seen, Transport, TransportError, payload,
+    Instant, MESSAGE_ID_HEADER, MessageId, Next, Request, Response, SIGNATURE_HEADER, Seen,
+    Transport, TransportError, payload,
 };
 
 /// Something worth a log line, told to the host as it happens.
@@ -205,8 +206,11 @@ where
         let signature = self.dispatcher.secret().map(|secret| secret.sign(body));
         let mut digits = [0; payload::DIGITS];
         // As many as can be: pushing them does not fail.
-        let mut headers = Vec::<_, 3>::new();
+        let mut message_id = [0; MessageId::LENGTH];
+        let mut headers = Vec::<_, 4>::new();
         let _ = headers.push(("Content-Type", "application/json"));
+        let message_id = delivery.message_id().write(&mut message_id);
+        let _ = headers.push((MESSAGE_ID_HEADER, message_id));
         if let Some(signature) = &signature {
             let _ = headers.push((SIGNATURE_HEADER, signature.as_str()));
         }

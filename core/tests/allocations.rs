@@ -83,7 +83,7 @@ impl Clock for Time {
 fn emitting_delivering_and_retrying_allocates_nothing() {
     const EVENTS: u64 = 5_000;
     let config = Config { on_open: OnOpen::Hold, ..Config::DEFAULT };
-    let dispatcher = Dispatcher::<NoopRawMutex, _, 64>::new(config, vec![0; 8_192]);
+    let dispatcher = Dispatcher::<NoopRawMutex, _, 64>::new(config, vec![0; 8_192], 1);
     dispatcher.swap(EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap()).unwrap();
     dispatcher.set_secret(Secret::new(b"hush"));
     let (mut script, time, mut observer) = (Script::default(), Time::default(), ());

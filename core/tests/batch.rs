@@ -10,8 +10,8 @@ use std::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
     After, BATCH_HEADER, Backoff, BreakerState, Clock, Config, ConfigError, Delivery, Dispatcher,
-    EndpointBuf, ErrorKind, Event, Fate, Instant, Next, OnOpen, Policy, Request, Response,
-    SIGNATURE_HEADER, Secret, Timestamp, Transport, run,
+    EndpointBuf, ErrorKind, Event, Fate, Instant, MESSAGE_ID_HEADER, Next, OnOpen, Policy, Request,
+    Response, SIGNATURE_HEADER, Secret, Timestamp, Transport, run,
 };
 
 const DELAY: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ fn batches(batch: u16) -> Config {
 }
 
 fn core(config: Config) -> Core {
-    let core = Core::new(config, vec![0; 4_000]);
+    let core = Core::new(config, vec![0; 4_000], 1);
     swap(&core);
     core
 }
@@ -307,6 +307,7 @@ fn a_batch_says_how_many_it_holds_and_is_signed_as_a_whole() {
     assert_eq!(*receiver.bodies.borrow(), [array(1..=2)]);
     let expected = [
         ("Content-Type".to_owned(), "application/json".to_owned()),
+        (MESSAGE_ID_HEADER.into(), "1-0000000000000001-1-2-2".into()),
         (SIGNATURE_HEADER.into(), secret.sign(array(1..=2).as_bytes()).as_str().to_owned()),
         (BATCH_HEADER.into(), "2".into()),
     ];
@@ -320,5 +321,7 @@ fn without_batches_an_event_is_no_array_and_no_header_counts_it() {
     let receiver = Receiver::default();
     work(&core, &receiver);
     assert_eq!(*receiver.bodies.borrow(), [event(1), event(2)]);
-    assert_eq!(receiver.headers.borrow()[0].len(), 1);
+    let names =
+        receiver.headers.borrow()[0].iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names, ["Content-Type", MESSAGE_ID_HEADER]);
 }

@@ -57,7 +57,7 @@ enum Step {
 impl Bench {
     fn new(config: Config, bytes: usize, workers: usize) -> Self {
         let bench = Self {
-            core: Core::new(config, vec![0; bytes]),
+            core: Core::new(config, vec![0; bytes], 1),
             config,
             now: Instant::from_micros(1),
             workers: (0..workers).map(|_| None).collect(),
@@ -578,7 +578,7 @@ fn a_clear_whose_time_is_over_abandons_what_is_left() {
 
 #[test]
 fn a_dispatcher_without_an_endpoint_does_nothing() {
-    let core = Core::new(config(), vec![0; 100]);
+    let core = Core::new(config(), vec![0; 100], 1);
     let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
     assert_eq!(core.emit(&event, &f64::NAN, &mut [0; BODY]), Ok(None));
     assert_eq!(core.stats().emitted, 0);

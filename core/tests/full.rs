@@ -15,7 +15,7 @@ const EMPTY: usize = 32 + 3 + 2;
 type Core = Dispatcher<NoopRawMutex, Vec<u8>, 64>;
 
 fn core(config: Config, bytes: usize) -> Core {
-    let core = Core::new(config, vec![0; bytes]);
+    let core = Core::new(config, vec![0; bytes], 1);
     core.swap(EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap()).unwrap();
     core
 }

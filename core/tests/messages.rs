@@ -123,7 +123,7 @@ fn what_was_put_in_comes_out() {
 #[test]
 fn a_dispatcher_says_what_it_was_given() {
     let config = Config { max_attempts: 9, ..Config::DEFAULT };
-    let core = Dispatcher::<NoopRawMutex, [u8; 256], 32>::new(config, [0; 256]);
+    let core = Dispatcher::<NoopRawMutex, [u8; 256], 32>::new(config, [0; 256], 1);
     assert_eq!((core.config(), core.destination(), core.endpoint()), (config, None, None));
     let endpoint = EndpointBuf::parse("http://h/", Policy::default()).unwrap();
     core.swap(endpoint.clone()).unwrap();

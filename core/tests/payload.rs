@@ -18,7 +18,7 @@ const MAX: usize = 16_384;
 
 fn dispatcher() -> Bench {
     let config = Config { max_event_bytes: MAX, ..Config::DEFAULT };
-    let dispatcher = Bench::new(config, vec![0; 4 * MAX]);
+    let dispatcher = Bench::new(config, vec![0; 4 * MAX], 1);
     let url = EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap();
     dispatcher.swap(url).unwrap();
     dispatcher

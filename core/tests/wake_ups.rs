@@ -23,7 +23,7 @@ type Core<const WORKERS: usize> = Dispatcher<NoopRawMutex, Vec<u8>, 64, WORKERS>
 
 /// A dispatcher with an endpoint.
 fn core<const WORKERS: usize>(config: Config, bytes: usize) -> Core<WORKERS> {
-    let core = Core::new(Config { max_event_bytes: BODY, ..config }, vec![0; bytes]);
+    let core = Core::new(Config { max_event_bytes: BODY, ..config }, vec![0; bytes], 1);
     core.swap(endpoint()).unwrap();
     core
 }

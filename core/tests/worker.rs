@@ -25,7 +25,7 @@ type Core = Dispatcher<NoopRawMutex, [u8; 1_024], 64, 2>;
 
 /// A dispatcher with an endpoint and so many events.
 fn core(config: Config, events: usize) -> Core {
-    let core = Core::new(config, [0; 1_024]);
+    let core = Core::new(config, [0; 1_024], 1);
     swap(&core, "http://one.example/");
     (0..events).for_each(|_| emit(&core));
     core

@@ -74,7 +74,7 @@ fn enveloped(topic: &str, value: &Shape) {
 /// The body that core would post.
 fn body<D: Data + ?Sized>(topic: &str, data: &D) -> Option<String> {
     let config = Config { max_event_bytes: MAX - 64, ..Config::DEFAULT };
-    let queue = Dispatcher::<NoopRawMutex, Vec<u8>>::new(config, vec![0; MAX]);
+    let queue = Dispatcher::<NoopRawMutex, Vec<u8>>::new(config, vec![0; MAX], 1);
     let url = EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap();
     queue.swap(url).unwrap();
     let event = Event { topic, node_id: 5, timestamp: Timestamp::UNIX_EPOCH };

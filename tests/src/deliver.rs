@@ -66,7 +66,7 @@ pub async fn deliver<T: Transport, D: Data + ?Sized>(
     memory: Memory,
 ) -> Result<Delivered, String> {
     let longest = config.max_event_bytes;
-    let dispatcher = Dispatcher::<NoopRawMutex, _>::new(config, vec![0; longest + 64]);
+    let dispatcher = Dispatcher::<NoopRawMutex, _>::new(config, vec![0; longest + 64], 1);
     dispatcher.set_secret(secret.and_then(|secret| Secret::new(secret.as_bytes())));
     dispatcher.swap(url).map_err(|error| error.to_string())?;
     let mut buffer = vec![0; longest];

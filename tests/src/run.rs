@@ -11,7 +11,8 @@ use crate::{Abilities, Authority, Expect, Scenario, Server, Setup, Step};
 /// The request target of every post. Its query is a secret that no error may tell.
 pub const TARGET: &str = "/hook/%C3%A9?key=s3cret&list=[1]|'x'";
 /// The headers of every post, as core makes them. The signature is as secret.
-pub const HEADERS: [(&str, &str); 2] = [
+pub const HEADERS: [(&str, &str); 3] = [
+    ("X-Pilot-Message-Id", "7-9f86d081884c7d65-42"),
     ("Content-Type", "application/json"),
     ("X-Pilot-Signature-256", "sha256=c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00"),
 ];

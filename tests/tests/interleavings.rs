@@ -94,7 +94,7 @@ fn core(capacity: u32) -> Arc<Core> {
 
 fn core_of(config: Config) -> Arc<Core> {
     let config = Config { max_event_bytes: BODY, ..config };
-    let core = Arc::new(Core::new(config, vec![0; 1_000]));
+    let core = Arc::new(Core::new(config, vec![0; 1_000], 1));
     core.swap(endpoint(1)).unwrap();
     core
 }

@@ -201,7 +201,7 @@ async fn with_batches_every_event_that_is_taken_is_sent() {
     static NODE: WebhookNode<4_096, (), 200, 64> = WebhookNode::new();
     wired(|stack, server| async move {
         let config = pilot_webhook_core::Config { batch: 2, ..<_>::default() };
-        NODE.start(1, config, Policy::default()).unwrap();
+        NODE.start(1, 1, config, Policy::default()).unwrap();
         NODE.set_url(URL).unwrap();
         let client = async {
             // Stamps are of several lengths, so all of the lengths around the limit are tried thrice.

@@ -1,6 +1,7 @@
 //! The client: a dispatcher, its workers on tokio, and the methods a daemon calls.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,7 +106,7 @@ impl Client {
     pub(crate) fn start(parts: Parts) -> Result<Self, ClientError> {
         let buffer = zeroed(parts.queue_bytes)?;
         let shared = Arc::new(Shared {
-            dispatcher: StdDispatcher::new(parts.config, buffer),
+            dispatcher: StdDispatcher::new(parts.config, buffer, random()),
             clock: TokioClock::new(),
             throttles: Arc::default(),
             panics: AtomicU64::new(0),
@@ -297,6 +298,12 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("stats", &self.stats()).finish_non_exhaustive()
     }
+}
+
+/// A number that no other start has: a hash under the random keys that the standard library takes from
+/// the system.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// Memory for the queue.

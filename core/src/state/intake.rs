@@ -32,10 +32,18 @@ impl<B, const URL: usize> State<B, URL> {
             return Some(answer);
         }
         self.is_refusing().then(|| {
-            self.counters.emitted += 1;
+            self.give_id();
             self.counters.dropped += 1;
             Err(EmitError::Full)
         })
+    }
+
+    /// Takes in an event: every one that is counted has an id of its own, so that a gap in the ids
+    /// at the receiver is a loss.
+    const fn give_id(&mut self) -> u64 {
+        self.counters.emitted += 1;
+        self.last_id += 1;
+        self.last_id
     }
 
     /// Accounts for an event that could not be encoded.
@@ -46,7 +54,7 @@ impl<B, const URL: usize> State<B, URL> {
         if let Some(answer) = self.turned_away() {
             return answer;
         }
-        self.counters.emitted += 1;
+        self.give_id();
         self.counters.oversize += 1;
         Err(EmitError::Payload(error))
     }
@@ -68,22 +76,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
         if let Some(answer) = self.turned_away() {
             return answer;
         }
-        let id = self.counters.emitted + 1;
-        let entry = event.entry(id);
+        let entry = event.entry(self.last_id + 1);
         let (size, length) = (entry.size(), entry.body_length());
         if length > self.config.max_event_bytes || size > self.queue.capacity() {
             return self.refuse_payload(crate::EncodeError::TooLong);
         }
         if !self.make_room(size, wait) {
             if !wait {
-                self.counters.emitted = id;
+                self.give_id();
                 self.counters.dropped += 1;
             }
             return Err(EmitError::Full);
         }
-        self.counters.emitted = id;
         self.queue.push(entry, event.texts, length);
-        Ok(Some(id))
+        Ok(Some(self.give_id()))
     }
 
     /// Whether `size` bytes and one more event fit now, or do after dropping the oldest.

@@ -35,7 +35,7 @@ const TOPIC: &str = "t";
 impl<const W: usize> World<W> {
     pub(crate) fn new(plan: &Plan, traced: bool) -> Rc<Self> {
         Rc::new(Self {
-            core: Core::new(plan.config, vec![0; plan.queue_bytes]),
+            core: Core::new(plan.config, vec![0; plan.queue_bytes], plan.seed),
             clock: SimClock::new(plan.timer_grain),
             ledger: RefCell::new(Ledger::new(
                 plan.config,

@@ -111,7 +111,8 @@ impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usiz
         }
     }
 
-    /// Makes the engine. `config.max_event_bytes` is what `EVENT` says; with batches, which are at
+    /// Makes the engine. `seed` is a random number that no other start of any node has: message ids
+    /// are unique by it and show it, so do not use the network stack's. `config.max_event_bytes` is what `EVENT` says; with batches, which are at
     /// most `EVENT` bytes long, too, it is 2 less.
     ///
     /// # Errors
@@ -119,6 +120,7 @@ impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usiz
     pub fn start(
         &'static self,
         node_id: u32,
+        seed: u64,
         config: Config,
         policy: Policy,
     ) -> Result<(), StartError> {
@@ -127,7 +129,7 @@ impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usiz
         let config = Config { max_event_bytes: EVENT.saturating_sub(brackets), ..config };
         config.validate().map_err(StartError::Config)?;
         let queue = self.queue.try_lock().map_err(|_| StartError::Started)?;
-        let dispatcher = Dispatcher::new(config, QueueBytes(queue));
+        let dispatcher = Dispatcher::new(config, QueueBytes(queue), seed);
         let engine = Engine { node_id, policy, dispatcher };
         self.engine.init(engine).map_err(|_| StartError::Started)
     }

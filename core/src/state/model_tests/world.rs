@@ -88,7 +88,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(bounds: &Bounds) -> Self {
-        let mut state = State::new(bounds.config, [0; 112]);
+        let mut state = State::new(bounds.config, [0; 112], 0);
         assert!(state.swap(endpoint()));
         Self {
             state,
@@ -220,6 +220,8 @@ impl World {
             batch_longest,
             gathering,
             counters,
+            last_id: _,
+            instance: _,
             random: _,
         } = &self.state;
         let Counters {

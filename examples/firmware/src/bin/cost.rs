@@ -91,7 +91,7 @@ async fn measure(spawner: Spawner, board: Board) -> Option<()> {
     check()?;
     WALL.set(Timestamp::new(1_795_478_400, 0));
     let config = Config { max_event_bytes: EVENT, ..Config::DEFAULT };
-    let engine: &Engine = ENGINE.init(Dispatcher::new(config, BYTES.take()));
+    let engine: &Engine = ENGINE.init(Dispatcher::new(config, BYTES.take(), 1));
     engine.swap(EndpointBuf::parse("http://10.0.2.2:8080/hook", Policy::default()).ok()?).ok()?;
     spawner.spawn(worker(engine).ok()?);
 
@@ -113,7 +113,7 @@ async fn measure(spawner: Spawner, board: Board) -> Option<()> {
     let stack = net::start(spawner, board.ethernet, RESOURCES.take(), host::seed().ok()?).await;
     let now = host::WallClock::from_host().now();
     NODE.wall().set(Timestamp::new(i64::try_from(now.as_secs()).ok()?, 0));
-    NODE.start(1, Config::DEFAULT, Policy::default()).ok()?;
+    NODE.start(1, host::seed().ok()?, Config::DEFAULT, Policy::default()).ok()?;
     NODE.set_url(url).ok()?;
     NODE.set_secret(Secret::new(b"secret"));
     spawner.spawn(deliver(stack.ok()?, args).ok()?);

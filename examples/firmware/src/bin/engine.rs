@@ -64,7 +64,7 @@ async fn emit(spawner: Spawner) -> Option<()> {
     static BYTES: ConstStaticCell<[u8; QUEUE]> = ConstStaticCell::new([0; QUEUE]);
     static ENGINE: StaticCell<Engine> = StaticCell::new();
     let config = Config { max_event_bytes: EVENT, ..Config::DEFAULT };
-    let engine: &Engine = ENGINE.init(Dispatcher::new(config, BYTES.take()));
+    let engine: &Engine = ENGINE.init(Dispatcher::new(config, BYTES.take(), 1));
     engine.set_secret(Secret::new(b"secret"));
     engine.swap(EndpointBuf::parse("http://10.0.2.2:8080/hook", Policy::default()).ok()?).ok()?;
     spawner.spawn(worker(engine).ok()?);

@@ -28,7 +28,8 @@ async fn task(spawner: Spawner, ethernet: Ethernet) {
     else {
         host::exit(1)
     };
-    let delivered = app(spawner, stack).await.and_then(|()| NODE.stats()).map(|it| it.delivered);
+    let seed = host::seed().unwrap_or(2);
+    let delivered = app(spawner, stack, seed).await.and_then(|()| NODE.stats()).map(|it| it.delivered);
     println!("delivered: {}", delivered.unwrap_or_default());
     host::exit(if delivered == Some(1) { 0 } else { 1 })
 }
@@ -41,8 +42,9 @@ async fn deliver(stack: Stack<'static>) {
     let _ = NODE.run(stack, &mut ()).await;
 }
 
-async fn app(spawner: Spawner, stack: Stack<'static>) -> Option<()> {
-    NODE.start(1, Config::DEFAULT, Policy::default()).ok()?;
+async fn app(spawner: Spawner, stack: Stack<'static>, seed: u64) -> Option<()> {
+    // A random number of its own: message ids are unique by it.
+    NODE.start(1, seed, Config::DEFAULT, Policy::default()).ok()?;
     NODE.set_url("http://10.0.2.2:8080/hook").ok()?;
     spawner.spawn(deliver(stack).ok()?);
     // From any task or interrupt:

@@ -96,7 +96,9 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
     let workload = settings::workload(&args)?;
     let drain = Duration::from_secs(settings::number(&args, "drain_s", 30)?);
     let node_id = settings::number(&args, "node_id", 1)?;
-    NODE.start(node_id, settings::config(&args)?, Policy::default()).map_err(|_| "bad config")?;
+    let seed = host::seed().map_err(|_| "no entropy")?;
+    NODE.start(node_id, seed, settings::config(&args)?, Policy::default())
+        .map_err(|_| "bad config")?;
     NODE.set_secret(args.get("secret").and_then(|secret| Secret::new(secret.as_bytes())));
 
     let seed = host::seed().map_err(|_| "no entropy")?;
