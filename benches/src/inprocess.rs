@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock as _, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Policy, Request, Response,
+    Clock as _, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Message, Policy, Reply,
     Transport, run,
 };
 use pilot_webhook_std::{StdRawMutex, TokioClock};
@@ -23,11 +24,15 @@ const ENTRY: usize = 192;
 /// Answers 204 at once.
 struct Memory;
 
-impl Transport for Memory {
+impl Transport<EndpointBuf<256>> for Memory {
     type Error = ErrorKind;
 
-    async fn post(&mut self, _request: &Request<'_>) -> std::result::Result<Response, ErrorKind> {
-        Ok(Response::status(204))
+    async fn send(
+        &mut self,
+        _: &EndpointBuf<256>,
+        _: &Message<'_>,
+    ) -> std::result::Result<Reply, ErrorKind> {
+        Ok(Response::status(204).into())
     }
 }
 

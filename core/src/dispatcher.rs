@@ -18,14 +18,14 @@ use crate::state::State;
 use crate::waker_set::{Line, WakerSet};
 use crate::{
     After, BreakerState, Config, Data, Delivery, EmitError, EndpointBuf, ErrorKind, Event, Instant,
-    Next, Response, Secret, Stats, Timestamp,
+    Next, Reply, Secret, Stats, Timestamp,
 };
 
 /// The engine's shared state. Any number of emitters, up to `WORKERS` workers.
 ///
 /// Type parameters: the raw mutex `M` (a critical section on a microcontroller, a real mutex on
-/// std), the queue's buffer `B` (an array, a boxed slice), the longest URL and the number of
-/// workers, which sizes the lists of wakers.
+/// std), the queue's buffer `B` (an array, a boxed slice), the kind of target `T` that a transport
+/// sends to, and the number of workers, which sizes the lists of wakers.
 ///
 /// Who calls what, and when:
 /// - the host: [`swap`](Self::swap) to set an endpoint (without one, [`emit`](Self::emit) does
@@ -42,14 +42,14 @@ use crate::{
 /// static DISPATCHER: Dispatcher<CriticalSectionRawMutex, [u8; 8192]> =
 ///     Dispatcher::new(Config::DEFAULT, [0; 8192], SEED);
 /// ```
-pub struct Dispatcher<M: RawMutex, B, const URL: usize = 256, const WORKERS: usize = 1> {
-    inner: Mutex<M, RefCell<Inner<B, URL, WORKERS>>>,
+pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, const WORKERS: usize = 1> {
+    inner: Mutex<M, RefCell<Inner<B, T, WORKERS>>>,
     /// A hint, read without the lock, that the next event need not be encoded.
     refusing: AtomicBool,
 }
 
-struct Inner<B, const URL: usize, const WORKERS: usize> {
-    state: State<B, URL>,
+struct Inner<B, T, const WORKERS: usize> {
+    state: State<B, T>,
     /// Counts events that became available, and changes.
     work: u32,
     /// Counts changes of the phase, the breaker, the endpoint, the pause, and batches that are full.
@@ -64,7 +64,7 @@ struct Inner<B, const URL: usize, const WORKERS: usize> {
     ending: WakerSet<WORKERS>,
 }
 
-impl<B, const URL: usize, const WORKERS: usize> Inner<B, URL, WORKERS> {
+impl<B, T, const WORKERS: usize> Inner<B, T, WORKERS> {
     const fn seen(&self) -> Seen {
         Seen { work: self.work, changes: self.changes }
     }
@@ -77,7 +77,7 @@ pub struct Seen {
     changes: u32,
 }
 
-impl<M, B, const URL: usize, const WORKERS: usize> Dispatcher<M, B, URL, WORKERS>
+impl<M, B, T, const WORKERS: usize> Dispatcher<M, B, T, WORKERS>
 where
     M: RawMutex,
 {
@@ -101,12 +101,12 @@ where
         }
     }
 
-    fn lock<R>(&self, f: impl FnOnce(&mut Inner<B, URL, WORKERS>) -> R) -> R {
+    fn lock<R>(&self, f: impl FnOnce(&mut Inner<B, T, WORKERS>) -> R) -> R {
         self.inner.lock(|inner| f(&mut inner.borrow_mut()))
     }
 
     /// Takes them out at once: those who are woken may come back before the last one is.
-    fn wake_all(&self, set: fn(&mut Inner<B, URL, WORKERS>) -> &mut WakerSet<WORKERS>) {
+    fn wake_all(&self, set: fn(&mut Inner<B, T, WORKERS>) -> &mut WakerSet<WORKERS>) {
         self.lock(|inner| set(inner).take_all()).into_iter().for_each(Waker::wake);
     }
 
@@ -147,23 +147,29 @@ where
 
     /// Where events go: like [`endpoint`](Self::endpoint), but `None` from a clear on, although
     /// what was queued still drains to the old endpoint.
-    pub fn destination(&self) -> Option<EndpointBuf<URL>> {
+    pub fn destination(&self) -> Option<T>
+    where
+        T: Clone,
+    {
         self.lock(|inner| inner.state.destination().cloned())
     }
 
     /// The endpoint of the next attempt, if there is one, with a number that changes with it.
-    pub fn endpoint(&self) -> Option<(u32, EndpointBuf<URL>)> {
+    pub fn endpoint(&self) -> Option<(u32, T)>
+    where
+        T: Clone,
+    {
         self.lock(|inner| Some((inner.state.endpoint_epoch, inner.state.endpoint()?.clone())))
     }
 }
 
-impl<M, B, const URL: usize, const WORKERS: usize> Dispatcher<M, B, URL, WORKERS>
+impl<M, B, T, const WORKERS: usize> Dispatcher<M, B, T, WORKERS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
 {
     /// Everything that changes the state goes through here: it wakes whom the change concerns.
-    fn change<R>(&self, f: impl FnOnce(&mut State<B, URL>) -> R) -> (R, Seen) {
+    fn change<R>(&self, f: impl FnOnce(&mut State<B, T>) -> R) -> (R, Seen) {
         let (result, seen, concerned) = self.lock(|inner| {
             let before = inner.state.mark();
             let result = f(&mut inner.state);
@@ -272,7 +278,7 @@ where
     ///
     /// # Errors
     /// [`EmitError::Closed`] after a close; nothing changed.
-    pub fn swap(&self, endpoint: EndpointBuf<URL>) -> Result<(), EmitError> {
+    pub fn swap(&self, endpoint: T) -> Result<(), EmitError> {
         if self.change(|state| state.swap(endpoint)).0 { Ok(()) } else { Err(EmitError::Closed) }
     }
 
@@ -299,7 +305,7 @@ where
         self.ended(|state| state.mark().held == 0).await;
     }
 
-    async fn ended(&self, is_so: impl Fn(&State<B, URL>) -> bool) {
+    async fn ended(&self, is_so: impl Fn(&State<B, T>) -> bool) {
         poll_fn(|cx| {
             let (poll, replaced) = self.lock(|inner| {
                 if is_so(&inner.state) {
@@ -349,7 +355,7 @@ where
     pub fn finish(
         &self,
         delivery: &mut Delivery,
-        result: Result<Response, ErrorKind>,
+        result: Result<Reply, ErrorKind>,
         now: Instant,
         wall: Timestamp,
     ) -> After {

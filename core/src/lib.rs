@@ -16,7 +16,6 @@ pub mod http;
 mod json;
 mod json_text;
 mod message_id;
-mod outcome;
 mod payload;
 mod policy;
 mod queue;
@@ -45,7 +44,6 @@ pub use endpoint::{Endpoint, EndpointBuf, EndpointError, Host, Scheme};
 pub use event::{Data, EmitError, Event, Json};
 pub use json::{EncodeError, to_json};
 pub use message_id::{MESSAGE_ID_HEADER, MessageId};
-pub use outcome::Outcome;
 pub use payload::BATCH_HEADER;
 pub use policy::{Policy, Refusal};
 pub use retry::{Backoff, INITIAL_BACKOFF, MAX_RETRIES, RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
@@ -53,7 +51,7 @@ pub use retry_after::RetryAfter;
 pub use signature::{SIGNATURE_HEADER, Secret, Signature};
 pub use stats::Stats;
 pub use timestamp::Timestamp;
-pub use transport::{ErrorKind, Request, Response, Transport, TransportError};
+pub use transport::{ErrorKind, Message, Reply, SendTransport, Transport, TransportError, Verdict};
 pub use worker::{Notice, Observer, run};
 
 #[cfg(test)]

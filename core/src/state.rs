@@ -8,7 +8,7 @@ use crate::config::{Config, OnOpen};
 use crate::message_id::MessageId;
 use crate::queue::{Batch, Queue};
 use crate::stats::Counters;
-use crate::{BreakerState, Delivery, EndpointBuf, Fate, Instant, Next, Secret, Stats};
+use crate::{BreakerState, Delivery, Fate, Instant, Next, Secret, Stats};
 
 /// What the dispatcher is there for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +30,12 @@ pub(crate) enum Phase {
 }
 
 #[cfg_attr(test, derive(Clone))]
-pub(crate) struct State<B, const URL: usize> {
+pub(crate) struct State<B, T> {
     config: Config,
     queue: Queue<B>,
     pub(crate) breaker: Breaker,
     phase: Phase,
-    endpoint: Option<EndpointBuf<URL>>,
+    endpoint: Option<T>,
     pub(crate) secret: Option<Secret>,
     /// Counts swaps.
     pub(crate) endpoint_epoch: u32,
@@ -53,7 +53,7 @@ pub(crate) struct State<B, const URL: usize> {
     random: u32,
 }
 
-impl<B, const URL: usize> State<B, URL> {
+impl<B, T> State<B, T> {
     pub(crate) const fn new(config: Config, buffer: B, seed: u64) -> Self {
         Self {
             breaker: Breaker::new(config.circuit_threshold, config.circuit_cooldown),
@@ -77,11 +77,11 @@ impl<B, const URL: usize> State<B, URL> {
         &self.config
     }
 
-    pub(crate) const fn endpoint(&self) -> Option<&EndpointBuf<URL>> {
+    pub(crate) const fn endpoint(&self) -> Option<&T> {
         self.endpoint.as_ref()
     }
 
-    pub(crate) const fn destination(&self) -> Option<&EndpointBuf<URL>> {
+    pub(crate) const fn destination(&self) -> Option<&T> {
         match self.phase {
             Phase::Disabled | Phase::Clearing { .. } => None,
             Phase::Active | Phase::Closing { .. } | Phase::Closed => self.endpoint.as_ref(),
@@ -129,7 +129,7 @@ impl<B, const URL: usize> State<B, URL> {
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
     /// What those who wait watch for.
     pub(crate) fn mark(&self) -> Mark {
         Mark {
@@ -152,7 +152,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
             || !self.is_roomy()
     }
 
-    pub(crate) fn swap(&mut self, endpoint: EndpointBuf<URL>) -> bool {
+    pub(crate) fn swap(&mut self, endpoint: T) -> bool {
         if matches!(self.phase, Phase::Closing { .. } | Phase::Closed) {
             return false;
         }

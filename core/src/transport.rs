@@ -1,43 +1,68 @@
-//! The edge towards the network: one POST.
+//! The edge towards the network: one attempt.
 
 use core::fmt;
 use core::future::Future;
 
-use crate::{Endpoint, RetryAfter};
+use crate::message_id::MessageId;
+use crate::retry_after::RetryAfter;
 
-/// One attempt, complete but for what only a transport knows (`Host`, `User-Agent`, framing).
+/// One attempt's message: an event or a batch, with its headers and its body.
+///
+/// Transports get it; only tests and other hosts make one, with [`Message::new`].
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
-    /// Where to.
-    pub endpoint: Endpoint<'a>,
+#[non_exhaustive]
+pub struct Message<'a> {
+    /// The message's id, the same in every attempt.
+    pub id: MessageId,
+    /// The attempt's number in this round, from 1.
+    pub attempt: u8,
+    /// An earlier attempt failed, or this is the breaker's probe: a transport looks its target up
+    /// anew and uses no connection that it kept.
+    pub fresh: bool,
     /// Header names and values, to be sent as they are. Both are ASCII without control characters.
     pub headers: &'a [(&'a str, &'a str)],
     /// The body, byte for byte.
     pub body: &'a [u8],
 }
 
-/// Shows no payload and no signature, so that it can be logged.
-impl fmt::Debug for Request<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "POST {} ({} bytes)", self.endpoint, self.body.len())
-    }
-}
-
-/// What the receiver answered, as far as the engine cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// The final status code (never 1xx).
-    pub status: u16,
-    /// The parsed `Retry-After` header, when there was a valid one.
-    pub retry_after: Option<RetryAfter>,
-}
-
-impl Response {
-    /// An answer with nothing but a status.
+impl<'a> Message<'a> {
+    /// The first attempt of a message whose id is all zeros.
     #[must_use]
-    pub const fn status(status: u16) -> Self {
-        Self { status, retry_after: None }
+    pub const fn new(headers: &'a [(&'a str, &'a str)], body: &'a [u8]) -> Self {
+        let id = MessageId { node_id: 0, instance: 0, first: 0, last: 0, events: 1 };
+        Self { id, attempt: 1, fresh: false, headers, body }
     }
+}
+
+/// Shows no payload and no signature, so that it can be logged.
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message {}, attempt {} ({} bytes)", self.id, self.attempt, self.body.len())
+    }
+}
+
+/// What a receiver's answer means for the message: the transport's own judgement, in the only terms
+/// that the engine knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The receiver has it.
+    Accepted,
+    /// The receiver will never take it.
+    Refused,
+    /// The receiver does not take so much at once: a batch is made smaller, one event is refused.
+    TooLarge,
+    /// The receiver may take it later, and not before what it asked for.
+    Later(Option<RetryAfter>),
+}
+
+/// A receiver's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// What it means.
+    pub verdict: Verdict,
+    /// The transport's own code for it, for people: an HTTP status. Not 0.
+    pub code: u16,
 }
 
 /// What went wrong with an attempt that brought no answer: the part of a transport's own error
@@ -88,22 +113,54 @@ impl TransportError for ErrorKind {
     }
 }
 
-/// Moves bytes: one POST at a time, over a connection that it keeps as it likes.
+/// Carries messages to targets of the kind `To`, one at a time, over a connection that it keeps as it
+/// likes. It makes one attempt and judges the answer in its own terms; it knows nothing of retries.
 ///
 /// The worker bounds every call by the HTTP timeout and may drop the future at any await point (a
-/// swap of the endpoint does). After that, the next `post` must work: an implementation gives up a
-/// connection whose request was cut short.
-pub trait Transport {
+/// swap of the target does). After that, the next `send` must work: an implementation gives up a
+/// connection whose message was cut short.
+///
+/// A transport whose futures may move between threads implements [`SendTransport`] instead.
+pub trait Transport<To> {
     /// What an attempt without an answer ends with.
     type Error: TransportError;
 
-    /// Sends `request` and reads the answer's status and `Retry-After`. Redirects are not
-    /// followed; the body of the answer is drained within a bound or the connection dropped.
+    /// Sends `message` and judges the answer.
     ///
     /// # Errors
-    /// When no final status was received.
-    fn post(
+    /// When there was no final answer.
+    fn send(
         &mut self,
-        request: &Request<'_>,
-    ) -> impl Future<Output = Result<Response, Self::Error>>;
+        to: &To,
+        message: &Message<'_>,
+    ) -> impl Future<Output = Result<Reply, Self::Error>>;
+}
+
+/// A [`Transport`] whose futures are `Send`, so that a worker can be spawned on a runtime of several
+/// threads whatever the transport is. It is a `Transport` by that.
+pub trait SendTransport<To>: Send {
+    /// What an attempt without an answer ends with.
+    type Error: TransportError + Send;
+
+    /// As [`Transport::send`].
+    ///
+    /// # Errors
+    /// When there was no final answer.
+    fn send(
+        &mut self,
+        to: &To,
+        message: &Message<'_>,
+    ) -> impl Future<Output = Result<Reply, Self::Error>> + Send;
+}
+
+impl<To, T: SendTransport<To>> Transport<To> for T {
+    type Error = T::Error;
+
+    fn send(
+        &mut self,
+        to: &To,
+        message: &Message<'_>,
+    ) -> impl Future<Output = Result<Reply, Self::Error>> {
+        SendTransport::send(self, to, message)
+    }
 }

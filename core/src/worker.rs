@@ -7,11 +7,14 @@ use embassy_futures::select::{Either3, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use heapless::Vec;
 
-use crate::{
-    After, BATCH_HEADER, BreakerState, Clock, Delivery, Dispatcher, EndpointBuf, ErrorKind, Fate,
-    Instant, MESSAGE_ID_HEADER, MessageId, Next, Request, Response, SIGNATURE_HEADER, Seen,
-    Transport, TransportError, payload,
-};
+use crate::breaker::BreakerState;
+use crate::clock::{Clock, Instant};
+use crate::delivery::{After, Delivery, Fate, Next};
+use crate::dispatcher::{Dispatcher, Seen};
+use crate::message_id::{MESSAGE_ID_HEADER, MessageId};
+use crate::payload::{self, BATCH_HEADER};
+use crate::signature::SIGNATURE_HEADER;
+use crate::transport::{ErrorKind, Message, Reply, Transport, TransportError};
 
 /// Something worth a log line, told to the host as it happens.
 #[derive(Clone, Copy)]
@@ -28,7 +31,7 @@ pub enum Notice<'a> {
         /// Whether it was the breaker's probe.
         is_probe: bool,
         /// The answer, or the transport's own words for why there was none.
-        result: Result<Response, &'a dyn fmt::Display>,
+        result: Result<Reply, &'a dyn TransportError>,
     },
     /// An attempt's end was the end of an event's story, or of a batch's. Those that are skipped or
     /// abandoned while they wait are only counted.
@@ -68,8 +71,8 @@ impl<O: Observer> Observer for &mut O {
 /// longer), and no batch is longer. Dropping the future
 /// at any point loses nothing: the event goes back to its place in the queue. (The receiver may
 /// have got it, and will then get it again.)
-pub async fn run<M, B, T, C, O, const URL: usize, const WORKERS: usize>(
-    dispatcher: &Dispatcher<M, B, URL, WORKERS>,
+pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
+    dispatcher: &Dispatcher<M, B, To, WORKERS>,
     transport: &mut T,
     clock: &C,
     observer: &mut O,
@@ -77,7 +80,8 @@ pub async fn run<M, B, T, C, O, const URL: usize, const WORKERS: usize>(
 ) where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
-    T: Transport,
+    T: Transport<To>,
+    To: Clone,
     C: Clock,
     O: Observer,
 {
@@ -104,16 +108,16 @@ pub async fn run<M, B, T, C, O, const URL: usize, const WORKERS: usize>(
 }
 
 /// An event in the worker's hands. Whatever happens to the worker, the event goes back.
-struct Lease<'d, M, B, const URL: usize, const WORKERS: usize>
+struct Lease<'d, M, B, To, const WORKERS: usize>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
 {
-    dispatcher: &'d Dispatcher<M, B, URL, WORKERS>,
+    dispatcher: &'d Dispatcher<M, B, To, WORKERS>,
     delivery: Delivery,
 }
 
-impl<M, B, const URL: usize, const WORKERS: usize> Drop for Lease<'_, M, B, URL, WORKERS>
+impl<M, B, To, const WORKERS: usize> Drop for Lease<'_, M, B, To, WORKERS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
@@ -125,14 +129,12 @@ where
 
 /// A worker that waits for the time when events go out again. When it vanishes, another one that
 /// waits for an event asks for that time.
-struct Watch<'d, M: RawMutex, B, const URL: usize, const WORKERS: usize> {
-    dispatcher: &'d Dispatcher<M, B, URL, WORKERS>,
+struct Watch<'d, M: RawMutex, B, To, const WORKERS: usize> {
+    dispatcher: &'d Dispatcher<M, B, To, WORKERS>,
     is_over: bool,
 }
 
-impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Drop
-    for Watch<'_, M, B, URL, WORKERS>
-{
+impl<M: RawMutex, B, To, const WORKERS: usize> Drop for Watch<'_, M, B, To, WORKERS> {
     fn drop(&mut self) {
         if !self.is_over {
             self.dispatcher.wake_one();
@@ -140,25 +142,26 @@ impl<M: RawMutex, B, const URL: usize, const WORKERS: usize> Drop
     }
 }
 
-struct Worker<'w, M: RawMutex, B, T, C, O, const URL: usize, const WORKERS: usize> {
-    dispatcher: &'w Dispatcher<M, B, URL, WORKERS>,
+struct Worker<'w, M: RawMutex, B, T, C, O, To, const WORKERS: usize> {
+    dispatcher: &'w Dispatcher<M, B, To, WORKERS>,
     transport: &'w mut T,
     clock: &'w C,
     observer: &'w mut O,
     /// The endpoint as last seen, so that it is copied once for each swap.
-    endpoint: Option<(u32, EndpointBuf<URL>)>,
+    endpoint: Option<(u32, To)>,
 }
 
-impl<M, B, T, C, O, const URL: usize, const WORKERS: usize> Worker<'_, M, B, T, C, O, URL, WORKERS>
+impl<M, B, T, C, O, To, const WORKERS: usize> Worker<'_, M, B, T, C, O, To, WORKERS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
-    T: Transport,
+    T: Transport<To>,
+    To: Clone,
     C: Clock,
     O: Observer,
 {
     /// One event's attempts, until it is settled or back in the queue.
-    async fn deliver(&mut self, mut lease: Lease<'_, M, B, URL, WORKERS>, body: &[u8]) {
+    async fn deliver(&mut self, mut lease: Lease<'_, M, B, To, WORKERS>, body: &[u8]) {
         loop {
             match self.attempt(&mut lease.delivery, body).await {
                 Some(After::Settled(_) | After::Returned) => return,
@@ -218,13 +221,18 @@ where
             let count = payload::decimal(delivery.events().into(), &mut digits);
             let _ = headers.push((BATCH_HEADER, count));
         }
-        let request = Request { endpoint: endpoint.get(), headers: &headers, body };
-
-        let mut post = pin!(self.transport.post(&request));
+        let message = Message {
+            id: delivery.message_id(),
+            attempt: delivery.attempt(),
+            fresh: delivery.attempt() > 1 || delivery.is_probe(),
+            headers: &headers,
+            body,
+        };
+        let mut sending = pin!(self.transport.send(endpoint, &message));
         let result = loop {
             let (limit, seen) = self.dispatcher.limit(delivery, started);
             let timeout = self.clock.sleep_until(limit?);
-            match select3(post.as_mut(), timeout, self.dispatcher.changed(seen)).await {
+            match select3(sending.as_mut(), timeout, self.dispatcher.changed(seen)).await {
                 Either3::First(result) => break result.map_err(Failure::Transport),
                 Either3::Second(()) => break Err(Failure::Timeout),
                 Either3::Third(()) => {}
@@ -237,7 +245,7 @@ where
             events: delivery.events(),
             attempt: delivery.attempt(),
             is_probe: delivery.is_probe(),
-            result: result.as_ref().copied().map_err(|error| error as &dyn fmt::Display),
+            result: result.as_ref().copied().map_err(|error| error as &dyn TransportError),
         };
         self.observer.notice(notice);
         let result = result.map_err(|error| error.kind());

@@ -10,9 +10,10 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, OnOpen, Policy, Request,
-    Response, RetryAfter, Secret, Timestamp, Transport, run,
+    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Message, OnOpen, Policy,
+    Reply, RetryAfter, Secret, Timestamp, Transport, run,
 };
 
 thread_local! {
@@ -45,18 +46,22 @@ struct Script {
     posts: usize,
 }
 
-impl Transport for Script {
+impl Transport<EndpointBuf<64>> for Script {
     type Error = ErrorKind;
 
-    async fn post(&mut self, _request: &Request<'_>) -> Result<Response, ErrorKind> {
+    async fn send(
+        &mut self,
+        _: &EndpointBuf<64>,
+        _request: &Message<'_>,
+    ) -> Result<Reply, ErrorKind> {
         self.posts += 1;
         match self.posts % 11 {
-            0 => Ok(Response::status(503)),
+            0 => Ok(Response::status(503).into()),
             3 => Err(ErrorKind::Disconnected),
             4 => pending().await,
-            6 => Ok(Response::status(404)),
-            8 => Ok(Response { status: 429, retry_after: RetryAfter::parse(b"2") }),
-            _ => Ok(Response::status(204)),
+            6 => Ok(Response::status(404).into()),
+            8 => Ok(Response { status: 429, retry_after: RetryAfter::parse(b"2") }.into()),
+            _ => Ok(Response::status(204).into()),
         }
     }
 }
@@ -83,7 +88,7 @@ impl Clock for Time {
 fn emitting_delivering_and_retrying_allocates_nothing() {
     const EVENTS: u64 = 5_000;
     let config = Config { on_open: OnOpen::Hold, ..Config::DEFAULT };
-    let dispatcher = Dispatcher::<NoopRawMutex, _, 64>::new(config, vec![0; 8_192], 1);
+    let dispatcher = Dispatcher::<NoopRawMutex, _, EndpointBuf<64>>::new(config, vec![0; 8_192], 1);
     dispatcher.swap(EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap()).unwrap();
     dispatcher.set_secret(Secret::new(b"hush"));
     let (mut script, time, mut observer) = (Script::default(), Time::default(), ());

@@ -8,17 +8,18 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, BATCH_HEADER, Backoff, BreakerState, Clock, Config, ConfigError, Delivery, Dispatcher,
-    EndpointBuf, ErrorKind, Event, Fate, Instant, MESSAGE_ID_HEADER, Next, OnOpen, Policy, Request,
-    Response, SIGNATURE_HEADER, Secret, Timestamp, Transport, run,
+    EndpointBuf, ErrorKind, Event, Fate, Instant, MESSAGE_ID_HEADER, Message, Next, OnOpen, Policy,
+    Reply, SIGNATURE_HEADER, Secret, Timestamp, Transport, run,
 };
 
 const DELAY: Duration = Duration::from_millis(50);
 const BUFFER: usize = 1_000;
 const NOW: Instant = Instant::from_micros(1_000);
 
-type Core = Dispatcher<NoopRawMutex, Vec<u8>, 64, 2>;
+type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, 2>;
 
 fn batches(batch: u16) -> Config {
     let backoff = Backoff { initial: DELAY, jitter_percent: 0 };
@@ -68,7 +69,7 @@ fn take(core: &Core) -> (Delivery, String) {
 }
 
 fn finish(core: &Core, delivery: &mut Delivery, status: u16) -> After {
-    core.finish(delivery, Ok(Response::status(status)), NOW, Timestamp::UNIX_EPOCH)
+    core.finish(delivery, Ok(Response::status(status).into()), NOW, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
@@ -261,14 +262,18 @@ struct Receiver {
     headers: RefCell<Vec<Vec<(String, String)>>>,
 }
 
-impl Transport for &Receiver {
+impl Transport<EndpointBuf<64>> for &Receiver {
     type Error = ErrorKind;
 
-    async fn post(&mut self, request: &Request<'_>) -> Result<Response, ErrorKind> {
+    async fn send(
+        &mut self,
+        _: &EndpointBuf<64>,
+        request: &Message<'_>,
+    ) -> Result<Reply, ErrorKind> {
         let owned = request.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
         self.headers.borrow_mut().push(owned.collect());
         self.bodies.borrow_mut().push(String::from_utf8(request.body.to_vec()).unwrap());
-        Ok(Response::status(204))
+        Ok(Response::status(204).into())
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, Backoff, BreakerState, Config, Delivery, Dispatcher, EmitError, EndpointBuf, ErrorKind,
-    Event, Fate, Instant, Next, OnFull, OnOpen, Policy, Response, RetryAfter, Stats, Timestamp,
+    Event, Fate, Instant, Next, OnFull, OnOpen, Policy, Reply, RetryAfter, Stats, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -15,7 +16,7 @@ const BODY: usize = 256;
 const BACKOFF: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(5);
 
-type Core = Dispatcher<NoopRawMutex, Vec<u8>, 64, 4>;
+type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, 4>;
 
 fn config() -> Config {
     Config {
@@ -196,15 +197,15 @@ enum End {
 }
 
 impl End {
-    fn result(self) -> (Result<Response, ErrorKind>, Duration) {
+    fn result(self) -> (Result<Reply, ErrorKind>, Duration) {
         match self {
-            Self::Status(status) => (Ok(Response::status(status)), Duration::ZERO),
+            Self::Status(status) => (Ok(Response::status(status).into()), Duration::ZERO),
             Self::RetryAfter(status, seconds) => {
                 let delay = Duration::from_secs(seconds.into());
                 let retry_after = Some(RetryAfter::Delay(delay));
                 let honoured = matches!(status, 429 | 503);
                 let asked = if honoured { delay } else { Duration::ZERO };
-                (Ok(Response { status, retry_after }), asked.min(Duration::from_secs(3_600)))
+                (Ok(Response { status, retry_after }.into()), asked.min(Duration::from_secs(3_600)))
             }
             Self::Error => (Err(ErrorKind::Connect), Duration::ZERO),
         }

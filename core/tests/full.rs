@@ -12,7 +12,7 @@ const NOW: Instant = Instant::from_micros(0);
 /// What an event with data of no letters takes: a header, `"t"` and `""`.
 const EMPTY: usize = 32 + 3 + 2;
 
-type Core = Dispatcher<NoopRawMutex, Vec<u8>, 64>;
+type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>>;
 
 fn core(config: Config, bytes: usize) -> Core {
     let core = Core::new(config, vec![0; bytes], 1);

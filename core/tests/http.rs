@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use pilot_webhook_core::RetryAfter;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::http::{Answer, HEADS_MAX, Head, Malformed};
-use pilot_webhook_core::{Response, RetryAfter};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -7,15 +7,16 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, Backoff, Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant,
-    MESSAGE_ID_HEADER, MessageId, Next, Policy, Request, Response, Timestamp, Transport, run,
+    MESSAGE_ID_HEADER, Message, MessageId, Next, Policy, Reply, Timestamp, Transport, run,
 };
 use proptest::prelude::*;
 
 const NOW: Instant = Instant::from_micros(0);
 
-type Core = Dispatcher<NoopRawMutex, [u8; 1_024], 64, 1>;
+type Core = Dispatcher<NoopRawMutex, [u8; 1_024], EndpointBuf<64>, 1>;
 
 /// One start of node 7, which emits so many events.
 fn started(config: Config, seed: u64, events: usize) -> Core {
@@ -50,13 +51,17 @@ struct Receiver {
     ids: Vec<String>,
 }
 
-impl Transport for Receiver {
+impl Transport<EndpointBuf<64>> for Receiver {
     type Error = ErrorKind;
 
-    async fn post(&mut self, request: &Request<'_>) -> Result<Response, ErrorKind> {
+    async fn send(
+        &mut self,
+        _: &EndpointBuf<64>,
+        request: &Message<'_>,
+    ) -> Result<Reply, ErrorKind> {
         let id = request.headers.iter().find(|(name, _)| *name == MESSAGE_ID_HEADER);
         self.ids.push(id.unwrap().1.to_owned());
-        Ok(Response::status(self.statuses.pop().unwrap_or(204)))
+        Ok(Response::status(self.statuses.pop().unwrap_or(204)).into())
     }
 }
 

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Backoff, ErrorKind, Instant, Outcome, Response, RetryAfter, Secret, Timestamp,
+    After, Backoff, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Next, Policy,
+    RetryAfter, Secret, Timestamp, Verdict,
 };
 use proptest::prelude::*;
 
@@ -20,15 +23,14 @@ fn the_status_table_holds() {
         for status in first.parse::<u16>().unwrap()..=last.parse().unwrap() {
             let asked = Some(RetryAfter::Delay(Duration::from_secs(7)));
             let expected = match outcome {
-                "delivered" => Outcome::Delivered,
-                "rejected" => Outcome::Rejected,
-                "retryable" => Outcome::Retryable {
-                    retry_after: if header == "honoured" { asked } else { None },
-                },
+                "delivered" => Verdict::Accepted,
+                "rejected" if status == 413 => Verdict::TooLarge,
+                "rejected" => Verdict::Refused,
+                "retryable" => Verdict::Later(if header == "honoured" { asked } else { None }),
                 other => panic!("{other}"),
             };
             let response = Response { status, retry_after: asked };
-            assert_eq!(Outcome::classify(Ok(response)), expected, "{status}");
+            assert_eq!(response.verdict(), expected, "{status}");
             seen += 1;
         }
     }
@@ -39,7 +41,14 @@ fn the_status_table_holds() {
 fn every_transport_error_is_retryable() {
     use ErrorKind::{Connect, Disconnected, Protocol, Refused, Resolve, Timeout, Tls};
     for kind in [Resolve, Refused, Connect, Tls, Timeout, Disconnected, Protocol] {
-        assert_eq!(Outcome::classify(Err(kind)), Outcome::Retryable { retry_after: None });
+        let core = Dispatcher::<NoopRawMutex, [u8; 256]>::new(Config::DEFAULT, [0; 256], 1);
+        core.swap(EndpointBuf::parse("http://h/", Policy::default()).unwrap()).unwrap();
+        let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+        core.emit(&event, &(), &mut [0; 128]).unwrap();
+        let start = Instant::from_micros(0);
+        let Next::Attempt(mut delivery) = core.next(start, &mut [0; 256]).0 else { panic!() };
+        let after = core.finish(&mut delivery, Err(kind), start, Timestamp::UNIX_EPOCH);
+        assert_eq!(after, After::Retry(start + Duration::from_secs(1)), "{kind}");
     }
 }
 

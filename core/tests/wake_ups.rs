@@ -11,15 +11,16 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     Clock, Config, Delivery, Dispatcher, EmitError, EncodeError, EndpointBuf, ErrorKind, Event,
-    Instant, Next, OnFull, Policy, Request, Response, RetryAfter, Seen, Timestamp, Transport, run,
+    Instant, Message, Next, OnFull, Policy, Reply, RetryAfter, Seen, Timestamp, Transport, run,
 };
 
 const BODY: usize = 256;
 const AFTER: Instant = Instant::from_micros(1);
 
-type Core<const WORKERS: usize> = Dispatcher<NoopRawMutex, Vec<u8>, 64, WORKERS>;
+type Core<const WORKERS: usize> = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, WORKERS>;
 
 /// A dispatcher with an endpoint.
 fn core<const WORKERS: usize>(config: Config, bytes: usize) -> Core<WORKERS> {
@@ -202,7 +203,7 @@ fn two_emitters_in_one_task_both_hear_of_room() {
     task.starts(&mut large);
     assert!(task.poll(&mut small).is_ready());
     let mut delivery = lease(&core);
-    let result = Ok(Response::status(200));
+    let result = Ok(Response::status(200).into());
     core.finish(&mut delivery, result, Instant::default(), Timestamp::UNIX_EPOCH);
     assert!(task.wakes() > 0);
 }
@@ -283,10 +284,10 @@ impl Clock for ByHand {
 /// A receiver that never answers.
 struct Silent<'a>(&'a RefCell<u32>);
 
-impl Transport for Silent<'_> {
+impl Transport<EndpointBuf<64>> for Silent<'_> {
     type Error = ErrorKind;
 
-    async fn post(&mut self, _: &Request<'_>) -> Result<Response, ErrorKind> {
+    async fn send(&mut self, _: &EndpointBuf<64>, _: &Message<'_>) -> Result<Reply, ErrorKind> {
         *self.0.borrow_mut() += 1;
         pending().await
     }
@@ -303,7 +304,7 @@ fn quiet_for_ten_seconds(
     emit(&core, 1);
     let mut delivery = lease(&core);
     let retry_after = Some(RetryAfter::Delay(Duration::from_secs(10)));
-    let result = Ok(Response { status: 503, retry_after });
+    let result = Ok(Response { status: 503, retry_after }.into());
     core.finish(&mut delivery, result, clock.now(), Timestamp::UNIX_EPOCH);
 
     let tasks = [Task::default(), Task::default()];
@@ -420,7 +421,7 @@ fn a_worker_that_waits_for_a_batch_hears_that_a_shorter_one_will_do() {
     let mut full = pin!(core.changed(told_to_wait(&core, 4 * BODY)));
     let worker = Task::default();
     worker.starts(&mut full);
-    let too_large = Ok(Response::status(413));
+    let too_large = Ok(Response::status(413).into());
     core.finish(&mut batch, too_large, Instant::default(), Timestamp::UNIX_EPOCH);
     assert_eq!(worker.wakes(), 1);
 }
@@ -452,7 +453,7 @@ fn who_waits_for_the_drain_is_woken_when_the_last_event_is_settled() {
     watcher.starts(&mut drained);
     for wakes in [0, 1] {
         let mut delivery = lease(&core);
-        core.finish(&mut delivery, Ok(Response::status(200)), AFTER, Timestamp::UNIX_EPOCH);
+        core.finish(&mut delivery, Ok(Response::status(200).into()), AFTER, Timestamp::UNIX_EPOCH);
         assert_eq!(watcher.wakes(), wakes);
     }
     assert!(watcher.poll(&mut drained).is_ready());
@@ -469,7 +470,7 @@ fn who_waits_for_the_close_is_woken_when_the_last_event_is_settled() {
     assert_eq!(watcher.wakes(), 1);
     watcher.starts(&mut closed);
     let mut delivery = lease(&core);
-    core.finish(&mut delivery, Ok(Response::status(200)), AFTER, Timestamp::UNIX_EPOCH);
+    core.finish(&mut delivery, Ok(Response::status(200).into()), AFTER, Timestamp::UNIX_EPOCH);
     assert_eq!(watcher.wakes(), 1);
     assert!(watcher.poll(&mut closed).is_ready());
 }
@@ -544,7 +545,7 @@ fn an_emitter_that_waits_hears_of_what_no_room_would_help() {
 
 fn deliver(core: &Core<1>) {
     let mut delivery = lease(core);
-    core.finish(&mut delivery, Ok(Response::status(200)), AFTER, Timestamp::UNIX_EPOCH);
+    core.finish(&mut delivery, Ok(Response::status(200).into()), AFTER, Timestamp::UNIX_EPOCH);
 }
 
 /// Half of its events, or half of its bytes.

@@ -12,16 +12,17 @@ use std::time::Duration;
 
 use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Backoff, Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Notice, Observer,
-    OnOpen, Policy, Request, Response, RetryAfter, Stats, Timestamp, Transport, run,
+    Backoff, Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Message, Notice,
+    Observer, OnOpen, Policy, Reply, RetryAfter, Stats, Timestamp, Transport, run,
 };
 
 const BODY: usize = 128;
 /// The wall-clock time when the other clock is at 0, in seconds.
 const WALL: i64 = 1_000_000_000;
 
-type Core = Dispatcher<NoopRawMutex, [u8; 1_024], 64, 2>;
+type Core = Dispatcher<NoopRawMutex, [u8; 1_024], EndpointBuf<64>, 2>;
 
 /// A dispatcher with an endpoint and so many events.
 fn core(config: Config, events: usize) -> Core {
@@ -141,22 +142,22 @@ impl<'t> Receiver<'t> {
     }
 }
 
-impl Transport for &Receiver<'_> {
+impl Transport<EndpointBuf<64>> for &Receiver<'_> {
     type Error = ErrorKind;
 
-    async fn post(&mut self, request: &Request<'_>) -> Result<Response, ErrorKind> {
+    async fn send(&mut self, to: &EndpointBuf<64>, _: &Message<'_>) -> Result<Reply, ErrorKind> {
         let seconds = self.time.unwrap().now().as_micros() / 1_000_000;
-        self.posts.borrow_mut().push((seconds, request.endpoint.authority().to_owned()));
+        self.posts.borrow_mut().push((seconds, to.get().authority().to_owned()));
         let answer = self.script.borrow_mut().pop_front().unwrap_or(Answer::Status(204));
         match answer {
-            Answer::Status(status) => Ok(Response::status(status)),
+            Answer::Status(status) => Ok(Response::status(status).into()),
             Answer::Busy(seconds) => {
                 let retry_after = RetryAfter::Delay(Duration::from_secs(seconds));
-                Ok(Response { status: 503, retry_after: Some(retry_after) })
+                Ok(Response { status: 503, retry_after: Some(retry_after) }.into())
             }
             Answer::BusyUntil(seconds) => {
                 let retry_after = RetryAfter::At(Timestamp::new(WALL + seconds, 0));
-                Ok(Response { status: 429, retry_after: Some(retry_after) })
+                Ok(Response { status: 429, retry_after: Some(retry_after) }.into())
             }
             Answer::Error(kind) => Err(kind),
             Answer::Never => pending().await,
@@ -168,8 +169,8 @@ impl Observer for &Receiver<'_> {
     fn notice(&mut self, notice: Notice<'_>) {
         let line = match notice {
             Notice::Attempt { event_id, attempt, is_probe, result, .. } => {
-                let result = result
-                    .map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
+                let result =
+                    result.map_or_else(|error| error.to_string(), |answer| answer.code.to_string());
                 format!("{event_id}.{attempt}{}: {result}", if is_probe { " probe" } else { "" })
             }
             Notice::Settled { event_id, fate, .. } => format!("{event_id} {fate:?}"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    Backoff, Clock, Config, Data, Dispatcher, EndpointBuf, ErrorKind, Event, Request, Response,
+    Backoff, Clock, Config, Data, Dispatcher, EndpointBuf, ErrorKind, Event, Message, Reply,
     Secret, Stats, Timestamp, Transport, TransportError,
 };
 use tokio::time::timeout;
@@ -22,7 +22,7 @@ pub struct Delivered {
     /// The counters, when it was settled.
     pub stats: Stats,
     /// How each attempt ended, as the worker saw it.
-    pub attempts: Vec<Result<Response, ErrorKind>>,
+    pub attempts: Vec<Result<Reply, ErrorKind>>,
     /// From the first attempt to the end.
     pub took: Duration,
     /// The most that the transport allocated in an attempt, by the given [`Memory`].
@@ -56,7 +56,7 @@ pub const CONFIG: Config = Config {
 ///
 /// # Errors
 /// When it has no end within a minute, or is not taken in.
-pub async fn deliver<T: Transport, D: Data + ?Sized>(
+pub async fn deliver<T: Transport<Url>, D: Data + ?Sized>(
     transport: &mut T,
     url: Url,
     config: Config,
@@ -95,19 +95,19 @@ pub async fn deliver<T: Transport, D: Data + ?Sized>(
 struct Recorder<'t, T> {
     transport: &'t mut T,
     memory: Memory,
-    attempts: Vec<Result<Response, ErrorKind>>,
+    attempts: Vec<Result<Reply, ErrorKind>>,
     peak: usize,
 }
 
-impl<T: Transport> Transport for Recorder<'_, T> {
+impl<T: Transport<Url>> Transport<Url> for Recorder<'_, T> {
     type Error = T::Error;
 
-    async fn post(&mut self, request: &Request<'_>) -> Result<Response, T::Error> {
+    async fn send(&mut self, to: &Url, message: &Message<'_>) -> Result<Reply, T::Error> {
         // Stands if the worker drops the attempt.
         self.attempts.push(Err(ErrorKind::Timeout));
         (self.memory.begin)();
         let peak = Peak { memory: self.memory, peak: &mut self.peak };
-        let result = self.transport.post(request).await;
+        let result = self.transport.send(to, message).await;
         drop(peak);
         if let Some(last) = self.attempts.last_mut() {
             *last = result.as_ref().copied().map_err(TransportError::kind);

@@ -8,12 +8,13 @@
 //! use pilot_webhook_core::ErrorKind;
 //! use pilot_webhook_tests::{Abilities, run_all};
 //! # struct Mine;
-//! # impl pilot_webhook_core::Transport for Mine {
+//! # impl pilot_webhook_core::Transport<pilot_webhook_tests::Url> for Mine {
 //! #     type Error = ErrorKind;
-//! #     async fn post(
+//! #     async fn send(
 //! #         &mut self,
-//! #         _: &pilot_webhook_core::Request<'_>,
-//! #     ) -> Result<pilot_webhook_core::Response, ErrorKind> {
+//! #         _: &pilot_webhook_tests::Url,
+//! #         _: &pilot_webhook_core::Message<'_>,
+//! #     ) -> Result<pilot_webhook_core::Reply, ErrorKind> {
 //! #         Err(ErrorKind::Timeout)
 //! #     }
 //! # }

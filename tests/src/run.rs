@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pilot_webhook_core::{EndpointBuf, Policy, Request, Transport, TransportError};
+use pilot_webhook_core::{Message, Policy, Reply, Transport, TransportError};
+
+use crate::deliver::Url;
 use tokio::time::{sleep, timeout};
 
 use crate::scenarios::scenarios;
@@ -40,7 +42,7 @@ fn large_body(post: usize) -> Vec<u8> {
 ///
 /// # Panics
 /// When any of them fails, with all that failed.
-pub async fn run_all<T: Transport>(abilities: Abilities, make: impl Fn(&Setup) -> T) {
+pub async fn run_all<T: Transport<Url>>(abilities: Abilities, make: impl Fn(&Setup) -> T) {
     let wanted = std::env::var("SCENARIO").unwrap_or_default();
     let mut failures = Vec::new();
     let mut count = 0;
@@ -62,7 +64,7 @@ pub async fn run_all<T: Transport>(abilities: Abilities, make: impl Fn(&Setup) -
 ///
 /// # Errors
 /// What went otherwise than it must.
-pub async fn run<T: Transport>(
+pub async fn run<T: Transport<Url>>(
     scenario: &Scenario,
     authority: &Authority,
     make: impl Fn(&Setup) -> T,
@@ -82,8 +84,8 @@ pub async fn run<T: Transport>(
     let scheme = if scenario.https { "https" } else { "http" };
     let port = server.address().port();
     let url = format!("{scheme}://{}:{port}{TARGET}", scenario.host);
-    let endpoint = EndpointBuf::<256>::parse(&url, Policy::default())
-        .map_err(|error| format!("{url}: {error}"))?;
+    let endpoint =
+        Url::parse(&url, Policy::default()).map_err(|error| format!("{url}: {error}"))?;
     let mut posts = 0;
     for step in &scenario.steps {
         let (expect, body) = match step {
@@ -98,8 +100,8 @@ pub async fn run<T: Transport>(
             Step::Post(expect) => (expect, body(posts)),
             Step::PostLarge(expect) => (expect, large_body(posts)),
         };
-        let request = Request { endpoint: endpoint.get(), headers: &HEADERS, body: &body };
-        check_post(&mut transport, &request, expect, &server)
+        let message = Message::new(&HEADERS, &body);
+        check_post(&mut transport, &endpoint, &message, expect, &server)
             .await
             .map_err(|error| format!("post {posts}: {error}"))?;
         server.post_is_done();
@@ -108,26 +110,27 @@ pub async fn run<T: Transport>(
     check_server(scenario, &server).await
 }
 
-async fn check_post<T: Transport>(
+async fn check_post<T: Transport<Url>>(
     transport: &mut T,
-    request: &Request<'_>,
+    to: &Url,
+    message: &Message<'_>,
     expect: &Expect,
     server: &Server,
 ) -> Result<(), String> {
     let result = if *expect == Expect::Nothing {
         let arrived = server.requests().len() + 1;
         tokio::select! {
-            result = transport.post(request) => result,
+            result = transport.send(to, message) => result,
             () = async { server.read(arrived).await; sleep(PATIENCE).await } => return Ok(()),
         }
     } else {
-        let Ok(result) = timeout(STUCK, transport.post(request)).await else {
+        let Ok(result) = timeout(STUCK, transport.send(to, message)).await else {
             return Err(format!("stuck, not {expect:?}"));
         };
         result
     };
     match (expect, result) {
-        (Expect::Answer(expected), Ok(got)) if *expected == got => Ok(()),
+        (Expect::Answer(expected), Ok(got)) if Reply::from(*expected) == got => Ok(()),
         (Expect::Fails(kinds), Err(error)) if kinds.contains(&error.kind()) => check_text(&error),
         (expect, Ok(got)) => Err(format!("{got:?}, not {expect:?}")),
         (expect, Err(error)) => Err(format!("{:?} ({error}), not {expect:?}", error.kind())),

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use pilot_webhook_core::{ErrorKind, Policy, Response, RetryAfter};
+use pilot_webhook_core::http::Response;
+use pilot_webhook_core::{ErrorKind, Policy, RetryAfter};
 
 use crate::{Certificate, Script};
 

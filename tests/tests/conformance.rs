@@ -7,7 +7,7 @@ mod transports;
 use std::sync::Arc;
 
 use pilot_webhook_tests::Setup;
-use pilot_webhook_tests::conformance::{destinations, payloads, statuses};
+use pilot_webhook_tests::conformance::{destinations, leaves_the_connection, payloads, statuses};
 use pilot_webhook_tests::nal::{Counts, TokioNet};
 
 /// From 100 to 999, each without and with a `Retry-After`.
@@ -55,4 +55,14 @@ async fn destinations_over_embassy() {
     println!("{attempted:?}");
     assert!(attempted.refused > 100 && attempted.dialled > 100, "{attempted:?}");
     assert_eq!(attempted.left_out, 0);
+}
+
+#[tokio::test]
+async fn an_attempt_after_a_failure_leaves_the_connection_over_std() {
+    leaves_the_connection(transports::std).await;
+}
+
+#[tokio::test]
+async fn an_attempt_after_a_failure_leaves_the_connection_over_embassy() {
+    leaves_the_connection(transports::node).await;
 }

@@ -27,9 +27,10 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use loom::future::block_on;
 use loom::sync::Arc;
 use loom::thread;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Dispatcher, EmitError, EndpointBuf, ErrorKind, Event, Instant, Policy, Request,
-    Response, Timestamp, Transport, run,
+    Clock, Config, Dispatcher, EmitError, EndpointBuf, ErrorKind, Event, Instant, Message, Policy,
+    Reply, Timestamp, Transport, run,
 };
 
 /// The raw mutex, for loom to see. It is made when it is first taken: loom's is not `const`.
@@ -47,7 +48,7 @@ unsafe impl RawMutex for LoomRawMutex {
     }
 }
 
-type Core = Dispatcher<LoomRawMutex, Vec<u8>, 64, 2>;
+type Core = Dispatcher<LoomRawMutex, Vec<u8>, EndpointBuf<64>, 2>;
 
 const BODY: usize = 128;
 
@@ -73,14 +74,14 @@ struct Answers {
     hangs: bool,
 }
 
-impl Transport for Answers {
+impl Transport<EndpointBuf<64>> for Answers {
     type Error = ErrorKind;
 
-    async fn post(&mut self, request: &Request<'_>) -> Result<Response, ErrorKind> {
-        if self.hangs && request.endpoint.target() == "/1" {
+    async fn send(&mut self, to: &EndpointBuf<64>, _: &Message<'_>) -> Result<Reply, ErrorKind> {
+        if self.hangs && to.get().target() == "/1" {
             pending::<()>().await;
         }
-        Ok(Response::status(200))
+        Ok(Response::status(200).into())
     }
 }
 

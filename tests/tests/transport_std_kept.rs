@@ -6,7 +6,7 @@
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
+use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
 use pilot_webhook_std::{HttpConfig, HttpError, HttpTransport};
 use pilot_webhook_tests::{Act, Script, Server};
 
@@ -26,8 +26,8 @@ async fn post(
     transport: &mut HttpTransport,
     endpoint: &EndpointBuf<64>,
     body: &[u8],
-) -> Result<Response, HttpError> {
-    transport.post(&Request { endpoint: endpoint.get(), headers: &[], body }).await
+) -> Result<Reply, HttpError> {
+    transport.send(endpoint, &Message::new(&[], body)).await
 }
 
 fn send(text: &str) -> Act {
@@ -46,9 +46,9 @@ async fn a_status_does_not_wait_for_its_body_and_a_late_body_costs_no_connection
     ]])
     .await;
     let mut transport = transport();
-    assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().status, 200);
+    assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().code, 200);
     server.post_is_done();
-    assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().status, 202);
+    assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().code, 202);
     assert_eq!(server.connections(), 1);
     assert!(transport.is_connected());
 }
@@ -66,7 +66,7 @@ async fn an_answer_counts_even_if_the_rest_of_the_request_cannot_be_written() {
     for _ in 0..50 {
         let (_server, endpoint) = server([script.clone()]).await;
         let mut transport = transport();
-        assert_eq!(post(&mut transport, &endpoint, &large).await.unwrap().status, 413);
+        assert_eq!(post(&mut transport, &endpoint, &large).await.unwrap().code, 413);
         assert!(!transport.is_connected());
     }
 }
@@ -92,12 +92,12 @@ fn a_closed_connection_is_found_even_if_the_runtime_had_no_time_to_look() {
     runtime.block_on(async {
         let (server, endpoint) = url.recv().unwrap();
         let mut transport = transport();
-        assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().status, 200);
+        assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().code, 200);
         assert!(transport.is_connected());
         server.post_is_done();
         // Blocks the runtime, on purpose.
         closed.recv().unwrap();
-        assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().status, 200);
+        assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().code, 200);
         let seen = server.requests();
         assert_eq!(seen.len(), 2);
         assert_eq!((seen[1].connection, seen[1].body.as_slice()), (1, b"2".as_slice()));
@@ -112,9 +112,9 @@ async fn a_connection_is_not_kept_longer_than_the_server_announces() {
     let (server, endpoint) =
         server([vec![Act::Read, send(hurried)], vec![Act::Read, send(OK)]]).await;
     let mut transport = transport();
-    assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().status, 200);
+    assert_eq!(post(&mut transport, &endpoint, b"1").await.unwrap().code, 200);
     assert!(!transport.is_connected());
-    assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().status, 200);
+    assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().code, 200);
     assert_eq!(server.connections(), 2);
 }
 
@@ -123,8 +123,8 @@ async fn another_origin_gets_a_connection_of_its_own() {
     let (first, first_endpoint) = server([vec![Act::Read, send(OK)]]).await;
     let (second, second_endpoint) = server([vec![Act::Read, send(OK)]]).await;
     let mut transport = transport();
-    assert_eq!(post(&mut transport, &first_endpoint, b"1").await.unwrap().status, 200);
-    assert_eq!(post(&mut transport, &second_endpoint, b"2").await.unwrap().status, 200);
+    assert_eq!(post(&mut transport, &first_endpoint, b"1").await.unwrap().code, 200);
+    assert_eq!(post(&mut transport, &second_endpoint, b"2").await.unwrap().code, 200);
     assert_eq!((first.connections(), second.connections()), (1, 1));
     assert_eq!((&*first.requests()[0].body, &*second.requests()[0].body), (&b"1"[..], &b"2"[..]));
 }
@@ -132,7 +132,7 @@ async fn another_origin_gets_a_connection_of_its_own() {
 #[tokio::test]
 async fn an_empty_body_has_a_length_and_the_agent_a_version() {
     let (server, endpoint) = server([vec![Act::Read, send(OK)]]).await;
-    assert_eq!(post(&mut transport(), &endpoint, b"").await.unwrap().status, 200);
+    assert_eq!(post(&mut transport(), &endpoint, b"").await.unwrap().code, 200);
     let seen = &server.requests()[0];
     assert_eq!(seen.header("content-length"), Some("0"));
     assert_eq!(seen.header("user-agent"), Some(pilot_webhook_std::USER_AGENT));

@@ -2,7 +2,7 @@
 
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Write};
 use heapless::Vec;
-use pilot_webhook_core::Request;
+use pilot_webhook_core::{Endpoint, Message};
 use reqwless::request::{Request as Encoder, RequestBuilder as _};
 
 /// What the node calls itself.
@@ -16,27 +16,28 @@ const HEADERS_MAX: usize = 16;
 /// The `Host` header holds [`Endpoint::authority`](pilot_webhook_core::Endpoint::authority), with
 /// the port: reqwless's own client leaves it out, so its request encoder is used alone.
 pub(crate) async fn write<W: Write<Error = IoKind>>(
-    request: &Request<'_>,
+    endpoint: &Endpoint<'_>,
+    message: &Message<'_>,
     sink: &mut W,
     buf: &mut [u8],
 ) -> Result<(), IoKind> {
     let mut headers = Vec::<_, { HEADERS_MAX + 1 }>::new();
     let fits =
-        headers.push(USER_AGENT).is_ok() && headers.extend_from_slice(request.headers).is_ok();
+        headers.push(USER_AGENT).is_ok() && headers.extend_from_slice(message.headers).is_ok();
     if !fits {
         return Err(IoKind::InvalidInput);
     }
     let mut pieces = Pieces { sink, buf, length: 0 };
-    let encoder = Encoder::post(request.endpoint.target())
-        .host(request.endpoint.authority())
+    let encoder = Encoder::post(endpoint.target())
+        .host(endpoint.authority())
         .headers(&headers)
-        .body(request.body)
+        .body(message.body)
         .build();
     encoder.write_header(&mut pieces).await.map_err(|error| match error {
         reqwless::Error::Network(kind) => kind,
         _ => IoKind::Other,
     })?;
-    pieces.write_all(request.body).await?;
+    pieces.write_all(message.body).await?;
     pieces.flush().await
 }
 

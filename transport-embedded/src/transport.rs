@@ -6,8 +6,8 @@ use embassy_time::{Duration, Instant, with_timeout};
 use embedded_io_async::{Error as _, ErrorKind as IoKind};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use heapless::String;
-use pilot_webhook_core::http::{Malformed, Rest};
-use pilot_webhook_core::{Endpoint, Host, Policy, Request, Response, Scheme, Transport};
+use pilot_webhook_core::http::{Malformed, Response, Rest};
+use pilot_webhook_core::{Endpoint, EndpointBuf, Host, Message, Policy, Reply, Scheme, Transport};
 
 use crate::Error;
 use crate::answer::{ReadError, Reader};
@@ -238,10 +238,14 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
 
     /// Writes the request and reads the answer. The link stays open after it only if it may carry
     /// another request.
-    async fn exchange(&mut self, request: &Request<'_>) -> Result<Response, Error> {
+    async fn exchange(
+        &mut self,
+        endpoint: &Endpoint<'_>,
+        message: &Message<'_>,
+    ) -> Result<Response, Error> {
         self.watch.restart(ANSWER_MAX);
         let mut lease = Lease::new(&mut self.link);
-        let (head, rest) = dialogue(lease.link(), request, self.http)
+        let (head, rest) = dialogue(lease.link(), endpoint, message, self.http)
             .await
             .map_err(|error| self.watch.explain(error))?;
         if self.watch.sent.get() == 0 {
@@ -277,26 +281,29 @@ impl Watch {
     }
 }
 
-impl<'b, N: TcpConnect + Dns> Transport for NodeTransport<'b, N> {
+impl<'b, N: TcpConnect + Dns, const URL: usize> Transport<EndpointBuf<URL>>
+    for NodeTransport<'b, N>
+{
     type Error = Error;
 
-    async fn post(&mut self, request: &Request<'_>) -> Result<Response, Error> {
-        if self.link.is_open() && self.reusable(&request.endpoint).await {
-            let result = self.exchange(request).await;
+    async fn send(&mut self, to: &EndpointBuf<URL>, message: &Message<'_>) -> Result<Reply, Error> {
+        let endpoint = &to.get();
+        if !message.fresh && self.link.is_open() && self.reusable(endpoint).await {
+            let result = self.exchange(endpoint, message).await;
             let untouched = self.watch.sent.get() == 0 && self.watch.lost.get().is_some();
             if !(result.is_err() && untouched) {
-                return result;
+                return result.map(Reply::from);
             }
             debug!("the kept connection was closed: making a new one");
         }
         self.disconnect();
-        if let Err(error) = self.connect(&request.endpoint).await {
+        if let Err(error) = self.connect(endpoint).await {
             warning!("no connection: {:?}", error);
             return Err(error);
         }
         // Longer than any authority is none that can be compared: then it is not kept.
-        let authority = String::try_from(request.endpoint.authority());
-        self.origin = authority.ok().map(|authority| (request.endpoint.scheme(), authority));
-        self.exchange(request).await
+        let authority = String::try_from(endpoint.authority());
+        self.origin = authority.ok().map(|authority| (endpoint.scheme(), authority));
+        self.exchange(endpoint, message).await.map(Reply::from)
     }
 }

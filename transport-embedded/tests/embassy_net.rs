@@ -16,7 +16,8 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use pilot_webhook_core::http::Malformed;
-use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
+use pilot_webhook_core::http::Response;
+use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
 use pilot_webhook_embassy::{Buffers, Error, NodeTransport, SocketNet, WebhookNode};
 
 use cable::wired;
@@ -36,9 +37,9 @@ fn node(stack: Stack<'static>) -> NodeTransport<'static, SocketNet<'static>> {
 async fn post(
     node: &mut NodeTransport<'static, SocketNet<'static>>,
     body: &[u8],
-) -> Result<Response, Error> {
+) -> Result<Reply, Error> {
     let endpoint = EndpointBuf::<64>::parse(URL, Policy::default()).unwrap();
-    node.post(&Request { endpoint: endpoint.get(), headers: &[], body }).await
+    node.send(&endpoint, &Message::new(&[], body)).await
 }
 
 fn listener(stack: Stack<'static>) -> TcpSocket<'static> {
@@ -90,7 +91,7 @@ async fn one_connection_carries_posts_of_all_sizes_and_ends_in_order() {
             let mut node = node(stack);
             for size in [0, 1, 1_000, 10_000, 100_000] {
                 let body = vec![b'x'; size];
-                assert_eq!(post(&mut node, &body).await, Ok(Response::status(200)));
+                assert_eq!(post(&mut node, &body).await, Ok(Response::status(200).into()));
             }
             node.disconnect();
         };
@@ -158,7 +159,7 @@ async fn nobody_listens_and_then_somebody_does() {
             assert_eq!(post(&mut node, b"{}").await, refused);
         }
         let client = async {
-            assert_eq!(post(&mut node, b"{}").await, Ok(Response::status(200)));
+            assert_eq!(post(&mut node, b"{}").await, Ok(Response::status(200).into()));
             node.disconnect();
         };
         embassy_futures::join::join(client, serve(listener(server), 1, OK)).await;
@@ -172,7 +173,7 @@ async fn a_kept_connection_that_the_server_closed_costs_no_attempt() {
         let client = async {
             let mut node = node(stack);
             for _ in 0..10 {
-                assert_eq!(post(&mut node, b"{}").await, Ok(Response::status(200)));
+                assert_eq!(post(&mut node, b"{}").await, Ok(Response::status(200).into()));
                 // The FIN arrives.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

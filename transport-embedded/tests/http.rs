@@ -13,8 +13,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pilot_webhook_core::http::Malformed;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    EndpointBuf, ErrorKind, Policy, Refusal, Request, Response, RetryAfter, Transport,
+    EndpointBuf, ErrorKind, Message, Policy, Refusal, Reply, RetryAfter, Transport,
     TransportError as _,
 };
 use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
@@ -27,8 +28,8 @@ fn node() -> Node {
     plain(TokioNet::default())
 }
 
-fn status(status: u16) -> Result<Response, Error> {
-    Ok(Response::status(status))
+fn status(status: u16) -> Result<Reply, Error> {
+    Ok(Response::status(status).into())
 }
 
 /// A server that answers so once, and then well.
@@ -38,7 +39,7 @@ fn once(answer: impl AsRef<[u8]>) -> Server {
 
 /// The answer to one post, and a good post after it, on a connection of its own or not.
 #[track_caller]
-fn answer(server: &Server, expected: Result<Response, Error>, connections: usize) {
+fn answer(server: &Server, expected: Result<Reply, Error>, connections: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut node = node();
     runtime.block_on(async {
@@ -106,7 +107,7 @@ fn retry_after_is_read() {
     let seconds = RetryAfter::Delay(Duration::from_secs(120));
     for header in ["Retry-After: 120", "retry-after:120", "Retry-After: 120\r\nRetry-After: 9"] {
         let text = format!("HTTP/1.1 503 Busy\r\n{header}\r\nContent-Length: 0\r\n\r\n");
-        answer(&once(text), Ok(Response { status: 503, retry_after: Some(seconds) }), 1);
+        answer(&once(text), Ok(Response { status: 503, retry_after: Some(seconds) }.into()), 1);
     }
     answer(
         &once("HTTP/1.1 503 Busy\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n"),
@@ -133,7 +134,7 @@ async fn bodies_of_known_length_and_in_chunks_keep_the_connection() {
     let mut node = node();
     for body in &bodies {
         let result = post(&mut node, &server.url()).await;
-        assert!(result.is_ok_and(|response| [200, 204, 304].contains(&response.status)), "{body}");
+        assert!(result.is_ok_and(|reply| [200, 204, 304].contains(&reply.code)), "{body}");
     }
     assert_eq!(server.accepted(), 1);
 }
@@ -356,8 +357,9 @@ async fn a_post_can_be_dropped_at_any_time() {
     let mut node = plain(net);
     for n in 1..=20 {
         let endpoint = EndpointBuf::<64>::parse(&server.url(), Policy::default()).unwrap();
-        let request = Request { endpoint: endpoint.get(), headers: &[], body: BODY };
-        let dropped = tokio::time::timeout(Duration::from_millis(n), node.post(&request)).await;
+        let message = Message::new(&[], BODY);
+        let dropped =
+            tokio::time::timeout(Duration::from_millis(n), node.send(&endpoint, &message)).await;
         assert!(dropped.is_err());
         assert_eq!(counts.open.load(Ordering::Relaxed), 0, "closed at once");
     }
@@ -371,7 +373,7 @@ async fn every_poll_may_be_the_last() {
     let server = Server::start([script]);
     let mut node = node();
     let endpoint = EndpointBuf::<64>::parse(&server.url(), Policy::default()).unwrap();
-    let request = Request { endpoint: endpoint.get(), headers: &HEADERS, body: BODY };
+    let message = Message::new(&HEADERS, BODY);
     let mut completed = 0;
     for polls in 0..40 {
         // Also with a connection that is kept, so that both ways are cut.
@@ -379,7 +381,7 @@ async fn every_poll_may_be_the_last() {
             assert_eq!(post(&mut node, &server.url()).await, status(200));
         }
         let mut left = polls / 2;
-        let mut posting = std::pin::pin!(node.post(&request));
+        let mut posting = std::pin::pin!(node.send(&endpoint, &message));
         let result = std::future::poll_fn(|cx| {
             if left == 0 {
                 return std::task::Poll::Ready(None);
@@ -459,8 +461,8 @@ async fn more_headers_than_there_is_room_for_are_an_error() {
     let server = once(OK);
     let endpoint = EndpointBuf::<64>::parse(&server.url(), Policy::default()).unwrap();
     let headers = [("X-A", "b"); 17];
-    let request = Request { endpoint: endpoint.get(), headers: &headers, body: BODY };
-    assert!(node().post(&request).await.is_err());
-    let request = Request { headers: &headers[1..], ..request };
-    assert_eq!(node().post(&request).await, status(200));
+    let message = Message::new(&headers, BODY);
+    assert!(node().send(&endpoint, &message).await.is_err());
+    let message = Message::new(&headers[1..], BODY);
+    assert_eq!(node().send(&endpoint, &message).await, status(200));
 }

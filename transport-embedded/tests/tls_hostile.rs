@@ -41,7 +41,7 @@ fn meet_as(identity: Identity, behaviour: Behaviour) -> Result<u16, Error> {
     if matches!(result, Err(Error::Tls(_))) {
         assert_eq!(server.seen().received, b"", "a request leaked");
     }
-    result.map(|response| response.status)
+    result.map(|reply| reply.code)
 }
 
 #[track_caller]
@@ -383,7 +383,7 @@ async fn after_each_refusal_a_good_server_is_accepted_and_no_socket_is_left() {
     let counts = net.counts.clone();
     let mut node = tls(net, &[authority().root()]);
     for _ in 0..10 {
-        let refusal = post(&mut node, &url(&server)).await.map(|response| response.status);
+        let refusal = post(&mut node, &url(&server)).await.map(|reply| reply.code);
         assert_eq!(refusal, refused(TlsFailure::NoSignature));
         assert_eq!(counts.open.load(std::sync::atomic::Ordering::Relaxed), 0);
         assert!(post(&mut node, &url(&server)).await.is_ok());
@@ -415,7 +415,7 @@ fn flip_all(on_wire: bool) -> Vec<usize> {
         match runtime.block_on(post(&mut node, &url(&server))) {
             Err(Error::Tls(_)) => {}
             other => {
-                assert_eq!(other.map(|response| response.status), Ok(200));
+                assert_eq!(other.map(|reply| reply.code), Ok(200));
                 let seen = server.seen();
                 // Signatures are not all of one length; this flight may have been shorter.
                 if n < if on_wire { seen.wire_length } else { seen.plain_length } {

@@ -39,7 +39,7 @@ fn ask_at(
     let mut node = tls_at(net, &[root], move || now, unknown);
     let url = format!("https://{host}:{}/hook", server.address.port());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = runtime.block_on(post(&mut node, &url)).map(|response| response.status);
+    let result = runtime.block_on(post(&mut node, &url)).map(|reply| reply.code);
     assert_eq!(server.requests().len(), usize::from(result.is_ok()), "what the server read");
     result
 }
@@ -317,7 +317,7 @@ async fn one_handshake_serves_many_posts_and_ticket_records_do_not_matter() {
     let mut node: NodeTransport<'_, _> = tls(net, &[authority().root()]);
     let url = format!("https://{}:{}/hook", pki::NAME, server.address.port());
     for _ in 0..20 {
-        assert_eq!(post(&mut node, &url).await.map(|response| response.status), Ok(200));
+        assert_eq!(post(&mut node, &url).await.map(|reply| reply.code), Ok(200));
     }
     assert_eq!(server.accepted(), 1);
     assert_eq!(counts.resolved.load(std::sync::atomic::Ordering::Relaxed), 1);

@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
-use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
+use pilot_webhook_core::http::Response;
+use pilot_webhook_core::{EndpointBuf, Message, Policy, Transport};
 use pilot_webhook_embassy::{Buffers, NodeTransport};
 
 /// Answers every request with 204. Before the second request on the first connection it says 202 and
@@ -89,9 +90,9 @@ async fn what_is_said_to_a_request_that_was_not_sent_is_no_answer() {
     let mut buffers = Buffers::<512>::new();
     let mut node = NodeTransport::new(&net, &mut buffers, Policy::default());
     let endpoint = EndpointBuf::<64>::parse("http://127.0.0.1/", Policy::default()).unwrap();
-    let request = Request { endpoint: endpoint.get(), headers: &[], body: b"{}" };
+    let message = Message::new(&[], b"{}");
     for connections in [1, 2] {
-        assert_eq!(node.post(&request).await, Ok(Response::status(204)));
+        assert_eq!(node.send(&endpoint, &message).await, Ok(Response::status(204).into()));
         assert_eq!(net.connections.get(), connections);
     }
 }

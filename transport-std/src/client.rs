@@ -31,7 +31,7 @@ const CLOSE_GRACE: Duration = Duration::from_millis(250);
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// The engine as it is put together on std.
-type StdDispatcher = Dispatcher<StdRawMutex, Box<[u8]>, MAX_URL, MAX_WORKERS>;
+type StdDispatcher = Dispatcher<StdRawMutex, Box<[u8]>, EndpointBuf<MAX_URL>, MAX_WORKERS>;
 
 /// Delivers events to a webhook. Cheap to clone; all clones are one client.
 ///

@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pilot_webhook_core::http::{Answer, Head, Rest};
-use pilot_webhook_core::{Endpoint, Response, Scheme};
+use pilot_webhook_core::http::{Answer, Head, Response, Rest};
+use pilot_webhook_core::{Endpoint, Scheme};
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, timeout};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use log::{info, warn};
-use pilot_webhook_core::{BreakerState, Fate, Notice, Observer};
+use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Verdict};
 
 use crate::throttle::Throttle;
 
@@ -59,10 +59,10 @@ impl Observer for LogObserver {
         let now = Instant::now();
         match &notice {
             Notice::Attempt { event_id, events, attempt, result, .. } => match result {
-                Ok(response) if (200..300).contains(&response.status) => {}
-                Ok(response) => {
+                Ok(reply) if reply.verdict == Verdict::Accepted => {}
+                Ok(reply) => {
                     if let Some(n) = self.throttles.attempts.admit(now) {
-                        let status = response.status;
+                        let status = reply.code;
                         let which = Which(*event_id, *events);
                         warn!("{which}, attempt {attempt}: status {status}{}", LeftOut(n));
                     }

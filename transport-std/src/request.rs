@@ -3,17 +3,20 @@
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
-use pilot_webhook_core::Request;
 use pilot_webhook_core::http::{DIGITS, decimal, is_token};
+use pilot_webhook_core::{Endpoint, Message};
 
 use crate::error::HttpError;
 use crate::stream::Stream;
 use crate::transport::USER_AGENT;
 
 /// Writes the head of `request` over what is in `out`.
-pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>) -> Result<(), HttpError> {
+pub(crate) fn write_head(
+    out: &mut Vec<u8>,
+    endpoint: &Endpoint<'_>,
+    message: &Message<'_>,
+) -> Result<(), HttpError> {
     out.clear();
-    let endpoint = &request.endpoint;
     for part in [
         "POST ",
         endpoint.target(),
@@ -25,11 +28,11 @@ pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>) -> Result<(),
     ] {
         out.extend_from_slice(part.as_bytes());
     }
-    for (name, value) in request.headers {
+    for (name, value) in message.headers {
         write_header(out, name, value)?;
     }
     let mut digits = [0; DIGITS];
-    let length = decimal(request.body.len() as u64, &mut digits);
+    let length = decimal(message.body.len() as u64, &mut digits);
     for part in ["Content-Length: ", length, "\r\n\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
@@ -126,9 +129,8 @@ mod tests {
 
     fn head(url: &str, headers: &[(&str, &str)]) -> Result<String, HttpError> {
         let endpoint = EndpointBuf::<256>::parse(url, Policy::default()).unwrap();
-        let request = Request { endpoint: endpoint.get(), headers, body: b"{}" };
         let mut out = b"what an earlier request left".to_vec();
-        write_head(&mut out, &request)?;
+        write_head(&mut out, &endpoint.get(), &Message::new(headers, b"{}"))?;
         Ok(String::from_utf8(out).unwrap())
     }
 

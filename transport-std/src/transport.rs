@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use pilot_webhook_core::{Request, Response, Transport};
+use pilot_webhook_core::http::Response;
+use pilot_webhook_core::{EndpointBuf, Message, Reply, SendTransport};
 
 use crate::config::HttpShared;
 use crate::connection::{Answered, Connection};
@@ -20,7 +21,7 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 /// new connection, and nobody notices. Once a byte was written, the receiver may have processed
 /// the request, and the attempt ends with [`HttpError::Disconnected`].
 ///
-/// There is no timeout here: the caller drops the future of [`post`](Transport::post), and with it
+/// There is no timeout here: the caller drops the future of [`send`](SendTransport::send), and with it
 /// the connection it was using. There is no task either: an idle connection is not watched, but
 /// looked at when it is next needed, and not trusted after 30 s (or what the server announces with
 /// `Keep-Alive`).
@@ -53,26 +54,31 @@ impl HttpTransport {
     }
 }
 
-impl Transport for HttpTransport {
+impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
     type Error = HttpError;
 
-    async fn post(&mut self, request: &Request<'_>) -> Result<Response, HttpError> {
-        let endpoint = &request.endpoint;
-        write_head(&mut self.head, request)?;
+    async fn send(
+        &mut self,
+        to: &EndpointBuf<N>,
+        message: &Message<'_>,
+    ) -> Result<Reply, HttpError> {
+        let endpoint = &to.get();
+        write_head(&mut self.head, endpoint, message)?;
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
+            && !message.fresh
             && kept.is_ready_for(endpoint).await
         {
-            match kept.exchange(&self.head, request.body).await {
-                Ok(answered) => return Ok(self.settle(kept, answered)),
+            match kept.exchange(&self.head, message.body).await {
+                Ok(answered) => return Ok(self.settle(kept, answered).into()),
                 Err(HttpError::Closed(_)) => {}
                 Err(error) => return Err(error),
             }
         }
         let stream = dial(self.shared.get(), endpoint).await?;
         let mut connection = Connection::new(stream, endpoint);
-        let answered = connection.exchange(&self.head, request.body).await?;
-        Ok(self.settle(connection, answered))
+        let answered = connection.exchange(&self.head, message.body).await?;
+        Ok(self.settle(connection, answered).into())
     }
 }
 
@@ -100,7 +106,6 @@ mod tests {
         let shared = HttpConfig::new().system_roots(false).build().unwrap();
         let mut transport = assert_send(HttpTransport::new(&shared));
         let endpoint = EndpointBuf::<64>::parse("http://127.0.0.1/", Policy::default()).unwrap();
-        let request = Request { endpoint: endpoint.get(), headers: &[], body: b"" };
-        drop(assert_send(transport.post(&request)));
+        drop(assert_send(transport.send(&endpoint, &Message::new(&[], b""))));
     }
 }

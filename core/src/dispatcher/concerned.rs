@@ -5,7 +5,7 @@ use core::task::Waker;
 use super::Inner;
 use crate::state::Mark;
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize, const WORKERS: usize> Inner<B, URL, WORKERS> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS> {
     /// Notes what changed since `before`, and says whom that concerns, if it does.
     #[inline(never)]
     pub(super) fn note(&mut self, before: &Mark) -> Option<Concerned> {

@@ -3,9 +3,11 @@
 use core::time::Duration;
 
 use super::body::{Framing, Rest};
+use super::status::Response;
 use super::{Malformed, is_token};
+use crate::retry_after::RetryAfter;
 use crate::retry_after::parse_date;
-use crate::{Response, RetryAfter, Timestamp};
+use crate::timestamp::Timestamp;
 
 /// The head of a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,6 +21,7 @@
 mod answer;
 mod body;
 mod fields;
+mod status;
 
 use core::error::Error;
 use core::fmt;
@@ -28,6 +29,7 @@ use core::fmt;
 pub use answer::{Answer, HEADS_MAX};
 pub use body::Rest;
 pub use fields::Head;
+pub use status::Response;
 
 pub use crate::payload::{DIGITS, decimal};
 

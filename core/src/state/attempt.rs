@@ -6,14 +6,11 @@ use super::State;
 use crate::breaker::Permit;
 use crate::config::OnOpen;
 use crate::{
-    After, BreakerState, Delivery, ErrorKind, Fate, Instant, Outcome, RETRY_AFTER_MAX,
-    RETRY_AFTER_WAIT, Response, Timestamp,
+    After, BreakerState, Delivery, ErrorKind, Fate, Instant, RETRY_AFTER_MAX, RETRY_AFTER_WAIT,
+    Reply, Timestamp, Verdict,
 };
 
-/// The status that asks for a shorter body (RFC 9110, section 15.5.14).
-const CONTENT_TOO_LARGE: u16 = 413;
-
-impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
     /// Until when the attempt under way may go on; `None` when the endpoint was swapped, so that
     /// it is to be cancelled.
     pub(crate) fn limit(&self, delivery: &Delivery, started: Instant) -> Option<Instant> {
@@ -35,27 +32,27 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
     pub(crate) fn finish(
         &mut self,
         delivery: &mut Delivery,
-        result: Result<Response, ErrorKind>,
+        result: Result<Reply, ErrorKind>,
         now: Instant,
         wall: Timestamp,
     ) -> After {
-        self.counters.last_status = result.map_or(0, |response| response.status);
+        self.counters.last_status = result.map_or(0, |reply| reply.code);
         let permit = delivery.permit;
         // An answer of an endpoint that was swapped meanwhile says nothing of the new one.
         let is_current = delivery.endpoint_epoch == self.endpoint_epoch;
-        match Outcome::classify(result) {
-            Outcome::Delivered => {
+        // No answer is one that may be better the next time.
+        match result.map_or(Verdict::Later(None), |reply| reply.verdict) {
+            Verdict::Accepted => {
                 if is_current {
                     self.breaker.success(permit);
                 }
                 self.settle(delivery, Fate::Delivered)
             }
-            Outcome::Rejected => {
+            verdict @ (Verdict::Refused | Verdict::TooLarge) => {
                 if is_current {
                     self.breaker.answered(permit);
                 }
-                let too_large = result.is_ok_and(|response| response.status == CONTENT_TOO_LARGE);
-                if too_large && delivery.events() > 1 {
+                if verdict == Verdict::TooLarge && delivery.events() > 1 {
                     if is_current {
                         self.batch_longest = self.batch_longest.min(delivery.length / 2);
                     }
@@ -63,8 +60,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
                 }
                 self.settle(delivery, Fate::Rejected)
             }
-            Outcome::Retryable { .. } if !is_current => After::Retry(now),
-            Outcome::Retryable { retry_after } => {
+            Verdict::Later(_) if !is_current => After::Retry(now),
+            Verdict::Later(retry_after) => {
                 let asked = retry_after.map(|asked| asked.delay(wall).min(RETRY_AFTER_MAX));
                 self.fail(delivery, asked.unwrap_or_default(), now)
             }

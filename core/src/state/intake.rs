@@ -5,7 +5,7 @@ use crate::EmitError;
 use crate::config::OnFull;
 use crate::payload::Encoded;
 
-impl<B, const URL: usize> State<B, URL> {
+impl<B, T> State<B, T> {
     /// Whether an event that comes now is turned away unseen, and how.
     fn turned_away(&self) -> Option<Result<Option<u64>, EmitError>> {
         match self.phase {
@@ -60,7 +60,7 @@ impl<B, const URL: usize> State<B, URL> {
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>, const URL: usize> State<B, URL> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
     /// Whether at least half of the queue is free.
     pub(crate) fn is_roomy(&self) -> bool {
         let held = self.queue.queued() + self.queue.leased();

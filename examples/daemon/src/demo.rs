@@ -162,7 +162,7 @@ impl Screen {
             self.line("breaker half-open: a probe");
         }
         match notice {
-            Notice::Attempt { result: Ok(response), .. } if response.status < 300 => {}
+            Notice::Attempt { result: Ok(reply), .. } if reply.code < 300 => {}
             Notice::Attempt { .. } => self.mark('x'),
             Notice::Settled { fate: Fate::Delivered, .. } => self.mark('.'),
             Notice::Settled { fate: Fate::Exhausted, .. } => self.mark('!'),

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::{BODIES, Ending, Outcomes, SECOND, Script, Verdict, endpoint, request};
+use super::{BODIES, Ending, Outcomes, SECOND, Script, Verdict, endpoint, message};
 
 /// Nothing here takes long; what takes this long hangs.
 const STUCK: Duration = Duration::from_secs(10);
@@ -56,8 +56,8 @@ async fn posts(bench: &Bench, script: Script<'_>) -> Outcomes {
     let mut connection = None;
     let floods = script.ending == Ending::Flood;
     let first = {
-        let request = request(&endpoint, 0);
-        let mut post = pin!(timeout(STUCK, transport.post(&request)));
+        let message = message(0);
+        let mut post = pin!(timeout(STUCK, transport.send(&endpoint, &message)));
         let mut server = pin!(first(bench, script, &mut connection));
         tokio::select! {
             result = &mut post => {
@@ -72,8 +72,8 @@ async fn posts(bench: &Bench, script: Script<'_>) -> Outcomes {
     };
     let connections = Cell::new(1);
     let second = {
-        let request = request(&endpoint, 1);
-        let mut post = pin!(timeout(STUCK, transport.post(&request)));
+        let message = message(1);
+        let mut post = pin!(timeout(STUCK, transport.send(&endpoint, &message)));
         tokio::select! {
             result = &mut post => result,
             () = second(bench, connection, &connections) => unreachable!("it waits for ever"),

@@ -29,7 +29,8 @@ mod host;
 mod inputs;
 mod node;
 
-use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, RetryAfter};
+use pilot_webhook_core::http::Response;
+use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, RetryAfter};
 
 use crate::pieces::Pieces;
 #[cfg(test)]
@@ -77,7 +78,7 @@ impl<'a> Script<'a> {
 
 /// What came of both posts. The errors are for people.
 struct Outcomes {
-    posts: [Result<Response, String>; 2],
+    posts: [Result<Reply, String>; 2],
     connections: usize,
 }
 
@@ -119,14 +120,14 @@ impl Case {
         let right = match (&self.judged, first) {
             (Verdict::Answer(judged), Ok(response)) => {
                 let Judged { status, retry_after, .. } = *judged;
-                *response == Response { status, retry_after }
+                *response == Reply::from(Response { status, retry_after })
             }
             (Verdict::Answer(judged), Err(_)) => {
                 // A reset may overtake what was sent before it.
                 !judged.plain || (name == "host" && self.ending == Ending::Reset)
             }
             (_, Ok(response)) => {
-                let Response { status, .. } = *response;
+                let status = response.code;
                 status_by_lines(&self.answer) == Some(status) && (200..=999).contains(&status)
             }
             (_, Err(_)) => true,
@@ -134,7 +135,7 @@ impl Case {
         if !right {
             return Err(format!("{name}: {first:?}, judged {:?}", self.judged));
         }
-        if *second != Ok(Response::status(299)) {
+        if *second != Ok(Response::status(299).into()) {
             return Err(format!("{name}: {second:?} for the second post, after {first:?}"));
         }
         let expected = match (&self.judged, first, self.ending) {
@@ -149,8 +150,8 @@ impl Case {
     }
 }
 
-fn request<'a>(endpoint: &'a EndpointBuf<64>, post: usize) -> Request<'a> {
-    Request { endpoint: endpoint.get(), headers: &[], body: BODIES[post] }
+const fn message(post: usize) -> Message<'static> {
+    Message::new(&[], BODIES[post])
 }
 
 fn endpoint(port: u16) -> EndpointBuf<64> {

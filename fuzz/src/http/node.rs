@@ -12,7 +12,7 @@ use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use pilot_webhook_core::{Policy, Transport};
 use pilot_webhook_embassy::{Buffers, NodeTransport};
 
-use super::{BODIES, Ending, Outcomes, SECOND, Script, endpoint, request};
+use super::{BODIES, Ending, Outcomes, SECOND, Script, endpoint, message};
 
 /// Longer than any time limit of the transport, and than the engine's.
 const PATIENCE: u32 = 60;
@@ -24,7 +24,7 @@ pub(super) fn play(script: Script<'_>) -> Outcomes {
     let mut transport = NodeTransport::new(&net, &mut buffers, Policy::default());
     let endpoint = endpoint(80);
     let posts = [0, 1].map(|post| {
-        let result = wait(transport.post(&request(&endpoint, post)));
+        let result = wait(transport.send(&endpoint, &message(post)));
         for connection in &mut net.server.borrow_mut().connections {
             let read = std::mem::take(&mut connection.read);
             assert!(read <= 64 * 1_024 + 1, "{read} bytes were read");

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
-use pilot_webhook_core::{ErrorKind, Event, Policy, Response, Timestamp, Transport};
+use pilot_webhook_core::http::Response;
+use pilot_webhook_core::{ErrorKind, Event, Policy, Timestamp, Transport};
 
 use super::rows;
 use crate::Act::{Send, Serve};
@@ -33,7 +34,7 @@ pub struct Attempted {
 ///
 /// # Panics
 /// When a transport dials what it must not, or does not dial what it may.
-pub async fn destinations<T: Transport>(
+pub async fn destinations<T: Transport<Url>>(
     make: impl Fn(&Setup) -> T,
     dialled: Option<&dyn Fn() -> Vec<IpAddr>>,
 ) -> Attempted {
@@ -85,7 +86,7 @@ struct Bench<'d, M> {
 }
 
 impl<M> Bench<'_, M> {
-    async fn check<T: Transport>(
+    async fn check<T: Transport<Url>>(
         &self,
         host: &str,
         names: Names,
@@ -110,7 +111,7 @@ impl<M> Bench<'_, M> {
             deliver(&mut transport, url, CONFIG, None, &event, &(), Memory::UNCOUNTED).await;
         let delivered = delivered.unwrap_or_else(|error| panic!("{what}: {error}"));
         let (result, expected) = match verdict {
-            "ok" if address == HERE => (Ok(Response::status(204)), vec![address]),
+            "ok" if address == HERE => (Ok(Response::status(204).into()), vec![address]),
             "ok" => (Err(ErrorKind::Connect), vec![address; 3]),
             _ => (Err(ErrorKind::Refused), Vec::new()),
         };

@@ -3,10 +3,12 @@
 //! Each is a file that can be checked by eye. `core`'s own tests read the same files.
 
 mod destinations;
+mod fresh;
 mod payloads;
 mod statuses;
 
 pub use destinations::{Attempted, destinations};
+pub use fresh::leaves_the_connection;
 pub use payloads::payloads;
 pub use statuses::statuses;
 

@@ -17,7 +17,7 @@ const MAX: usize = 16_384;
 ///
 /// # Panics
 /// When anything differs.
-pub async fn payloads<T: Transport>(make: impl Fn(&Setup) -> T) -> usize {
+pub async fn payloads<T: Transport<Url>>(make: impl Fn(&Setup) -> T) -> usize {
     let ok = vec![Serve(|_| vec![Send("HTTP/1.1 204 No Content\r\n\r\n".into())])];
     let server = Server::start(vec![ok], None).await;
     let mut transport = make(&Setup {
@@ -38,7 +38,7 @@ pub async fn payloads<T: Transport>(make: impl Fn(&Setup) -> T) -> usize {
     count
 }
 
-async fn send<T: Transport>(
+async fn send<T: Transport<Url>>(
     transport: &mut T,
     server: &Server,
     vector: &Vector,

@@ -5,11 +5,12 @@ use pilot_webhook_core::{BreakerState, Event, Policy, Stats, Timestamp, Transpor
 use super::rows;
 use crate::Act::{Leave, Send, Serve};
 use crate::deliver::{CONFIG, Memory, deliver};
-use crate::{Authority, Script, Seen, Server, Setup};
+use crate::{Authority, Script, Seen, Server, Setup, Url};
 
 const TABLE: &str = include_str!("../../data/statuses.txt");
-/// Interim answers end the connection, three times each, without and with a `Retry-After`.
-const CONNECTIONS: usize = 1_000;
+/// Every attempt after a failure makes a connection of its own, and interim answers end theirs: at
+/// most three for each status, without and with a `Retry-After`.
+const CONNECTIONS: usize = 6_000;
 /// More than any event waits for, so that a breaker that honours it opens at once.
 const RETRY_AFTER: &str = "3600";
 
@@ -18,7 +19,7 @@ const RETRY_AFTER: &str = "3600";
 ///
 /// # Panics
 /// When an event does not end in the table's counter after the table's number of attempts.
-pub async fn statuses<T: Transport>(make: impl Fn(&Setup) -> T) -> usize {
+pub async fn statuses<T: Transport<Url>>(make: impl Fn(&Setup) -> T) -> usize {
     let server = Server::start(vec![vec![Serve(answer)]; CONNECTIONS], None).await;
     let mut transport = make(&Setup {
         policy: Policy::default(),
@@ -50,7 +51,7 @@ struct Expected {
     honoured: bool,
 }
 
-async fn check<T: Transport>(
+async fn check<T: Transport<Url>>(
     transport: &mut T,
     server: &Server,
     asks: bool,
@@ -59,7 +60,7 @@ async fn check<T: Transport>(
     let Expected { status, outcome, honoured } = *expected;
     let query = if asks { "?retry-after" } else { "" };
     let url = format!("http://{}/{status}{query}", server.address());
-    let url = crate::Url::parse(&url, Policy::default()).unwrap();
+    let url = Url::parse(&url, Policy::default()).unwrap();
     let event = Event { topic: "status", node_id: 1, timestamp: Timestamp::new(0, 0) };
     let before = server.request_count();
     let delivered = deliver(transport, url, CONFIG, None, &event, &(), Memory::UNCOUNTED).await?;

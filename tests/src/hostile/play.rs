@@ -55,7 +55,7 @@ pub struct Measured {
 ///
 /// # Panics
 /// When any of them gets away with more than it must, with all that did.
-pub fn meet_all<T: Transport>(
+pub fn meet_all<T: Transport<Url>>(
     abilities: Abilities,
     memory: Memory,
     make: impl Fn(&Setup) -> T,
@@ -108,7 +108,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn meet_in_time<T: Transport>(
+    fn meet_in_time<T: Transport<Url>>(
         &self,
         own: &Runtime,
         hostile: &Hostile,
@@ -126,7 +126,7 @@ impl Bench {
         Err(late)
     }
 
-    fn meet<T: Transport>(
+    fn meet<T: Transport<Url>>(
         &self,
         own: &Runtime,
         hostile: &Hostile,
@@ -201,7 +201,7 @@ impl Bench {
         Ok(())
     }
 
-    async fn post<T: Transport>(
+    async fn post<T: Transport<Url>>(
         &self,
         transport: &mut T,
         server: &Server,
@@ -228,10 +228,8 @@ fn check_end(met: &Delivered, ends: Ends) -> Result<(), String> {
     let stats = &met.stats;
     let counters = (stats.attempts, stats.delivered, stats.rejected, stats.exhausted);
     let is_right = match (&met.attempts[..], ends) {
-        ([Ok(answer)], Ends::Delivered) => answer.status == 200 && counters == (1, 1, 0, 0),
-        ([Ok(answer)], Ends::Rejected(status)) => {
-            answer.status == status && counters == (1, 0, 1, 0)
-        }
+        ([Ok(answer)], Ends::Delivered) => answer.code == 200 && counters == (1, 1, 0, 0),
+        ([Ok(answer)], Ends::Rejected(status)) => answer.code == status && counters == (1, 0, 1, 0),
         ([Err(kind)], Ends::Fails(kinds)) => kinds.contains(kind) && counters == (1, 0, 0, 1),
         _ => false,
     };

@@ -9,7 +9,7 @@ mod attempts;
 use std::collections::BTreeMap;
 
 use pilot_webhook_core::{
-    BreakerState, Config, EmitError, EncodeError, ErrorKind, Fate, OnFull, OnOpen, Response, Stats,
+    BreakerState, Config, EmitError, EncodeError, ErrorKind, Fate, OnFull, OnOpen, Reply, Stats,
 };
 
 use super::gate::Gate;
@@ -88,7 +88,7 @@ pub(crate) struct Hand {
     pub(crate) is_alive: bool,
     pub(crate) is_done: bool,
     pub(crate) buffer: usize,
-    answer: Option<Result<Response, ErrorKind>>,
+    answer: Option<Result<Reply, ErrorKind>>,
     settles: Option<(u64, u32, Fate)>,
 }
 

@@ -4,7 +4,10 @@ use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
 
-use pilot_webhook_core::{Clock, ErrorKind, Request, Response, RetryAfter, Timestamp, Transport};
+use pilot_webhook_core::http::Response;
+use pilot_webhook_core::{
+    Clock, EndpointBuf, ErrorKind, Message, Reply, RetryAfter, Timestamp, Transport,
+};
 
 use super::plan::Weather;
 use super::rng::Rng;
@@ -145,21 +148,25 @@ impl<const W: usize> Drop for Post<'_, W> {
     }
 }
 
-impl<const W: usize> Transport for SimTransport<W> {
+impl<const W: usize> Transport<EndpointBuf<64>> for SimTransport<W> {
     type Error = ErrorKind;
 
-    async fn post(&mut self, request: &Request<'_>) -> Result<Response, ErrorKind> {
+    async fn send(
+        &mut self,
+        to: &EndpointBuf<64>,
+        message: &Message<'_>,
+    ) -> Result<Reply, ErrorKind> {
         let world = &*self.world;
         let stats = world.core.stats();
-        let epoch = request.endpoint.target().trim_start_matches('/').parse().unwrap();
+        let epoch = to.get().target().trim_start_matches('/').parse().unwrap();
         let ids = world.ledger.borrow_mut().attempt_begins(
             self.worker,
             epoch,
-            request.body,
+            message.body,
             world.clock.micros(),
             &stats,
         );
-        let script = world.network.borrow_mut().script(world.http_timeout, request.body.len());
+        let script = world.network.borrow_mut().script(world.http_timeout, message.body.len());
         let mut post = Post { world, ids, accepted: false };
         if script.out > 0 {
             world.clock.sleep(script.out).await;
@@ -183,7 +190,7 @@ impl<const W: usize> Transport for SimTransport<W> {
             }
             let wall = world.clock.wall();
             let retry_after = script.retry_after.map(|asked| retry_after(asked, wall));
-            Ok(Response { status: script.status, retry_after })
+            Ok(Response { status: script.status, retry_after }.into())
         };
         if result.is_ok() {
             post.known();

@@ -17,7 +17,7 @@ use super::plan::{MAX_EVENT_BYTES, Plan};
 use super::rng::Rng;
 use super::time::{SimClock, micros};
 
-pub(crate) type Core<const W: usize> = Dispatcher<NoopRawMutex, Vec<u8>, 64, W>;
+pub(crate) type Core<const W: usize> = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, W>;
 
 pub(crate) struct World<const W: usize> {
     pub(crate) core: Core<W>,

@@ -24,7 +24,7 @@ use crate::{EmbassyClock, WallTime};
 const WAKERS: usize = 2;
 
 type NodeDispatcher<const QUEUE: usize, const URL: usize> =
-    Dispatcher<CriticalSectionRawMutex, QueueBytes<QUEUE>, URL, WAKERS>;
+    Dispatcher<CriticalSectionRawMutex, QueueBytes<QUEUE>, EndpointBuf<URL>, WAKERS>;
 
 /// The engine, its queue and all buffers of the transport, as one `static`.
 ///

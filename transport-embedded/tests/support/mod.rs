@@ -6,7 +6,8 @@ pub mod server;
 
 use std::sync::OnceLock;
 
-use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
+use pilot_webhook_core::http::Response;
+use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
 use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
 #[cfg(feature = "tls")]
 use pilot_webhook_embassy::{Tls, TlsBuffers, UnknownTime, WallClock};
@@ -55,15 +56,15 @@ pub fn tls_at(
 }
 
 /// Posts [`BODY`].
-pub async fn post(node: &mut Node, url: &str) -> Result<Response, Error> {
+pub async fn post(node: &mut Node, url: &str) -> Result<Reply, Error> {
     post_body(node, url, BODY).await
 }
 
-pub async fn post_body(node: &mut Node, url: &str, body: &[u8]) -> Result<Response, Error> {
+pub async fn post_body(node: &mut Node, url: &str, body: &[u8]) -> Result<Reply, Error> {
     let endpoint = EndpointBuf::<512>::parse(url, Policy::default()).unwrap();
-    let request = Request { endpoint: endpoint.get(), headers: &HEADERS, body };
+    let message = Message::new(&HEADERS, body);
     // The engine's bound, so that a hang is a failure and not a hang.
-    let post = node.post(&request);
+    let post = node.send(&endpoint, &message);
     tokio::time::timeout(std::time::Duration::from_secs(20), post).await.expect("it hangs")
 }
 

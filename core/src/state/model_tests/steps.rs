@@ -7,11 +7,12 @@ use std::vec::Vec;
 use super::rules::{self, Rule};
 use super::world::{Action, End, Hand, Stage, World, endpoint};
 use super::{Bounds, TICK};
+use crate::http::Response;
 use crate::payload::Encoded;
 use crate::state::Phase;
 use crate::{
     After, BreakerState, EmitError, ErrorKind, Event, Fate, Instant, Next, OnOpen,
-    RETRY_AFTER_WAIT, Response, RetryAfter, Timestamp,
+    RETRY_AFTER_WAIT, Reply, RetryAfter, Timestamp,
 };
 
 impl World {
@@ -235,14 +236,15 @@ impl End {
         }
     }
 
-    const fn result(self) -> Result<Response, ErrorKind> {
+    fn result(self) -> Result<Reply, ErrorKind> {
         match self {
-            Self::Delivered => Ok(Response::status(200)),
-            Self::Rejected => Ok(Response::status(400)),
-            Self::TooLarge => Ok(Response::status(413)),
+            Self::Delivered => Ok(Response::status(200).into()),
+            Self::Rejected => Ok(Response::status(400).into()),
+            Self::TooLarge => Ok(Response::status(413).into()),
             Self::Failed => Err(ErrorKind::Timeout),
             Self::Busy(_) => {
-                Ok(Response { status: 503, retry_after: Some(RetryAfter::Delay(self.asked())) })
+                Ok(Response { status: 503, retry_after: Some(RetryAfter::Delay(self.asked())) }
+                    .into())
             }
         }
     }

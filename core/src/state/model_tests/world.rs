@@ -64,7 +64,7 @@ impl Hand {
     }
 }
 
-type Core = State<[u8; 112], 16>;
+type Core = State<[u8; 112], EndpointBuf<16>>;
 
 #[derive(Clone)]
 pub(super) struct World {

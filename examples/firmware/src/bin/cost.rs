@@ -21,9 +21,10 @@ use firmware::{
     host::{self, Args},
     meter, net, println,
 };
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Json, Policy, Request, Response,
-    Secret, Timestamp, Transport,
+    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Json, Message, Policy, Reply, Secret,
+    Timestamp, Transport,
 };
 use pilot_webhook_embassy::{EmbassyClock, WallTime, WebhookNode};
 use static_cell::{ConstStaticCell, StaticCell};
@@ -41,7 +42,7 @@ const PER_CYCLE: u64 = 1_000_000_000 / CORE_HZ as u64;
 
 static WALL: WallTime = WallTime::new();
 static CLOCK: EmbassyClock<'static> = EmbassyClock::new(&WALL);
-type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], 128, 1>;
+type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], EndpointBuf<128>, 1>;
 
 #[cfg(not(feature = "tls"))]
 static NODE: WebhookNode<QUEUE> = WebhookNode::new();
@@ -67,11 +68,11 @@ async fn task(spawner: Spawner, board: Board) {
 /// Answers at once.
 struct Null;
 
-impl Transport for Null {
+impl Transport<EndpointBuf<128>> for Null {
     type Error = ErrorKind;
 
-    async fn post(&mut self, _request: &Request<'_>) -> Result<Response, ErrorKind> {
-        Ok(Response::status(200))
+    async fn send(&mut self, _: &EndpointBuf<128>, _: &Message<'_>) -> Result<Reply, ErrorKind> {
+        Ok(Response::status(200).into())
     }
 }
 

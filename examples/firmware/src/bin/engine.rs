@@ -8,9 +8,10 @@ use embassy_executor::Spawner;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_time::Timer;
 use firmware::{board::Board, executor, host, println, stack};
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Json, Policy, Request, Response,
-    Secret, Transport,
+    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Json, Message, Policy, Reply, Secret,
+    Transport,
 };
 use pilot_webhook_embassy::{EmbassyClock, WallTime};
 use static_cell::{ConstStaticCell, StaticCell};
@@ -23,20 +24,20 @@ const URL: usize = 128;
 static WALL: WallTime = WallTime::new();
 static CLOCK: EmbassyClock<'static> = EmbassyClock::new(&WALL);
 
-type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], URL, 1>;
+type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], EndpointBuf<URL>, 1>;
 
 /// Fails every other time.
 struct Null {
     fails: bool,
 }
 
-impl Transport for Null {
+impl Transport<EndpointBuf<URL>> for Null {
     type Error = ErrorKind;
 
-    async fn post(&mut self, _request: &Request<'_>) -> Result<Response, ErrorKind> {
+    async fn send(&mut self, _: &EndpointBuf<URL>, _: &Message<'_>) -> Result<Reply, ErrorKind> {
         embassy_futures::yield_now().await;
         self.fails = !self.fails;
-        if self.fails { Err(ErrorKind::Connect) } else { Ok(Response::status(200)) }
+        if self.fails { Err(ErrorKind::Connect) } else { Ok(Response::status(200).into()) }
     }
 }
 

@@ -29,7 +29,8 @@ async fn task(spawner: Spawner, ethernet: Ethernet) {
         host::exit(1)
     };
     let seed = host::seed().unwrap_or(2);
-    let delivered = app(spawner, stack, seed).await.and_then(|()| NODE.stats()).map(|it| it.delivered);
+    let delivered =
+        app(spawner, stack, seed).await.and_then(|()| NODE.stats()).map(|it| it.delivered);
     println!("delivered: {}", delivered.unwrap_or_default());
     host::exit(if delivered == Some(1) { 0 } else { 1 })
 }

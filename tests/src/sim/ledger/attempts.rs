@@ -1,6 +1,6 @@
 //! The attempts: which may begin and with what, and what must come of their ends.
 
-use pilot_webhook_core::{ErrorKind, Fate, OnOpen, Response, Stats, Timestamp};
+use pilot_webhook_core::{ErrorKind, Fate, OnOpen, Reply, Stats, Timestamp, Verdict};
 
 use super::{Entry, Held, Ledger, Step};
 use crate::sim::gate::Gate;
@@ -105,7 +105,7 @@ impl Ledger {
     }
 
     /// The transport returned to its worker.
-    pub(crate) fn has_answer(&mut self, worker: usize, answer: Result<Response, ErrorKind>) {
+    pub(crate) fn has_answer(&mut self, worker: usize, answer: Result<Reply, ErrorKind>) {
         self.hands[worker].answer = Some(answer);
     }
 
@@ -113,7 +113,7 @@ impl Ledger {
         &mut self,
         worker: usize,
         (id, events, attempt, is_probe): (u64, u32, u8, bool),
-        result: Option<Response>,
+        result: Option<Reply>,
         wall: Timestamp,
     ) {
         let now = self.now;
@@ -142,9 +142,9 @@ impl Ledger {
             let detail = format!("event {id}: {attempt} {is_probe} {held:?}");
             self.fail("attempts are counted", detail);
         }
-        self.counts.last_status = result.map_or(0, |response| response.status);
+        self.counts.last_status = result.map_or(0, |reply| reply.code);
         let is_current = epoch == self.gate.epoch;
-        match result.map_or(0, |response| response.status) {
+        match result.map_or(0, |reply| reply.code) {
             413 if events > 1 => {
                 // The batch was too long; it comes again as shorter ones.
                 if is_current {
@@ -166,7 +166,7 @@ impl Ledger {
                 self.hold(&ids, Some(held));
             }
             _ => {
-                let asked = result.map_or(0, |response| asked(response, wall));
+                let asked = result.map_or(0, |reply| asked(reply, wall));
                 self.failed(worker, held, probes, asked);
             }
         }
@@ -291,13 +291,12 @@ fn ids_of(body: &str) -> Vec<u64> {
 }
 
 /// What a `Retry-After` asks for, in microseconds.
-fn asked(response: Response, wall: Timestamp) -> u64 {
+fn asked(reply: Reply, wall: Timestamp) -> u64 {
     use pilot_webhook_core::RetryAfter::{At, Delay};
-    let seconds = match response.retry_after {
-        Some(Delay(delay)) => delay.as_secs(),
-        Some(At(at)) => u64::try_from(at.seconds() - wall.seconds()).unwrap_or(0),
-        None => 0,
+    let seconds = match reply.verdict {
+        Verdict::Later(Some(Delay(delay))) => delay.as_secs(),
+        Verdict::Later(Some(At(at))) => u64::try_from(at.seconds() - wall.seconds()).unwrap_or(0),
+        _ => 0,
     };
-    let is_honoured = matches!(response.status, 429 | 503);
-    if is_honoured { seconds.min(3_600) * 1_000_000 } else { 0 }
+    seconds.min(3_600) * 1_000_000
 }

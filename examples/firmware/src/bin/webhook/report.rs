@@ -13,9 +13,9 @@ impl Observer for Report {
                     breaker(BreakerState::HalfOpen);
                 }
                 match result {
-                    Ok(response) if (200..300).contains(&response.status) => {}
-                    Ok(response) => {
-                        println!("event {event_id} attempt {attempt}: status {}", response.status);
+                    Ok(reply) if (200..300).contains(&reply.code) => {}
+                    Ok(reply) => {
+                        println!("event {event_id} attempt {attempt}: status {}", reply.code);
                     }
                     Err(error) => println!("event {event_id} attempt {attempt}: {error}"),
                 }
