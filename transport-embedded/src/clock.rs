@@ -33,7 +33,7 @@ impl<F: Fn() -> Option<u64>> WallClock for F {
 /// Before that, [`EmbassyClock::wall`](Clock::wall) counts from the epoch as if the node had booted
 /// at 1970-01-01T00:00:00Z. An event stamped in 1970 therefore tells its uptime, and the receiver
 /// can place it as soon as one stamped event of the same boot arrives. No event is held back or
-/// rewritten: its body is encoded when it is emitted.
+/// rewritten: its stamp is that of the emit.
 ///
 /// ```
 /// use pilot_webhook_embassy::{WallClock, WallTime};

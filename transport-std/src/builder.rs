@@ -177,7 +177,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Bytes the queue holds: payloads, and 12 for each event; 2 GiB at most. Default: 1 KiB for
+    /// Bytes the queue holds: topic and data, and 32 for each event; 2 GiB at most. Default: 1 KiB for
     /// each event of the capacity, and at least room for two of the longest. It is address space
     /// until it is used.
     pub const fn queue_bytes(mut self, bytes: usize) -> Self {

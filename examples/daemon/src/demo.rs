@@ -16,7 +16,7 @@ use crate::events::Lines;
 use crate::{Failure, print};
 
 /// Captured from a real pilot daemon.
-const EVENTS: &str = include_str!("../events.jsonl");
+const EVENTS: &str = include_str!("../../../tests/data/pilot-events.jsonl");
 /// Between two events: slow enough to watch, 54 of them in some seconds.
 const PACE: Duration = Duration::from_millis(150);
 const COOLDOWN: Duration = Duration::from_secs(2);

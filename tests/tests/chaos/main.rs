@@ -3,8 +3,9 @@
 //!
 //!     PILOT_CHAOS=1 cargo test -p pilot-webhook-tests --test chaos
 //!
-//! takes three minutes, so that it is skipped, loudly, unless asked for. `CHAOS_SEED` plays another
-//! schedule, and `CHAOS_SECONDS` a longer one; what a failed run printed first plays it again.
+//! takes three minutes, so that it is skipped, loudly, unless asked for. `CHAOS_WORLD` plays one of
+//! the four worlds, `hold`, `batch`, `wide` or `skip`. `CHAOS_SEED` plays another schedule, and
+//! `CHAOS_SECONDS` a longer one; what a failed run printed first plays it again.
 
 #![allow(
     clippy::expect_used,
@@ -49,6 +50,12 @@ const QUICK: [&str; 8] = [
     "3",
 ];
 
+/// A world: its name, what plays it, and the divisor of `CHAOS_SECONDS` for its length.
+type Play = (&'static str, fn(&Path, u64, Duration) -> Result<(), String>, u64);
+
+const WORLDS: [Play; 4] =
+    [("hold", hold, 1), ("batch", batch, 2), ("wide", wide, 2), ("skip", skip, 2)];
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     if let [role, address, wide @ ..] = &arguments[..]
@@ -82,12 +89,18 @@ fn run() -> Result<(), String> {
         Err(_) => Ok(otherwise),
     };
     let (seed, seconds) = (number("CHAOS_SEED", 1)?, number("CHAOS_SECONDS", 60)?);
+    let wanted = std::env::var("CHAOS_WORLD").ok();
+    let mut played = WORLDS.to_vec();
+    played.retain(|(name, ..)| wanted.as_ref().is_none_or(|wanted| wanted == name));
+    if played.is_empty() {
+        return Err(format!("CHAOS_WORLD={wanted:?}: no such world"));
+    }
     let daemon = daemon::build()?;
     println!("chaos: CHAOS_SEED={seed} CHAOS_SECONDS={seconds}, {RATE} events/s");
-    hold(&daemon, seed, Duration::from_secs(seconds))?;
-    batch(&daemon, seed, Duration::from_secs(seconds / 2))?;
-    wide(&daemon, seed, Duration::from_secs(seconds / 2))?;
-    skip(&daemon, seed, Duration::from_secs(seconds / 2))
+    for (_, play, share) in played {
+        play(&daemon, seed, Duration::from_secs(seconds / share))?;
+    }
+    Ok(())
 }
 
 /// Nothing is lost, the order is kept, and the daemon takes no more than before.
