@@ -118,6 +118,22 @@ async fn a_connection_is_not_kept_longer_than_the_server_announces() {
     assert_eq!(server.connections(), 2);
 }
 
+/// The name may have moved: a server that is on its way out answered 503 on the kept connection
+/// until every event was given up.
+#[tokio::test]
+async fn an_answer_that_calls_for_another_attempt_ends_the_connection() {
+    for status in ["503 Unavailable", "500 Error", "408 Timeout", "425 Early", "429 Slow"] {
+        let failure = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        let (server, endpoint) =
+            server([vec![Act::Read, send(&failure)], vec![Act::Read, send(OK)]]).await;
+        let mut transport = transport();
+        assert!(post(&mut transport, &endpoint, b"1").await.unwrap().status >= 408);
+        assert!(!transport.is_connected(), "{status}");
+        assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().status, 200);
+        assert_eq!(server.connections(), 2);
+    }
+}
+
 #[tokio::test]
 async fn another_origin_gets_a_connection_of_its_own() {
     let (first, first_endpoint) = server([vec![Act::Read, send(OK)]]).await;
