@@ -152,7 +152,7 @@ impl Connection {
     async fn finish(&mut self, head: &Head) -> bool {
         let idle = head.idle_max(IDLE_MAX);
         self.rest = head.rest(DRAIN_MAX);
-        if self.rest.is_none() || idle.is_zero() || calls_for_another(head.response.status) {
+        if self.rest.is_none() || idle.is_zero() {
             return false;
         }
         self.fresh_until = (Instant::now() + idle).min(self.made_at + AGE_MAX);
@@ -192,28 +192,12 @@ impl Connection {
     }
 }
 
-/// Whether another attempt follows this status. It should ask anew where the name leads: the server
-/// behind a kept connection may have been replaced.
-const fn calls_for_another(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 500..)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use pilot_webhook_core::{EndpointBuf, Policy};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
-
-    #[test]
-    fn statuses_that_call_for_another_attempt_are_those_of_failures() {
-        for status in [408, 425, 429, 500, 503, 599] {
-            assert!(calls_for_another(status), "{status}");
-        }
-        for status in [200, 204, 301, 400, 404, 409, 413, 424, 426, 499] {
-            assert!(!calls_for_another(status), "{status}");
-        }
-    }
 
     /// A connection was kept as long as it was used, and nobody asked where the name leads.
     #[tokio::test(start_paused = true)]

@@ -20,8 +20,8 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 /// new connection, and nobody notices. Once a byte was written, the receiver may have processed
 /// the request, and the attempt ends with [`HttpError::Disconnected`].
 ///
-/// A connection is used for 5 minutes at most, and no longer after an answer that calls for another
-/// attempt (5xx, 408, 425, 429): the name may lead elsewhere by now, and only a new connection asks.
+/// A connection is used for 5 minutes at most: the name may lead elsewhere by then, and only a new
+/// connection asks.
 ///
 /// There is no timeout here: the caller drops the future of [`post`](Transport::post), and with it
 /// the connection it was using. There is no task either: an idle connection is not watched, but
