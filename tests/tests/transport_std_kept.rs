@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
 
+use std::io::Write as _;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use pilot_webhook_core::{EndpointBuf, Policy, Request, Response, Transport};
 use pilot_webhook_std::{HttpConfig, HttpError, HttpTransport};
-use pilot_webhook_tests::{Act, Script, Server};
+use pilot_webhook_tests::{Act, Authority, Certificate, Script, Server};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -121,13 +125,11 @@ async fn a_connection_is_not_kept_longer_than_the_server_announces() {
 /// RFC 8446, section 6.1. Without it, servers log a connection that was cut.
 #[tokio::test]
 async fn the_end_of_a_tls_connection_is_announced() {
-    let authority = pki::Authority::new();
-    let identity = authority.issue(pki::Kind::P256, pki::leaf_for("127.0.0.1"));
-    let acceptor = TlsAcceptor::from(Arc::new(pki::rustls(&identity)));
-    let dir = tempfile::tempdir().unwrap();
-    let ca = dir.path().join("ca.der.pem");
-    std::fs::write(&ca, pem(authority.root())).unwrap();
-    let http = HttpConfig::new().system_roots(false).ca_file(&ca).build().unwrap();
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(authority.server(Certificate::Good));
+    let mut ca = tempfile::NamedTempFile::new().unwrap();
+    ca.write_all(authority.pem().as_bytes()).unwrap();
+    let http = HttpConfig::new().system_roots(false).ca_file(ca.path()).build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let endpoint = EndpointBuf::<64>::parse(&url, Policy::default()).unwrap();
