@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
 
+use std::io::Write as _;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
 use pilot_webhook_std::{HttpConfig, HttpError, HttpTransport};
-use pilot_webhook_tests::{Act, Script, Server};
+use pilot_webhook_tests::{Act, Authority, Certificate, Script, Server};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -116,6 +120,35 @@ async fn a_connection_is_not_kept_longer_than_the_server_announces() {
     assert!(!transport.is_connected());
     assert_eq!(post(&mut transport, &endpoint, b"2").await.unwrap().code, 200);
     assert_eq!(server.connections(), 2);
+}
+
+/// RFC 8446, section 6.1. Without it, servers log a connection that was cut.
+#[tokio::test]
+async fn the_end_of_a_tls_connection_is_announced() {
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(authority.server(Certificate::Good));
+    let mut ca = tempfile::NamedTempFile::new().unwrap();
+    ca.write_all(authority.pem().as_bytes()).unwrap();
+    let http = HttpConfig::new().system_roots(false).ca_file(ca.path()).build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let endpoint = EndpointBuf::<64>::parse(&url, Policy::default()).unwrap();
+    let server = async {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"body") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        stream.write_all(OK.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        stream
+    };
+    let mut transport = HttpTransport::new(&http);
+    let (result, mut stream) = tokio::join!(post(&mut transport, &endpoint, b"body"), server);
+    assert_eq!(result.unwrap().code, 200);
+    drop(transport);
+    // A connection that is cut is an error.
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use heapless::Vec;
 use super::Malformed;
 use super::fields::{Fields, Head};
 
-/// The most bytes of heads, interim answers included, before a receiver is cut off. Arbitrary: four
+/// The most bytes of heads, interim answers included, that are read. Arbitrary: four
 /// times what the common servers let a head grow to.
 pub const HEADS_MAX: usize = 32 * 1_024;
 /// The most of a line that is looked at. The status line and the headers that matter are shorter;
@@ -33,28 +33,41 @@ impl Answer {
     }
 
     /// Takes what belongs to the heads from the beginning of `bytes`. Tells how much that was, and
-    /// the final head once it is complete; then what follows is the body.
+    /// the final head once it is complete; then what follows is the body. A final head that goes on
+    /// beyond [`HEADS_MAX`] is cut short: its status counts, and the connection is not used again.
     ///
     /// # Errors
-    /// When it is not HTTP/1, or goes on too long. The connection is of no more use then.
+    /// When it is not HTTP/1, or goes on too long before a final status. The connection is of no more use then.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), Malformed> {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, behind) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
-            self.count(line.len())?;
+            if !self.count(line.len()) {
+                return self.too_large(bytes);
+            }
             rest = behind;
             if let Some(head) = self.end_line(line.strip_suffix(b"\n").unwrap_or(line))? {
                 return Ok((bytes.len() - rest.len(), Some(head)));
             }
         }
-        self.count(rest.len())?;
+        if !self.count(rest.len()) {
+            return self.too_large(bytes);
+        }
         self.keep(rest);
         Ok((bytes.len(), None))
     }
 
-    fn count(&mut self, bytes: usize) -> Result<(), Malformed> {
-        self.left = self.left.checked_sub(bytes).ok_or(Malformed::TooLarge)?;
-        Ok(())
+    /// Whether so many more bytes are within the bound.
+    fn count(&mut self, bytes: usize) -> bool {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Beyond the bound, a final status that has come is the answer.
+    fn too_large(&self, bytes: &[u8]) -> Result<(usize, Option<Head>), Malformed> {
+        let known = self.fields.as_ref().and_then(Fields::cut_short);
+        known.map(|head| (bytes.len(), Some(head))).ok_or(Malformed::TooLarge)
     }
 
     fn keep(&mut self, piece: &[u8]) {
@@ -87,7 +100,7 @@ impl Answer {
                 Some(head)
             }
             Some(fields) => {
-                fields.take(line, self.is_cut)?;
+                fields.take(line, self.is_cut);
                 None
             }
         };

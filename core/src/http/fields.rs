@@ -2,11 +2,10 @@
 
 use core::time::Duration;
 
+use super::Malformed;
 use super::body::{Framing, Rest};
 use super::status::Response;
-use super::{Malformed, is_token};
-use crate::retry_after::RetryAfter;
-use crate::retry_after::parse_date;
+use crate::retry_after::{RetryAfter, parse_date};
 use crate::timestamp::Timestamp;
 
 /// The head of a final answer.
@@ -51,8 +50,8 @@ pub(super) struct Fields {
     keep: bool,
     /// A header that decides about the framing was cut or folded: do not trust the framing.
     blurred: bool,
-    /// Whether the last header mattered; `None` before the first.
-    last_mattered: Option<bool>,
+    /// Whether the last line was a header that matters.
+    last_mattered: bool,
 }
 
 /// What was said of the body's length.
@@ -78,30 +77,31 @@ impl Fields {
             // HTTP/1.0 connections are not kept, whatever they say.
             keep: minor >= 1,
             blurred: false,
-            last_mattered: None,
+            last_mattered: false,
         })
     }
 
     /// Takes a line, or the beginning of one.
-    pub(super) fn take(&mut self, line: &[u8], is_cut: bool) -> Result<(), Malformed> {
+    ///
+    /// A line that is no header is skipped, as browsers do: the receiver has the event, and what
+    /// else it says is its own affair. Only the framing must be beyond doubt, or the connection is
+    /// not used again.
+    pub(super) fn take(&mut self, line: &[u8], is_cut: bool) {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             // A folded line, which only ancient servers send (RFC 9112, section 5.2).
-            self.blurred |= self.last_mattered.ok_or(Malformed::Header)?;
-            return Ok(());
+            self.blurred |= self.last_mattered;
+            return;
         }
+        self.last_mattered = false;
         let mut parts = line.splitn(2, |byte| *byte == b':');
-        let (Some(name), value) = (parts.next(), parts.next()) else {
-            return Err(Malformed::Header);
-        };
-        let Some(value) = value.map(trim) else {
-            // The colon may be where nobody looks.
-            self.last_mattered = Some(false);
-            return if is_cut { Ok(()) } else { Err(Malformed::Header) };
-        };
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
-            return Err(Malformed::Header);
+        let (Some(name), Some(value)) = (parts.next(), parts.next().map(trim)) else { return };
+        if trim(name) != name {
+            // With white space before its colon, some read it as a header and some do not (RFC 9112,
+            // section 5.1).
+            self.blurred |= decides_framing(trim(name));
+            return;
         }
-        self.last_mattered = Some(true);
+        self.last_mattered = true;
         if name.eq_ignore_ascii_case(b"content-length") {
             self.blurred |= is_cut;
             // Several equal ones may have been put together.
@@ -132,9 +132,8 @@ impl Fields {
                 self.keep_alive = parse_keep_alive(value);
             }
         } else {
-            self.last_mattered = Some(false);
+            self.last_mattered = false;
         }
-        Ok(())
     }
 
     fn content_length(&mut self, value: &[u8]) {
@@ -143,6 +142,25 @@ impl Fields {
             (Some(length), Length::Said(earlier)) if length == earlier => self.length,
             _ => Length::Invalid,
         };
+    }
+
+    /// What is known of it when it is not read to its end: the status counts, the connection is not
+    /// used again. `None` for an interim answer.
+    pub(super) fn cut_short(&self) -> Option<Head> {
+        (self.status >= 200).then(|| Head {
+            response: self.response(),
+            keep_alive: None,
+            framing: None,
+        })
+    }
+
+    fn response(&self) -> Response {
+        // By the sender's clock a date is so far away, whatever the time is here.
+        let retry_after = match (self.retry_after, self.date) {
+            (Some(at @ RetryAfter::At(_)), Some(date)) => Some(RetryAfter::Delay(at.delay(date))),
+            (asked, _) => asked,
+        };
+        Response { status: self.status, retry_after }
     }
 
     /// What all of it says (RFC 9112, section 6.3, whose order this is).
@@ -159,17 +177,19 @@ impl Fields {
         let doubtful = self.blurred
             || (self.chunked.is_some() && self.length != Length::Unsaid)
             || self.length == Length::Invalid;
-        // By the sender's clock a date is so far away, whatever the time is here.
-        let retry_after = match (self.retry_after, self.date) {
-            (Some(at @ RetryAfter::At(_)), Some(date)) => Some(RetryAfter::Delay(at.delay(date))),
-            (asked, _) => asked,
-        };
         Ok(Head {
-            response: Response { status: self.status, retry_after },
+            response: self.response(),
             keep_alive: self.keep_alive,
             framing: framing.filter(|_| self.keep && !doubtful),
         })
     }
+}
+
+/// Whether the end of the body, or the connection's, depends on the header of this name.
+fn decides_framing(name: &[u8]) -> bool {
+    [&b"content-length"[..], b"transfer-encoding", b"connection"]
+        .iter()
+        .any(|deciding| name.eq_ignore_ascii_case(deciding))
 }
 
 /// Without the white space that may stand around a value (RFC 9110, section 5.6.3).

@@ -39,14 +39,12 @@ pub use crate::payload::{DIGITS, decimal};
 pub enum Malformed {
     /// The first line is no status line of HTTP/1.0 or HTTP/1.1.
     StatusLine,
-    /// A header line without a colon or with a strange name.
-    Header,
     /// The body has no other length than a `Content-Length` that is no number, or several different
     /// ones.
     ContentLength,
     /// `101 Switching Protocols`, which nobody asked for.
     Upgrade,
-    /// It goes on beyond [`HEADS_MAX`] before its final head is complete.
+    /// It goes on beyond [`HEADS_MAX`] before there is a final status.
     TooLarge,
 }
 
@@ -54,7 +52,6 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::StatusLine => "no valid status line",
-            Self::Header => "an invalid header line",
             Self::ContentLength => "an invalid Content-Length",
             Self::Upgrade => "a switch of protocols that was not asked for",
             Self::TooLarge => "its header section is too large",

@@ -19,7 +19,7 @@
 //!
 //! Known differences, in what is an answer at all:
 //! - both look only at the lines that matter, so they take heads that `httparse` refuses for what
-//!   other lines hold, such as folded lines and control characters. Then a reader of lines must find
+//!   other lines hold, such as lines without a colon, folded lines and control characters. Then a reader of lines must find
 //!   their status;
 //! - both refuse heads that `httparse` takes, for framings in doubt or more headers than they read. An
 //!   error is never wrong here: the engine tries again.

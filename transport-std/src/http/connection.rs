@@ -11,9 +11,9 @@ use pilot_webhook_core::{Endpoint, Scheme};
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, timeout};
 
-use crate::error::HttpError;
-use crate::request::Outgoing;
-use crate::stream::Stream;
+use crate::http::error::HttpError;
+use crate::http::request::Outgoing;
+use crate::http::stream::Stream;
 
 /// What is read at once. Arbitrary: more than the usual answer.
 const BUFFER: usize = 4 * 1024;
@@ -26,6 +26,10 @@ const DRAIN_TIME: Duration = Duration::from_millis(250);
 /// ones after 60 s and more, and a request sent at that moment is lost.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// How old a connection may get. A name may lead elsewhere by then, and only a new connection asks.
+/// Arbitrary: the usual time to live of a record that is meant to change.
+const AGE_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// A connection to one origin, for one request at a time.
 pub(crate) struct Connection {
     scheme: Scheme,
@@ -36,6 +40,7 @@ pub(crate) struct Connection {
     unread: Range<usize>,
     /// What is not read yet of the last answer.
     rest: Option<Rest>,
+    made_at: Instant,
     /// Until when it may be used again.
     fresh_until: Instant,
 }
@@ -50,6 +55,7 @@ pub(crate) struct Answered {
 
 impl Connection {
     pub(crate) fn new(stream: Stream, endpoint: &Endpoint<'_>) -> Self {
+        let now = Instant::now();
         Self {
             scheme: endpoint.scheme(),
             authority: endpoint.authority().into(),
@@ -57,7 +63,8 @@ impl Connection {
             buffer: Box::new([0; BUFFER]),
             unread: 0..0,
             rest: None,
-            fresh_until: Instant::now(),
+            made_at: now,
+            fresh_until: now,
         }
     }
 
@@ -148,7 +155,7 @@ impl Connection {
         if self.rest.is_none() || idle.is_zero() {
             return false;
         }
-        self.fresh_until = Instant::now() + idle;
+        self.fresh_until = (Instant::now() + idle).min(self.made_at + AGE_MAX);
         poll_fn(|cx| Poll::Ready(self.poll_drain(cx) != Poll::Ready(false))).await
     }
 
@@ -191,6 +198,26 @@ mod tests {
     use pilot_webhook_core::{EndpointBuf, Policy};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
+
+    /// A connection was kept as long as it was used, and nobody asked where the name leads.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_not_used_beyond_its_greatest_age() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let endpoint = EndpointBuf::<64>::parse(&url, Policy::default()).unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let _server = listener.accept().await.unwrap();
+        let mut connection = Connection::new(Stream::Plain(stream), &endpoint.get());
+        let mut head = Answer::new();
+        let text = b"HTTP/1.1 204 No Content\r\n\r\n";
+        let head = head.take(text).unwrap().1.unwrap();
+        let begin = Instant::now();
+        while connection.finish(&head).await && connection.is_ready_for(&endpoint.get()).await {
+            assert!(begin.elapsed() < AGE_MAX, "{:?}", begin.elapsed());
+            tokio::time::advance(Duration::from_secs(20)).await;
+        }
+        assert_eq!(begin.elapsed(), AGE_MAX);
+    }
 
     const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n";
 

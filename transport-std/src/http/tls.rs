@@ -11,7 +11,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::pinned::PinningVerifier;
+use crate::http::pinned::PinningVerifier;
 
 /// Why the shared part of the transports cannot be built. The operator corrects the file.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::config::Shared;
-use crate::error::HttpError;
-use crate::stream::Stream;
-use crate::tls::server_name;
+use crate::http::config::Shared;
+use crate::http::error::HttpError;
+use crate::http::stream::Stream;
+use crate::http::tls::server_name;
 
 /// How long an address has to accept before the next one is tried. The last one has all the time
 /// that the HTTP timeout leaves. Half a second is longer than a handshake takes across the globe,

@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 use pilot_webhook_core::http::{DIGITS, decimal, is_token};
 use pilot_webhook_core::{Endpoint, Message};
 
-use crate::error::HttpError;
-use crate::stream::Stream;
-use crate::transport::USER_AGENT;
+use crate::http::error::HttpError;
+use crate::http::stream::Stream;
+use crate::http::transport::USER_AGENT;
 
 /// Writes the head of `request` over what is in `out`.
 pub(crate) fn write_head(

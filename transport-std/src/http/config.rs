@@ -7,8 +7,8 @@ use std::sync::Arc;
 use pilot_webhook_core::Policy;
 use rustls::ClientConfig;
 
-use crate::resolve::{Resolve, SystemResolver};
-use crate::tls::{self, HttpConfigError};
+use crate::http::resolve::{Resolve, SystemResolver};
+use crate::http::tls::{self, HttpConfigError};
 
 /// Options for HTTP transports, checked once by [`build`](Self::build).
 ///

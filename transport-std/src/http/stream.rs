@@ -3,14 +3,15 @@
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A connected stream.
+/// A connected stream. Dropped, it says over TLS that it ends (RFC 8446, section 6.1), as far as that
+/// needs no waiting.
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -61,6 +62,15 @@ impl Stream {
         match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Self::Tls(tls) = self {
+            // The alert goes into the socket's buffer. If that is full, nobody is listening.
+            let _ = Pin::new(tls).poll_shutdown(&mut Context::from_waker(Waker::noop()));
         }
     }
 }

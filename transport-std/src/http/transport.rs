@@ -5,11 +5,11 @@ use std::fmt;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{EndpointBuf, Message, Reply, SendTransport};
 
-use crate::config::HttpShared;
-use crate::connection::{Answered, Connection};
-use crate::dial::dial;
-use crate::error::HttpError;
-use crate::request::write_head;
+use crate::http::config::HttpShared;
+use crate::http::connection::{Answered, Connection};
+use crate::http::dial::dial;
+use crate::http::error::HttpError;
+use crate::http::request::write_head;
 
 /// The value of `User-Agent`: the crate and its version.
 pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -20,6 +20,9 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 /// be closed: if it is found so before a byte of the request was written, the request goes over a
 /// new connection, and nobody notices. Once a byte was written, the receiver may have processed
 /// the request, and the attempt ends with [`HttpError::Disconnected`].
+///
+/// A connection is used for 5 minutes at most: the name may lead elsewhere by then, and only a new
+/// connection asks.
 ///
 /// There is no timeout here: the caller drops the future of [`send`](SendTransport::send), and with it
 /// the connection it was using. There is no task either: an idle connection is not watched, but
@@ -94,7 +97,7 @@ impl fmt::Debug for HttpTransport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::HttpConfig;
+    use crate::http::config::HttpConfig;
     use pilot_webhook_core::{EndpointBuf, Policy};
 
     fn assert_send<T: Send>(value: T) -> T {

@@ -1,0 +1,18 @@
+//! The HTTP transport: one POST at a time over tokio and rustls.
+
+mod config;
+mod connection;
+mod dial;
+mod error;
+mod pinned;
+mod request;
+mod resolve;
+mod stream;
+mod tls;
+mod transport;
+
+pub use config::{HttpConfig, HttpShared};
+pub use error::HttpError;
+pub use resolve::{Resolve, Resolving, SystemResolver};
+pub use tls::HttpConfigError;
+pub use transport::{HttpTransport, USER_AGENT};
