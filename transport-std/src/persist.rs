@@ -77,7 +77,8 @@ pub fn pilot_home() -> Result<PathBuf, PersistError> {
     }
 }
 
-/// The URL saved in `home`; `None` when there is none. White space around it is trimmed.
+/// The URL saved in `home`; `None` when there is none. A byte order mark
+/// before it is passed over, white space around it is trimmed.
 ///
 /// # Errors
 /// When the file cannot be read, or what is in it is no endpoint by `policy`.
@@ -96,7 +97,7 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
     let Ok(text) = String::from_utf8(contents) else {
         return fail(PersistErrorKind::NotUtf8);
     };
-    let url = text.trim();
+    let url = text.strip_prefix('\u{FEFF}').unwrap_or(&text).trim();
     if url.is_empty() {
         return Ok(None);
     }

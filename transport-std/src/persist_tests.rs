@@ -48,9 +48,11 @@ fn removing_from_a_directory_that_is_not_there_is_no_error() {
 }
 
 #[test]
-fn white_space_is_trimmed_and_nothing_else_is_an_url() {
+fn white_space_and_a_byte_order_mark_are_trimmed_and_nothing_else_is_an_url() {
     let home = home();
     fs::write(home.path().join(FILE_NAME), " \n http://127.0.0.1/ \r\n").unwrap();
+    assert_eq!(load(home.path()).as_deref(), Some("http://127.0.0.1/"));
+    fs::write(home.path().join(FILE_NAME), "\u{FEFF}http://127.0.0.1/\r\n").unwrap();
     assert_eq!(load(home.path()).as_deref(), Some("http://127.0.0.1/"));
     fs::write(home.path().join(FILE_NAME), "\n").unwrap();
     assert_eq!(load(home.path()), None);

@@ -13,6 +13,9 @@ use serde_json::value::RawValue;
 /// The longest line that is taken. Arbitrary: many times the longest event.
 const LINE_MAX: u64 = 1024 * 1024;
 
+/// U+FEFF in UTF-8, which some editors write before the first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
+
 /// A line: the topic, and what overrides the daemon's own. Other keys are ignored.
 #[derive(Deserialize)]
 pub struct Line<'a> {
@@ -113,6 +116,9 @@ impl<R: BufRead> Lines<R> {
                 return Ok(None);
             }
             self.number += 1;
+            if self.number == 1 && self.buffer.starts_with(BYTE_ORDER_MARK) {
+                self.buffer.drain(..BYTE_ORDER_MARK.len());
+            }
             if self.buffer.last() != Some(&b'\n') && self.buffer.len() as u64 > LINE_MAX {
                 self.source.skip_until(b'\n')?;
                 return Ok(Some((self.number, Err(BadLine::TooLong))));
@@ -158,6 +164,14 @@ mod tests {
         assert_eq!((lines[1].0, lines[1].1.is_err()), (3, true));
         assert_eq!((lines[2].0, lines[2].1.is_err()), (4, true));
         assert_eq!(lines[3], (5, Ok(("b".into(), "[1]".into()))));
+    }
+
+    /// The first line was lost.
+    #[test]
+    fn a_byte_order_mark_before_the_first_line_is_passed_over() {
+        let lines = read("\u{FEFF}{\"topic\":\"a\"}\n\u{FEFF}{\"topic\":\"b\"}\n".as_bytes());
+        assert_eq!(lines[0], (1, Ok(("a".into(), "null".into()))));
+        assert!(lines[1].1.is_err());
     }
 
     #[test]

@@ -103,11 +103,12 @@ struct Commands {
 impl Handler for Commands {
     fn set_webhook(&self, url: &str) -> Result<(), String> {
         self.service.set_url(url).map_err(|error| error.to_string())?;
-        // Answered when it is in the file, so that it survives what comes next. That it could not
-        // be written is logged; it counts all the same.
-        let _ = self.runtime.block_on(self.service.saved());
-        info!("the webhook was {} over the socket", if url.is_empty() { "cleared" } else { "set" });
-        Ok(())
+        let done = if url.is_empty() { "cleared" } else { "set" };
+        info!("the webhook was {done} over the socket");
+        // Answered when it is in the file, so that it survives what comes next.
+        self.runtime.block_on(self.service.saved()).map_err(|error| {
+            format!("the webhook is {done} until the daemon ends, but not saved: {error}")
+        })
     }
 
     fn info(&self) -> serde_json::Value {

@@ -22,7 +22,8 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// Delivers to another URL from now on; to none when it is empty.
     ///
     /// # Errors
-    /// What is wrong with the URL, for the client. Nothing changed then.
+    /// What is wrong, for the client: with the URL, and nothing changed; or with saving it, and the
+    /// URL is in force until the daemon ends.
     fn set_webhook(&self, url: &str) -> Result<(), String>;
 
     /// The answer to `info`.

@@ -131,6 +131,25 @@ fn a_daemon_comes_back_with_the_url_that_was_set_and_without_one_that_was_cleare
     daemon.terminate();
 }
 
+/// It was answered with success, and the old URL came back after a restart.
+#[test]
+fn a_url_that_cannot_be_saved_is_an_error_that_says_what_is_in_force() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let file = place.home.path().join("a file");
+    std::fs::write(&file, "").unwrap();
+    let home = file.join("home");
+    let mut daemon = place.daemon(&["--events", "-", "--home", home.to_str().unwrap()]);
+    let (status, stdout, stderr) = finish(place.command("set-webhook").arg(sink.url()));
+    assert_eq!((status, stdout.as_str()), (1, ""));
+    assert!(stderr.contains("set until the daemon ends, but not saved"), "{stderr}");
+    daemon.event("first");
+    sink.wait_for(1);
+    let (status, _, stderr) = finish(&mut place.command("clear-webhook"));
+    assert!(status == 1 && stderr.contains("cleared until the daemon ends"), "{stderr}");
+    daemon.terminate();
+}
+
 #[test]
 fn a_persisted_url_that_is_wrong_is_said_and_the_daemon_runs_without() {
     let place = Place::new();
