@@ -282,6 +282,19 @@ where
         if self.change(|state| state.swap(endpoint)).0 { Ok(()) } else { Err(EmitError::Closed) }
     }
 
+    /// Like [`swap`](Self::swap), but changes nothing when events go to `endpoint` already: the attempt
+    /// under way, the breaker and a `Retry-After` go on.
+    ///
+    /// # Errors
+    /// [`EmitError::Closed`] after a close; nothing changed.
+    pub fn set_endpoint(&self, endpoint: T) -> Result<(), EmitError>
+    where
+        T: PartialEq,
+    {
+        let set = |state: &mut State<B, T>| state.goes_to(&endpoint) || state.swap(endpoint);
+        if self.change(set).0 { Ok(()) } else { Err(EmitError::Closed) }
+    }
+
     /// Disables: emit does nothing from now on. What is queued still goes to the endpoint for at
     /// most the drain timeout, and then counts as abandoned. Returns at once.
     pub fn clear(&self, now: Instant) {

@@ -165,6 +165,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         true
     }
 
+    /// Whether events go to `endpoint` already, so that a swap to it would only interrupt them.
+    pub(crate) fn goes_to(&self, endpoint: &T) -> bool
+    where
+        T: PartialEq,
+    {
+        self.phase == Phase::Active && self.endpoint.as_ref() == Some(endpoint)
+    }
+
     pub(crate) fn clear(&mut self, now: Instant) {
         if self.phase == Phase::Active {
             self.phase = Phase::Clearing { deadline: now + self.config.drain_timeout };

@@ -36,6 +36,8 @@ pub enum ClientError {
     Config(ConfigError),
     /// More POSTs in flight than 64, or none.
     MaxInFlight,
+    /// The secret is empty.
+    EmptySecret,
     /// The CA file cannot be used.
     Http(HttpConfigError),
     /// There is not so much memory as the queue is to hold.
@@ -54,6 +56,7 @@ impl fmt::Display for ClientError {
             Self::MaxInFlight => {
                 write!(f, "the POSTs in flight must be from 1 to {MAX_WORKERS}")
             }
+            Self::EmptySecret => f.write_str("the secret is empty"),
             Self::Http(error) => error.fmt(f),
             Self::Memory => f.write_str("there is no memory for a queue of that capacity"),
             Self::NoRuntime => f.write_str("a client must be built within a tokio runtime"),
@@ -90,7 +93,8 @@ pub struct ClientBuilder {
     config: Config,
     queue_bytes: Option<usize>,
     max_in_flight: usize,
-    secret: Option<Secret>,
+    /// An empty one is an error of the build.
+    secret: Option<Option<Secret>>,
     http: HttpConfig,
     policy: Policy,
     hook: Option<Hook>,
@@ -226,9 +230,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Signs each attempt with this secret. An empty one signs nothing.
+    /// Signs each attempt with this secret, which must not be empty: nothing is sent unsigned because a
+    /// variable was not set.
     pub fn secret(mut self, secret: &[u8]) -> Self {
-        self.secret = Secret::new(secret);
+        self.secret = Some(Secret::new(secret));
         self
     }
 
@@ -269,6 +274,10 @@ impl ClientBuilder {
         if !(1..=MAX_WORKERS).contains(&self.max_in_flight) {
             return Err(ClientError::MaxInFlight);
         }
+        let secret = match self.secret {
+            Some(None) => return Err(ClientError::EmptySecret),
+            secret => secret.flatten(),
+        };
         let runtime = Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let events = usize::try_from(self.config.capacity).unwrap_or(usize::MAX);
         let least = self.config.max_event_bytes.saturating_mul(2);
@@ -286,7 +295,7 @@ impl ClientBuilder {
             queue_bytes,
             body_bytes,
             max_in_flight: self.max_in_flight,
-            secret: self.secret,
+            secret,
             http: self.http.build()?,
             policy: self.policy,
             hook: self.hook,

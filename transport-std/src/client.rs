@@ -198,7 +198,8 @@ impl Client {
 
     /// Delivers to another URL from now on, or to none when it is empty. Returns at once: queued
     /// events go to the new URL (with an empty one: to the old one, for at most the drain
-    /// timeout), event ids go on, the breaker starts closed.
+    /// timeout), event ids go on, the breaker starts closed. Setting the URL that is set changes
+    /// nothing.
     ///
     /// # Errors
     /// When the URL is no endpoint, or the client is closed; nothing changed then.
@@ -213,7 +214,7 @@ impl Client {
             return Err(EndpointError::TooLong.into());
         }
         let endpoint = EndpointBuf::parse(url, self.handle.policy)?;
-        self.dispatcher().swap(endpoint).map_err(|_| ClientError::Closed)
+        self.dispatcher().set_endpoint(endpoint).map_err(|_| ClientError::Closed)
     }
 
     /// The URL that events go to, in canonical form; `None` from a clear on. Paths and queries are

@@ -28,6 +28,13 @@ async fn a_queue_that_no_memory_holds_is_an_error() {
 }
 
 /// Four tebibytes were asked for, of which the queue would have used two gibibytes.
+/// An empty variable in the place of the secret turned signing off.
+#[tokio::test]
+async fn an_empty_secret_is_an_error() {
+    let error = Client::builder("http://127.0.0.1:9/").secret(b"").build().unwrap_err();
+    assert_eq!(error.to_string(), "the secret is empty");
+}
+
 #[tokio::test]
 async fn a_queue_of_any_number_of_events_asks_for_no_more_than_it_can_use() {
     let client = Client::builder("http://127.0.0.1:9/").queue_capacity(u32::MAX).build();

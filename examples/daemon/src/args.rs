@@ -66,6 +66,9 @@ pub(crate) struct Run {
     /// The wait before the second attempt; it doubles for each further one.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(crate) retry_backoff: Duration,
+    /// By how many percent, at most, waits between attempts are made longer at random, 0 to 100.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
+    pub(crate) retry_jitter: u8,
     /// Events in a row that must use up their attempts for the breaker to open.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) circuit_threshold: u16,

@@ -122,6 +122,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .node_id(options.node_id)
         .http_timeout(options.http_timeout)
         .retry_backoff(options.retry_backoff)
+        .retry_jitter(options.retry_jitter)
         .circuit_threshold(options.circuit_threshold)
         .circuit_cooldown(options.circuit_cooldown)
         .queue_capacity(options.queue_capacity)

@@ -97,7 +97,9 @@ async fn a_receiver_that_fails_is_tried_again_and_left_alone_and_probed() {
     if !Image::An386.is_there() {
         return;
     }
-    let server = Server::start(vec![[answers(500, 4), answers(200, 4)].concat()], None).await;
+    // A connection for each attempt after a failure and for each probe.
+    let scripts = [vec![answers(500, 1); 4], vec![answers(200, 4)]].concat();
+    let server = Server::start(scripts, None).await;
     let mut words = arguments(["events=4", "on_open=hold", "threshold=1"]);
     words.extend(arguments(["backoff_ms=100", "cooldown_ms=700"]));
     words.push(url("http", &server));
@@ -131,7 +133,8 @@ async fn events_are_skipped_while_the_breaker_is_open() {
     if !Image::An386.is_there() {
         return;
     }
-    let server = Server::start(vec![answers(503, 6)], None).await;
+    // The first attempt of the second event goes over the connection of the last attempt before it.
+    let server = Server::start(vec![answers(503, 2); 5], None).await;
     let mut words = arguments(["events=5", "on_open=skip", "threshold=2"]);
     words.extend(arguments(["backoff_ms=10", "cooldown_ms=60000"]));
     words.push(url("http", &server));

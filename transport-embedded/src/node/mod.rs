@@ -140,14 +140,15 @@ impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usiz
         &self.wall
     }
 
-    /// Sends events to `url` from now on, those that wait included.
+    /// Sends events to `url` from now on, those that wait included. Setting the URL that is set
+    /// changes nothing.
     ///
     /// # Errors
     /// The URL is not accepted, or the node is closed or not started. Nothing changed.
     pub fn set_url(&self, url: &str) -> Result<(), UrlError> {
         let engine = self.engine.try_get().ok_or(UrlError::NotStarted)?;
         let endpoint = EndpointBuf::parse(url, engine.policy).map_err(UrlError::Endpoint)?;
-        engine.dispatcher.swap(endpoint).map_err(|_| UrlError::Closed)
+        engine.dispatcher.set_endpoint(endpoint).map_err(|_| UrlError::Closed)
     }
 
     /// Signs with `secret` from the next attempt on, or no more. Nothing before the start.
