@@ -1,4 +1,4 @@
-//! JSON into a byte slice: strings and structure here, numbers by serde-json-core.
+//! JSON into a byte slice: strings, structure and integers here, finite floats by serde-json-core.
 //!
 //! serde-json-core alone panics on `char`, 128-bit integers, tuple variants and custom errors,
 //! writes non-finite floats as `null` and leaves map keys unquoted, so it is asked for the leaves
