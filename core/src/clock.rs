@@ -4,8 +4,7 @@ use core::future::Future;
 use core::ops::Add;
 use core::time::Duration;
 
-use crate::Timestamp;
-use crate::retry::micros;
+use crate::event::Timestamp;
 
 /// A point in monotonic time, in microseconds since an arbitrary start (boot, say).
 ///
@@ -71,4 +70,16 @@ impl<C: Clock> Clock for &C {
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> {
         C::sleep_until(self, deadline)
     }
+}
+
+/// The microseconds of a duration, at most 2⁶³ of them, which is 292,000 years. (`as_micros` counts
+/// in 128 bits, and `saturating_mul` looks for an overflow in as many, which a small core does slowly
+/// and at length.)
+#[inline(never)]
+pub(crate) const fn micros(duration: Duration) -> u64 {
+    const MAX: u64 = 1 << 63;
+    if duration.as_secs() >= MAX / 1_000_000 {
+        return MAX;
+    }
+    duration.as_secs() * 1_000_000 + duration.subsec_micros() as u64
 }

@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::Malformed;
 use super::body::{Framing, Rest};
 use super::status::Response;
-use crate::retry_after::{RetryAfter, parse_date};
-use crate::timestamp::Timestamp;
+use crate::event::Timestamp;
+use crate::transport::{RetryAfter, parse_date};
 
 /// The head of a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

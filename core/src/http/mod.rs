@@ -31,7 +31,7 @@ pub use body::Rest;
 pub use fields::Head;
 pub use status::Response;
 
-pub use crate::payload::{DIGITS, decimal};
+pub use crate::json::{DIGITS, decimal};
 
 /// What about an answer is not HTTP/1 (RFC 9112) within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

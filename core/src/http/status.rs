@@ -1,7 +1,6 @@
 //! What HTTP statuses mean: the one place where that is decided.
 
-use crate::retry_after::RetryAfter;
-use crate::transport::{Reply, Verdict};
+use crate::transport::{Reply, RetryAfter, Verdict};
 
 /// What the receiver answered, as far as it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

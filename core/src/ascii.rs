@@ -1,0 +1,83 @@
+//! Numbers as text and back. Decimal digits are written eight at a time.
+
+/// Eight digits are below this.
+pub(crate) const EIGHT: u32 = 100_000_000;
+
+/// The eight digits of `number`, leading zeros and all. Of a longer one the result is of no use.
+///
+/// The number is halved to lanes of four, two and one digit in one register; the products are
+/// divisions by 100 and by 10, exact for lanes that small.
+#[inline(never)]
+pub(crate) const fn eight(number: u32) -> [u8; 8] {
+    let fours = (number / 10_000) as u64 + (((number % 10_000) as u64) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds + ((fours - 100 * hundreds) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens + ((twos - 10 * tens) << 8);
+    (ones + u64::from_le_bytes([b'0'; 8])).to_le_bytes()
+}
+
+/// How many digits a number has.
+#[allow(clippy::cast_possible_truncation, reason = "what is left has eight digits")]
+pub(crate) const fn count(mut number: u64) -> usize {
+    let mut count = 1;
+    while number >= EIGHT as u64 {
+        number /= EIGHT as u64;
+        count += 8;
+    }
+    let mut power = 10;
+    while number as u32 >= power {
+        power *= 10;
+        count += 1;
+    }
+    count
+}
+
+/// How many zeros the digits begin with; the last one is no leading one.
+pub(crate) const fn leading_zeros(digits: [u8; 8]) -> usize {
+    let ones = u64::from_le_bytes(digits) ^ u64::from_le_bytes([b'0'; 8]);
+    (ones | 1 << 56).trailing_zeros() as usize / 8
+}
+
+/// A number without a sign. `from_str_radix` would take one.
+pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u32, |number, &byte| {
+        let digit = char::from(byte).to_digit(radix)?;
+        number.checked_mul(radix)?.checked_add(digit)
+    })
+}
+
+/// The digit of a number from 0 to 15.
+pub(crate) const fn hex_digit(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'a' + nibble - 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        let lanes = (0..10_000).flat_map(|lane| [lane, lane * 10_000, lane * 10_001]);
+        for number in lanes.chain([99_999_999]) {
+            let expected = format!("{number:08}");
+            assert_eq!(eight(number), expected.as_bytes());
+            assert_eq!(count(number.into()), format!("{number}").len());
+        }
+        for number in [10_u64.pow(8), 10_u64.pow(15), 10_u64.pow(16) - 1, 10_u64.pow(16), u64::MAX]
+        {
+            assert_eq!(count(number), format!("{number}").len());
+        }
+        // No panic, where the result is of no use.
+        eight(EIGHT);
+        eight(u32::MAX);
+    }
+}

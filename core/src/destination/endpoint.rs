@@ -1,0 +1,273 @@
+//! The webhook's URL: parsed strictly, checked against the policy, kept in one canonical form.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use heapless::String;
+
+use crate::ascii::number;
+use crate::destination::error::EndpointError;
+use crate::destination::host::{self, Host};
+use crate::destination::policy::Policy;
+
+/// Plain or over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http`, port 80 unless given.
+    Http,
+    /// `https`, port 443 unless given.
+    Https,
+}
+
+impl Scheme {
+    /// The name as it stands in a URL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+
+    /// The port that a URL without one means.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// A checked endpoint, borrowed from the [`EndpointBuf`] that holds its text.
+///
+/// `Display` shows the origin only: paths and queries of webhooks are often secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint<'a> {
+    url: &'a str,
+    scheme: Scheme,
+    host: Host<'a>,
+    port: u16,
+    authority: &'a str,
+    target: &'a str,
+}
+
+impl<'a> Endpoint<'a> {
+    /// `http` or `https`.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host to resolve or to connect to; for TLS, the name to verify.
+    #[must_use]
+    pub const fn host(&self) -> Host<'a> {
+        self.host
+    }
+
+    /// The port to connect to.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The value of the `Host` header: the host, and the port unless it is the scheme's own.
+    #[must_use]
+    pub const fn authority(&self) -> &'a str {
+        self.authority
+    }
+
+    /// The request target: path and query, beginning with `/`.
+    #[must_use]
+    pub const fn target(&self) -> &'a str {
+        self.target
+    }
+
+    /// The whole URL in canonical form. Do not log it: paths and queries are often secrets.
+    #[must_use]
+    pub const fn url(&self) -> &'a str {
+        self.url
+    }
+}
+
+impl fmt::Display for Endpoint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.authority)
+    }
+}
+
+impl fmt::Debug for Endpoint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self}/...)")
+    }
+}
+
+/// An endpoint that owns its text, of at most `N` bytes.
+///
+/// ```
+/// use pilot_webhook_core::{EndpointBuf, Policy};
+/// let url = "HTTP://0x7f.1:80/hook?key=1#top";
+/// let endpoint = EndpointBuf::<256>::parse(url, Policy::default()).unwrap();
+/// assert_eq!(endpoint.get().url(), "http://127.0.0.1/hook?key=1");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct EndpointBuf<const N: usize> {
+    text: String<N>,
+    scheme: Scheme,
+    /// `None` when the host is a name, which then is in the text.
+    address: Option<IpAddr>,
+    port: u16,
+    host_end: u16,
+    target: u16,
+}
+
+impl<const N: usize> EndpointBuf<N> {
+    /// Parses and checks a URL. White space around it is not trimmed; a fragment is dropped.
+    ///
+    /// # Errors
+    /// When it is not an HTTP(S) URL that fits, or the policy refuses its host.
+    pub fn parse(url: &str, policy: Policy) -> Result<Self, EndpointError> {
+        let (scheme, rest) = split_scheme(url)?;
+        let (authority, target) = split_before(rest, |byte| matches!(byte, b'/' | b'?' | b'#'));
+        let (target, _fragment) = split_before(target, |byte| byte == b'#');
+        if authority.as_bytes().contains(&b'@') {
+            return Err(EndpointError::Userinfo);
+        }
+        if !target.bytes().all(is_target_byte) {
+            return Err(EndpointError::Character);
+        }
+        let (host, port) = split_port(authority)?;
+        let host = host::parse(host)?;
+        match host {
+            Host::Name(name) => policy.check_name(name)?,
+            Host::Address(address) => policy.check(address)?,
+        }
+        Self::canonical(scheme, host, port.unwrap_or(scheme.default_port()), target)
+            .ok_or(EndpointError::TooLong)
+    }
+
+    /// Writes the canonical text; `None` when it does not fit.
+    fn canonical(scheme: Scheme, host: Host<'_>, port: u16, target: &str) -> Option<Self> {
+        let mut text = String::<N>::new();
+        text.push_str(scheme.prefix()).ok()?;
+        let address = match host {
+            Host::Name(name) => {
+                name.bytes().try_for_each(|b| text.push(b.to_ascii_lowercase().into())).ok()?;
+                None
+            }
+            Host::Address(address) => {
+                host::write_address(&mut text, address)?;
+                Some(address)
+            }
+        };
+        let host_end = u16::try_from(text.len()).ok()?;
+        if port != scheme.default_port() {
+            text.push(':').ok()?;
+            host::write_number(&mut text, port, 10)?;
+        }
+        let target_start = u16::try_from(text.len()).ok()?;
+        if !target.starts_with('/') {
+            text.push('/').ok()?;
+        }
+        text.push_str(target).ok()?;
+        Some(Self { text, scheme, address, port, host_end, target: target_start })
+    }
+
+    /// The parts, borrowed.
+    #[must_use]
+    pub fn get(&self) -> Endpoint<'_> {
+        let host_start = self.scheme.prefix().len();
+        let part = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
+        Endpoint {
+            url: &self.text,
+            scheme: self.scheme,
+            host: match self.address {
+                Some(address) => Host::Address(address),
+                None => Host::Name(part(host_start, self.host_end.into())),
+            },
+            port: self.port,
+            authority: part(host_start, self.target.into()),
+            target: part(self.target.into(), self.text.len()),
+        }
+    }
+}
+
+impl<const N: usize> fmt::Debug for EndpointBuf<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
+    for scheme in [Scheme::Http, Scheme::Https] {
+        if let Some((prefix, rest)) = url.split_at_checked(scheme.prefix().len())
+            && prefix.eq_ignore_ascii_case(scheme.prefix())
+        {
+            return Ok((scheme, rest));
+        }
+    }
+    Err(EndpointError::Scheme)
+}
+
+/// Splits before the first byte that `is_end`, which must be an ASCII one.
+fn split_before(text: &str, is_end: impl Fn(u8) -> bool) -> (&str, &str) {
+    let end = text.bytes().position(is_end).unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
+}
+
+/// Splits `host:port`; an empty port means none (RFC 3986, section 3.2.3).
+fn split_port(authority: &str) -> Result<(&str, Option<u16>), EndpointError> {
+    let (host, port) = match authority.bytes().position(|byte| byte == b']') {
+        Some(bracket) => authority.split_at_checked(bracket + 1).unwrap_or((authority, "")),
+        None if authority.starts_with('[') => return Err(EndpointError::Host),
+        None => split_before(authority, |byte| byte == b':'),
+    };
+    match port.as_bytes() {
+        [] | [b':'] => Ok((host, None)),
+        [b':', digits @ ..] => {
+            let port = number(digits, 10).and_then(|port| u16::try_from(port).ok());
+            match port {
+                None | Some(0) => Err(EndpointError::Port),
+                Some(port) => Ok((host, Some(port))),
+            }
+        }
+        _ => Err(EndpointError::Host),
+    }
+}
+
+/// RFC 3986's `pchar`, `/` and `?`, and the brackets that queries use unencoded.
+const fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'@'
+                | b'/'
+                | b'?'
+                | b'%'
+                | b'['
+                | b']'
+                | b'|'
+        )
+}

@@ -1,0 +1,47 @@
+//! What is wrong with a URL.
+
+use core::fmt;
+
+use crate::destination::policy::Refusal;
+
+/// Why a URL is not an endpoint. The operator corrects the URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// Longer than the endpoint can hold (2,048 bytes on std).
+    TooLong,
+    /// Not `http://` or `https://`.
+    Scheme,
+    /// A user name or password in the URL.
+    Userinfo,
+    /// No host, or one that is neither a name nor an address.
+    Host,
+    /// Not a port from 1 to 65535.
+    Port,
+    /// A character that must be percent-encoded in a path or query.
+    Character,
+    /// The destination policy refuses the host.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for EndpointError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the URL is too long",
+            Self::Scheme => "the URL must begin with http:// or https://",
+            Self::Userinfo => "the URL must not hold a user name or password",
+            Self::Host => "the URL must name a valid host",
+            Self::Port => "the port must be a number from 1 to 65535",
+            Self::Character => "the URL holds a character that must be percent-encoded",
+            Self::Refused(refusal) => return refusal.fmt(f),
+        })
+    }
+}
+
+impl core::error::Error for EndpointError {}

@@ -1,0 +1,11 @@
+//! Where messages go over HTTP: a URL that was checked, and the policy that it was checked against.
+
+mod endpoint;
+mod error;
+mod host;
+mod policy;
+
+pub use endpoint::{Endpoint, EndpointBuf, Scheme};
+pub use error::EndpointError;
+pub use host::Host;
+pub use policy::{Policy, Refusal};

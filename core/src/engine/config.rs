@@ -1,0 +1,166 @@
+//! What the engine can be told, checked once.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::engine::breaker::{CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD};
+use crate::engine::retry::{Backoff, MAX_RETRIES};
+
+/// The longest an attempt may take (the original's HTTP client timeout).
+pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest a close or a clear goes on delivering (the original's drain timeout).
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Events the queue holds on std (the original's channel capacity).
+pub const QUEUE_CAPACITY: u32 = 1_024;
+/// The longest payload, in bytes, unless told otherwise. Arbitrary: twelve times the longest of
+/// the captured events' payloads, and the whole of it fits a small node's buffers.
+pub const MAX_EVENT_BYTES: usize = 4_096;
+
+/// What happens to an event when the queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFull {
+    /// It is dropped (the original's behaviour).
+    #[default]
+    DropNewest,
+    /// The oldest waiting events are dropped to make room, but never one that is in flight.
+    DropOldest,
+}
+
+/// What happens to events while the breaker is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnOpen {
+    /// They are skipped (the original's behaviour), and an event that used up its attempts is
+    /// given up as exhausted.
+    #[default]
+    Skip,
+    /// They stay queued until the probe, and an event that used up its attempts goes back to its
+    /// place in the queue for another round of them: nothing is lost while there is room.
+    Hold,
+}
+
+/// How the engine behaves. `Config::DEFAULT` is the original's behaviour.
+///
+/// ```
+/// use core::time::Duration;
+/// use pilot_webhook_core::{Config, ConfigError, OnOpen};
+/// let config = Config { on_open: OnOpen::Hold, ..Config::DEFAULT };
+/// assert_eq!(config.validate(), Ok(()));
+/// let config = Config { http_timeout: Duration::ZERO, ..Config::DEFAULT };
+/// assert_eq!(config.validate(), Err(ConfigError::HttpTimeout));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Attempts an event gets (with [`OnOpen::Hold`]: in each round). 1 to 255.
+    pub max_attempts: u8,
+    /// The wait between attempts.
+    pub backoff: Backoff,
+    /// The longest an attempt may take, from the look-up of the name to the end of the answer.
+    pub http_timeout: Duration,
+    /// The longest a close or a clear goes on delivering.
+    pub drain_timeout: Duration,
+    /// Events in a row that must use up their attempts for the breaker to open. 1 to 65,535.
+    pub circuit_threshold: u16,
+    /// How long the breaker stays open before a probe.
+    pub circuit_cooldown: Duration,
+    /// What happens to events while the breaker is open.
+    pub on_open: OnOpen,
+    /// What happens to an event when the queue is full.
+    pub on_full: OnFull,
+    /// Events the queue holds at most, those in flight included. Its bytes are a bound of their
+    /// own: an event takes 32, its topic and its data as JSON. 1 and up.
+    pub capacity: u32,
+    /// The longest payload, in bytes. A worker's buffer must be at least as long, and 2 bytes
+    /// longer for batches. 1 and up.
+    pub max_event_bytes: usize,
+    /// Events in one POST, at most. With more than 1, every body is a JSON array of events, as many
+    /// as wait at that moment and fit the worker's buffer; its answer is the answer to each of them;
+    /// after a 413 the batches of this endpoint are half as long. 1 and up.
+    pub batch: u16,
+    /// How long a worker waits for a batch to fill, from when it was free for it.
+    pub batch_delay: Duration,
+}
+
+/// Which rule a [`Config`] breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// `max_attempts` is 0.
+    MaxAttempts,
+    /// `http_timeout` is 0.
+    HttpTimeout,
+    /// `circuit_threshold` is 0.
+    CircuitThreshold,
+    /// `capacity` is 0.
+    Capacity,
+    /// `max_event_bytes` is 0.
+    MaxEventBytes,
+    /// The backoff's jitter is over 100 percent.
+    Jitter,
+    /// `batch` is 0.
+    Batch,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MaxAttempts => "an event needs at least one attempt",
+            Self::HttpTimeout => "the HTTP timeout must be longer than zero",
+            Self::CircuitThreshold => "the circuit threshold must be at least 1",
+            Self::Capacity => "the queue must hold at least one event",
+            Self::MaxEventBytes => "an event must be allowed at least one byte",
+            Self::Jitter => "the jitter must be at most 100 percent",
+            Self::Batch => "a batch must hold at least one event",
+        })
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl Config {
+    /// The original's behaviour, with a queue bounded by its bytes only.
+    pub const DEFAULT: Self = Self {
+        max_attempts: MAX_RETRIES,
+        backoff: Backoff::DEFAULT,
+        http_timeout: HTTP_TIMEOUT,
+        drain_timeout: DRAIN_TIMEOUT,
+        circuit_threshold: CIRCUIT_OPEN_THRESHOLD,
+        circuit_cooldown: CIRCUIT_COOLDOWN,
+        on_open: OnOpen::Skip,
+        on_full: OnFull::DropNewest,
+        capacity: u32::MAX,
+        max_event_bytes: MAX_EVENT_BYTES,
+        batch: 1,
+        batch_delay: Duration::ZERO,
+    };
+
+    /// Checks the rules. The engine does not fail on a config that breaks one (it takes 1 for the
+    /// 0), but the author of such a config is better told.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub const fn validate(&self) -> Result<(), ConfigError> {
+        if self.max_attempts == 0 {
+            Err(ConfigError::MaxAttempts)
+        } else if self.http_timeout.is_zero() {
+            Err(ConfigError::HttpTimeout)
+        } else if self.circuit_threshold == 0 {
+            Err(ConfigError::CircuitThreshold)
+        } else if self.capacity == 0 {
+            Err(ConfigError::Capacity)
+        } else if self.max_event_bytes == 0 {
+            Err(ConfigError::MaxEventBytes)
+        } else if self.backoff.jitter_percent > 100 {
+            Err(ConfigError::Jitter)
+        } else if self.batch == 0 {
+            Err(ConfigError::Batch)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,112 @@
+//! An event on its way: in whose hands it is, what is next, and how it ends.
+
+use crate::clock::Instant;
+use crate::engine::breaker::Permit;
+use crate::event::MessageId;
+use crate::queue::Run;
+
+/// Where an event ended up, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// Answered 2xx.
+    Delivered,
+    /// Answered 3xx or 4xx for good.
+    Rejected,
+    /// Given up after its last attempt.
+    Exhausted,
+    /// Passed over while the breaker was open.
+    Skipped,
+    /// Left behind by a close or a clear whose time was over.
+    Abandoned,
+}
+
+/// An event in a worker's hands, or a batch of events that share their story.
+///
+/// It must come back: through [`finish`](crate::Dispatcher::finish) after each attempt until it is
+/// settled or returned, or through [`release`](crate::Dispatcher::release).
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
+pub struct Delivery {
+    pub(crate) run: Run,
+    pub(crate) message: MessageId,
+    pub(crate) length: usize,
+    /// Bytes of the entries at the end of the body, before it was made of them.
+    pub(crate) entries: usize,
+    /// Failed attempts in this round.
+    pub(crate) attempts: u8,
+    pub(crate) permit: Permit,
+    pub(crate) endpoint_epoch: u32,
+    /// Whether its body is a JSON array.
+    pub(crate) is_batch: bool,
+    /// Whether the queue still holds it for this worker.
+    pub(crate) leased: bool,
+}
+
+impl Delivery {
+    /// The event's id; a batch's first event's.
+    #[must_use]
+    pub const fn event_id(&self) -> u64 {
+        self.run.first
+    }
+
+    /// The id of the message that the event or batch is, the same in every attempt.
+    #[must_use]
+    pub const fn message_id(&self) -> MessageId {
+        self.message
+    }
+
+    /// How many events there are.
+    #[must_use]
+    pub const fn events(&self) -> u32 {
+        self.run.count
+    }
+
+    /// The length of the body that was copied to the worker's buffer.
+    #[must_use]
+    pub const fn body_length(&self) -> usize {
+        self.length
+    }
+
+    /// The number of the attempt that comes next or is under way, from 1.
+    #[must_use]
+    pub const fn attempt(&self) -> u8 {
+        self.attempts.saturating_add(1)
+    }
+
+    /// The number of the endpoint that attempt goes to.
+    #[must_use]
+    pub const fn endpoint_epoch(&self) -> u32 {
+        self.endpoint_epoch
+    }
+
+    /// Whether that attempt is the breaker's probe.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.permit == Permit::Probe
+    }
+}
+
+/// What to do next: the answer to [`next`](crate::Dispatcher::next) and
+/// [`retry`](crate::Dispatcher::retry).
+#[derive(Debug)]
+pub enum Next<D> {
+    /// Make an attempt now.
+    Attempt(D),
+    /// Nothing before this time (if any), or before something changes: a battery node sleeps.
+    Wait(Option<Instant>),
+    /// The event was settled or went back to the queue: ask again.
+    Again,
+    /// The dispatcher is closed, and nothing waits.
+    Done,
+}
+
+/// What follows an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// The event's story is over.
+    Settled(Fate),
+    /// Another attempt is due then: ask [`retry`](crate::Dispatcher::retry).
+    Retry(Instant),
+    /// It went back to its place in the queue.
+    Returned,
+}

@@ -1,0 +1,413 @@
+//! The shared state: one queue, one breaker, one set of counters, behind one lock.
+
+mod concerned;
+mod work;
+
+use core::cell::RefCell;
+use core::future::poll_fn;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Poll, Waker};
+
+use embassy_sync::blocking_mutex::Mutex;
+use embassy_sync::blocking_mutex::raw::RawMutex;
+
+use concerned::Concerned;
+
+use crate::clock::Instant;
+use crate::destination::EndpointBuf;
+use crate::engine::breaker::BreakerState;
+use crate::engine::config::Config;
+use crate::engine::delivery::{After, Delivery, Next};
+use crate::engine::state::State;
+use crate::engine::stats::Stats;
+use crate::engine::waker_set::{Line, WakerSet};
+use crate::event::{Data, EmitError, Event, Timestamp};
+use crate::format::pilot::{self, Encoded};
+use crate::sign::Secret;
+use crate::transport::{ErrorKind, Reply};
+
+/// The engine's shared state. Any number of emitters, up to `WORKERS` workers.
+///
+/// Type parameters: the raw mutex `M` (a critical section on a microcontroller, a real mutex on
+/// std), the queue's buffer `B` (an array, a boxed slice), the kind of target `T` that a transport
+/// sends to, and the number of workers, which sizes the lists of wakers.
+///
+/// Who calls what, and when:
+/// - the host: [`swap`](Self::swap) to set an endpoint (without one, [`emit`](Self::emit) does
+///   nothing), [`clear`](Self::clear) to disable, [`close`](Self::close) once, at the end;
+/// - emitters: [`emit`](Self::emit), from any task, thread or interrupt;
+/// - workers: [`run`](crate::run), which calls [`next`](Self::next) for an event and its first
+///   attempt, [`finish`](Self::finish) after each attempt, [`retry`](Self::retry) before each
+///   further one, and [`release`](Self::release) to give an event back.
+///
+/// ```
+/// use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+/// use pilot_webhook_core::{Config, Dispatcher};
+/// # const SEED: u64 = 1;
+/// static DISPATCHER: Dispatcher<CriticalSectionRawMutex, [u8; 8192]> =
+///     Dispatcher::new(Config::DEFAULT, [0; 8192], SEED);
+/// ```
+pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, const WORKERS: usize = 1> {
+    inner: Mutex<M, RefCell<Inner<B, T, WORKERS>>>,
+    /// A hint, read without the lock, that the next event need not be encoded.
+    refusing: AtomicBool,
+}
+
+struct Inner<B, T, const WORKERS: usize> {
+    state: State<B, T>,
+    /// Counts events that became available, and changes.
+    work: u32,
+    /// Counts changes of the phase, the breaker, the endpoint, the pause, and batches that are full.
+    changes: u32,
+    /// Workers that wait for an event. A new event wakes one of them.
+    idle: Line<WORKERS>,
+    /// Workers that have one, or that wait for a time. A change wakes all.
+    busy: WakerSet<WORKERS>,
+    /// Emitters that wait for room.
+    crowded: WakerSet<WORKERS>,
+    /// Those who wait for no event to be left, or for the close.
+    ending: WakerSet<WORKERS>,
+}
+
+impl<B, T, const WORKERS: usize> Inner<B, T, WORKERS> {
+    const fn seen(&self) -> Seen {
+        Seen { work: self.work, changes: self.changes }
+    }
+}
+
+/// What was seen of the dispatcher when a decision was made, so that no change is missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    work: u32,
+    changes: u32,
+}
+
+impl<M, B, T, const WORKERS: usize> Dispatcher<M, B, T, WORKERS>
+where
+    M: RawMutex,
+{
+    /// A dispatcher without an endpoint, over `buffer`. It can be a `static`.
+    ///
+    /// `seed` is a number that no other start of any node has: a random one. Message ids are unique
+    /// by it, and jitter differs from node to node.
+    #[must_use]
+    pub const fn new(config: Config, buffer: B, seed: u64) -> Self {
+        Self {
+            inner: Mutex::new(RefCell::new(Inner {
+                state: State::new(config, buffer, seed),
+                work: 0,
+                changes: 0,
+                idle: Line::new(),
+                busy: WakerSet::new(),
+                crowded: WakerSet::new(),
+                ending: WakerSet::new(),
+            })),
+            refusing: AtomicBool::new(true),
+        }
+    }
+
+    fn lock<R>(&self, f: impl FnOnce(&mut Inner<B, T, WORKERS>) -> R) -> R {
+        self.inner.lock(|inner| f(&mut inner.borrow_mut()))
+    }
+
+    /// Takes them out at once: those who are woken may come back before the last one is.
+    fn wake_all(&self, set: fn(&mut Inner<B, T, WORKERS>) -> &mut WakerSet<WORKERS>) {
+        self.lock(|inner| set(inner).take_all()).into_iter().for_each(Waker::wake);
+    }
+
+    /// Lets a worker that waits for an event, if there is one, ask for it.
+    pub(crate) fn wake_one(&self) {
+        let waker = self.lock(|inner| {
+            inner.work = inner.work.wrapping_add(1);
+            inner.idle.take()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The counters at this instant.
+    pub fn stats(&self) -> Stats {
+        self.lock(|inner| inner.state.stats())
+    }
+
+    pub(crate) fn breaker(&self) -> BreakerState {
+        self.lock(|inner| inner.state.breaker.state())
+    }
+
+    /// The config it was made with.
+    pub fn config(&self) -> Config {
+        self.lock(|inner| *inner.state.config())
+    }
+
+    /// Signs with `secret` from the next attempt on, or no more.
+    pub fn set_secret(&self, secret: Option<Secret>) {
+        self.lock(|inner| inner.state.secret = secret);
+    }
+
+    /// The secret that the next attempt is signed with.
+    pub(crate) fn secret(&self) -> Option<Secret> {
+        self.lock(|inner| inner.state.secret.clone())
+    }
+
+    /// Where events go: like [`endpoint`](Self::endpoint), but `None` from a clear on, although
+    /// what was queued still drains to the old endpoint.
+    pub fn destination(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        self.lock(|inner| inner.state.destination().cloned())
+    }
+
+    /// The endpoint of the next attempt, if there is one, with a number that changes with it.
+    pub fn endpoint(&self) -> Option<(u32, T)>
+    where
+        T: Clone,
+    {
+        self.lock(|inner| Some((inner.state.endpoint_epoch, inner.state.endpoint()?.clone())))
+    }
+}
+
+impl<M, B, T, const WORKERS: usize> Dispatcher<M, B, T, WORKERS>
+where
+    M: RawMutex,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+{
+    /// Everything that changes the state goes through here: it wakes whom the change concerns.
+    fn change<R>(&self, f: impl FnOnce(&mut State<B, T>) -> R) -> (R, Seen) {
+        let (result, seen, concerned) = self.lock(|inner| {
+            let before = inner.state.mark();
+            let result = f(&mut inner.state);
+            self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
+            let concerned = inner.note(&before);
+            (result, inner.seen(), concerned)
+        });
+        if let Some(concerned) = concerned {
+            self.wake(concerned);
+        }
+        (result, seen)
+    }
+
+    /// Not inlined, as there are eight changes and this is the larger part of each.
+    #[inline(never)]
+    fn wake(&self, concerned: Concerned) {
+        if let Some(waker) = concerned.one {
+            waker.wake();
+        }
+        if concerned.idle {
+            let idle = self.lock(|inner| inner.idle.take_all());
+            idle.into_iter().for_each(|(_, waker)| waker.wake());
+        }
+        if concerned.busy {
+            self.wake_all(|inner| &mut inner.busy);
+        }
+        if concerned.room {
+            self.wake_all(|inner| &mut inner.crowded);
+        }
+        if concerned.empty {
+            self.wake_all(|inner| &mut inner.ending);
+        }
+    }
+
+    /// Turns an event away that would be whatever is in it, so that it need not be made: the answer
+    /// is that of [`emit`](Self::emit), which asks here, too. `None`: make it, and emit it.
+    #[inline]
+    pub fn refuse(&self) -> Option<Result<Option<u64>, EmitError>> {
+        // A hint that is late by an event's time changes nothing: the lock decides.
+        if self.refusing.load(Ordering::Relaxed) { self.refuse_for_sure() } else { None }
+    }
+
+    #[inline(never)]
+    fn refuse_for_sure(&self) -> Option<Result<Option<u64>, EmitError>> {
+        self.lock(|inner| inner.state.refuse())
+    }
+
+    /// Takes in an event; returns its id, or `None` when there is no endpoint. Never waits and
+    /// never allocates. The payload is encoded in `scratch` outside the lock (so that an interrupt
+    /// is held up by a copy only), which should be as long as the longest event.
+    ///
+    /// # Errors
+    /// When it is not queued. Unless the dispatcher is closed, it was counted.
+    pub fn emit<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &mut [u8],
+    ) -> Result<Option<u64>, EmitError> {
+        if let Some(answer) = self.refuse() {
+            return answer;
+        }
+        match Encoded::new(event, data, scratch) {
+            Ok(event) => self.change(|state| state.push(&event, false)).0,
+            Err(error) => self.lock(|inner| inner.state.refuse_payload(error)),
+        }
+    }
+
+    /// Like [`emit`](Self::emit), but waits until there is room: where the queue was full, until it
+    /// is half empty. Cancel-safe: when the future is dropped, the event was not taken. More than
+    /// `WORKERS` emitters that wait keep one another awake.
+    ///
+    /// # Errors
+    /// As `emit`, but for [`EmitError::Full`].
+    pub async fn emit_when_room<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &mut [u8],
+    ) -> Result<Option<u64>, EmitError> {
+        let event = match Encoded::new(event, data, scratch) {
+            Ok(event) => event,
+            Err(error) => return self.lock(|inner| inner.state.refuse_payload(error)),
+        };
+        let push = || self.change(|state| state.push(&event, true)).0;
+        poll_fn(|cx| {
+            let mut answer = push();
+            if answer == Err(EmitError::Full) {
+                if let Some(waker) = self.lock(|inner| inner.crowded.add(cx.waker())) {
+                    waker.wake();
+                }
+                // Room that came between the two is not missed.
+                answer = push();
+            }
+            match answer {
+                Err(EmitError::Full) => Poll::Pending,
+                answer => Poll::Ready(answer),
+            }
+        })
+        .await
+    }
+
+    /// Sends events to `endpoint` from now on: those that are queued, those that are being retried
+    /// and those to come. The attempt under way is cancelled and made again there. Event ids go
+    /// on, the breaker starts closed. Returns at once.
+    ///
+    /// # Errors
+    /// [`EmitError::Closed`] after a close; nothing changed.
+    pub fn swap(&self, endpoint: T) -> Result<(), EmitError> {
+        if self.change(|state| state.swap(endpoint)).0 { Ok(()) } else { Err(EmitError::Closed) }
+    }
+
+    /// Like [`swap`](Self::swap), but changes nothing when events go to `endpoint` already: the attempt
+    /// under way, the breaker and a `Retry-After` go on.
+    ///
+    /// # Errors
+    /// [`EmitError::Closed`] after a close; nothing changed.
+    pub fn set_endpoint(&self, endpoint: T) -> Result<(), EmitError>
+    where
+        T: PartialEq,
+    {
+        let set = |state: &mut State<B, T>| state.goes_to(&endpoint) || state.swap(endpoint);
+        if self.change(set).0 { Ok(()) } else { Err(EmitError::Closed) }
+    }
+
+    /// Disables: emit does nothing from now on. What is queued still goes to the endpoint for at
+    /// most the drain timeout, and then counts as abandoned. Returns at once.
+    pub fn clear(&self, now: Instant) {
+        self.change(|state| state.clear(now));
+    }
+
+    /// Closes for good: like a clear, and the workers end when it is done. Returns at once;
+    /// closing again does nothing.
+    pub fn close(&self, now: Instant) {
+        self.change(|state| state.close(now));
+    }
+
+    /// Completes when the dispatcher is closed and every event is accounted for. More than
+    /// `WORKERS` who wait for this or for [`drained`](Self::drained) keep one another awake.
+    pub async fn closed(&self) {
+        self.ended(State::is_closed).await;
+    }
+
+    /// Completes when no event is queued or in flight, for however short a time.
+    pub async fn drained(&self) {
+        self.ended(|state| state.mark().held == 0).await;
+    }
+
+    async fn ended(&self, is_so: impl Fn(&State<B, T>) -> bool) {
+        poll_fn(|cx| {
+            let (poll, replaced) = self.lock(|inner| {
+                if is_so(&inner.state) {
+                    (Poll::Ready(()), None)
+                } else {
+                    (Poll::Pending, inner.ending.add(cx.waker()))
+                }
+            });
+            if let Some(waker) = replaced {
+                waker.wake();
+            }
+            poll
+        })
+        .await;
+    }
+
+    /// The oldest event that may go out, its first attempt begun and its body written to `body`,
+    /// which must be as long as the longest event. (Under the lock it is only copied.)
+    pub fn next(&self, now: Instant, body: &mut [u8]) -> (Next<Delivery>, Seen) {
+        let (next, seen) = self.change(|state| state.next(now, body));
+        if let Next::Attempt(delivery) = &next {
+            let body = body.get_mut(..delivery.length).unwrap_or_default();
+            pilot::render(body, delivery.entries, delivery.is_batch);
+        }
+        (next, seen)
+    }
+
+    /// Begins a further attempt. `Again` says that the event is out of the worker's hands.
+    pub fn retry(&self, delivery: &mut Delivery, now: Instant) -> (Next<()>, Seen) {
+        self.change(|state| state.retry(delivery, now))
+    }
+
+    /// Until when the attempt that began at `started` may go on, the HTTP timeout and a drain's
+    /// deadline considered. `None` when the endpoint was swapped meanwhile: cancel it, and ask
+    /// [`retry`](Self::retry).
+    pub fn limit(&self, delivery: &Delivery, started: Instant) -> (Option<Instant>, Seen) {
+        self.lock(|inner| (inner.state.limit(delivery, started), inner.seen()))
+    }
+
+    /// Until when an event that is to be retried at `at` still waits. `None` when it is due now:
+    /// the endpoint was swapped, or a drain would be over by then.
+    pub fn back_off(&self, delivery: &Delivery, at: Instant) -> (Option<Instant>, Seen) {
+        self.lock(|inner| (inner.state.back_off(delivery, at), inner.seen()))
+    }
+
+    /// Ends an attempt. `wall` is the wall-clock time, for a `Retry-After` that is a date.
+    pub fn finish(
+        &self,
+        delivery: &mut Delivery,
+        result: Result<Reply, ErrorKind>,
+        now: Instant,
+        wall: Timestamp,
+    ) -> After {
+        self.change(|state| state.finish(delivery, result, now, wall)).0
+    }
+
+    /// Gives an event back to its place in the queue, as if it had never been taken. For an event
+    /// that is settled or returned it does nothing.
+    pub fn release(&self, delivery: &mut Delivery) {
+        self.change(|state| state.release(delivery));
+    }
+
+    /// Completes when there may be an event to take, or something changed. A worker that asked
+    /// [`next`](Self::next) waits here. Cancel-safe: an event's wake-up is passed on.
+    pub fn work(&self, seen: Seen) -> impl Future<Output = ()> {
+        work::Work { dispatcher: self, seen: seen.work, key: None }
+    }
+
+    /// Completes when the endpoint, the breaker or the phase changed, or a batch is full. A worker
+    /// with an event in its hands, or that waits for a time, waits here. Cancel-safe.
+    pub async fn changed(&self, seen: Seen) {
+        poll_fn(|cx| {
+            let (poll, replaced) = self.lock(|inner| {
+                if inner.changes == seen.changes {
+                    (Poll::Pending, inner.busy.add(cx.waker()))
+                } else {
+                    (Poll::Ready(()), None)
+                }
+            });
+            if let Some(waker) = replaced {
+                waker.wake();
+            }
+            poll
+        })
+        .await;
+    }
+}

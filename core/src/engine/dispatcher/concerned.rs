@@ -1,0 +1,49 @@
+//! Whom a change concerns.
+
+use core::task::Waker;
+
+use super::Inner;
+use crate::engine::state::Mark;
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS> {
+    /// Notes what changed since `before`, and says whom that concerns, if it does.
+    #[inline(never)]
+    pub(super) fn note(&mut self, before: &Mark) -> Option<Concerned> {
+        let after = self.state.mark();
+        let changed = before.control != after.control;
+        // A batch that came back is work for more than one.
+        let has_much = after.queued > before.queued + 1;
+        let has_work = after.queued > before.queued;
+        // A batch is full, or another worker took it.
+        let gathered = before.gathering.is_some()
+            && before.gathering != after.gathering
+            && after.gathering != Some(false);
+        self.changes = self.changes.wrapping_add((changed || gathered).into());
+        self.work = self.work.wrapping_add((changed || has_work).into());
+        let idle = changed || has_much;
+        // Not for each event that leaves a full queue: who waits would be woken for one each.
+        let left = after.used < before.used;
+        let room = changed || (left && self.state.is_roomy());
+        let empty = changed || (after.held == 0 && before.held > 0);
+        let one = if has_work && !idle { self.idle.take() } else { None };
+        let busy = changed || gathered;
+        let room = room && !self.crowded.is_empty();
+        let empty = empty && !self.ending.is_empty();
+        let concerns = one.is_some() || idle || busy || room || empty;
+        concerns.then_some(Concerned { one, idle, busy, room, empty })
+    }
+}
+
+/// Whom a change concerns.
+pub(super) struct Concerned {
+    /// A worker that waits for an event.
+    pub(super) one: Option<Waker>,
+    /// All of those.
+    pub(super) idle: bool,
+    /// All with an event in their hands.
+    pub(super) busy: bool,
+    /// Those who wait for room.
+    pub(super) room: bool,
+    /// Those who wait for the end.
+    pub(super) empty: bool,
+}

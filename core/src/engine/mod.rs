@@ -1,0 +1,11 @@
+//! The engine: what becomes of an event between `emit` and its fate.
+
+pub(crate) mod breaker;
+pub(crate) mod config;
+pub(crate) mod delivery;
+pub(crate) mod dispatcher;
+pub(crate) mod retry;
+mod state;
+pub(crate) mod stats;
+mod waker_set;
+pub(crate) mod worker;

@@ -1,0 +1,51 @@
+//! How long an event waits before its next attempt.
+
+use core::time::Duration;
+
+use crate::clock::micros;
+
+/// Attempts an event gets in all (the original's `MaxRetries`, which counts attempts).
+pub const MAX_RETRIES: u8 = 3;
+/// The wait before the second attempt; it doubles for each further one.
+pub const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
+/// The longest `Retry-After` that is waited out with the event at hand. Beyond it the breaker
+/// opens. Arbitrary: two orders over the backoff, well below a deployment's patience.
+pub const RETRY_AFTER_WAIT: Duration = Duration::from_secs(60);
+/// The longest `Retry-After` that is believed. Arbitrary: a receiver that asks for a week is more
+/// likely wrong than patient, and one request an hour hurts nobody.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+/// Exponential backoff with optional jitter: a pure function of the attempt's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The wait after the first failed attempt.
+    pub initial: Duration,
+    /// By how many percent, at most, a wait is made longer at random, 0 to 100. With 0 (the
+    /// default) the schedule is exact; many nodes behind one receiver want more.
+    pub jitter_percent: u8,
+}
+
+impl Backoff {
+    /// One second, doubling, exact.
+    pub const DEFAULT: Self = Self { initial: INITIAL_BACKOFF, jitter_percent: 0 };
+
+    /// The wait after `attempts` failed attempts (from 1): `initial * 2^(attempts - 1)`, and up to
+    /// `jitter_percent` more by `random`. Saturates.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use pilot_webhook_core::Backoff;
+    /// assert_eq!(Backoff::DEFAULT.delay(1, 0), Duration::from_secs(1));
+    /// assert_eq!(Backoff::DEFAULT.delay(2, 0), Duration::from_secs(2));
+    /// ```
+    #[must_use]
+    pub fn delay(self, attempts: u8, random: u32) -> Duration {
+        let exponent = u32::from(attempts.saturating_sub(1)).min(63);
+        let initial = micros(self.initial);
+        let exact = if initial.leading_zeros() < exponent { u64::MAX } else { initial << exponent };
+        let percent = u64::from(self.jitter_percent.min(100));
+        // In steps of 1/100 of the percentage, without floating point.
+        let share = percent * u64::from(random % 101);
+        Duration::from_micros(exact.saturating_add(exact / 10_000 * share))
+    }
+}

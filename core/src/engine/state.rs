@@ -1,0 +1,381 @@
+//! The decisions: pure functions of the state and `now`, made under the dispatcher's lock.
+
+mod attempt;
+mod intake;
+
+use crate::clock::Instant;
+use crate::engine::breaker::BreakerState;
+use crate::engine::breaker::{Admission, Breaker, Permit};
+use crate::engine::config::{Config, OnOpen};
+use crate::engine::delivery::{Delivery, Fate, Next};
+use crate::engine::stats::Counters;
+use crate::engine::stats::Stats;
+use crate::event::MessageId;
+use crate::queue::{Batch, Queue};
+use crate::sign::Secret;
+
+/// What the dispatcher is there for at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub(crate) enum Phase {
+    /// No endpoint: emit does nothing.
+    Disabled,
+    /// Events come in and go out.
+    Active,
+    /// Cleared: what is queued still goes out until the deadline.
+    Clearing {
+        deadline: Instant,
+    },
+    /// Closed: the same, and nothing ever comes in again.
+    Closing {
+        deadline: Instant,
+    },
+    Closed,
+}
+
+#[cfg_attr(test, derive(Clone))]
+pub(crate) struct State<B, T> {
+    config: Config,
+    queue: Queue<B>,
+    pub(crate) breaker: Breaker,
+    phase: Phase,
+    endpoint: Option<T>,
+    pub(crate) secret: Option<Secret>,
+    /// Counts swaps.
+    pub(crate) endpoint_epoch: u32,
+    /// The receiver asked not to be sent anything before then.
+    not_before: Instant,
+    /// The receiver takes no longer batches, in bytes.
+    batch_longest: usize,
+    /// A batch that is not full yet.
+    gathering: Option<Gathering>,
+    counters: Counters,
+    /// The id of the last event that was given one.
+    last_id: u64,
+    /// What tells this start from every other one, in message ids.
+    instance: u64,
+    random: u32,
+}
+
+impl<B, T> State<B, T> {
+    pub(crate) const fn new(config: Config, buffer: B, seed: u64) -> Self {
+        Self {
+            breaker: Breaker::new(config.circuit_threshold, config.circuit_cooldown),
+            config,
+            queue: Queue::new(buffer),
+            phase: Phase::Disabled,
+            endpoint: None,
+            secret: None,
+            endpoint_epoch: 0,
+            not_before: Instant::from_micros(0),
+            batch_longest: usize::MAX,
+            gathering: None,
+            counters: Counters::ZERO,
+            last_id: 0,
+            instance: seed,
+            random: first_random(seed),
+        }
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) const fn endpoint(&self) -> Option<&T> {
+        self.endpoint.as_ref()
+    }
+
+    pub(crate) const fn destination(&self) -> Option<&T> {
+        match self.phase {
+            Phase::Disabled | Phase::Clearing { .. } => None,
+            Phase::Active | Phase::Closing { .. } | Phase::Closed => self.endpoint.as_ref(),
+        }
+    }
+
+    pub(crate) const fn stats(&self) -> Stats {
+        let counters = &self.counters;
+        Stats {
+            emitted: counters.emitted,
+            delivered: counters.delivered,
+            rejected: counters.rejected,
+            exhausted: counters.exhausted,
+            skipped: counters.skipped,
+            dropped: counters.dropped,
+            oversize: counters.oversize,
+            abandoned: counters.abandoned,
+            queued: self.queue.queued(),
+            in_flight: self.queue.leased(),
+            attempts: counters.attempts,
+            circuit_opens: self.breaker.opens(),
+            last_status: counters.last_status,
+            breaker: self.breaker.state(),
+        }
+    }
+
+    /// Until when what is queued still goes out; `None` without a limit.
+    const fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Clearing { deadline } | Phase::Closing { deadline } => Some(deadline),
+            _ => None,
+        }
+    }
+
+    fn is_past_deadline(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|deadline| now >= deadline)
+    }
+
+    /// A fresh pseudo-random number (xorshift, Marsaglia 2003), for jitter only.
+    const fn next_random(&mut self) -> u32 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        self.random
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
+    /// What those who wait watch for.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
+            queued: self.queue.queued(),
+            held: self.queue.queued() + self.queue.leased(),
+            used: self.queue.used(),
+            gathering: self.gathering.map(|batch| self.is_full_batch(batch.buffer)),
+        }
+    }
+
+    /// Whether what waits is a batch that need not wait for more. It need not either when half of
+    /// the queue is taken: there may be no room for more.
+    fn is_full_batch(&self, buffer: usize) -> bool {
+        let count = self.queue.queued();
+        // An array: its brackets, and commas between the bodies.
+        let length = self.queue.queued_bodies() + count as usize + 1;
+        count >= self.config.batch.into()
+            || length >= self.batch_longest.min(buffer)
+            || !self.is_roomy()
+    }
+
+    pub(crate) fn swap(&mut self, endpoint: T) -> bool {
+        if matches!(self.phase, Phase::Closing { .. } | Phase::Closed) {
+            return false;
+        }
+        self.endpoint = Some(endpoint);
+        self.endpoint_epoch = self.endpoint_epoch.wrapping_add(1);
+        self.phase = Phase::Active;
+        self.breaker.reset();
+        self.not_before = Instant::default();
+        self.batch_longest = usize::MAX;
+        true
+    }
+
+    /// Whether events go to `endpoint` already, so that a swap to it would only interrupt them.
+    pub(crate) fn goes_to(&self, endpoint: &T) -> bool
+    where
+        T: PartialEq,
+    {
+        self.phase == Phase::Active && self.endpoint.as_ref() == Some(endpoint)
+    }
+
+    pub(crate) fn clear(&mut self, now: Instant) {
+        if self.phase == Phase::Active {
+            self.phase = Phase::Clearing { deadline: now + self.config.drain_timeout };
+            self.leave_when_empty();
+        }
+    }
+
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.phase = match self.phase {
+            Phase::Disabled => Phase::Closed,
+            Phase::Active => Phase::Closing { deadline: now + self.config.drain_timeout },
+            Phase::Clearing { deadline } => Phase::Closing { deadline },
+            closing => closing,
+        };
+        self.leave_when_empty();
+    }
+
+    /// A drain that is complete ends.
+    fn leave_when_empty(&mut self) {
+        if self.queue.queued() + self.queue.leased() == 0 {
+            self.phase = match self.phase {
+                Phase::Clearing { .. } => Phase::Disabled,
+                Phase::Closing { .. } => Phase::Closed,
+                phase => phase,
+            };
+        }
+    }
+
+    fn abandon_queued(&mut self) {
+        while self.queue.drop_oldest() {
+            self.counters.abandoned += 1;
+        }
+        self.leave_when_empty();
+    }
+
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    pub(crate) fn next(&mut self, now: Instant, body: &mut [u8]) -> Next<Delivery> {
+        if self.is_past_deadline(now) {
+            self.abandon_queued();
+        }
+        if let Some(until) = self.gather(now, body.len()) {
+            return Next::Wait(Some(until));
+        }
+        if self.queue.queued() == 0 {
+            return match self.phase {
+                Phase::Closed | Phase::Closing { .. } => Next::Done,
+                _ => Next::Wait(None),
+            };
+        }
+        match self.admit(now) {
+            Admit::Go(permit) => {
+                let batch = Batch { most: self.config.batch.into(), longest: self.batch_longest };
+                let batch = (self.config.batch > 1).then_some(batch);
+                let Some(lease) = self.queue.lease(body, batch) else {
+                    // The worker's buffer is too short for it: no worker of this kind can send it.
+                    self.breaker.abort(permit);
+                    self.queue.drop_oldest();
+                    self.counters.abandoned += 1;
+                    self.leave_when_empty();
+                    return Next::Again;
+                };
+                self.gathering = None;
+                self.counters.attempts += 1;
+                let endpoint_epoch = self.endpoint_epoch;
+                let message = MessageId {
+                    node_id: lease.node_id,
+                    instance: self.instance,
+                    first: lease.run.first,
+                    last: lease.last,
+                    events: lease.run.count,
+                };
+                Next::Attempt(Delivery {
+                    run: lease.run,
+                    message,
+                    length: lease.length,
+                    entries: lease.entries,
+                    attempts: 0,
+                    permit,
+                    endpoint_epoch,
+                    is_batch: batch.is_some(),
+                    leased: true,
+                })
+            }
+            Admit::Wait(until) => Next::Wait(until),
+            Admit::Open => {
+                self.queue.drop_oldest();
+                self.counters.skipped += 1;
+                self.leave_when_empty();
+                Next::Again
+            }
+            Admit::TooLate => {
+                self.abandon_queued();
+                Next::Again
+            }
+        }
+    }
+
+    pub(crate) fn retry(&mut self, delivery: &mut Delivery, now: Instant) -> Next<()> {
+        if self.is_past_deadline(now) {
+            self.settle(delivery, Fate::Abandoned);
+            return Next::Again;
+        }
+        match self.admit(now) {
+            Admit::Go(permit) => {
+                delivery.permit = permit;
+                delivery.endpoint_epoch = self.endpoint_epoch;
+                self.counters.attempts += 1;
+                Next::Attempt(())
+            }
+            Admit::Wait(until) => Next::Wait(until),
+            Admit::Open => {
+                self.settle(delivery, Fate::Skipped);
+                Next::Again
+            }
+            Admit::TooLate => {
+                self.settle(delivery, Fate::Abandoned);
+                Next::Again
+            }
+        }
+    }
+
+    /// Until when a batch that is not full waits for more events; `None` when what there is goes
+    /// now. A drain waits for nothing, and while the breaker is not closed, it decides.
+    fn gather(&mut self, now: Instant, buffer: usize) -> Option<Instant> {
+        let gathers = self.queue.queued() > 0
+            && !self.config.batch_delay.is_zero()
+            && !self.is_full_batch(buffer)
+            && self.phase == Phase::Active
+            && self.breaker.state() == BreakerState::Closed;
+        let begun = || Gathering { until: now + self.config.batch_delay, buffer };
+        self.gathering = gathers.then(|| self.gathering.unwrap_or_else(begun));
+        self.gathering.map(|gathering| gathering.until).filter(|until| now < *until)
+    }
+
+    /// Whether an event may go out now.
+    fn admit(&mut self, now: Instant) -> Admit {
+        let deadline = self.deadline();
+        // A wait that ends after the deadline helps nobody.
+        let wait = |until: Instant| match deadline {
+            Some(deadline) if until >= deadline => Admit::TooLate,
+            _ => Admit::Wait(Some(until)),
+        };
+        if now < self.not_before {
+            return wait(self.not_before);
+        }
+        match self.breaker.admit(now) {
+            Admission::Allowed(permit) => Admit::Go(permit),
+            Admission::Probing => Admit::Wait(deadline),
+            Admission::Until(_) if self.config.on_open == OnOpen::Skip => Admit::Open,
+            Admission::Until(until) => wait(until),
+        }
+    }
+}
+
+/// The state that the generator begins with: not the seed itself, which message ids show, and never
+/// 0, which the generator does not leave. The mixer is that of `MurmurHash3`
+/// (<https://github.com/aappleby/smhasher>).
+#[allow(clippy::cast_possible_truncation, reason = "32 of the bits are enough")]
+const fn first_random(seed: u64) -> u32 {
+    let mut mixed = seed ^ (seed >> 33);
+    mixed = mixed.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^= mixed >> 33;
+    mixed = mixed.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    (mixed >> 32) as u32 | 1
+}
+
+/// A batch that waits for more events, until it is sent.
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(PartialEq, Hash))]
+struct Gathering {
+    until: Instant,
+    /// The length of the worker's buffer.
+    buffer: usize,
+}
+
+/// The parts of the state whose change wakes someone.
+pub(crate) struct Mark {
+    pub(crate) control: (Phase, BreakerState, u32, Instant),
+    pub(crate) queued: u32,
+    pub(crate) held: u32,
+    pub(crate) used: usize,
+    /// Workers wait for a batch to be full; whether it is.
+    pub(crate) gathering: Option<bool>,
+}
+
+/// Whether an event may go out.
+enum Admit {
+    Go(Permit),
+    Wait(Option<Instant>),
+    /// The breaker is open, and the policy is to skip.
+    Open,
+    /// Not before the deadline of a drain.
+    TooLate,
+}
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod tests;

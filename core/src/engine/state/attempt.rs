@@ -1,0 +1,139 @@
+//! What follows an attempt.
+
+use core::time::Duration;
+
+use super::State;
+use crate::clock::Instant;
+use crate::engine::breaker::BreakerState;
+use crate::engine::breaker::Permit;
+use crate::engine::config::OnOpen;
+use crate::engine::delivery::{After, Delivery, Fate};
+use crate::engine::retry::{RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
+use crate::event::Timestamp;
+use crate::transport::{ErrorKind, Reply, Verdict};
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
+    /// Until when the attempt under way may go on; `None` when the endpoint was swapped, so that
+    /// it is to be cancelled.
+    pub(crate) fn limit(&self, delivery: &Delivery, started: Instant) -> Option<Instant> {
+        if delivery.endpoint_epoch != self.endpoint_epoch {
+            return None;
+        }
+        let limit = started + self.config.http_timeout;
+        Some(self.deadline().map_or(limit, |deadline| deadline.min(limit)))
+    }
+
+    /// Until when an event that is to be retried at `at` still waits; `None` when it is due now,
+    /// because the endpoint was swapped or a drain would be over.
+    pub(crate) fn back_off(&self, delivery: &Delivery, at: Instant) -> Option<Instant> {
+        let is_current = delivery.endpoint_epoch == self.endpoint_epoch;
+        let fits = self.deadline().is_none_or(|deadline| at < deadline);
+        (is_current && fits).then_some(at)
+    }
+
+    pub(crate) fn finish(
+        &mut self,
+        delivery: &mut Delivery,
+        result: Result<Reply, ErrorKind>,
+        now: Instant,
+        wall: Timestamp,
+    ) -> After {
+        self.counters.last_status = result.map_or(0, |reply| reply.code);
+        let permit = delivery.permit;
+        // An answer of an endpoint that was swapped meanwhile says nothing of the new one.
+        let is_current = delivery.endpoint_epoch == self.endpoint_epoch;
+        // No answer is one that may be better the next time.
+        match result.map_or(Verdict::Later(None), |reply| reply.verdict) {
+            Verdict::Accepted => {
+                if is_current {
+                    self.breaker.success(permit);
+                }
+                self.settle(delivery, Fate::Delivered)
+            }
+            verdict @ (Verdict::Refused | Verdict::TooLarge) => {
+                if is_current {
+                    self.breaker.answered(permit);
+                }
+                if verdict == Verdict::TooLarge && delivery.events() > 1 {
+                    if is_current {
+                        self.batch_longest = self.batch_longest.min(delivery.length / 2);
+                    }
+                    return self.give_back(delivery);
+                }
+                self.settle(delivery, Fate::Rejected)
+            }
+            Verdict::Later(_) if !is_current => After::Retry(now),
+            Verdict::Later(retry_after) => {
+                let asked = retry_after.map(|asked| asked.delay(wall).min(RETRY_AFTER_MAX));
+                self.fail(delivery, asked.unwrap_or_default(), now)
+            }
+        }
+    }
+
+    /// An attempt failed and the receiver asked to be left alone for `asked`.
+    fn fail(&mut self, delivery: &mut Delivery, asked: Duration, now: Instant) -> After {
+        let permit = delivery.permit;
+        delivery.attempts = delivery.attempts.saturating_add(1);
+        let is_last = delivery.attempts >= self.config.max_attempts;
+        if asked > RETRY_AFTER_WAIT {
+            self.breaker.trip(now + asked);
+        } else {
+            if asked > Duration::ZERO {
+                self.not_before = self.not_before.max(now + asked);
+            }
+            if permit == Permit::Probe || is_last {
+                self.breaker.failure(permit, now);
+            }
+        }
+        if self.is_past_deadline(now) {
+            return self.settle(delivery, Fate::Abandoned);
+        }
+        let is_open = self.breaker.state() != BreakerState::Closed;
+        match self.config.on_open {
+            OnOpen::Skip if permit == Permit::Probe || is_last || asked > RETRY_AFTER_WAIT => {
+                return self.settle(delivery, Fate::Exhausted);
+            }
+            OnOpen::Hold if is_open => {
+                return self.give_back(delivery);
+            }
+            _ => {}
+        }
+        let random = self.next_random();
+        let backoff = self.config.backoff.delay(delivery.attempts, random);
+        if is_last {
+            if self.is_past_deadline(now + self.config.backoff.initial) {
+                // All waits of another round would be cut, and of the one after that.
+                return self.settle(delivery, Fate::Abandoned);
+            }
+            // Held: the next round begins.
+            delivery.attempts = 0;
+        }
+        // `back_off` cuts it to what a deadline allows; what the receiver asked for is never cut.
+        After::Retry(now + backoff.max(asked))
+    }
+
+    pub(super) fn settle(&mut self, delivery: &mut Delivery, fate: Fate) -> After {
+        if core::mem::take(&mut delivery.leased) {
+            *self.counters.of(fate) += u64::from(self.queue.settle(delivery.run));
+        }
+        self.leave_when_empty();
+        After::Settled(fate)
+    }
+
+    /// Back to its place in the queue, as after an attempt that was none.
+    fn give_back(&mut self, delivery: &mut Delivery) -> After {
+        self.queue.release(delivery.run);
+        delivery.leased = false;
+        After::Returned
+    }
+
+    /// Takes back an event whose worker gave up on it without an end.
+    pub(crate) fn release(&mut self, delivery: &mut Delivery) {
+        if core::mem::take(&mut delivery.leased) {
+            if delivery.endpoint_epoch == self.endpoint_epoch {
+                self.breaker.abort(delivery.permit);
+            }
+            self.queue.release(delivery.run);
+        }
+    }
+}

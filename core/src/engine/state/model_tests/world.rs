@@ -1,0 +1,277 @@
+//! One state of the model, and the steps that lead on from it.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use std::vec::Vec;
+
+use super::rules::{self, Rule};
+use super::{Bounds, TICK};
+use crate::clock::Instant;
+use crate::destination::{EndpointBuf, Policy};
+use crate::engine::delivery::Delivery;
+use crate::engine::state::{Phase, State};
+use crate::engine::stats::Counters;
+use crate::engine::stats::Stats;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Emit,
+    Swap,
+    Clear,
+    Close,
+    Tick,
+    /// A worker without an event asks for one.
+    Take,
+    /// The attempt of the worker at this place ends.
+    Finish(usize, End),
+    /// It is cancelled, because the endpoint was swapped.
+    Cancel(usize),
+    Retry(usize),
+    /// The worker vanishes, and a new one comes in its stead.
+    Lose(usize),
+}
+
+/// How an attempt ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Delivered,
+    Rejected,
+    Failed,
+    /// With a `Retry-After` of so many ticks.
+    Busy(u32),
+    TooLarge,
+}
+
+/// Events in a worker's hands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Hand {
+    pub(super) delivery: Delivery,
+    pub(super) ids: Vec<u64>,
+    pub(super) stage: Stage,
+    /// Failed attempts of this round, counted here.
+    pub(super) failed: u8,
+    /// Attempts begun since time went on, or the endpoint was swapped.
+    pub(super) at_once: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    Posting { started: Instant },
+    BackingOff { at: Instant },
+    Due,
+}
+
+impl Hand {
+    fn is_posting(&self) -> bool {
+        matches!(self.stage, Stage::Posting { .. })
+    }
+}
+
+type Core = State<[u8; 112], EndpointBuf<16>>;
+
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) state: Core,
+    /// What is queued: ids, and which of them are leased.
+    pub(super) entries: Vec<(u64, bool)>,
+    pub(super) now: Instant,
+    /// The workers that hold events, by their ids: which worker is which does not matter.
+    pub(super) hands: Vec<Hand>,
+    /// Workers that hold none. The others have ended.
+    pub(super) idle: usize,
+    pub(super) swaps: u8,
+    pub(super) clears: u8,
+    pub(super) losses: u8,
+    /// Nothing goes out before then, as the model reckons it.
+    pub(super) quiet_until: Instant,
+    /// With one worker: the event delivered last.
+    pub(super) last_delivered: u64,
+    pub(super) broken: Option<Rule>,
+}
+
+impl World {
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        let mut state = State::new(bounds.config, [0; 112], 0);
+        assert!(state.swap(endpoint()));
+        Self {
+            state,
+            entries: Vec::new(),
+            now: Instant::default() + TICK,
+            hands: Vec::new(),
+            idle: bounds.workers,
+            swaps: bounds.swaps,
+            clears: bounds.clears,
+            losses: bounds.losses,
+            quiet_until: Instant::default(),
+            last_delivered: 0,
+            broken: None,
+        }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.state.stats()
+    }
+
+    pub(super) fn broken(&self) -> Option<Rule> {
+        self.broken.or_else(|| rules::broken_state(self))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.is_closed()
+    }
+
+    /// Probes under way that the breaker waits for.
+    pub(super) fn probes(&self) -> usize {
+        let probing = |hand: &&Hand| {
+            hand.is_posting() && hand.delivery.is_probe() && self.is_current(&hand.delivery)
+        };
+        self.hands.iter().filter(probing).count()
+    }
+
+    /// What of the things that may happen has happened here, a bit each.
+    pub(super) fn sights(&self) -> u32 {
+        let stats = self.stats();
+        let sights = [
+            stats.delivered > 0,
+            stats.rejected > 0,
+            stats.exhausted > 0,
+            stats.skipped > 0,
+            stats.dropped > 0,
+            stats.abandoned > 0,
+            self.probes() > 0,
+            self.hands.iter().any(|hand| hand.is_posting() && !self.is_current(&hand.delivery)),
+            self.hands.len() > 1,
+            self.hands.iter().any(|hand| hand.ids.len() > 1),
+            self.state.gathering.is_some(),
+        ];
+        sights.iter().rev().fold(0, |bits, sight| bits << 1 | u32::from(*sight))
+    }
+
+    pub(super) fn is_current(&self, delivery: &Delivery) -> bool {
+        delivery.endpoint_epoch == self.state.endpoint_epoch
+    }
+
+    pub(super) fn actions(&self, bounds: &Bounds, actions: &mut Vec<Action>) {
+        use Action::{Cancel, Clear, Close, Emit, Finish, Lose, Retry, Swap, Take, Tick};
+        let phase = self.state.phase;
+        if self.state.counters.emitted < bounds.events {
+            actions.push(Emit);
+        }
+        if self.idle > 0 {
+            actions.push(Take);
+        }
+        if self.swaps > 0 {
+            actions.push(Swap);
+        }
+        if self.clears > 0 {
+            actions.push(Clear);
+        }
+        actions.push(Close);
+        let mut is_late = self.state.is_past_deadline(self.now);
+        for (place, hand) in self.hands.iter().enumerate() {
+            match hand.stage {
+                Stage::Posting { started } => {
+                    let limit = self.state.limit(&hand.delivery, started);
+                    is_late |= limit.is_none_or(|limit| self.now >= limit);
+                    if bounds.config.batch > 1 {
+                        actions.push(Finish(place, End::TooLarge));
+                    }
+                    let ends =
+                        [End::Delivered, End::Rejected, End::Failed, End::Busy(1), End::Busy(2)];
+                    actions.extend(ends.map(|end| Finish(place, end)));
+                    if limit.is_none() {
+                        actions.push(Cancel(place));
+                    }
+                }
+                Stage::BackingOff { at } => {
+                    let at = self.state.back_off(&hand.delivery, at);
+                    if at.is_none_or(|at| self.now >= at) {
+                        actions.push(Retry(place));
+                    }
+                }
+                Stage::Due => actions.push(Retry(place)),
+            }
+            if self.losses > 0 {
+                actions.push(Lose(place));
+            }
+        }
+        // Workers keep to their limits: time stands still until they have.
+        let is_on = self.now < Instant::default() + TICK * bounds.ticks
+            || matches!(phase, Phase::Closing { .. });
+        if is_on && !is_late && !self.is_closed() {
+            actions.push(Tick);
+        }
+    }
+}
+
+pub(super) fn endpoint() -> EndpointBuf<16> {
+    EndpointBuf::parse("http://h/", Policy::default()).unwrap()
+}
+
+/// What makes two states the same. The rest of each only counts, or never changes here.
+impl World {
+    fn key(&self) -> impl PartialEq + Hash + '_ {
+        let State {
+            config: _,
+            queue: _,
+            breaker,
+            phase,
+            endpoint: _,
+            secret: _,
+            endpoint_epoch,
+            not_before,
+            batch_longest,
+            gathering,
+            counters,
+            last_id: _,
+            instance: _,
+            random: _,
+        } = &self.state;
+        let Counters {
+            emitted,
+            delivered,
+            rejected,
+            exhausted,
+            skipped,
+            dropped,
+            oversize,
+            abandoned,
+            attempts: _,
+            last_status: _,
+        } = counters;
+        // In which counter an event is decides nothing: `check` has seen that it went to the right one.
+        let ended = delivered + rejected + exhausted + skipped + dropped + oversize + abandoned;
+        // Times that are over are all the same.
+        let until = |time: Instant| time.max(self.now);
+        (
+            (&self.entries, breaker, *phase, endpoint_epoch, until(*not_before), emitted, ended),
+            (batch_longest, gathering),
+            (self.now, &self.hands, self.idle, self.swaps, self.clears, self.losses),
+            (until(self.quiet_until), self.last_delivered, self.broken),
+        )
+    }
+}
+
+impl PartialEq for World {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Hash for World {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("broken", &self.broken())
+            .field("now", &self.now)
+            .field("phase", &self.state.phase)
+            .field("hands", &self.hands)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

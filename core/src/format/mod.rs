@@ -1,0 +1,3 @@
+//! How events become the body of a message.
+
+pub(crate) mod pilot;

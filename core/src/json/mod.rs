@@ -1,0 +1,12 @@
+//! JSON text without a heap: a writer, a `serde` serializer over it, and text that is JSON already.
+
+mod error;
+mod serialize;
+mod text;
+mod writer;
+
+pub use error::EncodeError;
+pub use serialize::to_json;
+pub(crate) use serialize::write;
+pub(crate) use text::copy;
+pub use writer::{DIGITS, Writer, decimal};
