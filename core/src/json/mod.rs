@@ -9,4 +9,5 @@ pub use error::EncodeError;
 pub use serialize::to_json;
 pub(crate) use serialize::write;
 pub(crate) use text::copy;
-pub use writer::{DIGITS, Writer, decimal};
+pub(crate) use writer::Writer;
+pub use writer::{DIGITS, decimal};
