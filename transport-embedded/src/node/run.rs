@@ -5,7 +5,7 @@ use pilot_webhook_core::Observer;
 
 use super::memory::Memory;
 use super::{RunError, WebhookNode};
-use crate::wire::Watch;
+use crate::link::Watch;
 #[cfg(feature = "tls")]
 use crate::{CryptoRngCore, Tls, TlsBuffers};
 use crate::{NodeTransport, SocketNet};

@@ -7,8 +7,8 @@ use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::{Digest as _, Sha256};
 
-use super::Algorithm;
 use super::der::{self, contents};
+use super::failure::Algorithm;
 
 /// The signature checks of one handshake, counted: each costs a slow core a good part of a second,
 /// and the server chooses how many it takes to refuse its chain.

@@ -202,3 +202,9 @@ impl fmt::Display for Limit {
         })
     }
 }
+
+impl From<Limit> for TlsFailure {
+    fn from(limit: Limit) -> Self {
+        Self::Unsupported(limit)
+    }
+}

@@ -13,8 +13,8 @@ use sha2::Digest as _;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use super::algorithms::{self, Checks, ServerKey};
+use super::failure::{CertificateFault, TlsFailure};
 use super::suite::Suite;
-use super::{CertificateFault, Limit, TlsFailure};
 
 /// The most certificates above the server's own. Arbitrary: public chains of today have up to three.
 const INTERMEDIATES_MAX: usize = 4;
@@ -258,11 +258,5 @@ impl TlsVerifier<Suite> for Guard<'_> {
     fn verify_signature(&mut self, signature: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
         let result = self.signature(&signature);
         self.step(result)
-    }
-}
-
-impl From<Limit> for TlsFailure {
-    fn from(limit: Limit) -> Self {
-        Self::Unsupported(limit)
     }
 }
