@@ -98,35 +98,22 @@ impl<'b, S: Read + Write + 'b> Session<'b, S> {
         })
     }
 
-    fn connection(&mut self) -> Result<&mut TlsConnection<'b, Fence<'b, S>, Suite>, TlsError> {
-        self.connection.as_mut().ok_or(TlsError::MissingHandshake)
-    }
-
     pub(crate) async fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoKind> {
-        let read = match self.connection() {
-            Ok(connection) => connection.read(buf).await,
-            Err(error) => Err(error),
-        };
-        match read {
+        let Some(connection) = &mut self.connection else { return Err(IoKind::NotConnected) };
+        match connection.read(buf).await {
             Err(TlsError::ConnectionClosed) => Ok(0),
             read => read.map_err(|error| self.note(error)),
         }
     }
 
     pub(crate) async fn write(&mut self, buf: &[u8]) -> Result<usize, IoKind> {
-        let written = match self.connection() {
-            Ok(connection) => connection.write(buf).await,
-            Err(error) => Err(error),
-        };
-        written.map_err(|error| self.note(error))
+        let Some(connection) = &mut self.connection else { return Err(IoKind::NotConnected) };
+        connection.write(buf).await.map_err(|error| self.note(error))
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), IoKind> {
-        let flushed = match self.connection() {
-            Ok(connection) => connection.flush().await,
-            Err(error) => Err(error),
-        };
-        flushed.map_err(|error| self.note(error))
+        let Some(connection) = &mut self.connection else { return Err(IoKind::NotConnected) };
+        connection.flush().await.map_err(|error| self.note(error))
     }
 
     /// Keeps the failure behind an error of the connection in use.
