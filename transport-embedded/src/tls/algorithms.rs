@@ -162,27 +162,16 @@ pub(super) const fn scheme(code: u16) -> Algorithm {
     }
 }
 
-/// Why a chain cannot be verified: the first signature or key in it that is not supported.
+/// Why a chain cannot be verified: the first signature in it, or else the first key, that is of a
+/// known kind and not supported.
 pub(super) fn unsupported<'a>(chain: impl Iterator<Item = &'a [u8]> + Clone) -> Algorithm {
     let signatures = chain.clone().filter_map(der::signature_algorithm);
-    let keys = chain.filter_map(der::key_algorithm);
-    let missing_signature =
-        signatures.filter(|id| !is_any(id, |algorithm| algorithm.signature_alg_id())).map(name);
-    let missing_key =
-        keys.filter(|id| !is_any(id, |algorithm| algorithm.public_key_alg_id())).map(name);
-    missing_signature.chain(missing_key).next().unwrap_or(Algorithm::Other)
+    let mut kinds = signatures.chain(chain.filter_map(der::key_algorithm)).map(name);
+    kinds.find(|kind| *kind != Algorithm::Other).unwrap_or(Algorithm::Other)
 }
 
-fn is_any(
-    id: &[u8],
-    of: impl Fn(&dyn SignatureVerificationAlgorithm) -> AlgorithmIdentifier,
-) -> bool {
-    Checks::new(0).supported(|algorithms| {
-        algorithms.iter().any(|algorithm| id == AsRef::<[u8]>::as_ref(&of(*algorithm)))
-    })
-}
-
-/// Names the contents of an `AlgorithmIdentifier` of a key or a signature.
+/// Names the contents of an `AlgorithmIdentifier` of a key or a signature. What is supported is not
+/// named.
 fn name(identifier: &[u8]) -> Algorithm {
     let Some((oid, parameters)) = contents(identifier) else { return Algorithm::Other };
     match oid {
@@ -190,10 +179,12 @@ fn name(identifier: &[u8]) -> Algorithm {
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10] => Algorithm::RsaPss,
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, _] => Algorithm::Rsa,
         // 1.2.840.10045.4.3
+        #[cfg(not(feature = "p384"))]
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3] => Algorithm::EcdsaSha384,
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4] => Algorithm::EcdsaSha512,
         // 1.2.840.10045.2.1, with the curve as its parameter
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1] => match contents(parameters) {
+            #[cfg(not(feature = "p384"))]
             Some(([0x2b, 0x81, 4, 0, 34], _)) => Algorithm::EcdsaP384,
             Some(([0x2b, 0x81, 4, 0, 35], _)) => Algorithm::EcdsaP521,
             _ => Algorithm::Other,
