@@ -317,6 +317,43 @@ fn records_after_the_handshake_that_are_not_to_be() {
     }
 }
 
+/// Posts twice to a server that says this behind each answer. Returns the number of connections.
+#[track_caller]
+fn twice(behind: After) -> usize {
+    let behaviour = Behaviour { behind: vec![behind], ..Behaviour::good() };
+    let server = HostileServer::start(authority().server(), behaviour);
+    let mut node = node();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for _ in 0..2 {
+        let result = runtime.block_on(post(&mut node, &url(&server)));
+        assert_eq!(result.map(|reply| reply.code), Ok(200));
+    }
+    server.seen().connections
+}
+
+#[test]
+fn a_ticket_behind_an_answer_does_not_end_the_connection() {
+    // It looked like something that the server says without being asked.
+    assert_eq!(twice(After::Record(handshake(4, &[0; 13]), 22)), 1);
+}
+
+#[test]
+fn anything_else_behind_an_answer_ends_the_connection_and_fails_no_post() {
+    for behind in [
+        After::Record(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), 23),
+        After::Record(handshake(24, &[0]), 22),
+        After::Record(vec![1, 0], 21),
+        After::BadTag,
+        After::Empty,
+        After::Wire(record(21, &[1, 0])),
+        // Half a record, of which the rest never comes.
+        After::Wire(vec![23, 3, 3, 0, 99, 1, 2]),
+        After::Wire(vec![23, 3]),
+    ] {
+        assert_eq!(twice(behind.clone()), 2, "{behind:?}");
+    }
+}
+
 #[test]
 fn a_record_larger_than_the_buffer() {
     let roots: &'static [&'static [u8]] = vec![authority().root()].leak();
