@@ -94,10 +94,10 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
         poll_once(self.read(&mut [0])).is_pending() && !self.is_in_record()
     }
 
-    /// Did the last read end within a TLS record? Then nothing more can be read.
+    /// Did the last read end within a TLS record? If it was dropped, the connection is of no more use.
     pub(crate) const fn is_in_record(&self) -> bool {
         #[cfg(feature = "tls")]
-        return self.is_tls() && self.session.is_in_record();
+        return self.session.is_in_record();
         #[cfg(not(feature = "tls"))]
         false
     }

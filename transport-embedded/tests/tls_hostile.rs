@@ -16,6 +16,7 @@ use support::hostile_tls::{
 };
 use support::net::TokioNet;
 use support::pki::{self, Authority, Kind, leaf};
+use support::server::{Act, Server};
 use support::{Node, authority, post, tls};
 
 use Message::{
@@ -352,6 +353,18 @@ fn anything_else_behind_an_answer_ends_the_connection_and_fails_no_post() {
     ] {
         assert_eq!(twice(behind.clone()), 2, "{behind:?}");
     }
+}
+
+#[tokio::test]
+async fn what_was_wrong_with_a_tls_connection_is_not_said_of_a_plain_one() {
+    // The answer counts. What is to be its body's rest is found broken, with nobody to tell.
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok".to_vec();
+    let behaviour = Behaviour { answer, behind: vec![After::BadTag], ..Behaviour::good() };
+    let broken = HostileServer::start(authority().server(), behaviour);
+    let mut node = node();
+    assert_eq!(post(&mut node, &url(&broken)).await.map(|reply| reply.code), Ok(200));
+    let silent = Server::start([vec![Act::Read]]);
+    assert_eq!(post(&mut node, &silent.url()).await, Err(Error::Closed));
 }
 
 #[test]

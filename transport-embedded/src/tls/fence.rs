@@ -24,6 +24,12 @@ impl Findings {
         Self { failure: Cell::new(None), in_record: Cell::new(false) }
     }
 
+    /// Forgets a connection that is gone.
+    pub(super) fn clear(&self) {
+        self.failure.set(None);
+        self.in_record.set(false);
+    }
+
     /// Keeps a failure, unless an earlier one is there: that one is the cause.
     pub(super) fn note(&self, failure: TlsFailure) {
         self.failure.set(self.failure.get().or(Some(failure)));
@@ -46,10 +52,8 @@ pub(super) struct Fence<'b, S> {
 }
 
 impl<'b, S: Read + Write> Fence<'b, S> {
-    /// For a new connection, whose records are at most `room` bytes long.
+    /// For a new connection, whose records are at most `room` bytes long. `findings` are clear.
     pub(super) fn new(wire: Wire<'b, S>, room: usize, findings: &'b Findings) -> Self {
-        findings.failure.set(None);
-        findings.in_record.set(false);
         Self { wire, scanner: Scanner::new(room), findings }
     }
 }

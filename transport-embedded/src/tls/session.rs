@@ -61,11 +61,14 @@ impl<'b, S: Read + Write + 'b> Session<'b, S> {
         self.connection.is_some()
     }
 
+    /// Drops the connection, and what was found about it.
     pub(crate) fn close(&mut self) {
         self.connection = None;
+        self.findings.clear();
     }
 
-    /// Has a read been dropped, or would it be now, within a record? Nothing can be read then.
+    /// Did the last read of the connection end within a record? A read that is dropped then cannot be
+    /// made up for.
     pub(crate) const fn is_in_record(&self) -> bool {
         self.findings.is_in_record()
     }
