@@ -72,7 +72,7 @@ pub enum Message {
     Raw(Vec<u8>),
 }
 
-/// What comes after the handshake, before the request is read.
+/// What comes after the handshake, besides answers.
 #[derive(Clone, Debug)]
 pub enum After {
     /// An encrypted record with this content and type.
@@ -83,6 +83,21 @@ pub enum After {
     BadTag,
     /// These bytes on the wire.
     Wire(Vec<u8>),
+}
+
+impl After {
+    fn bytes(&self, out: &mut Keys) -> Vec<u8> {
+        match self {
+            Self::Record(content, kind) => out.seal(content, *kind),
+            Self::Empty => out.seal_raw(&[]),
+            Self::BadTag => {
+                let mut bytes = out.seal(b"x", 23);
+                *bytes.last_mut().unwrap() ^= 1;
+                bytes
+            }
+            Self::Wire(bytes) => bytes.clone(),
+        }
+    }
 }
 
 /// What a server does on one connection.
@@ -102,8 +117,10 @@ pub struct Behaviour {
     pub unencrypted: bool,
     /// An encrypted record without content in the middle of the flight.
     pub empty_record: bool,
-    /// What comes after the handshake.
+    /// What comes after the handshake, before a request is read.
     pub after: Vec<After>,
+    /// What comes behind each answer, in the same segment.
+    pub behind: Vec<After>,
     /// The answer to each request.
     pub answer: Vec<u8>,
     /// Closes the connection once this many requests were answered.
@@ -122,6 +139,7 @@ impl Behaviour {
             unencrypted: false,
             empty_record: false,
             after: Vec::new(),
+            behind: Vec::new(),
             answer: ANSWER.to_vec(),
             requests: usize::MAX,
         }
@@ -285,18 +303,8 @@ impl Connection<'_> {
         }
         self.seen.lock().unwrap().handshakes += 1;
         (out, inn) = (Keys::new(&server_secret), Keys::new(&client_secret));
-        for after in self.behaviour.after.clone() {
-            let bytes = match after {
-                After::Record(content, kind) => out.seal(&content, kind),
-                After::Empty => out.seal_raw(&[]),
-                After::BadTag => {
-                    let mut bytes = out.seal(b"x", 23);
-                    *bytes.last_mut().unwrap() ^= 1;
-                    bytes
-                }
-                After::Wire(bytes) => bytes,
-            };
-            self.stream.write_all(&bytes)?;
+        for after in &self.behaviour.after {
+            self.stream.write_all(&after.bytes(&mut out))?;
         }
         self.requests(&mut inn, &mut out)
     }
@@ -313,11 +321,12 @@ impl Connection<'_> {
                 self.seen.lock().unwrap().received.extend_from_slice(&content);
                 request.extend(content);
             }
-            let answer = self.behaviour.answer.clone();
-            for piece in answer.chunks(8_192) {
-                let bytes = out.seal(piece, 23);
-                self.stream.write_all(&bytes)?;
+            let pieces = self.behaviour.answer.chunks(8_192);
+            let mut bytes: Vec<u8> = pieces.flat_map(|piece| out.seal(piece, 23)).collect();
+            for behind in &self.behaviour.behind {
+                bytes.extend(behind.bytes(out));
             }
+            self.stream.write_all(&bytes)?;
         }
         Ok(())
     }

@@ -1,28 +1,45 @@
 //! The connection, plain or TLS, behind one reader and writer.
 
+use embassy_futures::poll_once;
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Read, Write};
 
 #[cfg(feature = "tls")]
-use crate::tls::{Records, Session, failure_after_handshake};
-use crate::wire::{Probe, Watch, Wire};
+use crate::tls::{Findings, Records, Session, TlsFailure};
+use crate::wire::{Meter, Wire};
+
+/// What a connection reports while embedded-tls owns it. [`Link`] reads it.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    meter: Meter,
+    #[cfg(feature = "tls")]
+    findings: Findings,
+}
+
+impl Watch {
+    pub(crate) const fn new() -> Self {
+        Self {
+            meter: Meter::new(),
+            #[cfg(feature = "tls")]
+            findings: Findings::new(),
+        }
+    }
+}
 
 /// At most one connection.
 pub(crate) struct Link<'b, S: Read + Write + 'b> {
+    meter: &'b Meter,
     plain: Option<Wire<'b, S>>,
     #[cfg(feature = "tls")]
     session: Session<'b, S>,
-    #[cfg(feature = "tls")]
-    watch: &'b Watch,
 }
 
 impl<'b, S: Read + Write + 'b> Link<'b, S> {
-    pub(crate) const fn new(_watch: &'b Watch) -> Self {
+    pub(crate) const fn new(watch: &'b Watch) -> Self {
         Self {
+            meter: &watch.meter,
             plain: None,
             #[cfg(feature = "tls")]
-            session: Session::new(),
-            #[cfg(feature = "tls")]
-            watch: _watch,
+            session: Session::new(&watch.findings),
         }
     }
 
@@ -34,6 +51,11 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
     #[cfg(feature = "tls")]
     pub(crate) const fn session(&mut self) -> &mut Session<'b, S> {
         &mut self.session
+    }
+
+    /// What is sent and read from now on, over any connection.
+    pub(crate) const fn meter(&self) -> &'b Meter {
+        self.meter
     }
 
     /// The wire of a connection without TLS.
@@ -66,13 +88,24 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
         self.session.close();
     }
 
-    /// Looks, without waiting, whether the server has closed the connection or spoken on it.
-    pub(crate) async fn is_idle(&mut self, watch: &Watch) -> bool {
-        watch.probe.set(Probe::Asked);
-        // The wire fails this read in any case. If it is not asked at all, embedded-tls has held
-        // back something that the server said behind its last answer.
-        let _ = self.read(&mut [0]).await;
-        watch.probe.replace(Probe::Off) == Probe::Idle
+    /// Looks, without waiting, whether the server has closed the connection or spoken on it. A read
+    /// that is polled once and dropped while pending takes nothing from a socket.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        poll_once(self.read(&mut [0])).is_pending() && !self.is_in_record()
+    }
+
+    /// Did the last read end within a TLS record? If it was dropped, the connection is of no more use.
+    pub(crate) const fn is_in_record(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.session.is_in_record();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// Why the last read or write failed, if TLS is why. Asked once.
+    #[cfg(feature = "tls")]
+    pub(crate) fn take_failure(&self) -> Option<TlsFailure> {
+        self.session.take_failure()
     }
 }
 
@@ -86,10 +119,7 @@ impl<S: Read + Write> Read for Link<'_, S> {
             return wire.read(buf).await;
         }
         #[cfg(feature = "tls")]
-        return match self.session.read(buf).await {
-            Err(embedded_tls::TlsError::ConnectionClosed) => Ok(0),
-            result => result.map_err(|error| failure_after_handshake(error, self.watch)),
-        };
+        return self.session.read(buf).await;
         #[cfg(not(feature = "tls"))]
         Err(IoKind::NotConnected)
     }
@@ -101,11 +131,7 @@ impl<S: Read + Write> Write for Link<'_, S> {
             return wire.write(buf).await;
         }
         #[cfg(feature = "tls")]
-        return self
-            .session
-            .write(buf)
-            .await
-            .map_err(|error| failure_after_handshake(error, self.watch));
+        return self.session.write(buf).await;
         #[cfg(not(feature = "tls"))]
         Err(IoKind::NotConnected)
     }
@@ -115,11 +141,7 @@ impl<S: Read + Write> Write for Link<'_, S> {
             return wire.flush().await;
         }
         #[cfg(feature = "tls")]
-        return self
-            .session
-            .flush()
-            .await
-            .map_err(|error| failure_after_handshake(error, self.watch));
+        return self.session.flush().await;
         #[cfg(not(feature = "tls"))]
         Err(IoKind::NotConnected)
     }

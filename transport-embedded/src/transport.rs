@@ -3,20 +3,20 @@
 use core::net::{IpAddr, SocketAddr};
 
 use embassy_time::{Duration, Instant, with_timeout};
-use embedded_io_async::{Error as _, ErrorKind as IoKind};
+use embedded_io_async::{Error as _, ErrorKind as IoKind, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use heapless::String;
 use pilot_webhook_core::http::{Malformed, Response, Rest};
 use pilot_webhook_core::{Endpoint, EndpointBuf, Host, Message, Policy, Reply, Scheme, Transport};
 
-use crate::Error;
 use crate::answer::{ReadError, Reader};
 use crate::dialogue::dialogue;
+use crate::error::Error;
 use crate::fmt::{debug, warning};
-use crate::link::{Lease, Link};
+use crate::link::{Lease, Link, Watch};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
-use crate::wire::{Watch, Wire};
+use crate::wire::Wire;
 
 /// The most bytes of one answer that are taken from the socket: the head's and the body's bounds
 /// with room for what TLS adds.
@@ -66,9 +66,9 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 /// 1. A connection that was kept from the last post is used again if it goes to the same origin,
 ///    has not been idle for more than 90 s (or what the server announces with `Keep-Alive`), is still
 ///    open, and the server has not spoken on it.
-///    If the server turns out to have closed it before the socket took a byte of the request, a new
-///    connection takes its place within the same attempt: the request surely was not processed. In
-///    any other case the attempt ends with an error, and the engine decides.
+///    If it turns out to be unusable before the socket took a byte of the request, a new connection
+///    takes its place within the same attempt: the request surely was not processed. In any other
+///    case the attempt ends with an error, and the engine decides.
 /// 2. Otherwise the policy is asked about the host name, the name resolved, the policy asked about
 ///    the address, and a connection made to that very address. For `https`, the server is authenticated before a byte of the request is
 ///    written.
@@ -83,7 +83,6 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 pub struct NodeTransport<'b, N: TcpConnect + Dns> {
     net: &'b N,
     http: &'b mut [u8],
-    watch: &'b Watch,
     policy: Policy,
     link: Link<'b, N::Connection<'b>>,
     /// Where the link goes to.
@@ -111,7 +110,6 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         Self {
             net,
             http,
-            watch,
             policy,
             link: Link::new(watch),
             origin: None,
@@ -157,8 +155,8 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
             }
             lease.keep();
         }
-        self.watch.restart(ANSWER_MAX);
-        self.link.is_idle(self.watch).await
+        self.link.meter().begin(ANSWER_MAX);
+        self.link.is_idle()
     }
 
     /// Connects to where the endpoint's name leads, and where that fails to the name's address of
@@ -204,20 +202,21 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         socket: N::Connection<'b>,
         endpoint: &Endpoint<'_>,
     ) -> Result<(), Error> {
-        self.watch.restart(ANSWER_MAX);
-        let wire = Wire::new(socket, self.watch);
+        self.link.meter().begin(ANSWER_MAX);
+        let wire = Wire::new(socket, self.link.meter());
         match endpoint.scheme() {
             Scheme::Http => {
-                #[cfg(feature = "tls")]
-                self.watch.phase.set(crate::tls::Phase::Plain);
                 self.link.set_plain(wire);
                 Ok(())
             }
             #[cfg(feature = "tls")]
             Scheme::Https => {
                 let tls = self.tls.as_mut().ok_or(Error::NoTls)?;
-                let opened = tls.open(&mut self.link, wire, self.watch, endpoint.host()).await;
-                opened.map_err(Error::Tls)
+                let mut lease = Lease::new(&mut self.link);
+                let opened = tls.open(lease.link().session(), wire, endpoint.host()).await;
+                opened.map_err(Error::Tls)?;
+                lease.keep();
+                Ok(())
             }
             #[cfg(not(feature = "tls"))]
             Scheme::Https => Err(Error::NoTls),
@@ -243,18 +242,18 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         endpoint: &Endpoint<'_>,
         message: &Message<'_>,
     ) -> Result<Response, Error> {
-        self.watch.restart(ANSWER_MAX);
+        self.link.meter().begin(ANSWER_MAX);
         let mut lease = Lease::new(&mut self.link);
         let (head, rest) = dialogue(lease.link(), endpoint, message, self.http)
             .await
-            .map_err(|error| self.watch.explain(error))?;
-        if self.watch.sent.get() == 0 {
+            .map_err(|error| explain(lease.link(), error))?;
+        if !lease.link().meter().has_sent() {
             // Whatever was read is no answer to what nobody has seen.
             return Err(Error::Closed);
         }
         let idle = Duration::try_from(head.idle_max(IDLE_MAX)).unwrap_or(Duration::MIN);
         if let Some(rest) = rest
-            && (rest.is_over() || !self.watch.in_record.get())
+            && (rest.is_over() || !lease.link().is_in_record())
             && idle > Duration::MIN
         {
             lease.keep();
@@ -265,19 +264,17 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
     }
 }
 
-impl Watch {
-    /// The reason behind a failed read or write.
-    fn explain(&self, error: ReadError) -> Error {
-        #[cfg(feature = "tls")]
-        if let Some(failure) = self.failure.take() {
-            return Error::TlsSession(failure);
-        }
-        match error {
-            _ if self.exhausted.get() => Error::Malformed(Malformed::TooLarge),
-            ReadError::Closed | ReadError::Io(IoKind::ConnectionAborted) => Error::Closed,
-            ReadError::Io(kind) => Error::Disconnected(kind),
-            ReadError::Malformed(what) => Error::Malformed(what),
-        }
+/// The reason behind a failed read or write on the link.
+fn explain<S: Read + Write>(link: &Link<'_, S>, error: ReadError) -> Error {
+    #[cfg(feature = "tls")]
+    if let Some(failure) = link.take_failure() {
+        return Error::TlsSession(failure);
+    }
+    match error {
+        _ if link.meter().is_exhausted() => Error::Malformed(Malformed::TooLarge),
+        ReadError::Closed | ReadError::Io(IoKind::ConnectionAborted) => Error::Closed,
+        ReadError::Io(kind) => Error::Disconnected(kind),
+        ReadError::Malformed(what) => Error::Malformed(what),
     }
 }
 
@@ -290,11 +287,10 @@ impl<'b, N: TcpConnect + Dns, const URL: usize> Transport<EndpointBuf<URL>>
         let endpoint = &to.get();
         if !message.fresh && self.link.is_open() && self.reusable(endpoint).await {
             let result = self.exchange(endpoint, message).await;
-            let untouched = self.watch.sent.get() == 0 && self.watch.lost.get().is_some();
-            if !(result.is_err() && untouched) {
+            if result.is_ok() || self.link.meter().has_sent() {
                 return result.map(Reply::from);
             }
-            debug!("the kept connection was closed: making a new one");
+            debug!("the kept connection failed before a byte was sent: making a new one");
         }
         self.disconnect();
         if let Err(error) = self.connect(endpoint).await {

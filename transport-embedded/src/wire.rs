@@ -1,76 +1,39 @@
-//! A socket under watch: what was sent, how much may still be read, whether it is still open.
+//! A socket that counts: what it has sent of a request, and what it may still read of the answer.
 
 use core::cell::Cell;
-use core::task::Poll;
 
 use embedded_io_async::{Error as _, ErrorKind as IoKind, ErrorType, Read, Write};
 
-#[cfg(feature = "tls")]
-use crate::tls::{Phase, Scanner, TlsFailure};
-
-/// What a [`Wire`] and its owner tell each other.
-///
-/// The wire itself moves into embedded-tls's connection, which gives no access to it; so they talk
-/// through these cells.
+/// The counters of a [`Wire`]. The wire moves into embedded-tls's connection, which gives no access
+/// to it, so they stand outside: the owner sets them when a request begins, then only the wire
+/// changes them.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Meter {
     /// Bytes that the socket took since the request was begun.
-    pub(crate) sent: Cell<usize>,
+    sent: Cell<usize>,
     /// Bytes that may still be read before the server is cut off.
-    pub(crate) budget: Cell<usize>,
-    /// The budget ran out.
-    pub(crate) exhausted: Cell<bool>,
-    /// The server closed the connection, or the socket failed.
-    pub(crate) lost: Cell<Option<IoKind>>,
-    pub(crate) probe: Cell<Probe>,
-    /// The last read ended within a TLS record. embedded-tls then keeps what it knows of it in the
-    /// future of a read, which must not be dropped.
-    pub(crate) in_record: Cell<bool>,
-    #[cfg(feature = "tls")]
-    pub(crate) phase: Cell<Phase>,
-    #[cfg(feature = "tls")]
-    pub(crate) failure: Cell<Option<TlsFailure>>,
+    allowance: Cell<usize>,
 }
 
-/// Whether a connection that should be idle really is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Probe {
-    /// Nobody asks.
-    Off,
-    /// The next read looks once, without waiting, and takes at most one byte.
-    Asked,
-    /// It looked: open, and nothing to read.
-    Idle,
-    /// It looked: closed, reset, or the server speaks without being asked.
-    Stale,
-}
-
-impl Watch {
+impl Meter {
     pub(crate) const fn new() -> Self {
-        Self {
-            sent: Cell::new(0),
-            budget: Cell::new(0),
-            exhausted: Cell::new(false),
-            lost: Cell::new(None),
-            probe: Cell::new(Probe::Off),
-            in_record: Cell::new(false),
-            #[cfg(feature = "tls")]
-            phase: Cell::new(Phase::Plain),
-            #[cfg(feature = "tls")]
-            failure: Cell::new(None),
-        }
+        Self { sent: Cell::new(0), allowance: Cell::new(0) }
     }
 
-    /// Forgets everything about an earlier connection or request.
-    pub(crate) fn restart(&self, budget: usize) {
+    /// A request begins, or a handshake: nothing is sent, and `allowance` bytes may be read.
+    pub(crate) fn begin(&self, allowance: usize) {
         self.sent.set(0);
-        self.budget.set(budget);
-        self.exhausted.set(false);
-        self.lost.set(None);
-        self.probe.set(Probe::Off);
-        self.in_record.set(false);
-        #[cfg(feature = "tls")]
-        self.failure.set(None);
+        self.allowance.set(allowance);
+    }
+
+    /// Has the socket taken a byte since [`begin`](Self::begin)?
+    pub(crate) const fn has_sent(&self) -> bool {
+        self.sent.get() > 0
+    }
+
+    /// Is the allowance used up? Every read fails then.
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        self.allowance.get() == 0
     }
 }
 
@@ -78,24 +41,17 @@ impl Watch {
 #[derive(Debug)]
 pub(crate) struct Wire<'b, S> {
     socket: S,
-    watch: &'b Watch,
-    #[cfg(feature = "tls")]
-    scanner: Scanner,
+    meter: &'b Meter,
 }
 
 impl<'b, S: Read + Write> Wire<'b, S> {
-    pub(crate) const fn new(socket: S, watch: &'b Watch) -> Self {
-        Self {
-            socket,
-            watch,
-            #[cfg(feature = "tls")]
-            scanner: Scanner::new(),
-        }
+    pub(crate) const fn new(socket: S, meter: &'b Meter) -> Self {
+        Self { socket, meter }
     }
 
-    fn lost(&self, kind: IoKind) -> IoKind {
-        self.watch.lost.set(Some(kind));
-        kind
+    #[cfg(feature = "tls")]
+    pub(crate) const fn meter(&self) -> &'b Meter {
+        self.meter
     }
 }
 
@@ -108,53 +64,29 @@ impl<S: Read + Write> Read for Wire<'_, S> {
         if buf.is_empty() {
             return Ok(0);
         }
-        if self.watch.probe.get() == Probe::Asked {
-            // A read that is polled once and dropped while pending takes nothing from a socket.
-            let seen = embassy_futures::poll_once(self.socket.read(&mut buf[..1]));
-            self.watch.probe.set(match seen {
-                Poll::Pending => Probe::Idle,
-                Poll::Ready(_) => Probe::Stale,
-            });
-            return Err(IoKind::Interrupted);
-        }
-        let room = buf.len().min(self.watch.budget.get());
+        let allowance = self.meter.allowance.get();
+        let room = buf.len().min(allowance);
         if room == 0 {
-            self.watch.exhausted.set(true);
             return Err(IoKind::OutOfMemory);
         }
-        let read = self.socket.read(&mut buf[..room]).await;
-        let length = read.map_err(|error| self.lost(error.kind()))?;
-        if length == 0 {
-            self.lost(IoKind::ConnectionAborted);
-        }
-        self.watch.budget.set(self.watch.budget.get() - length);
-        #[cfg(feature = "tls")]
-        if self.watch.phase.get() != Phase::Plain {
-            let scanned = self.scanner.scan(&mut buf[..length], self.watch.phase.get());
-            scanned.map_err(|failure| {
-                self.watch.failure.set(Some(failure));
-                IoKind::InvalidData
-            })?;
-            self.watch.in_record.set(self.scanner.is_in_record());
-        }
+        let length = self.socket.read(&mut buf[..room]).await.map_err(|error| error.kind())?;
+        self.meter.allowance.set(allowance - length);
         Ok(length)
     }
 }
 
 impl<S: Read + Write> Write for Wire<'_, S> {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, IoKind> {
-        let written = self.socket.write(buf).await;
-        let length = written.map_err(|error| self.lost(error.kind()))?;
+        let length = self.socket.write(buf).await.map_err(|error| error.kind())?;
         if length == 0 && !buf.is_empty() {
             // `write_all` would panic on it.
-            return Err(self.lost(IoKind::WriteZero));
+            return Err(IoKind::WriteZero);
         }
-        self.watch.sent.set(self.watch.sent.get() + length);
+        self.meter.sent.set(self.meter.sent.get() + length);
         Ok(length)
     }
 
     async fn flush(&mut self) -> Result<(), IoKind> {
-        let flushed = self.socket.flush().await;
-        flushed.map_err(|error| self.lost(error.kind()))
+        self.socket.flush().await.map_err(|error| error.kind())
     }
 }

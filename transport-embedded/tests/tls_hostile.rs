@@ -16,6 +16,7 @@ use support::hostile_tls::{
 };
 use support::net::TokioNet;
 use support::pki::{self, Authority, Kind, leaf};
+use support::server::{Act, Server};
 use support::{Node, authority, post, tls};
 
 use Message::{
@@ -315,6 +316,55 @@ fn records_after_the_handshake_that_are_not_to_be() {
             assert_eq!(result, broken(TlsFailure::Malformed), "{kind} {content:?}");
         }
     }
+}
+
+/// Posts twice to a server that says this behind each answer. Returns the number of connections.
+#[track_caller]
+fn twice(behind: After) -> usize {
+    let behaviour = Behaviour { behind: vec![behind], ..Behaviour::good() };
+    let server = HostileServer::start(authority().server(), behaviour);
+    let mut node = node();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for _ in 0..2 {
+        let result = runtime.block_on(post(&mut node, &url(&server)));
+        assert_eq!(result.map(|reply| reply.code), Ok(200));
+    }
+    server.seen().connections
+}
+
+#[test]
+fn a_ticket_behind_an_answer_does_not_end_the_connection() {
+    // It looked like something that the server says without being asked.
+    assert_eq!(twice(After::Record(handshake(4, &[0; 13]), 22)), 1);
+}
+
+#[test]
+fn anything_else_behind_an_answer_ends_the_connection_and_fails_no_post() {
+    for behind in [
+        After::Record(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), 23),
+        After::Record(handshake(24, &[0]), 22),
+        After::Record(vec![1, 0], 21),
+        After::BadTag,
+        After::Empty,
+        After::Wire(record(21, &[1, 0])),
+        // Half a record, of which the rest never comes.
+        After::Wire(vec![23, 3, 3, 0, 99, 1, 2]),
+        After::Wire(vec![23, 3]),
+    ] {
+        assert_eq!(twice(behind.clone()), 2, "{behind:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_wrong_with_a_tls_connection_is_not_said_of_a_plain_one() {
+    // The answer counts. What is to be its body's rest is found broken, with nobody to tell.
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok".to_vec();
+    let behaviour = Behaviour { answer, behind: vec![After::BadTag], ..Behaviour::good() };
+    let broken = HostileServer::start(authority().server(), behaviour);
+    let mut node = node();
+    assert_eq!(post(&mut node, &url(&broken)).await.map(|reply| reply.code), Ok(200));
+    let silent = Server::start([vec![Act::Read]]);
+    assert_eq!(post(&mut node, &silent.url()).await, Err(Error::Closed));
 }
 
 #[test]

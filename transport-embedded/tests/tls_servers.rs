@@ -86,6 +86,43 @@ fn any_of_several_roots_will_do() {
     assert!(runtime.block_on(post(&mut node, &url)).is_ok());
 }
 
+/// The certificates of four CAs that all have the root's name and did not get it from the root, and a
+/// server's certificate by a fifth.
+fn chain_that_goes_round() -> Identity {
+    let impostor = || Authority::of(Kind::P256, pki::ca("the tests' root"));
+    let mut identity = impostor().server();
+    identity.chain.extend((0..4).map(|_| impostor().root().to_vec()));
+    identity
+}
+
+#[test]
+fn a_chain_that_makes_many_paths_is_refused_after_few_signature_checks() {
+    // It took 65 checks, and for each time that was tried up to 65 again.
+    let identity = chain_that_goes_round();
+    let too_complex = fault(CertificateFault::TooComplex);
+    assert_eq!(ask(&identity, authority().root()), too_complex);
+    let unknown = ask_at(pki::NAME, &identity, authority().root(), None, UnknownTime::SkipValidity);
+    assert_eq!(unknown, too_complex);
+}
+
+#[test]
+fn the_longest_chain_passes_beside_roots_of_the_same_name() {
+    let below = |authority: &Authority, name| authority.below(Kind::P256, pki::ca(name));
+    let third = below(&below(&below(authority(), "first"), "second"), "third");
+    let identity = below(&third, "fourth").server();
+    let others: [Authority; 6] = std::array::from_fn(|_| Authority::new());
+    let mut roots: Vec<&[u8]> = others.iter().map(Authority::root).collect();
+    roots.push(authority().root());
+    for (now, unknown) in [(Some(NOW), UnknownTime::Refuse), (None, UnknownTime::SkipValidity)] {
+        let server = Server::tls(pki::rustls(&identity));
+        let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
+        let mut node = tls_at(net, &roots, move || now, unknown);
+        let url = format!("https://{}:{}/", pki::NAME, server.address.port());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(runtime.block_on(post(&mut node, &url)).map(|reply| reply.code), Ok(200));
+    }
+}
+
 #[test]
 fn the_time_decides() {
     let root = authority().root();

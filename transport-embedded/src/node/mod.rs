@@ -16,9 +16,9 @@ use pilot_webhook_core::{
 pub use error::{RunError, StartError, UrlError};
 use memory::{Memory, QueueBytes};
 
+use crate::clock::{EmbassyClock, WallTime};
 #[cfg(feature = "tls")]
-use crate::TlsBuffers;
-use crate::{EmbassyClock, WallTime};
+use crate::tls::TlsBuffers;
 
 /// Wakers for each kind of waiting: the worker, and a task that waits for room or for the end.
 const WAKERS: usize = 2;

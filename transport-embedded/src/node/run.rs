@@ -1,14 +1,18 @@
 //! The future to spawn.
 
 use embassy_net::Stack;
+#[cfg(feature = "tls")]
+use embedded_tls::CryptoRngCore;
 use pilot_webhook_core::Observer;
 
+use super::WebhookNode;
+use super::error::RunError;
 use super::memory::Memory;
-use super::{RunError, WebhookNode};
-use crate::wire::Watch;
+use crate::link::Watch;
+use crate::net::SocketNet;
 #[cfg(feature = "tls")]
-use crate::{CryptoRngCore, Tls, TlsBuffers};
-use crate::{NodeTransport, SocketNet};
+use crate::tls::{Tls, TlsBuffers};
+use crate::transport::NodeTransport;
 
 impl<const QUEUE: usize, const EVENT: usize, const URL: usize, const IO: usize>
     WebhookNode<QUEUE, (), EVENT, URL, IO>

@@ -11,8 +11,7 @@ use pilot_webhook_core::Timestamp;
 pub use error::SntpError;
 use query::Query;
 
-use crate::WallTime;
-use crate::clock::timestamp;
+use crate::clock::{WallTime, timestamp};
 use crate::fmt::{debug, warning};
 
 const MICROS: u64 = 1_000_000;

@@ -10,7 +10,7 @@ use sntpc::{
     sntp_process_response, sntp_send_request,
 };
 
-use super::SntpError;
+use super::error::SntpError;
 
 const MICROS: u64 = 1_000_000;
 /// How far a question's time is from the truth at most, in bits of microseconds: nine years. The

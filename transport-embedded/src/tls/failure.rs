@@ -70,7 +70,7 @@ pub enum CertificateFault {
     NameConstraint,
     /// More CAs below an issuer than it allows.
     PathLength,
-    /// Too many certificates.
+    /// Too many certificates, or too many signatures to check before a path to a root is found.
     TooComplex,
 }
 
@@ -163,7 +163,9 @@ impl fmt::Display for CertificateFault {
             Self::CriticalExtension => "a certificate has a critical extension that is not known",
             Self::NameConstraint => "the name is outside what the CA may certify",
             Self::PathLength => "the certificate chain is longer than the CA allows",
-            Self::TooComplex => "there are too many certificates",
+            Self::TooComplex => {
+                "the certificate chain takes too many certificates or signature checks"
+            }
         })
     }
 }
@@ -198,5 +200,11 @@ impl fmt::Display for Limit {
             Self::TooMany => "the server sent too many certificates or extensions",
             Self::SendBuffer => "the transmit buffer is too small",
         })
+    }
+}
+
+impl From<Limit> for TlsFailure {
+    fn from(limit: Limit) -> Self {
+        Self::Unsupported(limit)
     }
 }

@@ -12,15 +12,23 @@ use pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::Digest as _;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::algorithms::{self, SUPPORTED, ServerKey};
+use super::algorithms::{self, Checks, ServerKey};
+use super::failure::{CertificateFault, TlsFailure};
 use super::suite::Suite;
-use super::{CertificateFault, Limit, TlsFailure};
 
-/// The most certificates above the server's own. Path building tries their orders: four make at most
-/// 64 paths, which keeps what a hostile server can make a slow core do to seconds.
+/// The most certificates above the server's own. Arbitrary: public chains of today have up to three.
 const INTERMEDIATES_MAX: usize = 4;
+/// The most signature checks of one handshake, over all roots and all times that are tried.
+///
+/// The longest chain that is taken needs six: one for each of its five certificates, and one for the
+/// server's proof that it holds its key. A wrong root costs one more only if it has the right one's
+/// name. Arbitrary: as many again for such roots. Without this bound webpki tries the certificates in
+/// every order, and four of a root's name make 65 checks for each root and each time.
+const CHECKS_MAX: u8 = 12;
 /// How often the time is moved when expiry is not checked: once for each certificate on a path.
 const TIME_STEPS: usize = INTERMEDIATES_MAX + 1;
+
+const TOO_COMPLEX: TlsFailure = TlsFailure::Certificate(CertificateFault::TooComplex);
 
 /// What is known about the time.
 #[derive(Clone, Copy, Debug)]
@@ -48,12 +56,13 @@ pub(super) struct Guard<'g> {
     roots: &'g [&'g [u8]],
     name: ServerName<'g>,
     now: Now,
+    checks: Checks,
     progress: Progress,
 }
 
 impl<'g> Guard<'g> {
     pub(super) const fn new(roots: &'g [&'g [u8]], name: ServerName<'g>, now: Now) -> Self {
-        Self { roots, name, now, progress: Progress::Nothing }
+        Self { roots, name, now, checks: Checks::new(CHECKS_MAX), progress: Progress::Nothing }
     }
 
     /// Was the server authenticated? To be asked when the handshake is over.
@@ -93,9 +102,7 @@ impl<'g> Guard<'g> {
             let CertificateEntryRef::X509(der) = entry else {
                 return Err(TlsFailure::Malformed);
             };
-            chain
-                .push(CertificateDer::from(*der))
-                .map_err(|_| TlsFailure::Certificate(CertificateFault::TooComplex))?;
+            chain.push(CertificateDer::from(*der)).map_err(|_| TOO_COMPLEX)?;
         }
         let (leaf, intermediates) = chain.split_first().ok_or(TlsFailure::NoCertificate)?;
         let server = EndEntityCert::try_from(leaf).map_err(|error| self.explain(&error, &chain))?;
@@ -134,6 +141,7 @@ impl<'g> Guard<'g> {
             };
             match result {
                 Ok(()) => return Ok(()),
+                Err(failure) if self.checks.is_exceeded() => return Err(failure),
                 Err(failure) => {
                     if matches!(worst, PathFailure::Path(webpki::Error::UnknownIssuer)) {
                         worst = failure;
@@ -153,20 +161,26 @@ impl<'g> Guard<'g> {
         let verify = |seconds| {
             let time = UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds));
             let usage = KeyUsage::server_auth();
-            server
-                .verify_for_usage(SUPPORTED, anchors, intermediates, time, usage, None, None)
-                .map(|_path| ())
+            self.checks.supported(|algorithms| {
+                server
+                    .verify_for_usage(algorithms, anchors, intermediates, time, usage, None, None)
+                    .map(|_path| ())
+            })
         };
-        let mut result = match self.now {
-            Now::Known(seconds) => return verify(seconds).map_err(PathFailure::Path),
-            Now::Any => verify(0),
+        let (mut seconds, mut steps) = match self.now {
+            Now::Known(seconds) => (seconds, 0),
+            Now::Any => (0, TIME_STEPS),
         };
-        for _ in 0..TIME_STEPS {
-            // Only forward: each step makes one more certificate of the path valid.
-            let Err(webpki::Error::CertNotValidYet { not_before, .. }) = result else { break };
-            result = verify(not_before.as_secs());
+        loop {
+            match verify(seconds) {
+                // Only forward: each step makes one more certificate of the path valid.
+                Err(webpki::Error::CertNotValidYet { not_before, .. }) if steps > 0 => {
+                    seconds = not_before.as_secs();
+                    steps -= 1;
+                }
+                result => return result.map_err(PathFailure::Path),
+            }
         }
-        result.map_err(PathFailure::Path)
     }
 
     fn signature(&self, message: &CertificateVerifyRef<'_>) -> Result<Progress, TlsFailure> {
@@ -185,13 +199,17 @@ impl<'g> Guard<'g> {
         let mut signed = [b' '; 64 + CONTEXT.len() + 32];
         signed[64..64 + CONTEXT.len()].copy_from_slice(CONTEXT);
         signed[64 + CONTEXT.len()..].copy_from_slice(transcript);
-        key.verify(&signed, message.signature).map_err(|_| TlsFailure::BadSignature)?;
+        key.verify(&signed, message.signature, &self.checks).map_err(|_| {
+            if self.checks.is_exceeded() { TOO_COMPLEX } else { TlsFailure::BadSignature }
+        })?;
         Ok(Progress::Authenticated)
     }
 
     fn explain(&self, error: &webpki::Error, chain: &[CertificateDer<'_>]) -> TlsFailure {
         use webpki::Error as E;
         TlsFailure::Certificate(match error {
+            // webpki takes a check that was refused for a wrong signature.
+            _ if self.checks.is_exceeded() => CertificateFault::TooComplex,
             E::UnknownIssuer => return TlsFailure::UnknownIssuer,
             E::CertNotValidForName(_) => return TlsFailure::WrongName,
             E::CertExpired { .. } => return TlsFailure::Expired,
@@ -240,11 +258,5 @@ impl TlsVerifier<Suite> for Guard<'_> {
     fn verify_signature(&mut self, signature: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
         let result = self.signature(&signature);
         self.step(result)
-    }
-}
-
-impl From<Limit> for TlsFailure {
-    fn from(limit: Limit) -> Self {
-        Self::Unsupported(limit)
     }
 }

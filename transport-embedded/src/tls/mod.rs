@@ -1,10 +1,15 @@
 //! TLS 1.3: embedded-tls for the protocol, rustls-webpki for the certificates, and three filters of
-//! our own between them and the server (`scan`, `suite`, `guard`), each for something that was
-//! measured to get past embedded-tls or to make it panic.
+//! our own between them and the server, each for something that was measured to get past embedded-tls
+//! or to make it panic.
+//!
+//! What the server sends goes one way: `wire` counts it, `scan` (in `fence`) decides about records by
+//! what is readable of them, embedded-tls has them decrypted by `suite`, which decides about what it
+//! then sees, and `guard` decides about the certificates. `session` has the outcome.
 
 mod algorithms;
 mod der;
 mod failure;
+mod fence;
 mod guard;
 mod scan;
 mod session;
@@ -13,20 +18,19 @@ mod suite;
 use core::fmt;
 use core::net::IpAddr;
 
-use embedded_io_async::{ErrorKind as IoKind, Read, Write};
+use embedded_io_async::{Read, Write};
 use embedded_tls::{CryptoProvider, CryptoRngCore, TlsConfig, TlsContext, TlsError, TlsVerifier};
 use pilot_webhook_core::Host;
 use pki_types::{DnsName, ServerName};
 
 pub use failure::{Algorithm, CertificateFault, Limit, TlsFailure};
+pub(crate) use fence::Findings;
 use guard::{Guard, Now};
-pub(crate) use scan::{Phase, Scanner};
 pub(crate) use session::{Records, Session};
 use suite::Suite;
 
-use crate::WallClock;
-use crate::link::{Lease, Link};
-use crate::wire::{Watch, Wire};
+use crate::clock::WallClock;
+use crate::wire::Wire;
 
 /// What to do with `https` while the wall-clock time is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,12 +108,12 @@ impl<'b> Tls<'b> {
         self.records.take()
     }
 
-    /// Does the handshake over `wire`, and leaves the connection in `link` if the server is `host`.
+    /// Does the handshake over `wire`, and leaves the connection in `session`, which must be closed
+    /// unless this succeeds: only then the server is `host`.
     pub(crate) async fn open<S: Read + Write>(
         &mut self,
-        link: &mut Link<'b, S>,
+        session: &mut Session<'b, S>,
         wire: Wire<'b, S>,
-        watch: &Watch,
         host: Host<'_>,
     ) -> Result<(), TlsFailure> {
         let mut config = TlsConfig::new();
@@ -133,20 +137,13 @@ impl<'b> Tls<'b> {
             (None, UnknownTime::Refuse) => return Err(TlsFailure::TimeUnknown),
         };
         let mut provider = Provider { rng: self.rng, guard: Guard::new(self.roots, name, now) };
-        let mut lease = Lease::new(link);
-        let session = lease.link().session();
-        let room = u16::try_from(session.rx_len()).unwrap_or(u16::MAX);
-        watch.phase.set(Phase::Handshake(room));
         let opened = session.open(wire, TlsContext::new(&config, &mut provider)).await;
-        if let Some(failure) = provider.guard.failure().or(watch.failure.take()) {
+        if let Some(failure) = provider.guard.failure() {
             return Err(failure);
         }
-        opened.map_err(|error| failure_in_handshake(error, watch))?;
+        opened?;
         // The handshake went well; that alone says nothing about who the server is.
-        provider.guard.verdict()?;
-        watch.phase.set(Phase::Data(room));
-        lease.keep();
-        Ok(())
+        provider.guard.verdict()
     }
 }
 
@@ -177,40 +174,4 @@ impl CryptoProvider for Provider<'_> {
     fn verifier(&mut self) -> Result<&mut impl TlsVerifier<Suite>, TlsError> {
         Ok(&mut self.guard)
     }
-}
-
-/// What embedded-tls means when it fails during the handshake.
-fn failure_in_handshake(error: TlsError, watch: &Watch) -> TlsFailure {
-    match error {
-        _ if watch.exhausted.get() => TlsFailure::TooLong,
-        TlsError::Io(_) | TlsError::IoError | TlsError::ConnectionClosed => TlsFailure::Closed,
-        _ if suite::is_split(error) => Limit::SplitMessage.into(),
-        TlsError::InsufficientSpace | TlsError::EncodeError => Limit::SendBuffer.into(),
-        TlsError::InvalidCipherSuite
-        | TlsError::InvalidKeyShare
-        | TlsError::InvalidSupportedVersions => Limit::Parameters.into(),
-        TlsError::DecodeError => Limit::TooMany.into(),
-        TlsError::InvalidSignatureScheme => TlsFailure::UnsupportedAlgorithm(Algorithm::Other),
-        TlsError::CryptoError => TlsFailure::BadRecord,
-        // Only the check of `Finished` says so; the guard's own refusals were asked for before.
-        TlsError::InvalidSignature => TlsFailure::BadFinished,
-        TlsError::InvalidRecord => TlsFailure::Aborted,
-        _ => TlsFailure::Malformed,
-    }
-}
-
-/// The same once the connection is in use. The failure stays with the watch.
-pub(crate) fn failure_after_handshake(error: TlsError, watch: &Watch) -> IoKind {
-    let failure = match error {
-        TlsError::Io(kind) => return kind,
-        TlsError::IoError => return IoKind::ConnectionAborted,
-        _ if suite::is_post_handshake(error) => Limit::PostHandshake.into(),
-        TlsError::CryptoError => TlsFailure::BadRecord,
-        TlsError::InternalError => TlsFailure::Aborted,
-        _ => TlsFailure::Malformed,
-    };
-    if watch.failure.get().is_none() {
-        watch.failure.set(Some(failure));
-    }
-    IoKind::InvalidData
 }

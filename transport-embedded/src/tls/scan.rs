@@ -1,32 +1,32 @@
-//! A look at each record's header before embedded-tls sees it.
+//! Decides about each record by its header, and about the `ServerHello` by its bytes.
 //!
-//! embedded-tls 0.19 panics on some records and misreads others. This filter passes only what a
+//! embedded-tls 0.19 panics on some records and misreads others. The scanner passes only what a
 //! client may meet, and says by name what it stops:
 //! - an encrypted record without content, on which embedded-tls panics;
 //! - anything unencrypted once keys are there: embedded-tls would take it as if it were decrypted,
 //!   and panics on some of it after the handshake;
 //! - a `HelloRetryRequest`, a record larger than the buffer, and the code of an early alert.
 //!
-//! It also tells [`Suite`](super::suite::Suite) the phase, in the only place that reaches it: the
-//! second version byte of an encrypted record, which has no meaning (RFC 8446, section 5.2) and which
-//! embedded-tls hands on unread.
+//! It also marks each encrypted record that comes after the handshake, for
+//! [`Suite`](super::suite::Suite): by the second version byte, which has no meaning (RFC 8446, section
+//! 5.2) and which embedded-tls hands on to the cipher unread. Nothing else reaches a cipher.
 
-use super::{Limit, TlsFailure};
+use super::failure::{Limit, TlsFailure};
 
-/// Where a connection is.
+/// What the server may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// No TLS.
-    Plain,
-    /// Before the server was authenticated. Holds the largest record that fits.
-    Handshake(u16),
-    /// After it.
-    Data(u16),
+enum Stage {
+    /// Its hello.
+    Hello,
+    /// The rest of its handshake, encrypted.
+    Flight,
+    /// Data and what goes with it, encrypted.
+    Data,
 }
 
-pub(crate) const VERSION_HANDSHAKE: u8 = 3;
-/// Never on the wire.
-pub(crate) const VERSION_DATA: u8 = 4;
+pub(super) const VERSION_HANDSHAKE: u8 = 3;
+/// The mark of a record after the handshake. Never on the wire.
+pub(super) const VERSION_DATA: u8 = 4;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
@@ -55,50 +55,62 @@ const HELLO_RETRY_REQUEST: [u8; 32] = [
 
 /// Follows the records of one connection.
 #[derive(Debug)]
-pub(crate) struct Scanner {
+pub(super) struct Scanner {
+    stage: Stage,
+    /// The longest record that fits into the receive buffer.
+    room: u16,
     header: [u8; HEADER],
     /// Bytes of the header that have passed.
     have: usize,
     /// Bytes of the content that have passed.
     at: usize,
     length: usize,
-    hello_passed: bool,
     change_cipher_specs: u8,
     /// Bytes of the `ServerHello`'s random that are those of a `HelloRetryRequest`.
     retry: usize,
 }
 
 impl Scanner {
-    pub(crate) const fn new() -> Self {
+    pub(super) fn new(room: usize) -> Self {
         Self {
+            stage: Stage::Hello,
+            room: u16::try_from(room).unwrap_or(u16::MAX),
             header: [0; HEADER],
             have: 0,
             at: 0,
             length: 0,
-            hello_passed: false,
             change_cipher_specs: 0,
             retry: 0,
         }
     }
 
     /// Whether a record has begun and not ended.
-    pub(crate) const fn is_in_record(&self) -> bool {
+    pub(super) const fn is_in_record(&self) -> bool {
         self.have > 0
     }
 
-    /// Checks `bytes`, which the server sent, and marks them for [`Suite`](super::suite::Suite).
-    pub(crate) fn scan(&mut self, mut bytes: &mut [u8], phase: Phase) -> Result<(), TlsFailure> {
+    /// To be called before each write. embedded-tls writes nothing between its hello and the end of
+    /// the server's flight: what it writes after the server's hello ends the handshake.
+    pub(super) fn client_writes(&mut self) {
+        if self.stage == Stage::Flight {
+            self.stage = Stage::Data;
+        }
+    }
+
+    /// Checks `bytes`, which the server sent, and marks them.
+    pub(super) fn scan(&mut self, mut bytes: &mut [u8]) -> Result<(), TlsFailure> {
         while !bytes.is_empty() {
             if self.have < HEADER {
                 let (byte, rest) = bytes.split_at_mut(1);
                 self.header[self.have] = byte[0];
                 let marks = self.have == 2 && self.header[0] == APPLICATION_DATA;
-                if marks && self.header[1..3] == [3, VERSION_HANDSHAKE] && is_data(phase) {
+                let data = self.stage == Stage::Data;
+                if marks && data && self.header[1..3] == [3, VERSION_HANDSHAKE] {
                     byte[0] = VERSION_DATA;
                 }
                 self.have += 1;
                 if self.have == HEADER {
-                    self.begin(phase)?;
+                    self.begin()?;
                 }
                 bytes = rest;
             } else {
@@ -114,36 +126,31 @@ impl Scanner {
     }
 
     /// A header is complete.
-    fn begin(&mut self, phase: Phase) -> Result<(), TlsFailure> {
+    fn begin(&mut self) -> Result<(), TlsFailure> {
         let length = u16::from_be_bytes([self.header[3], self.header[4]]);
         self.at = 0;
         self.length = length.into();
-        let (Phase::Handshake(room) | Phase::Data(room)) = phase else { return Ok(()) };
         if length > RECORD_MAX {
             return Err(TlsFailure::Malformed);
         }
-        if length > room {
+        if length > self.room {
             return Err(TlsFailure::Unsupported(Limit::RecordTooLarge(length)));
         }
-        let encrypted = self.header[0] == APPLICATION_DATA;
-        let fine = if encrypted {
-            let version = self.header[1..3] == [3, VERSION_HANDSHAKE];
-            length >= ENCRYPTED_MIN && version && self.hello_passed
-        } else if is_data(phase) {
-            false
-        } else {
-            match self.header[0] {
-                HANDSHAKE => length > 0 && !self.hello_passed,
-                ALERT => length == 2 && !self.hello_passed,
-                CHANGE_CIPHER_SPEC => {
-                    self.change_cipher_specs += 1;
-                    let few = self.change_cipher_specs <= CHANGE_CIPHER_SPEC_MAX;
-                    length == 1 && few && self.hello_passed
-                }
-                _ => false,
+        let fine = match (self.stage, self.header[0]) {
+            (Stage::Hello, HANDSHAKE) => {
+                self.stage = Stage::Flight;
+                length > 0
             }
+            (Stage::Hello, ALERT) => length == 2,
+            (Stage::Flight, CHANGE_CIPHER_SPEC) => {
+                self.change_cipher_specs += 1;
+                length == 1 && self.change_cipher_specs <= CHANGE_CIPHER_SPEC_MAX
+            }
+            (Stage::Flight | Stage::Data, APPLICATION_DATA) => {
+                length >= ENCRYPTED_MIN && self.header[1..3] == [3, VERSION_HANDSHAKE]
+            }
+            _ => false,
         };
-        self.hello_passed |= self.header[0] == HANDSHAKE;
         if fine { Ok(()) } else { Err(TlsFailure::Malformed) }
     }
 
@@ -183,23 +190,22 @@ impl Scanner {
     }
 }
 
-const fn is_data(phase: Phase) -> bool {
-    matches!(phase, Phase::Data(_))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ROOM: u16 = 1_000;
+    const ROOM: usize = 1_000;
 
-    fn scan(pieces: &[&[u8]], phase: Phase) -> Result<(), TlsFailure> {
-        let mut scanner = Scanner::new();
-        scanner.hello_passed = is_data(phase);
+    fn scanner(stage: Stage) -> Scanner {
+        Scanner { stage, ..Scanner::new(ROOM) }
+    }
+
+    fn scan(pieces: &[&[u8]], stage: Stage) -> Result<(), TlsFailure> {
+        let mut scanner = scanner(stage);
         for piece in pieces {
             let mut bytes = [0; 128];
             bytes[..piece.len()].copy_from_slice(piece);
-            scanner.scan(&mut bytes[..piece.len()], phase)?;
+            scanner.scan(&mut bytes[..piece.len()])?;
         }
         Ok(())
     }
@@ -208,40 +214,50 @@ mod tests {
     fn an_early_alert_tells_its_code_in_one_piece_or_byte_by_byte() {
         let alert = [21, 3, 3, 0, 2, 2, 40];
         let expected = Err(TlsFailure::Alert(40));
-        assert_eq!(scan(&[&alert], Phase::Handshake(ROOM)), expected);
+        assert_eq!(scan(&[&alert], Stage::Hello), expected);
         let bytes: [&[u8]; 7] = core::array::from_fn(|i| &alert[i..=i]);
-        assert_eq!(scan(&bytes, Phase::Handshake(ROOM)), expected);
+        assert_eq!(scan(&bytes, Stage::Hello), expected);
     }
 
     #[test]
     fn unencrypted_records_after_the_handshake_are_refused() {
         for kind in [20, 21, 22, 24, 0, 255] {
             let record = [kind, 3, 3, 0, 1, 1];
-            assert_eq!(scan(&[&record], Phase::Data(ROOM)), Err(TlsFailure::Malformed), "{kind}");
+            assert_eq!(scan(&[&record], Stage::Data), Err(TlsFailure::Malformed), "{kind}");
         }
     }
 
     #[test]
     fn encrypted_records_are_marked_only_after_the_handshake() {
-        for (phase, mark) in [(Phase::Handshake(ROOM), 3), (Phase::Data(ROOM), 4)] {
-            let mut scanner = Scanner::new();
-            scanner.hello_passed = true;
+        for (stage, mark) in [(Stage::Flight, 3), (Stage::Data, 4)] {
             let mut header = [23, 3, 3, 0, 17];
-            assert_eq!(scanner.scan(&mut header, phase), Ok(()));
+            assert_eq!(scanner(stage).scan(&mut header), Ok(()));
             assert_eq!(header, [23, 3, mark, 0, 17]);
         }
     }
 
     #[test]
+    fn the_first_write_after_the_servers_hello_ends_the_handshake() {
+        let mut scanner = Scanner::new(ROOM);
+        // The client's own hello, and then the server's.
+        scanner.client_writes();
+        assert_eq!(scanner.stage, Stage::Hello);
+        assert_eq!(scanner.scan(&mut [22, 3, 3, 0, 1, 2]), Ok(()));
+        assert_eq!(scanner.stage, Stage::Flight);
+        scanner.client_writes();
+        assert_eq!(scanner.stage, Stage::Data);
+    }
+
+    #[test]
     fn an_encrypted_record_has_content_and_fits() {
         let empty = [23, 3, 3, 0, 16];
-        assert_eq!(scan(&[&empty], Phase::Data(ROOM)), Err(TlsFailure::Malformed));
+        assert_eq!(scan(&[&empty], Stage::Data), Err(TlsFailure::Malformed));
         let large = [23, 3, 3, 0x3f, 0xff];
         let limit = TlsFailure::Unsupported(Limit::RecordTooLarge(0x3fff));
-        assert_eq!(scan(&[&large], Phase::Data(ROOM)), Err(limit));
+        assert_eq!(scan(&[&large], Stage::Data), Err(limit));
         let absurd = [23, 3, 3, 0xff, 0xff];
-        assert_eq!(scan(&[&absurd], Phase::Data(ROOM)), Err(TlsFailure::Malformed));
+        assert_eq!(scan(&[&absurd], Stage::Data), Err(TlsFailure::Malformed));
         let mark_on_the_wire = [23, 3, 4, 0, 17];
-        assert_eq!(scan(&[&mark_on_the_wire], Phase::Data(ROOM)), Err(TlsFailure::Malformed));
+        assert_eq!(scan(&[&mark_on_the_wire], Stage::Data), Err(TlsFailure::Malformed));
     }
 }

@@ -1,12 +1,15 @@
-//! The one TLS connection at a time, and the record buffers that each new one takes over.
+//! The one TLS connection at a time, the record buffers that each new one takes over, and what
+//! embedded-tls's errors mean.
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use embedded_io_async::{Read, Write};
+use embedded_io_async::{ErrorKind as IoKind, Read, Write};
 use embedded_tls::{CryptoProvider, TlsConnection, TlsContext, TlsError};
 
-use super::suite::Suite;
+use super::failure::{Algorithm, Limit, TlsFailure};
+use super::fence::{Fence, Findings};
+use super::suite::{self, Suite};
 use crate::wire::Wire;
 
 /// Two buffers, borrowed for `'b`, to be lent to one connection after the other.
@@ -25,11 +28,6 @@ impl<'b> Records<'b> {
         Self { rx: rx.into(), tx: tx.into(), borrowed: PhantomData }
     }
 
-    /// The size of the receive buffer.
-    pub(crate) const fn rx_len(&self) -> usize {
-        self.rx.len()
-    }
-
     /// # Safety
     /// No slice from an earlier call may be used after this one.
     #[allow(unsafe_code, reason = "see the type")]
@@ -43,13 +41,14 @@ impl<'b> Records<'b> {
 
 /// At most one connection. It never leaves this type, and with it the lent buffers do not.
 pub(crate) struct Session<'b, S: Read + Write + 'b> {
-    connection: Option<TlsConnection<'b, Wire<'b, S>, Suite>>,
+    connection: Option<TlsConnection<'b, Fence<'b, S>, Suite>>,
     records: Option<Records<'b>>,
+    findings: &'b Findings,
 }
 
 impl<'b, S: Read + Write + 'b> Session<'b, S> {
-    pub(crate) const fn new() -> Self {
-        Self { connection: None, records: None }
+    pub(crate) const fn new(findings: &'b Findings) -> Self {
+        Self { connection: None, records: None, findings }
     }
 
     /// Takes over the buffers, and closes the connection that uses the ones before.
@@ -58,46 +57,98 @@ impl<'b, S: Read + Write + 'b> Session<'b, S> {
         self.records = Some(records);
     }
 
-    pub(crate) fn rx_len(&self) -> usize {
-        self.records.as_ref().map_or(0, Records::rx_len)
-    }
-
     pub(crate) const fn is_open(&self) -> bool {
         self.connection.is_some()
     }
 
+    /// Drops the connection, and what was found about it.
     pub(crate) fn close(&mut self) {
         self.connection = None;
+        self.findings.clear();
     }
 
-    /// Starts a new connection and does the handshake.
+    /// Did the last read of the connection end within a record? A read that is dropped then cannot be
+    /// made up for.
+    pub(crate) const fn is_in_record(&self) -> bool {
+        self.findings.is_in_record()
+    }
+
+    /// Why the connection cannot be used any more, if TLS is why. Asked once.
+    pub(crate) fn take_failure(&self) -> Option<TlsFailure> {
+        self.findings.take_failure()
+    }
+
+    /// Starts a new connection and does the handshake. Dropped before its end, it leaves a connection
+    /// that must be closed.
     #[allow(unsafe_code, reason = "see `Records`")]
-    pub(crate) async fn open<P: CryptoProvider<CipherSuite = Suite>>(
+    pub(super) async fn open<P: CryptoProvider<CipherSuite = Suite>>(
         &mut self,
         wire: Wire<'b, S>,
         context: TlsContext<'_, P>,
-    ) -> Result<(), TlsError> {
+    ) -> Result<(), TlsFailure> {
         self.close();
-        let records = self.records.as_mut().ok_or(TlsError::InsufficientSpace)?;
+        let records = self.records.as_mut().ok_or(Limit::SendBuffer)?;
+        let meter = wire.meter();
+        let fence = Fence::new(wire, records.rx.len(), self.findings);
         // SAFETY: what was lent before went into a connection, which no method lets out of here,
         // and which `close` has just dropped. `TlsConnection` gives its buffers to nobody.
         let (rx, tx) = unsafe { records.lend() };
-        self.connection.insert(TlsConnection::new(wire, rx, tx)).open(context).await
+        let opened = self.connection.insert(TlsConnection::new(fence, rx, tx)).open(context).await;
+        opened.map_err(|error| match self.take_failure() {
+            Some(failure) => failure,
+            None if meter.is_exhausted() => TlsFailure::TooLong,
+            None => during_handshake(error),
+        })
     }
 
-    fn connection(&mut self) -> Result<&mut TlsConnection<'b, Wire<'b, S>, Suite>, TlsError> {
-        self.connection.as_mut().ok_or(TlsError::MissingHandshake)
+    pub(crate) async fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoKind> {
+        let Some(connection) = &mut self.connection else { return Err(IoKind::NotConnected) };
+        match connection.read(buf).await {
+            Err(TlsError::ConnectionClosed) => Ok(0),
+            read => read.map_err(|error| self.note(error)),
+        }
     }
 
-    pub(crate) async fn read(&mut self, buf: &mut [u8]) -> Result<usize, TlsError> {
-        self.connection()?.read(buf).await
+    pub(crate) async fn write(&mut self, buf: &[u8]) -> Result<usize, IoKind> {
+        let Some(connection) = &mut self.connection else { return Err(IoKind::NotConnected) };
+        connection.write(buf).await.map_err(|error| self.note(error))
     }
 
-    pub(crate) async fn write(&mut self, buf: &[u8]) -> Result<usize, TlsError> {
-        self.connection()?.write(buf).await
+    pub(crate) async fn flush(&mut self) -> Result<(), IoKind> {
+        let Some(connection) = &mut self.connection else { return Err(IoKind::NotConnected) };
+        connection.flush().await.map_err(|error| self.note(error))
     }
 
-    pub(crate) async fn flush(&mut self) -> Result<(), TlsError> {
-        self.connection()?.flush().await
+    /// Keeps the failure behind an error of the connection in use.
+    fn note(&self, error: TlsError) -> IoKind {
+        let failure = match error {
+            TlsError::Io(kind) => return kind,
+            TlsError::IoError => return IoKind::ConnectionAborted,
+            _ if suite::is_post_handshake(error) => Limit::PostHandshake.into(),
+            TlsError::CryptoError => TlsFailure::BadRecord,
+            TlsError::InternalError => TlsFailure::Aborted,
+            _ => TlsFailure::Malformed,
+        };
+        self.findings.note(failure);
+        IoKind::InvalidData
+    }
+}
+
+/// What embedded-tls means when it fails during the handshake.
+fn during_handshake(error: TlsError) -> TlsFailure {
+    match error {
+        TlsError::Io(_) | TlsError::IoError | TlsError::ConnectionClosed => TlsFailure::Closed,
+        _ if suite::is_split(error) => Limit::SplitMessage.into(),
+        TlsError::InsufficientSpace | TlsError::EncodeError => Limit::SendBuffer.into(),
+        TlsError::InvalidCipherSuite
+        | TlsError::InvalidKeyShare
+        | TlsError::InvalidSupportedVersions => Limit::Parameters.into(),
+        TlsError::DecodeError => Limit::TooMany.into(),
+        TlsError::InvalidSignatureScheme => TlsFailure::UnsupportedAlgorithm(Algorithm::Other),
+        TlsError::CryptoError => TlsFailure::BadRecord,
+        // Only the check of `Finished` says so; the guard's own refusals were asked for before.
+        TlsError::InvalidSignature => TlsFailure::BadFinished,
+        TlsError::InvalidRecord => TlsFailure::Aborted,
+        _ => TlsFailure::Malformed,
     }
 }
