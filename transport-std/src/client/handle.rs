@@ -16,9 +16,9 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::builder::{ClientBuilder, ClientError};
-use crate::observer::{Hook, LeftOut, LogObserver, PanicHook, Throttles};
-use crate::scratch::Scratch;
+use crate::client::builder::{ClientBuilder, ClientError};
+use crate::client::observer::{Hook, LeftOut, LogObserver, PanicHook, Throttles};
+use crate::client::scratch::Scratch;
 use crate::{HttpShared, HttpTransport, StdRawMutex, TokioClock};
 
 /// The longest URL on std, in bytes.

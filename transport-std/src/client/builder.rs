@@ -10,8 +10,8 @@ use pilot_webhook_core::{
 };
 use tokio::runtime::Handle;
 
-use crate::client::{Client, MAX_WORKERS, Parts};
-use crate::observer::{Hook, PanicHook};
+use crate::client::handle::{Client, MAX_WORKERS, Parts};
+use crate::client::observer::{Hook, PanicHook};
 use crate::{HttpConfig, HttpConfigError};
 
 /// The longest payload on std, in bytes, unless told otherwise. Arbitrary: receivers commonly take

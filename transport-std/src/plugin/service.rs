@@ -13,9 +13,9 @@ use pilot_webhook_core::{Event, Json, Stats};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::bus::{EventBus, Payload, Subscription};
-use crate::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
-use crate::plugin::{BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service};
+use crate::plugin::bus::{EventBus, Payload, Subscription};
+use crate::plugin::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
+use crate::plugin::registry::{BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service};
 use crate::{Client, ClientBuilder, ClientError};
 
 /// The topic that panics of the delivery are published under.
