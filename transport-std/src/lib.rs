@@ -3,15 +3,18 @@
 
 mod client;
 mod http;
+#[cfg(feature = "plugin")]
 mod plugin;
 
 pub use client::{
-    Client, ClientBuilder, ClientError, MAX_EVENT_BYTES, MAX_URL, StdRawMutex, TokioClock,
+    Client, ClientBuilder, ClientError, HttpTarget, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp,
+    StdRawMutex, Target, TokioClock,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,
     SystemResolver, USER_AGENT,
 };
+#[cfg(feature = "plugin")]
 pub use plugin::{
     BoxError, BoxFuture, BusEvent, Deps, EventBus, Identity, LocalBus, PANIC_TOPIC, Payload,
     PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,

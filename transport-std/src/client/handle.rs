@@ -1,37 +1,35 @@
-//! The client: a dispatcher, its workers on tokio, and the methods a daemon calls.
+//! The client's methods, over the engine that its workers share.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::{error, warn};
+use bytemuck::allocation::try_zeroed_slice_box;
+use log::warn;
 use pilot_webhook_core::{
-    Clock, Config, Data, Dispatcher, EmitError, EndpointBuf, EndpointError, Event, Policy, Secret,
-    Stats, run,
+    Clock as _, Config, Data, EmitError, EndpointBuf, EndpointError, Event, Policy, Secret,
+    SendTransport, Stats,
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::client::builder::{ClientBuilder, ClientError};
-use crate::client::observer::{Hook, LeftOut, LogObserver, PanicHook, Throttles};
+use crate::client::clock::TokioClock;
+use crate::client::error::ClientError;
+use crate::client::observer::LeftOut;
 use crate::client::scratch::Scratch;
-use crate::{HttpShared, HttpTransport, StdRawMutex, TokioClock};
+use crate::client::waiting::Waiting;
+use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
-/// The most POSTs in flight.
-pub(crate) const MAX_WORKERS: usize = 64;
 /// How much longer than its drain timeout a close may take: the workers' last steps.
 const CLOSE_GRACE: Duration = Duration::from_millis(250);
-/// How long a worker that panicked rests. Arbitrary: ten panics a second can be watched.
-const RESTART_DELAY: Duration = Duration::from_millis(100);
 
-/// The engine as it is put together on std.
-type StdDispatcher = Dispatcher<StdRawMutex, Box<[u8]>, EndpointBuf<MAX_URL>, MAX_WORKERS>;
+/// Where a client over HTTP delivers to.
+pub type HttpTarget = EndpointBuf<MAX_URL>;
 
 /// Delivers events to a webhook. Cheap to clone; all clones are one client.
 ///
@@ -58,53 +56,57 @@ type StdDispatcher = Dispatcher<StdRawMutex, Box<[u8]>, EndpointBuf<MAX_URL>, MA
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct Client {
-    handle: Arc<Handles>,
+///
+/// `To` is what its transport delivers to. A client over HTTP, which [`builder`](Client::builder)
+/// makes, is just `Client`; [`ClientBuilder::with_transport`](crate::ClientBuilder::with_transport)
+/// makes others.
+pub struct Client<To = HttpTarget> {
+    handle: Arc<Handles<To>>,
 }
 
-/// What the workers share with the client.
-struct Shared {
-    dispatcher: StdDispatcher,
-    clock: TokioClock,
-    throttles: Arc<Throttles>,
-    panics: AtomicU64,
+impl<To> Clone for Client<To> {
+    fn clone(&self) -> Self {
+        Self { handle: Arc::clone(&self.handle) }
+    }
 }
 
 /// What only the client holds, so that the last clone's drop is noticed.
-struct Handles {
-    shared: Arc<Shared>,
+struct Handles<To> {
+    shared: Arc<Shared<To>>,
+    /// What URLs are parsed by. Targets of other kinds need none.
     policy: Policy,
     node_id: AtomicU32,
     drain_timeout: Duration,
     max_event_bytes: usize,
     workers: Mutex<Vec<JoinHandle<()>>>,
+    /// Emitters that wait for room.
+    room: Waiting,
+    /// Those who wait for the end of what is queued.
+    end: Waiting,
 }
 
-/// What a client is made of.
+/// What a client is made of, beside its workers' equipment.
 pub(crate) struct Parts {
-    pub(crate) url: String,
     pub(crate) node_id: u32,
     pub(crate) config: Config,
     pub(crate) queue_bytes: usize,
-    pub(crate) body_bytes: usize,
     pub(crate) max_in_flight: usize,
     pub(crate) secret: Option<Secret>,
-    pub(crate) http: HttpShared,
     pub(crate) policy: Policy,
-    pub(crate) hook: Option<Hook>,
-    pub(crate) on_panic: Option<PanicHook>,
     pub(crate) runtime: Handle,
 }
 
-impl Client {
-    /// Options for a client that delivers to `url`; empty for none yet.
-    pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        ClientBuilder::new(url)
-    }
-
-    pub(crate) fn start(parts: Parts) -> Result<Self, ClientError> {
-        let buffer = zeroed(parts.queue_bytes)?;
+impl<To: Target> Client<To> {
+    pub(crate) fn start<S, F>(
+        parts: Parts,
+        equipment: Equipment<F>,
+        target: Option<To>,
+    ) -> Result<Self, ClientError>
+    where
+        S: SendTransport<To> + Sync + 'static,
+        F: Fn() -> S + Send + Sync + 'static,
+    {
+        let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let shared = Arc::new(Shared {
             dispatcher: StdDispatcher::new(parts.config, buffer, random()),
             clock: TokioClock::new(),
@@ -120,34 +122,29 @@ impl Client {
                 drain_timeout: parts.config.drain_timeout,
                 max_event_bytes: parts.config.max_event_bytes,
                 workers: Mutex::default(),
+                room: Waiting::new(),
+                end: Waiting::new(),
             }),
         };
-        client.set_url(&parts.url)?;
-        let worker = || {
-            let supervised = supervise(
-                Arc::clone(&shared),
-                parts.http.clone(),
-                parts.hook.clone(),
-                parts.on_panic.clone(),
-                parts.body_bytes,
-            );
-            parts.runtime.spawn(supervised)
-        };
+        if let Some(target) = target {
+            client.set_target(target)?;
+        }
+        let equipment = Arc::new(equipment);
+        let worker = || parts.runtime.spawn(supervise(Arc::clone(&shared), Arc::clone(&equipment)));
         client.handle.workers().extend((0..parts.max_in_flight).map(|_| worker()));
         Ok(client)
     }
 
-    fn dispatcher(&self) -> &StdDispatcher {
+    fn dispatcher(&self) -> &StdDispatcher<To> {
         &self.handle.shared.dispatcher
     }
 
     fn event<'a>(&self, topic: &'a str) -> Event<'a> {
-        let timestamp = self.handle.shared.clock.wall();
-        Event { topic, node_id: self.handle.node_id.load(Relaxed), timestamp }
+        Event { topic, node_id: self.node_id(), timestamp: self.handle.shared.clock.wall() }
     }
 
     /// Takes in an event that happened now on this node; returns its id, or `None` when there is
-    /// no URL. Never blocks; may be called from any thread.
+    /// no target. Never blocks; may be called from any thread.
     ///
     /// # Errors
     /// When it is not queued. Unless the client is closed, it was counted.
@@ -183,7 +180,7 @@ impl Client {
     }
 
     /// Takes in an event as soon as there is room, for sources that can wait (a file, a pipe).
-    /// Cancel-safe.
+    /// Any number of tasks may wait. Cancel-safe.
     ///
     /// # Errors
     /// When it cannot be encoded or the client is closed.
@@ -193,40 +190,35 @@ impl Client {
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
         let mut scratch = Scratch::take(self.handle.max_event_bytes);
-        self.dispatcher().emit_when_room(event, data, scratch.bytes()).await
+        let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
+        self.handle.room.until(emitted).await
     }
 
-    /// Delivers to another URL from now on, or to none when it is empty. Returns at once: queued
-    /// events go to the new URL (with an empty one: to the old one, for at most the drain
-    /// timeout), event ids go on, the breaker starts closed. Setting the URL that is set changes
-    /// nothing.
+    /// Delivers to another target from now on. Returns at once: queued events go there, event ids go
+    /// on, the breaker starts closed. Setting the target that is set changes nothing.
     ///
     /// # Errors
-    /// When the URL is no endpoint, or the client is closed; nothing changed then.
-    pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
-        if url.is_empty() {
-            self.dispatcher().clear(self.handle.shared.clock.now());
-            return Ok(());
-        }
-        if url.len() > MAX_URL {
-            // What is left without a fragment or a default port may fit. The file it is persisted in
-            // holds no more than this.
-            return Err(EndpointError::TooLong.into());
-        }
-        let endpoint = EndpointBuf::parse(url, self.handle.policy)?;
-        self.dispatcher().set_endpoint(endpoint).map_err(|_| ClientError::Closed)
+    /// [`ClientError::Closed`] when the client is closed; nothing changed then.
+    pub fn set_target(&self, target: To) -> Result<(), ClientError> {
+        self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)
     }
 
-    /// The URL that events go to, in canonical form; `None` from a clear on. Paths and queries are
-    /// often secrets: do not log it.
+    /// Delivers nowhere from now on. Returns at once: emitting does nothing, and queued events still go
+    /// to the old target, for at most the drain timeout.
+    pub fn clear(&self) {
+        self.dispatcher().clear(self.handle.shared.clock.now());
+    }
+
+    /// The target that events go to; `None` from a clear on.
     #[must_use]
-    pub fn url(&self) -> Option<String> {
-        self.dispatcher().destination().map(|endpoint| endpoint.get().url().to_owned())
+    pub fn target(&self) -> Option<To> {
+        self.dispatcher().destination()
     }
 
-    /// The destination policy.
-    pub(crate) fn policy(&self) -> Policy {
-        self.handle.policy
+    /// The node that events are from, unless they say otherwise.
+    #[must_use]
+    pub fn node_id(&self) -> u32 {
+        self.handle.node_id.load(Relaxed)
     }
 
     /// The node that events are from from now on.
@@ -234,27 +226,25 @@ impl Client {
         self.handle.node_id.store(node_id, Relaxed);
     }
 
-    /// Signs with another secret from the next attempt on; an empty one signs nothing.
-    pub fn set_secret(&self, secret: &[u8]) {
-        self.dispatcher().set_secret(Secret::new(secret));
+    /// Signs with another secret from the next attempt on.
+    ///
+    /// # Errors
+    /// [`ClientError::EmptySecret`] when it is empty; the old one still counts then.
+    pub fn set_secret(&self, secret: &[u8]) -> Result<(), ClientError> {
+        let secret = Secret::new(secret).ok_or(ClientError::EmptySecret)?;
+        self.dispatcher().set_secret(Some(secret));
+        Ok(())
+    }
+
+    /// Signs nothing from the next attempt on.
+    pub fn clear_secret(&self) {
+        self.dispatcher().set_secret(None);
     }
 
     /// All counters, at one instant.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.dispatcher().stats()
-    }
-
-    /// Events lost to a full queue.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.stats().dropped
-    }
-
-    /// Events passed over while the breaker was open.
-    #[must_use]
-    pub fn circuit_skips(&self) -> u64 {
-        self.stats().skipped
     }
 
     /// Panics of the delivery tasks that were caught. A worker that panicked is started again, and
@@ -266,7 +256,7 @@ impl Client {
 
     /// Completes when nothing is queued or in flight, however long that takes. Emitters may go on.
     pub async fn drained(&self) {
-        self.dispatcher().drained().await;
+        self.handle.end.until(self.dispatcher().drained()).await;
     }
 
     /// Refuses new events, delivers what is queued for at most the drain timeout, counts the rest
@@ -276,28 +266,73 @@ impl Client {
         let shared = &self.handle.shared;
         shared.dispatcher.close(shared.clock.now());
         let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
-        if timeout(limit, shared.dispatcher.closed()).await.is_err() {
+        let closed = self.handle.end.until(shared.dispatcher.closed());
+        if timeout(limit, closed).await.is_err() {
             // Only when a worker could not run: its runtime is stalled or gone.
             self.handle.workers().iter().for_each(JoinHandle::abort);
         }
     }
 }
 
-impl Handles {
-    fn workers(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+impl Client {
+    /// Delivers to another URL from now on, or to none when it is empty. Returns at once: queued
+    /// events go to the new URL (with an empty one: to the old one, for at most the drain
+    /// timeout), event ids go on, the breaker starts closed. Setting the URL that is set changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the URL is no endpoint, or the client is closed; nothing changed then.
+    pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
+        match endpoint(url, self.handle.policy)? {
+            Some(target) => self.set_target(target),
+            None => {
+                self.clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// The URL that events go to, in canonical form; `None` from a clear on. Paths and queries are
+    /// often secrets: do not log it.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        self.target().map(|target| target.get().url().to_owned())
+    }
+
+    /// The destination policy.
+    #[cfg(feature = "plugin")]
+    pub(crate) fn policy(&self) -> Policy {
+        self.handle.policy
+    }
+}
+
+/// The endpoint of a URL; none of an empty one.
+pub(crate) fn endpoint(url: &str, policy: Policy) -> Result<Option<HttpTarget>, EndpointError> {
+    match url.len() {
+        0 => Ok(None),
+        1..=MAX_URL => EndpointBuf::parse(url, policy).map(Some),
+        // What is left without a fragment or a default port may fit. The file it is persisted in
+        // holds no more than this.
+        _ => Err(EndpointError::TooLong),
+    }
+}
+
+impl<To> Handles<To> {
+    fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Handles {
+impl<To> Drop for Handles<To> {
     fn drop(&mut self) {
         self.shared.dispatcher.close(self.shared.clock.now());
     }
 }
 
-impl fmt::Debug for Client {
+impl<To> fmt::Debug for Client<To> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("stats", &self.stats()).finish_non_exhaustive()
+        let stats = self.handle.shared.dispatcher.stats();
+        f.debug_struct("Client").field("stats", &stats).finish_non_exhaustive()
     }
 }
 
@@ -305,57 +340,4 @@ impl fmt::Debug for Client {
 /// the system.
 fn random() -> u64 {
     RandomState::new().hash_one(())
-}
-
-/// Memory for the queue.
-fn zeroed(bytes: usize) -> Result<Box<[u8]>, ClientError> {
-    // Asked for and given back first: `vec!` ends the process where there is no memory, and other
-    // ways to get it zeroed touch all of it. Hidden from the optimiser, which may take it for given.
-    let mut probe = Vec::<u8>::new();
-    probe.try_reserve_exact(bytes).map_err(|_| ClientError::Memory)?;
-    drop(black_box(probe));
-    Ok(vec![0; bytes].into_boxed_slice())
-}
-
-/// Runs a worker, and runs it again when it panics.
-async fn supervise(
-    shared: Arc<Shared>,
-    http: HttpShared,
-    hook: Option<Hook>,
-    on_panic: Option<PanicHook>,
-    body_bytes: usize,
-) {
-    loop {
-        let worker =
-            tokio::spawn(work(Arc::clone(&shared), http.clone(), hook.clone(), body_bytes));
-        let Abort(worker) = &mut Abort(worker);
-        match worker.await {
-            Err(stopped) if stopped.is_panic() => {
-                let panics = shared.panics.fetch_add(1, Relaxed) + 1;
-                error!("a delivery task panicked; it is started again");
-                if let Some(on_panic) = &on_panic {
-                    on_panic(panics);
-                }
-                // What panics at once would otherwise spin.
-                tokio::time::sleep(RESTART_DELAY).await;
-            }
-            _ => return,
-        }
-    }
-}
-
-/// Ends the worker with its supervisor.
-struct Abort(JoinHandle<()>);
-
-impl Drop for Abort {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn work(shared: Arc<Shared>, http: HttpShared, hook: Option<Hook>, body_bytes: usize) {
-    let mut transport = HttpTransport::new(&http);
-    let mut observer = LogObserver { throttles: Arc::clone(&shared.throttles), hook };
-    let mut body = vec![0; body_bytes];
-    run(&shared.dispatcher, &mut transport, &shared.clock, &mut observer, &mut body).await;
 }

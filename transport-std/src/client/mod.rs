@@ -1,14 +1,19 @@
 //! The client: the engine put together on tokio, with the options and the methods a daemon calls.
 
-mod builder;
-mod clock;
-mod handle;
+pub(crate) mod builder;
+pub(crate) mod clock;
+pub(crate) mod error;
+pub(crate) mod handle;
 mod observer;
 mod raw_mutex;
 pub(crate) mod scratch;
 mod throttle;
+mod waiting;
+mod worker;
 
-pub use builder::{ClientBuilder, ClientError, MAX_EVENT_BYTES};
+pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
-pub use handle::{Client, MAX_URL};
+pub use error::ClientError;
+pub use handle::{Client, HttpTarget, MAX_URL};
 pub use raw_mutex::StdRawMutex;
+pub use worker::Target;

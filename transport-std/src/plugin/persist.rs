@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
 
-use crate::MAX_URL;
+use crate::client::handle::MAX_URL;
 
 /// The file's name, as in the original.
 const FILE_NAME: &str = "webhook_url";

@@ -13,10 +13,12 @@ use pilot_webhook_core::{Event, Json, Stats};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::client::builder::ClientBuilder;
+use crate::client::error::ClientError;
+use crate::client::handle::Client;
 use crate::plugin::bus::{EventBus, Payload, Subscription};
 use crate::plugin::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
 use crate::plugin::registry::{BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service};
-use crate::{Client, ClientBuilder, ClientError};
 
 /// The topic that panics of the delivery are published under.
 pub const PANIC_TOPIC: &str = "plugin.webhook.panic";
@@ -228,7 +230,8 @@ async fn pump(
     })
     .await
     {
-        let node_id = identity.as_ref().map_or(0, |identity| identity.node_id());
+        let node_id =
+            identity.as_ref().map_or_else(|| client.node_id(), |identity| identity.node_id());
         let envelope = Event { topic: &event.topic, node_id, timestamp: event.timestamp };
         // What is not taken is counted; that the queue is full is logged by the client.
         let _ = client.emit_event(&envelope, &Json(event.payload.as_str()));
