@@ -52,7 +52,7 @@ pub(crate) fn measure(_program: &Path, rounds: usize) -> Result<Section> {
             section.row([what.to_owned(), producers.to_string(), format!("{time:.0}"), verdict]);
         }
     }
-    let lost = roomy.dropped();
+    let lost = roomy.stats().dropped;
     if lost > 0 {
         return Err(format!("{lost} events were not taken in").into());
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pilot_webhook_std::Client;
+use pilot_webhook_std::{Client, ClientError};
 
 /// The sum with the grace of a close was more than a `Duration` holds.
 #[tokio::test]
@@ -27,14 +27,16 @@ async fn a_queue_that_no_memory_holds_is_an_error() {
     }
 }
 
-/// Four tebibytes were asked for, of which the queue would have used two gibibytes.
 /// An empty variable in the place of the secret turned signing off.
 #[tokio::test]
 async fn an_empty_secret_is_an_error() {
     let error = Client::builder("http://127.0.0.1:9/").secret(b"").build().unwrap_err();
     assert_eq!(error.to_string(), "the secret is empty");
+    let client = Client::builder("http://127.0.0.1:9/").secret(b"hush").build().unwrap();
+    assert!(matches!(client.set_secret(b""), Err(ClientError::EmptySecret)));
 }
 
+/// Four tebibytes were asked for, of which the queue would have used two gibibytes.
 #[tokio::test]
 async fn a_queue_of_any_number_of_events_asks_for_no_more_than_it_can_use() {
     let client = Client::builder("http://127.0.0.1:9/").queue_capacity(u32::MAX).build();

@@ -74,6 +74,23 @@ async fn what_is_published_on_the_bus_arrives_from_this_node() {
     assert!(bench.service.stats().is_balanced());
 }
 
+/// They came from node 0.
+#[tokio::test]
+async fn without_an_identity_what_is_published_comes_from_the_clients_node() {
+    let receivers = Receivers::start(1).await;
+    let home = tempfile::tempdir().unwrap();
+    let client = Client::builder("").node_id(9);
+    let options = ServiceOptions { client, home: Some(home.path().to_owned()) };
+    let service = WebhookService::new(&receivers.url(0), options).unwrap();
+    let bus: Arc<LocalBus> = Arc::default();
+    let deps = Deps { events: Some(Arc::clone(&bus) as _), identity: None };
+    service.start(&deps).await.unwrap();
+    bus.publish("t", Payload::none());
+    receivers.wait_for(1).await;
+    service.stop().await.unwrap();
+    assert_eq!(receivers.events()[0]["node_id"], 9);
+}
+
 /// The pump was aborted with what it had not yet read; and it yields after 128 events.
 #[tokio::test]
 async fn what_was_published_before_the_stop_is_delivered() {

@@ -69,11 +69,11 @@ pub(crate) async fn demo() -> Result<(), Failure> {
             node_id: line.node_id.unwrap_or(0),
             timestamp: line.timestamp.unwrap_or_default(),
         };
-        let skipped = client.circuit_skips();
+        let skipped = client.stats().skipped;
         client.emit_event(&event, &Json(line.data())).map_err(Failure::runtime)?;
         sent += 1;
         sleep(PACE).await;
-        for _ in skipped..client.circuit_skips() {
+        for _ in skipped..client.stats().skipped {
             screen.mark('-');
         }
     }

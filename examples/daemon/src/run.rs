@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use log::{info, warn};
+use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
-    Client, ClientBuilder, Deps, EventBus, Identity, LocalBus, ServiceOptions, ServiceRegistry,
-    WebhookService,
+    Client, ClientBuilder, Deps, EventBus, HttpConfig, Identity, LocalBus, ServiceOptions,
+    ServiceRegistry, WebhookService,
 };
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -130,8 +131,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .on_open(options.on_open.into())
         .max_in_flight(options.max_in_flight)
         .batch(options.batch)
-        .batch_delay(options.batch_delay)
-        .deny_private(options.deny_private);
+        .batch_delay(options.batch_delay);
     if let Some(path) = &options.secret_file {
         let secret = fs::read(path)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
@@ -141,10 +141,12 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         }
         builder = builder.secret(secret);
     }
+    let policy = Policy { deny_private: options.deny_private };
+    let mut http = HttpConfig::new().policy(policy);
     if let Some(path) = &options.ca_file {
-        builder = builder.ca_file(path);
+        http = http.ca_file(path);
     }
-    Ok(builder)
+    Ok(builder.http(http))
 }
 
 /// Delivers the whole input. Without one, or with a socket, waits for a signal then.

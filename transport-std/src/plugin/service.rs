@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use log::{info, warn};
 use pilot_webhook_core::{Event, Json, Stats};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::bus::{EventBus, Payload, Subscription};
-use crate::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
-use crate::plugin::{BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service};
-use crate::{Client, ClientBuilder, ClientError};
+use crate::client::builder::ClientBuilder;
+use crate::client::error::ClientError;
+use crate::client::handle::Client;
+use crate::plugin::bus::{EventBus, Payload, Subscription};
+use crate::plugin::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
+use crate::plugin::registry::{BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service};
 
 /// The topic that panics of the delivery are published under.
 pub const PANIC_TOPIC: &str = "plugin.webhook.panic";
@@ -24,6 +26,10 @@ pub const PANIC_TOPIC: &str = "plugin.webhook.panic";
 /// The longest the service drains, so that it has stopped, its last step and a late timer included,
 /// before the registry gives up on it ([`STOP_TIMEOUT`]).
 const DRAIN_MAX: Duration = STOP_TIMEOUT.saturating_sub(Duration::from_millis(500));
+
+/// Orders to the task that writes the file that are taken in one go; of their URLs only the last is
+/// written. Arbitrary.
+const ORDERS_AT_ONCE: usize = 64;
 
 /// Delivers everything that is published on the daemon's bus.
 ///
@@ -135,7 +141,7 @@ impl WebhookService {
         let client = &self.inner.client;
         match load_persisted_url(home, client.policy()) {
             Ok(None) => {}
-            Ok(Some(url)) => match self.inner.saver.unless_wanted(|| client.set_url(&url)) {
+            Ok(Some(url)) => match self.inner.saver.unless_set(|| client.set_url(&url)) {
                 Some(Ok(())) => info!("delivering to the persisted URL"),
                 Some(Err(error)) => warn!("the persisted URL is not used: {error}"),
                 // Another one was set already.
@@ -228,88 +234,86 @@ async fn pump(
     })
     .await
     {
-        let node_id = identity.as_ref().map_or(0, |identity| identity.node_id());
+        let node_id =
+            identity.as_ref().map_or_else(|| client.node_id(), |identity| identity.node_id());
         let envelope = Event { topic: &event.topic, node_id, timestamp: event.timestamp };
         // What is not taken is counted; that the queue is full is logged by the client.
         let _ = client.emit_event(&envelope, &Json(event.payload.as_str()));
     }
 }
 
-/// Writes the file behind the swaps: one write at a time, and always the latest URL.
+/// The last write's end.
+type Saved = Result<(), Arc<PersistError>>;
+
+/// Writes the file behind the swaps: one task owns it.
 struct Saver {
-    wanted: Mutex<watch::Sender<Wanted>>,
-    written: watch::Receiver<Written>,
+    orders: mpsc::UnboundedSender<Order>,
+    /// Whether a URL was set. Locked over a swap and its order, so that both go in one sequence.
+    is_set: Mutex<bool>,
 }
 
-#[derive(Clone, Default)]
-struct Wanted {
-    number: u64,
-    url: String,
-}
-
-#[derive(Clone, Default)]
-struct Written {
-    number: u64,
-    error: Option<Arc<PersistError>>,
+enum Order {
+    Save(String),
+    /// Tell how the last write ended, once there is nothing older to write.
+    Report(oneshot::Sender<Saved>),
 }
 
 impl Saver {
     /// Must be called within a tokio runtime. The task ends with the saver.
     fn start(home: Option<PathBuf>) -> Self {
-        let (wanted, orders) = watch::channel(Wanted::default());
-        let (reports, written) = watch::channel(Written::default());
-        tokio::spawn(save_loop(home, orders, reports));
-        Self { wanted: Mutex::new(wanted), written }
+        let (orders, received) = mpsc::unbounded_channel();
+        tokio::spawn(save_loop(home, received));
+        Self { orders, is_set: Mutex::default() }
     }
 
     fn save_after<E>(&self, url: &str, swap: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
         swap()?;
-        wanted.send_modify(|wanted| {
-            wanted.number += 1;
-            url.clone_into(&mut wanted.url);
-        });
+        *is_set = true;
+        // The task is gone only with its runtime.
+        let _ = self.orders.send(Order::Save(url.to_owned()));
         Ok(())
     }
 
     /// Does it, unless a URL was set before.
-    fn unless_wanted<R>(&self, swap: impl FnOnce() -> R) -> Option<R> {
-        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_set = wanted.borrow().number > 0;
-        (!is_set).then(swap)
+    fn unless_set<R>(&self, swap: impl FnOnce() -> R) -> Option<R> {
+        let is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
+        (!*is_set).then(swap)
     }
 
-    async fn saved(&self) -> Result<(), Arc<PersistError>> {
-        let number = self.wanted.lock().unwrap_or_else(PoisonError::into_inner).borrow().number;
-        let mut written = self.written.clone();
-        // The task outlives every caller of this.
-        let Ok(report) = written.wait_for(|written| written.number >= number).await else {
-            return Ok(());
-        };
-        report.error.clone().map_or(Ok(()), Err)
+    async fn saved(&self) -> Saved {
+        let (report, saved) = oneshot::channel();
+        let _ = self.orders.send(Order::Report(report));
+        saved.await.unwrap_or(Ok(()))
     }
 }
 
-async fn save_loop(
-    home: Option<PathBuf>,
-    mut orders: watch::Receiver<Wanted>,
-    reports: watch::Sender<Written>,
-) {
-    while orders.changed().await.is_ok() {
-        let Wanted { number, url } = orders.borrow_and_update().clone();
-        let error = match home.clone() {
-            Some(home) => write(home, url).await,
-            None => None,
-        };
-        if let Some(error) = &error {
-            warn!("the URL is not persisted: {error}");
+async fn save_loop(home: Option<PathBuf>, mut received: mpsc::UnboundedReceiver<Order>) {
+    let mut saved = Ok(());
+    let mut orders = Vec::new();
+    while received.recv_many(&mut orders, ORDERS_AT_ONCE).await > 0 {
+        let (mut latest, mut reports) = (None, Vec::new());
+        for order in orders.drain(..) {
+            match order {
+                Order::Save(url) => latest = Some(url),
+                Order::Report(report) => reports.push(report),
+            }
         }
-        reports.send_replace(Written { number, error: error.map(Arc::new) });
+        if let (Some(home), Some(url)) = (&home, latest) {
+            saved = write(home.clone(), url).await;
+        }
+        for report in reports {
+            // Whoever asked may have gone.
+            let _ = report.send(saved.clone());
+        }
     }
 }
 
-async fn write(home: PathBuf, url: String) -> Option<PersistError> {
-    let save = move || save_persisted_url(Path::new(&home), &url).err();
+async fn write(home: PathBuf, url: String) -> Saved {
+    let saved = spawn_blocking(move || save_persisted_url(&home, &url)).await;
     // A task that is cancelled has no runtime to be told on.
-    spawn_blocking(save).await.ok().flatten()
+    saved.unwrap_or(Ok(())).map_err(|error| {
+        warn!("the URL is not persisted: {error}");
+        Arc::new(error)
+    })
 }

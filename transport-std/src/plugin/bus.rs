@@ -9,8 +9,10 @@ use pilot_webhook_core::{Clock as _, EncodeError, Timestamp, to_json};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::scratch::Scratch;
-use crate::{MAX_EVENT_BYTES, TokioClock, glob};
+use crate::client::builder::MAX_EVENT_BYTES;
+use crate::client::clock::TokioClock;
+use crate::client::scratch::Scratch;
+use crate::plugin::glob;
 
 /// Events a subscriber may be behind before it loses some. Arbitrary: as many as the queue holds.
 const SUBSCRIBER_CAPACITY: usize = 1_024;

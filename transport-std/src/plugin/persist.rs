@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+#[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
 
-use crate::MAX_URL;
+use crate::client::handle::MAX_URL;
 
 /// The file's name, as in the original.
 const FILE_NAME: &str = "webhook_url";
@@ -108,8 +109,8 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
 }
 
 /// Saves `url` in `home`, or removes the file when it is empty. A crash at any point leaves the old
-/// URL or the new one. The directory is made with mode 0700, the file with 0600; a symbolic link
-/// in the file's place is replaced, not followed.
+/// URL or the new one. On Unix the directory is made with mode 0700, the file with 0600; elsewhere both
+/// have what the system gives. A symbolic link in the file's place is replaced, not followed.
 ///
 /// # Errors
 /// When the operating system says no. The old URL is still there then.
@@ -142,7 +143,10 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
             removed => removed?,
         }
     } else {
-        DirBuilder::new().recursive(true).mode(0o700).create(home)?;
+        let mut directory = DirBuilder::new();
+        #[cfg(unix)]
+        directory.mode(0o700);
+        directory.recursive(true).create(home)?;
         let temporary = home.join(TEMPORARY_NAME);
         let replaced = replace(&temporary, &path, url, before);
         if replaced.is_err() {
@@ -152,6 +156,8 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
         replaced?;
     }
     before(Step::SyncDirectory);
+    // Elsewhere a directory cannot be opened as a file, and has nothing to be synchronised.
+    #[cfg(unix)]
     File::open(home)?.sync_all()?;
     before(Step::Done);
     Ok(())
@@ -170,7 +176,10 @@ fn replace(
         _ => {}
     }
     // `create_new` follows no link and opens no file of somebody else's.
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.write(true).create_new(true).open(temporary)?;
     before(Step::Write);
     file.write_all(url.as_bytes())?;
     before(Step::SyncFile);
@@ -180,5 +189,6 @@ fn replace(
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 #[path = "persist_tests.rs"]
 mod tests;

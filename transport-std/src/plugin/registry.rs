@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::bus::EventBus;
+use crate::plugin::bus::EventBus;
 
 /// The longest a service may take to stop (the daemon's own bound).
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);

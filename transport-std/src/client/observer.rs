@@ -6,7 +6,7 @@ use std::time::Instant;
 use log::{info, warn};
 use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Verdict};
 
-use crate::throttle::Throttle;
+use crate::client::throttle::Throttle;
 
 /// A host's own ear: called between attempts, by whichever worker.
 pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;

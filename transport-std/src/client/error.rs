@@ -1,0 +1,67 @@
+//! Why a client could not be built, or not be told something.
+
+use std::fmt;
+
+use pilot_webhook_core::{ConfigError, EndpointError};
+
+use crate::client::worker::MAX_WORKERS;
+use crate::http::HttpConfigError;
+
+/// Why a client could not be built, or a URL not be set.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The URL is not an endpoint. The operator corrects it.
+    Url(EndpointError),
+    /// An option is out of its range.
+    Config(ConfigError),
+    /// More POSTs in flight than 64, or none.
+    MaxInFlight,
+    /// The secret is empty.
+    EmptySecret,
+    /// The CA file cannot be used.
+    Http(HttpConfigError),
+    /// There is not so much memory as the queue is to hold.
+    Memory,
+    /// `build` was called outside of a tokio runtime.
+    NoRuntime,
+    /// The client is closed.
+    Closed,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+            Self::MaxInFlight => {
+                write!(f, "the POSTs in flight must be from 1 to {MAX_WORKERS}")
+            }
+            Self::EmptySecret => f.write_str("the secret is empty"),
+            Self::Http(error) => error.fmt(f),
+            Self::Memory => f.write_str("there is no memory for a queue of that capacity"),
+            Self::NoRuntime => f.write_str("a client must be built within a tokio runtime"),
+            Self::Closed => f.write_str("the webhook is closed"),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+impl From<EndpointError> for ClientError {
+    fn from(error: EndpointError) -> Self {
+        Self::Url(error)
+    }
+}
+
+impl From<ConfigError> for ClientError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<HttpConfigError> for ClientError {
+    fn from(error: HttpConfigError) -> Self {
+        Self::Http(error)
+    }
+}

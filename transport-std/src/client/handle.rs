@@ -1,0 +1,343 @@
+//! The client's methods, over the engine that its workers share.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytemuck::allocation::try_zeroed_slice_box;
+use log::warn;
+use pilot_webhook_core::{
+    Clock as _, Config, Data, EmitError, EndpointBuf, EndpointError, Event, Policy, Secret,
+    SendTransport, Stats,
+};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::client::clock::TokioClock;
+use crate::client::error::ClientError;
+use crate::client::observer::LeftOut;
+use crate::client::scratch::Scratch;
+use crate::client::waiting::Waiting;
+use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
+
+/// The longest URL on std, in bytes.
+pub const MAX_URL: usize = 2_048;
+/// How much longer than its drain timeout a close may take: the workers' last steps.
+const CLOSE_GRACE: Duration = Duration::from_millis(250);
+
+/// Where a client over HTTP delivers to.
+pub type HttpTarget = EndpointBuf<MAX_URL>;
+
+/// Delivers events to a webhook. Cheap to clone; all clones are one client.
+///
+/// Dropping the last clone closes it without waiting: its workers still drain the queue for the
+/// drain timeout, if the runtime lives that long.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use pilot_webhook_std::Client;
+/// # let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// # let url = format!("http://{}/hook", receiver.local_addr()?);
+/// # tokio::spawn(async move {
+/// #     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// #     let (mut stream, _) = receiver.accept().await.unwrap();
+/// #     stream.read(&mut [0; 4096]).await.unwrap();
+/// #     stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+/// #     std::future::pending::<()>().await;
+/// # });
+/// let client = Client::builder(url).node_id(7).secret(b"hush").build()?;
+/// client.emit("conn.established", &[("peer_node_id", 2)])?;
+/// client.close().await;
+/// assert_eq!(client.stats().delivered, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `To` is what its transport delivers to. A client over HTTP, which [`builder`](Client::builder)
+/// makes, is just `Client`; [`ClientBuilder::with_transport`](crate::ClientBuilder::with_transport)
+/// makes others.
+pub struct Client<To = HttpTarget> {
+    handle: Arc<Handles<To>>,
+}
+
+impl<To> Clone for Client<To> {
+    fn clone(&self) -> Self {
+        Self { handle: Arc::clone(&self.handle) }
+    }
+}
+
+/// What only the client holds, so that the last clone's drop is noticed.
+struct Handles<To> {
+    shared: Arc<Shared<To>>,
+    /// What URLs are parsed by. Targets of other kinds need none.
+    policy: Policy,
+    node_id: AtomicU32,
+    drain_timeout: Duration,
+    max_event_bytes: usize,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+    /// Emitters that wait for room.
+    room: Waiting,
+    /// Those who wait for the end of what is queued.
+    end: Waiting,
+}
+
+/// What a client is made of, beside its workers' equipment.
+pub(crate) struct Parts {
+    pub(crate) node_id: u32,
+    pub(crate) config: Config,
+    pub(crate) queue_bytes: usize,
+    pub(crate) max_in_flight: usize,
+    pub(crate) secret: Option<Secret>,
+    pub(crate) policy: Policy,
+    pub(crate) runtime: Handle,
+}
+
+impl<To: Target> Client<To> {
+    pub(crate) fn start<S, F>(
+        parts: Parts,
+        equipment: Equipment<F>,
+        target: Option<To>,
+    ) -> Result<Self, ClientError>
+    where
+        S: SendTransport<To> + Sync + 'static,
+        F: Fn() -> S + Send + Sync + 'static,
+    {
+        let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
+        let shared = Arc::new(Shared {
+            dispatcher: StdDispatcher::new(parts.config, buffer, random()),
+            clock: TokioClock::new(),
+            throttles: Arc::default(),
+            panics: AtomicU64::new(0),
+        });
+        shared.dispatcher.set_secret(parts.secret);
+        let client = Self {
+            handle: Arc::new(Handles {
+                shared: Arc::clone(&shared),
+                policy: parts.policy,
+                node_id: AtomicU32::new(parts.node_id),
+                drain_timeout: parts.config.drain_timeout,
+                max_event_bytes: parts.config.max_event_bytes,
+                workers: Mutex::default(),
+                room: Waiting::new(),
+                end: Waiting::new(),
+            }),
+        };
+        if let Some(target) = target {
+            client.set_target(target)?;
+        }
+        let equipment = Arc::new(equipment);
+        let worker = || parts.runtime.spawn(supervise(Arc::clone(&shared), Arc::clone(&equipment)));
+        client.handle.workers().extend((0..parts.max_in_flight).map(|_| worker()));
+        Ok(client)
+    }
+
+    fn dispatcher(&self) -> &StdDispatcher<To> {
+        &self.handle.shared.dispatcher
+    }
+
+    fn event<'a>(&self, topic: &'a str) -> Event<'a> {
+        Event { topic, node_id: self.node_id(), timestamp: self.handle.shared.clock.wall() }
+    }
+
+    /// Takes in an event that happened now on this node; returns its id, or `None` when there is
+    /// no target. Never blocks; may be called from any thread.
+    ///
+    /// # Errors
+    /// When it is not queued. Unless the client is closed, it was counted.
+    pub fn emit<D: Data + ?Sized>(&self, topic: &str, data: &D) -> Result<Option<u64>, EmitError> {
+        // Before the time is asked for.
+        match self.dispatcher().refuse() {
+            Some(answer) => self.noted(answer),
+            None => self.emit_event(&self.event(topic), data),
+        }
+    }
+
+    /// Takes in an event with an envelope of its own.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn emit_event<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+    ) -> Result<Option<u64>, EmitError> {
+        let mut scratch = Scratch::take(self.handle.max_event_bytes);
+        self.noted(self.dispatcher().emit(event, data, scratch.bytes()))
+    }
+
+    /// Logs a drop, now and then.
+    fn noted(&self, answer: Result<Option<u64>, EmitError>) -> Result<Option<u64>, EmitError> {
+        if answer == Err(EmitError::Full)
+            && let Some(n) = self.handle.shared.throttles.drops.admit(Instant::now())
+        {
+            warn!("the event queue is full: events are dropped{}", LeftOut(n));
+        }
+        answer
+    }
+
+    /// Takes in an event as soon as there is room, for sources that can wait (a file, a pipe).
+    /// Any number of tasks may wait. Cancel-safe.
+    ///
+    /// # Errors
+    /// When it cannot be encoded or the client is closed.
+    pub async fn emit_when_room<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+    ) -> Result<Option<u64>, EmitError> {
+        let mut scratch = Scratch::take(self.handle.max_event_bytes);
+        let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
+        self.handle.room.until(emitted).await
+    }
+
+    /// Delivers to another target from now on. Returns at once: queued events go there, event ids go
+    /// on, the breaker starts closed. Setting the target that is set changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`] when the client is closed; nothing changed then.
+    pub fn set_target(&self, target: To) -> Result<(), ClientError> {
+        self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)
+    }
+
+    /// Delivers nowhere from now on. Returns at once: emitting does nothing, and queued events still go
+    /// to the old target, for at most the drain timeout.
+    pub fn clear(&self) {
+        self.dispatcher().clear(self.handle.shared.clock.now());
+    }
+
+    /// The target that events go to; `None` from a clear on.
+    #[must_use]
+    pub fn target(&self) -> Option<To> {
+        self.dispatcher().destination()
+    }
+
+    /// The node that events are from, unless they say otherwise.
+    #[must_use]
+    pub fn node_id(&self) -> u32 {
+        self.handle.node_id.load(Relaxed)
+    }
+
+    /// The node that events are from from now on.
+    pub fn set_node_id(&self, node_id: u32) {
+        self.handle.node_id.store(node_id, Relaxed);
+    }
+
+    /// Signs with another secret from the next attempt on.
+    ///
+    /// # Errors
+    /// [`ClientError::EmptySecret`] when it is empty; the old one still counts then.
+    pub fn set_secret(&self, secret: &[u8]) -> Result<(), ClientError> {
+        let secret = Secret::new(secret).ok_or(ClientError::EmptySecret)?;
+        self.dispatcher().set_secret(Some(secret));
+        Ok(())
+    }
+
+    /// Signs nothing from the next attempt on.
+    pub fn clear_secret(&self) {
+        self.dispatcher().set_secret(None);
+    }
+
+    /// All counters, at one instant.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.dispatcher().stats()
+    }
+
+    /// Panics of the delivery tasks that were caught. A worker that panicked is started again, and
+    /// its event is delivered again.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.handle.shared.panics.load(Relaxed)
+    }
+
+    /// Completes when nothing is queued or in flight, however long that takes. Emitters may go on.
+    pub async fn drained(&self) {
+        self.handle.end.until(self.dispatcher().drained()).await;
+    }
+
+    /// Refuses new events, delivers what is queued for at most the drain timeout, counts the rest
+    /// as abandoned, and ends the workers. Idempotent, and cancel-safe: it goes on without the
+    /// caller.
+    pub async fn close(&self) {
+        let shared = &self.handle.shared;
+        shared.dispatcher.close(shared.clock.now());
+        let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
+        let closed = self.handle.end.until(shared.dispatcher.closed());
+        if timeout(limit, closed).await.is_err() {
+            // Only when a worker could not run: its runtime is stalled or gone.
+            self.handle.workers().iter().for_each(JoinHandle::abort);
+        }
+    }
+}
+
+impl Client {
+    /// Delivers to another URL from now on, or to none when it is empty. Returns at once: queued
+    /// events go to the new URL (with an empty one: to the old one, for at most the drain
+    /// timeout), event ids go on, the breaker starts closed. Setting the URL that is set changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the URL is no endpoint, or the client is closed; nothing changed then.
+    pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
+        match endpoint(url, self.handle.policy)? {
+            Some(target) => self.set_target(target),
+            None => {
+                self.clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// The URL that events go to, in canonical form; `None` from a clear on. Paths and queries are
+    /// often secrets: do not log it.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        self.target().map(|target| target.get().url().to_owned())
+    }
+
+    /// The destination policy.
+    #[cfg(feature = "plugin")]
+    pub(crate) fn policy(&self) -> Policy {
+        self.handle.policy
+    }
+}
+
+/// The endpoint of a URL; none of an empty one.
+pub(crate) fn endpoint(url: &str, policy: Policy) -> Result<Option<HttpTarget>, EndpointError> {
+    match url.len() {
+        0 => Ok(None),
+        1..=MAX_URL => EndpointBuf::parse(url, policy).map(Some),
+        // What is left without a fragment or a default port may fit. The file it is persisted in
+        // holds no more than this.
+        _ => Err(EndpointError::TooLong),
+    }
+}
+
+impl<To> Handles<To> {
+    fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<To> Drop for Handles<To> {
+    fn drop(&mut self) {
+        self.shared.dispatcher.close(self.shared.clock.now());
+    }
+}
+
+impl<To> fmt::Debug for Client<To> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stats = self.handle.shared.dispatcher.stats();
+        f.debug_struct("Client").field("stats", &stats).finish_non_exhaustive()
+    }
+}
+
+/// A number that no other start has: a hash under the random keys that the standard library takes from
+/// the system.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
+}

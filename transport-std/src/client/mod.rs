@@ -1,0 +1,19 @@
+//! The client: the engine put together on tokio, with the options and the methods a daemon calls.
+
+pub(crate) mod builder;
+pub(crate) mod clock;
+pub(crate) mod error;
+pub(crate) mod handle;
+mod observer;
+mod raw_mutex;
+pub(crate) mod scratch;
+mod throttle;
+mod waiting;
+mod worker;
+
+pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
+pub use clock::TokioClock;
+pub use error::ClientError;
+pub use handle::{Client, HttpTarget, MAX_URL};
+pub use raw_mutex::StdRawMutex;
+pub use worker::Target;

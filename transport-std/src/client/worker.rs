@@ -1,0 +1,91 @@
+//! The workers on tokio: each runs the engine's loop, and is started again when it panics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use log::error;
+use pilot_webhook_core::{Dispatcher, SendTransport, run};
+use tokio::task::JoinHandle;
+
+use crate::client::clock::TokioClock;
+use crate::client::observer::{Hook, LogObserver, PanicHook, Throttles};
+use crate::client::raw_mutex::StdRawMutex;
+
+/// The most attempts in flight.
+pub(crate) const MAX_WORKERS: usize = 64;
+/// How long a worker that panicked rests. Arbitrary: ten panics a second can be watched.
+const RESTART_DELAY: Duration = Duration::from_millis(100);
+
+/// What a client can deliver to: a URL, an address, a subject. Implemented for all such types.
+pub trait Target: Clone + PartialEq + Send + Sync + 'static {}
+
+impl<To: Clone + PartialEq + Send + Sync + 'static> Target for To {}
+
+/// The engine as it is put together on std.
+pub(crate) type StdDispatcher<To> = Dispatcher<StdRawMutex, Box<[u8]>, To, MAX_WORKERS>;
+
+/// What the workers share with the client.
+pub(crate) struct Shared<To> {
+    pub(crate) dispatcher: StdDispatcher<To>,
+    pub(crate) clock: TokioClock,
+    pub(crate) throttles: Arc<Throttles>,
+    pub(crate) panics: AtomicU64,
+}
+
+/// What each worker is made of.
+pub(crate) struct Equipment<F> {
+    /// Makes a transport.
+    pub(crate) transport: F,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) on_panic: Option<PanicHook>,
+    /// Bytes of the longest body.
+    pub(crate) body_bytes: usize,
+}
+
+/// Runs a worker, and runs it again when it panics.
+pub(crate) async fn supervise<To, S, F>(shared: Arc<Shared<To>>, equipment: Arc<Equipment<F>>)
+where
+    To: Target,
+    S: SendTransport<To> + Sync + 'static,
+    F: Fn() -> S + Send + Sync + 'static,
+{
+    loop {
+        let worker = tokio::spawn(work(Arc::clone(&shared), Arc::clone(&equipment)));
+        let Abort(worker) = &mut Abort(worker);
+        match worker.await {
+            Err(stopped) if stopped.is_panic() => {
+                let panics = shared.panics.fetch_add(1, Relaxed) + 1;
+                error!("a delivery task panicked; it is started again");
+                if let Some(on_panic) = &equipment.on_panic {
+                    on_panic(panics);
+                }
+                // What panics at once would otherwise spin.
+                tokio::time::sleep(RESTART_DELAY).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Ends the worker with its supervisor.
+struct Abort(JoinHandle<()>);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn work<To, S, F>(shared: Arc<Shared<To>>, equipment: Arc<Equipment<F>>)
+where
+    To: Target,
+    S: SendTransport<To> + Sync + 'static,
+    F: Fn() -> S + Send + Sync + 'static,
+{
+    let mut transport = (equipment.transport)();
+    let hook = equipment.hook.clone();
+    let mut observer = LogObserver { throttles: Arc::clone(&shared.throttles), hook };
+    let mut body = vec![0; equipment.body_bytes];
+    run(&shared.dispatcher, &mut transport, &shared.clock, &mut observer, &mut body).await;
+}

@@ -1,0 +1,16 @@
+//! The plugin: the webhook as a service of a daemon, fed by the daemon's bus.
+
+mod bus;
+mod glob;
+mod persist;
+mod registry;
+mod service;
+
+pub use bus::{BusEvent, EventBus, LocalBus, Payload, Subscription};
+pub use persist::{
+    PersistError, PersistErrorKind, load_persisted_url, pilot_home, save_persisted_url,
+};
+pub use registry::{
+    BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service, ServiceError, ServiceRegistry,
+};
+pub use service::{PANIC_TOPIC, ServiceOptions, WebhookService};
