@@ -1,6 +1,8 @@
 //! A client over a transport that is not HTTP: lines over TCP, answered one by one.
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,10 +12,11 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-/// Sends each body as a line and reads `ok` or `again`.
+/// Sends each body as a line and reads `ok` or `again`. Like many a transport it is `Send` and not `Sync`.
 #[derive(Default)]
 struct Lines {
     kept: Option<(SocketAddr, BufReader<TcpStream>)>,
+    _not_sync: PhantomData<Cell<()>>,
 }
 
 impl Lines {

@@ -179,7 +179,7 @@ where
         }
     }
 
-    async fn back_off(&self, delivery: &Delivery, at: Instant) {
+    async fn back_off(&mut self, delivery: &Delivery, at: Instant) {
         while let (Some(at), seen) = self.dispatcher.back_off(delivery, at) {
             if self.clock.now() >= at {
                 return;
@@ -188,8 +188,9 @@ where
         }
     }
 
-    /// Until then, or until something changes.
-    async fn sleep(&self, until: Option<Instant>, seen: Seen) {
+    /// Until then, or until something changes. (`&mut`, so that a transport need not be `Sync` for the
+    /// worker's future to be `Send`.)
+    async fn sleep(&mut self, until: Option<Instant>, seen: Seen) {
         let changed = self.dispatcher.changed(seen);
         match until {
             Some(until) => {

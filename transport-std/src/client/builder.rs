@@ -99,7 +99,7 @@ impl ClientBuilder {
 impl<F, S, To> ClientBuilder<Over<F, To>>
 where
     F: Fn() -> S + Send + Sync + 'static,
-    S: SendTransport<To> + Sync + 'static,
+    S: SendTransport<To> + 'static,
     To: Target,
 {
     /// Options for a client that delivers to `target` over a transport of one's own; `None` for no
@@ -254,7 +254,7 @@ impl Options {
     ) -> Result<Client<To>, ClientError>
     where
         To: Target,
-        S: SendTransport<To> + Sync + 'static,
+        S: SendTransport<To> + 'static,
         F: Fn() -> S + Send + Sync + 'static,
     {
         self.config.validate()?;

@@ -103,7 +103,7 @@ impl<To: Target> Client<To> {
         target: Option<To>,
     ) -> Result<Self, ClientError>
     where
-        S: SendTransport<To> + Sync + 'static,
+        S: SendTransport<To> + 'static,
         F: Fn() -> S + Send + Sync + 'static,
     {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;

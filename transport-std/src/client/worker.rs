@@ -47,7 +47,7 @@ pub(crate) struct Equipment<F> {
 pub(crate) async fn supervise<To, S, F>(shared: Arc<Shared<To>>, equipment: Arc<Equipment<F>>)
 where
     To: Target,
-    S: SendTransport<To> + Sync + 'static,
+    S: SendTransport<To> + 'static,
     F: Fn() -> S + Send + Sync + 'static,
 {
     loop {
@@ -80,7 +80,7 @@ impl Drop for Abort {
 async fn work<To, S, F>(shared: Arc<Shared<To>>, equipment: Arc<Equipment<F>>)
 where
     To: Target,
-    S: SendTransport<To> + Sync + 'static,
+    S: SendTransport<To> + 'static,
     F: Fn() -> S + Send + Sync + 'static,
 {
     let mut transport = (equipment.transport)();
