@@ -50,12 +50,15 @@ pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u32> {
     })
 }
 
-/// The digit of a number from 0 to 15.
-pub(crate) const fn hex_digit(nibble: u8) -> u8 {
-    match nibble {
-        0..=9 => b'0' + nibble,
-        _ => b'a' + nibble - 10,
+/// A byte as two hexadecimal digits in lower case.
+pub(crate) const fn hex(byte: u8) -> [u8; 2] {
+    const fn digit(nibble: u8) -> u8 {
+        match nibble {
+            0..=9 => b'0' + nibble,
+            _ => b'a' + nibble - 10,
+        }
     }
+    [digit(byte >> 4), digit(byte & 15)]
 }
 
 #[cfg(test)]

@@ -4,12 +4,10 @@ mod attempt;
 mod intake;
 
 use crate::clock::Instant;
-use crate::engine::breaker::BreakerState;
-use crate::engine::breaker::{Admission, Breaker, Permit};
+use crate::engine::breaker::{Admission, Breaker, BreakerState, Permit};
 use crate::engine::config::{Config, OnOpen};
 use crate::engine::delivery::{Delivery, Fate, Next};
-use crate::engine::stats::Counters;
-use crate::engine::stats::Stats;
+use crate::engine::stats::{Counters, Stats};
 use crate::event::MessageId;
 use crate::queue::{Batch, Queue};
 use crate::sign::Secret;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::ascii::hex_digit;
+use crate::ascii::hex;
 use crate::json::{EncodeError, Writer};
 
 /// The header that carries a message's id.
@@ -50,7 +50,7 @@ impl MessageId {
     fn write_to(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
         out.integer(self.node_id.into())?;
         out.push(b"-")?;
-        out.push(&hex(self.instance))?;
+        out.push(&instance_digits(self.instance))?;
         out.push(b"-")?;
         out.integer(self.first)?;
         if self.events > 1 {
@@ -70,10 +70,10 @@ impl fmt::Display for MessageId {
 }
 
 /// 16 hexadecimal digits in lower case.
-fn hex(number: u64) -> [u8; 16] {
+fn instance_digits(number: u64) -> [u8; 16] {
     let mut digits = [0; 16];
     for (pair, byte) in digits.chunks_mut(2).zip(number.to_be_bytes()) {
-        pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
+        pair.copy_from_slice(&hex(byte));
     }
     digits
 }

@@ -8,7 +8,7 @@ use core::{fmt, mem};
 
 use serde::Serialize;
 
-use crate::ascii::{EIGHT, eight, leading_zeros};
+use crate::ascii::{EIGHT, eight, hex, leading_zeros};
 use crate::json::error::EncodeError;
 
 /// Appends to a byte slice, all or nothing for each piece.
@@ -171,7 +171,6 @@ impl<'a> Writer<'a> {
     }
 
     fn escape(&mut self, byte: u8) -> Result<(), EncodeError> {
-        const HEX: [u8; 16] = *b"0123456789abcdef";
         let short = match byte {
             b'"' | b'\\' => byte,
             0x08 => b'b',
@@ -180,7 +179,7 @@ impl<'a> Writer<'a> {
             0x0c => b'f',
             0x0d => b'r',
             _ => {
-                let [high, low] = [byte >> 4, byte & 15].map(|nibble| HEX[usize::from(nibble)]);
+                let [high, low] = hex(byte);
                 return self.push(&[b'\\', b'u', b'0', b'0', high, low]);
             }
         };

@@ -9,8 +9,7 @@ use proptest::prelude::*;
 
 use super::{Batch, Queue, Run};
 use crate::event::{Event, Json, Timestamp};
-use crate::format::pilot as payload;
-use crate::format::pilot::Encoded;
+use crate::format::pilot::{self, Encoded};
 use crate::queue::entry::Entry;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
@@ -154,7 +153,7 @@ fn lease<B: AsRef<[u8]> + AsMut<[u8]>>(
     batch: Option<Batch>,
 ) -> Option<(Run, usize)> {
     let lease = queue.lease(out, batch)?;
-    payload::render(&mut out[..lease.length], lease.entries, batch.is_some());
+    pilot::render(&mut out[..lease.length], lease.entries, batch.is_some());
     Some((lease.run, lease.length))
 }
 

@@ -6,7 +6,7 @@ use heapless::String;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::ascii::hex_digit;
+use crate::ascii::hex;
 
 /// The header that carries the signature, as in the original.
 pub const SIGNATURE_HEADER: &str = "X-Pilot-Signature-256";
@@ -48,17 +48,17 @@ impl Secret {
     /// ```
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> Signature {
-        let mut hex = String::new();
+        let mut text = String::new();
         // A key of one block is always taken, and 32 bytes are 64 digits.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) {
             mac.update(body);
             for byte in mac.finalize().into_bytes() {
-                for nibble in [byte >> 4, byte & 15] {
-                    let _ = hex.push(hex_digit(nibble).into());
+                for digit in hex(byte) {
+                    let _ = text.push(digit.into());
                 }
             }
         }
-        Signature(hex)
+        Signature(text)
     }
 }
 

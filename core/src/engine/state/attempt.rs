@@ -4,8 +4,7 @@ use core::time::Duration;
 
 use super::State;
 use crate::clock::Instant;
-use crate::engine::breaker::BreakerState;
-use crate::engine::breaker::Permit;
+use crate::engine::breaker::{BreakerState, Permit};
 use crate::engine::config::OnOpen;
 use crate::engine::delivery::{After, Delivery, Fate};
 use crate::engine::retry::{RETRY_AFTER_MAX, RETRY_AFTER_WAIT};

@@ -10,8 +10,7 @@ use crate::clock::Instant;
 use crate::destination::{EndpointBuf, Policy};
 use crate::engine::delivery::Delivery;
 use crate::engine::state::{Phase, State};
-use crate::engine::stats::Counters;
-use crate::engine::stats::Stats;
+use crate::engine::stats::{Counters, Stats};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
