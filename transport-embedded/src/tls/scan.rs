@@ -28,10 +28,10 @@ pub(super) const VERSION_HANDSHAKE: u8 = 3;
 /// The mark of a record after the handshake. Never on the wire.
 pub(super) const VERSION_DATA: u8 = 4;
 
-const CHANGE_CIPHER_SPEC: u8 = 20;
+pub(super) const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
+pub(super) const HANDSHAKE: u8 = 22;
+pub(super) const APPLICATION_DATA: u8 = 23;
 
 const HEADER: usize = 5;
 /// 2^14 bytes, and 256 for padding and tag (RFC 8446, section 5.2).
@@ -134,7 +134,7 @@ impl Scanner {
             return Err(TlsFailure::Malformed);
         }
         if length > self.room {
-            return Err(TlsFailure::Unsupported(Limit::RecordTooLarge(length)));
+            return Err(Limit::RecordTooLarge(length).into());
         }
         let fine = match (self.stage, self.header[0]) {
             (Stage::Hello, HANDSHAKE) => {
@@ -181,10 +181,10 @@ impl Scanner {
         if let Some(expected) = HELLO_RETRY_REQUEST.get(at) {
             self.retry += usize::from(*expected == byte);
             if self.retry == HELLO_RETRY_REQUEST.len() {
-                return Err(TlsFailure::Unsupported(Limit::HelloRetryRequest));
+                return Err(Limit::HelloRetryRequest.into());
             }
         } else if CHOICE.get(at - HELLO_RETRY_REQUEST.len()).is_some_and(|chosen| *chosen != byte) {
-            return Err(TlsFailure::Unsupported(Limit::Parameters));
+            return Err(Limit::Parameters.into());
         }
         Ok(())
     }

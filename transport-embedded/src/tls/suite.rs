@@ -9,11 +9,10 @@ use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::{self, AeadCore, AeadInPlace, Key, KeyInit, KeySizeUser, Nonce, Tag};
 use embedded_tls::{Aes128GcmSha256, TlsCipherSuite, TlsError};
 
-use super::scan::{VERSION_DATA, VERSION_HANDSHAKE};
+use super::scan::{
+    APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, VERSION_DATA, VERSION_HANDSHAKE,
+};
 
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
 const NEW_SESSION_TICKET: u8 = 4;
 
 /// What embedded-tls returns when it reads [`POST_HANDSHAKE`].
