@@ -77,10 +77,9 @@ impl Engine {
     pub fn deliver(&mut self) -> u64 {
         let Self { dispatcher, clock, runtime, buffer, .. } = self;
         let _guard = runtime.enter();
-        let (mut transport, mut observer) = (Memory, ());
+        let mut transport = Memory;
         let encoding = Encoding::PILOT;
-        let mut worker =
-            pin!(run(dispatcher, &mut transport, clock, &mut observer, encoding, buffer));
+        let mut worker = pin!(run(dispatcher, &mut transport, clock, encoding, buffer));
         // The receiver answers at once, so the worker comes to rest when nothing is queued.
         let _ = worker.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         dispatcher.stats().delivered
@@ -95,7 +94,7 @@ impl Engine {
     pub fn pass(mut self, events: u64) -> Result<f64> {
         let (dispatcher, clock) = (&self.dispatcher, &self.clock);
         let (scratch, buffer) = (&mut self.scratch, &mut self.buffer);
-        let (mut transport, mut observer) = (Memory, ());
+        let mut transport = Memory;
         let emit = async {
             for _ in 0..events {
                 let event = Event { topic: TOPIC, node_id: 1, timestamp: clock.wall() };
@@ -108,8 +107,7 @@ impl Engine {
         };
         let start = Instant::now();
         self.runtime.block_on(async {
-            let worker =
-                run(dispatcher, &mut transport, clock, &mut observer, Encoding::PILOT, buffer);
+            let worker = run(dispatcher, &mut transport, clock, Encoding::PILOT, buffer);
             tokio::join!(emit, worker)
         });
         let time = start.elapsed();

@@ -92,14 +92,13 @@ fn emitting_delivering_and_retrying_allocates_nothing() {
     dispatcher.swap(EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap()).unwrap();
     let secret = Secret::new(b"hush").unwrap();
     let encoding = Encoding { signer: &secret, ..Encoding::PILOT };
-    let (mut script, time, mut observer) = (Script::default(), Time::default(), ());
+    let (mut script, time) = (Script::default(), Time::default());
     let (mut body, mut scratch) = (vec![0; PilotFormat::BOUND.buffer(1, 512)], [0; 512]);
     let mut context = Context::from_waker(Waker::noop());
 
     let before = ALLOCATIONS.get();
     {
-        let mut worker =
-            pin!(run(&dispatcher, &mut script, &time, &mut observer, encoding, &mut body));
+        let mut worker = pin!(run(&dispatcher, &mut script, &time, encoding, &mut body));
         for n in 0..EVENTS {
             let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
             dispatcher.emit(&event, &("peer", n), &mut scratch).unwrap();

@@ -12,14 +12,15 @@ use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, BATCH_HEADER, Backoff, BreakerState, Clock, Config, ConfigError, Delivery, Dispatcher,
     Encoding, EndpointBuf, ErrorKind, Event, Fate, Format, Instant, MESSAGE_ID_HEADER, Message,
-    Next, OnOpen, PilotFormat, Policy, Reply, SIGNATURE_HEADER, Secret, Timestamp, Transport, run,
+    Next, OnOpen, PilotFormat, Policy, Reply, Retry, SIGNATURE_HEADER, Secret, Timestamp,
+    Transport, run,
 };
 
 const DELAY: Duration = Duration::from_millis(50);
 const BUFFER: usize = 2_000;
 const NOW: Instant = Instant::from_micros(1_000);
 
-type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, 2>;
+type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), 2>;
 
 fn batches(batch: u16) -> Config {
     let backoff = Backoff { initial: DELAY, jitter_percent: 0 };
@@ -178,7 +179,7 @@ fn a_batch_is_one_failure_of_the_breaker_and_all_its_events_are_exhausted() {
             core.finish(&mut batch, Err(ErrorKind::Connect), now, Timestamp::UNIX_EPOCH)
         {
             now = at;
-            assert!(matches!(core.retry(&mut batch, now).0, Next::Attempt(())));
+            assert!(matches!(core.retry(&mut batch, now).0, Retry::Attempt));
         }
         assert_eq!(core.stats().exhausted, 3 * n);
         assert_eq!(core.stats().attempts, 3 * n);
@@ -308,8 +309,8 @@ impl Clock for Still {
 
 /// Sends until the worker waits.
 fn work(core: &Core, mut receiver: &Receiver, encoding: Encoding<'_>) {
-    let (mut observer, mut buffer) = ((), [0; BUFFER]);
-    let worker = pin!(run(core, &mut receiver, &Still, &mut observer, encoding, &mut buffer));
+    let mut buffer = [0; BUFFER];
+    let worker = pin!(run(core, &mut receiver, &Still, encoding, &mut buffer));
     assert!(worker.poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 

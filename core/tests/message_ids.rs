@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 const NOW: Instant = Instant::from_micros(0);
 
-type Core = Dispatcher<NoopRawMutex, [u8; 1_024], EndpointBuf<64>, 1>;
+type Core = Dispatcher<NoopRawMutex, [u8; 1_024], EndpointBuf<64>, (), 1>;
 
 /// One start of node 7, which emits so many events.
 fn started(config: Config, seed: u64, events: usize) -> Core {
@@ -70,9 +70,8 @@ impl Transport<EndpointBuf<64>> for Receiver {
 fn ids(core: &Core, statuses: &[u16]) -> Vec<String> {
     let mut receiver = Receiver { statuses: statuses.iter().rev().copied().collect(), ids: vec![] };
     {
-        let (mut observer, mut body) = ((), [0; 512]);
-        let worker =
-            pin!(run(core, &mut receiver, &Still, &mut observer, Encoding::PILOT, &mut body));
+        let mut body = [0; 512];
+        let worker = pin!(run(core, &mut receiver, &Still, Encoding::PILOT, &mut body));
         assert!(worker.poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     receiver.ids

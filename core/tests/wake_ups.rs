@@ -25,7 +25,7 @@ const BUFFER: usize = PilotFormat::BOUND.buffer(1, BODY);
 const THREE: usize = PilotFormat::BOUND.buffer(3, 18);
 const AFTER: Instant = Instant::from_micros(1);
 
-type Core<const WORKERS: usize> = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, WORKERS>;
+type Core<const WORKERS: usize> = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), WORKERS>;
 
 /// A dispatcher with an endpoint.
 fn core<const WORKERS: usize>(config: Config, bytes: usize) -> Core<WORKERS> {
@@ -317,7 +317,7 @@ fn quiet_for_ten_seconds(
         let (core, clock, posts) = (&core, &clock, &posts);
         let mut body = [0; BUFFER];
         let future = async move {
-            run(core, &mut Silent(posts), clock, &mut (), Encoding::PILOT, &mut body).await;
+            run(core, &mut Silent(posts), clock, Encoding::PILOT, &mut body).await;
         };
         Box::pin(future)
     };

@@ -14,9 +14,9 @@ use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Backoff, Clock, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Instant, Message,
-    Notice, Observer, OnOpen, PilotFormat, Policy, Reply, RetryAfter, Stats, Timestamp, Transport,
-    run,
+    Backoff, Clock, Config, Dispatcher, EmitError, Encoding, EndpointBuf, ErrorKind, Event,
+    Instant, Message, Notice, Observer, OnFull, OnOpen, PilotFormat, Policy, Reply, RetryAfter,
+    Stats, Timestamp, Transport, run,
 };
 
 const BODY: usize = 128;
@@ -24,11 +24,11 @@ const BUFFER: usize = PilotFormat::BOUND.buffer(1, BODY);
 /// The wall-clock time when the other clock is at 0, in seconds.
 const WALL: i64 = 1_000_000_000;
 
-type Core = Dispatcher<NoopRawMutex, [u8; 1_024], EndpointBuf<64>, 2>;
+type Core = Dispatcher<NoopRawMutex, [u8; 1_024], EndpointBuf<64>, Notices, 2>;
 
 /// A dispatcher with an endpoint and so many events.
 fn core(config: Config, events: usize) -> Core {
-    let core = Core::new(config, [0; 1_024], 1);
+    let core = Core::with_observer(config, [0; 1_024], 1, Notices::default());
     swap(&core, "http://one.example/");
     (0..events).for_each(|_| emit(&core));
     core
@@ -130,7 +130,6 @@ struct Receiver<'t> {
     time: Option<&'t Time>,
     /// Seconds, and the host.
     posts: RefCell<Vec<(u64, String)>>,
-    notices: RefCell<Vec<String>>,
 }
 
 impl<'t> Receiver<'t> {
@@ -171,28 +170,39 @@ impl Transport<EndpointBuf<64>> for &Receiver<'_> {
     }
 }
 
-impl Observer for &Receiver<'_> {
-    fn notice(&mut self, notice: Notice<'_>) {
+/// What it was told, a line each.
+#[derive(Default)]
+struct Notices(RefCell<Vec<String>>);
+
+impl Observer for Notices {
+    fn notice(&self, notice: Notice<'_>) {
         let line = match notice {
             Notice::Attempt { event_id, attempt, is_probe, result, .. } => {
                 let result =
                     result.map_or_else(|error| error.to_string(), |answer| answer.code.to_string());
                 format!("{event_id}.{attempt}{}: {result}", if is_probe { " probe" } else { "" })
             }
-            Notice::Settled { event_id, fate, .. } => format!("{event_id} {fate:?}"),
+            Notice::Settled { event_id, fate, message, attempt } => {
+                assert!(attempt == 0 || message.is_some());
+                let last = if attempt > 1 { format!(" after {attempt}") } else { String::new() };
+                format!("{event_id} {fate:?}{last}")
+            }
             Notice::Breaker(state) => format!("{state:?}"),
             _ => panic!("an unknown notice"),
         };
-        self.notices.borrow_mut().push(line);
+        self.0.borrow_mut().push(line);
     }
+}
+
+fn notices(core: &Core) -> Vec<String> {
+    core.observer().0.borrow().clone()
 }
 
 /// One worker over the receiver, on the receiver's time.
 async fn worker(core: &Core, mut receiver: &Receiver<'_>) {
-    let mut observer = receiver;
-    // An observer may be lent out, and a clock shared.
+    // A clock may be shared.
     let time = &receiver.time.unwrap();
-    run(core, &mut receiver, time, &mut &mut observer, Encoding::PILOT, &mut [0; BUFFER]).await;
+    run(core, &mut receiver, time, Encoding::PILOT, &mut [0; BUFFER]).await;
 }
 
 #[test]
@@ -204,8 +214,9 @@ fn an_event_is_tried_again_after_its_backoffs_and_each_attempt_is_told() {
     let mut worker = Box::pin(worker(&core, &receiver));
     assert!(time.run_until(60, &mut worker).is_pending());
     assert_eq!(receiver.times(), [0, 1, 3]);
-    let expected = ["1.1: 500", "1.2: the connection could not be made", "1.3: 204", "1 Delivered"];
-    assert_eq!(*receiver.notices.borrow(), expected);
+    let expected =
+        ["1.1: 500", "1.2: the connection could not be made", "1.3: 204", "1 Delivered after 3"];
+    assert_eq!(notices(&core), expected);
 }
 
 #[test]
@@ -217,8 +228,9 @@ fn an_attempt_without_an_answer_ends_at_the_timeout() {
     assert!(time.run_until(60, &mut worker).is_pending());
     assert_eq!(receiver.times(), [0, 6]);
     let timeout = "no answer within the HTTP timeout";
-    let expected = [format!("1.1: {timeout}"), format!("1.2: {timeout}"), "1 Exhausted".into()];
-    assert_eq!(*receiver.notices.borrow(), expected);
+    let expected =
+        [format!("1.1: {timeout}"), format!("1.2: {timeout}"), "1 Exhausted after 2".into()];
+    assert_eq!(notices(&core), expected);
     assert_eq!(core.stats().last_status, 0);
 }
 
@@ -232,7 +244,7 @@ fn a_swap_cancels_the_attempt_and_the_event_goes_to_the_new_endpoint_at_once() {
     swap(&core, "http://two.example/");
     assert!(time.run_until(60, &mut worker).is_pending());
     assert_eq!(receiver.posts(), [(0, "one.example".into()), (2, "two.example".into())]);
-    assert_eq!(*receiver.notices.borrow(), ["1.1: 204", "1 Delivered"]);
+    assert_eq!(notices(&core), ["1.1: 204", "1 Delivered"]);
 }
 
 #[test]
@@ -313,9 +325,9 @@ fn a_retry_waits_for_the_breaker_and_goes_out_when_the_probe_succeeds() {
     let mut workers = Box::pin(join_two(&core, &receiver));
     assert!(time.run_until(300, &mut workers).is_pending());
     assert_eq!(receiver.times(), [0, 0, 100, 100]);
-    let told = receiver.notices.borrow();
-    assert_eq!(told[..3], ["1.1: 500", "2.1: 503", "Open"]);
-    assert!(told[3].ends_with(" probe: 204"), "{told:?}");
+    let told = notices(&core);
+    assert_eq!(told[..4], ["1.1: 500", "2.1: 503", "Open", "HalfOpen"]);
+    assert!(told[4].ends_with(" probe: 204"), "{told:?}");
     assert!(told.iter().any(|line| line == "Closed"), "{told:?}");
     assert_eq!(core.stats().delivered, 2);
 }
@@ -336,6 +348,10 @@ fn a_retry_that_finds_the_breaker_open_is_skipped() {
     assert!(time.run_until(60, &mut workers).is_pending());
     let Stats { exhausted, skipped, .. } = core.stats();
     assert_eq!((receiver.times(), exhausted, skipped), (vec![0, 0], 1, 2));
+    let told = notices(&core);
+    for fate in ["1 Skipped", "2 Exhausted", "3 Skipped"] {
+        assert_eq!(told.iter().filter(|line| *line == fate).count(), 1, "{told:?}");
+    }
 }
 
 #[test]
@@ -348,8 +364,9 @@ fn a_breaker_that_opens_and_closes_is_told() {
     assert!(time.run_until(30, &mut worker).is_pending());
     emit(&core);
     assert!(time.run_until(60, &mut worker).is_pending());
-    let expected = ["1.1: 500", "1 Exhausted", "Open", "2.1 probe: 204", "2 Delivered", "Closed"];
-    assert_eq!(*receiver.notices.borrow(), expected);
+    let expected =
+        ["1.1: 500", "Open", "1 Exhausted", "HalfOpen", "2.1 probe: 204", "Closed", "2 Delivered"];
+    assert_eq!(notices(&core), expected);
 }
 
 #[test]
@@ -389,7 +406,7 @@ fn a_worker_that_is_dropped_leaves_its_event_in_its_place() {
     assert_eq!((core.stats().queued, core.stats().in_flight), (2, 0));
     let mut second = Box::pin(worker(&core, &receiver));
     assert!(time.run_until(2, &mut second).is_pending());
-    assert_eq!(receiver.notices.borrow()[0], "1.1: 204");
+    assert_eq!(notices(&core)[0], "1.1: 204");
 }
 
 #[test]
@@ -413,4 +430,65 @@ fn a_drain_ends_at_once_when_a_retry_after_outlasts_it() {
     assert!(time.run_until(60, &mut worker).is_ready());
     assert_eq!((receiver.times(), core.stats().abandoned), (vec![0], 2));
     assert_eq!(time.now(), at(0));
+}
+
+/// A batch was told as one, and what waited was only counted.
+#[test]
+fn how_each_event_ended_is_told_by_its_id() {
+    let drain_timeout = Duration::from_secs(3);
+    let (batch, on_full) = (2, OnFull::DropOldest);
+    let core = core(Config { batch, capacity: 4, on_full, drain_timeout, ..Config::DEFAULT }, 6);
+    assert_eq!(notices(&core), ["1 Dropped", "2 Dropped"]);
+    let time = Time::default();
+    let receiver = Receiver::new(&time, [Answer::Status(400), Answer::Never]);
+    let mut worker = Box::pin(worker(&core, &receiver));
+    assert!(time.run_until(1, &mut worker).is_pending());
+    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    assert!(core.emit(&event, &f64::NAN, &mut [0; BODY]).is_err());
+    emit(&core);
+    emit(&core);
+    core.close(time.now());
+    assert!(time.run_until(60, &mut worker).is_ready());
+    let told = notices(&core);
+    let expected = [
+        "3.1: 400",
+        "3 Rejected",
+        "4 Rejected",
+        "7 Oversize",
+        "5.1: no answer within the HTTP timeout",
+        "5 Abandoned",
+        "6 Abandoned",
+        "8 Abandoned",
+        "9 Abandoned",
+    ];
+    assert_eq!(told[2..], expected);
+    assert!(core.stats().is_balanced());
+}
+
+#[test]
+fn an_event_that_the_full_queue_does_not_take_is_told() {
+    let core = core(Config { capacity: 1, ..Config::DEFAULT }, 1);
+    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    assert_eq!(core.emit(&event, &(), &mut [0; BODY]), Err(EmitError::Full));
+    assert_eq!(notices(&core), ["2 Dropped"]);
+    // One that waits for room is no event yet.
+    let mut scratch = [0; BODY];
+    let mut waiting = Box::pin(core.emit_when_room(&event, &(), &mut scratch));
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(waiting);
+    assert_eq!(notices(&core).len(), 1);
+}
+
+#[test]
+fn an_event_that_is_too_long_for_the_worker_is_told() {
+    let core = core(Config::DEFAULT, 1);
+    let time = Time::default();
+    let receiver = Receiver::new(&time, []);
+    let (clock, mut transport) = (&receiver.time.unwrap(), &receiver);
+    core.close(time.now());
+    let mut short = [0; 100];
+    let worker = run(&core, &mut transport, clock, Encoding::PILOT, &mut short);
+    assert!(time.run_until(1, &mut Box::pin(worker)).is_ready());
+    assert_eq!(notices(&core), ["1 Oversize"]);
+    assert_eq!((core.stats().oversize, core.stats().attempts), (1, 0));
 }

@@ -73,16 +73,9 @@ pub async fn deliver<T: Transport<Url>, D: Data + ?Sized>(
     let mut buffer = vec![0; PilotFormat::BOUND.buffer(1, longest)];
     dispatcher.emit(event, data, &mut buffer).map_err(|error| error.to_string())?;
     let mut recorder = Recorder { transport, memory, attempts: Vec::new(), peak: 0 };
-    let (clock, mut observer) = (HostClock::new(), ());
+    let clock = HostClock::new();
     let encoding = Encoding { signer, ..Encoding::PILOT };
-    let work = pilot_webhook_core::run(
-        &dispatcher,
-        &mut recorder,
-        &clock,
-        &mut observer,
-        encoding,
-        &mut buffer,
-    );
+    let work = pilot_webhook_core::run(&dispatcher, &mut recorder, &clock, encoding, &mut buffer);
     let begun = Instant::now();
     let ended = async {
         tokio::select! {

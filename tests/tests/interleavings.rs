@@ -48,7 +48,7 @@ unsafe impl RawMutex for LoomRawMutex {
     }
 }
 
-type Core = Dispatcher<LoomRawMutex, Vec<u8>, EndpointBuf<64>, 2>;
+type Core = Dispatcher<LoomRawMutex, Vec<u8>, EndpointBuf<64>, (), 2>;
 
 const BODY: usize = 128;
 const BUFFER: usize = PilotFormat::BOUND.buffer(1, BODY);
@@ -108,7 +108,7 @@ fn emit(core: &Core) -> Result<Option<u64>, EmitError> {
 }
 
 async fn work(core: &Core, hangs: bool) {
-    run(core, &mut Answers { hangs }, &Still, &mut (), Encoding::PILOT, &mut [0; 3 * BUFFER]).await;
+    run(core, &mut Answers { hangs }, &Still, Encoding::PILOT, &mut [0; 3 * BUFFER]).await;
 }
 
 fn worker(core: &Arc<Core>, hangs: bool) -> thread::JoinHandle<()> {

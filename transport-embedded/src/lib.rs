@@ -30,7 +30,9 @@ pub use error::Error;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]
-pub use node::{RunError, StartError, UrlError, WebhookNode};
+pub use node::{Options, Resources, Runner, SetError, Webhook, new};
+#[cfg(all(feature = "embassy-net", feature = "tls"))]
+pub use node::{TlsMemory, TlsRunner, new_with_tls};
 #[cfg(feature = "sntp")]
 pub use sntp::{Sntp, SntpConfig, SntpError};
 #[cfg(feature = "tls")]

@@ -18,7 +18,7 @@ use embassy_net::tcp::TcpSocket;
 use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
-use pilot_webhook_embassy::{Buffers, Error, NodeTransport, SocketNet, WebhookNode};
+use pilot_webhook_embassy::{Buffers, Error, NodeTransport, Options, Resources, SocketNet};
 
 use cable::wired;
 
@@ -199,26 +199,26 @@ async fn a_kept_connection_that_the_server_closed_costs_no_attempt() {
 /// that just fitted were taken and then abandoned.
 #[tokio::test]
 async fn with_batches_every_event_that_is_taken_is_sent() {
-    static NODE: WebhookNode<4_096, (), 200, 64> = WebhookNode::new();
+    let resources = Box::leak(Box::new(Resources::<4_096, (), 200>::new()));
+    let mut options = Options::new(1, 1);
+    options.config.batch = 2;
+    let (webhook, mut runner) = pilot_webhook_embassy::new(resources, options).unwrap();
     wired(|stack, server| async move {
-        let config = pilot_webhook_core::Config { batch: 2, ..<_>::default() };
-        NODE.start(1, 1, config, Policy::default()).unwrap();
-        NODE.set_url(URL).unwrap();
+        webhook.set_url(URL).unwrap();
         let client = async {
             // Stamps are of several lengths, so all of the lengths around the limit are tried thrice.
             for length in (90..140).flat_map(|length| [length; 3]) {
-                let _ = NODE.emit_when_room("t", "x".repeat(length).as_str()).await;
+                let _ = webhook.emit_when_room("t", "x".repeat(length).as_str()).await;
             }
-            NODE.drained().await;
-            NODE.close();
+            webhook.drained().await;
+            webhook.close().await;
         };
-        let mut observer = ();
-        let node = embassy_futures::join::join(NODE.run(stack, &mut observer), client);
+        let node = embassy_futures::join::join(runner.run(stack), client);
         let server = serve(listener(server), usize::MAX, OK);
-        assert!(matches!(select(node, server).await, Either::First((Ok(()), ()))));
+        assert!(matches!(select(node, server).await, Either::First(((), ()))));
     })
     .await;
-    let stats = NODE.stats().unwrap();
+    let stats = webhook.stats();
     assert_eq!(stats.abandoned, 0, "{stats:?}");
     assert_eq!(stats.delivered + stats.oversize, 150, "{stats:?}");
     assert!(stats.delivered > 0 && stats.oversize > 0, "{stats:?}");

@@ -101,6 +101,8 @@ const PRIVATE_V6: [(Ipv6Addr, u32); 10] = [
 ];
 
 impl Policy {
+    /// Refuses what is never a receiver.
+    pub const DEFAULT: Self = Self { deny_private: false };
     /// Only receivers on the public Internet.
     pub const DENY_PRIVATE: Self = Self { deny_private: true };
 

@@ -34,7 +34,10 @@ pub enum Fate {
     Exhausted,
     /// Passed over while the breaker was open.
     Skipped,
-    /// Too long for a worker's buffer, or not to be written in its format.
+    /// Lost to a full queue.
+    Dropped,
+    /// Refused when emitted: too long, or not to be encoded. Or too long for a worker's buffer, or not to
+    /// be written in its format.
     Oversize,
     /// Left behind by a close or a clear whose time was over.
     Abandoned,
@@ -110,18 +113,28 @@ impl Delivery {
     }
 }
 
-/// What to do next: the answer to [`next`](crate::Dispatcher::next) and
-/// [`retry`](crate::Dispatcher::retry).
+/// What to do next: the answer to [`next`](crate::Dispatcher::next).
 #[derive(Debug)]
-pub enum Next<D> {
+pub enum Next {
     /// Make an attempt now.
-    Attempt(D),
+    Attempt(Delivery),
     /// Nothing before this time (if any), or before something changes: a battery node sleeps.
     Wait(Option<Instant>),
-    /// The event was settled or went back to the queue: ask again.
+    /// An event that waited was settled: ask again.
     Again,
     /// The dispatcher is closed, and nothing waits.
     Done,
+}
+
+/// Whether to try again: the answer to [`retry`](crate::Dispatcher::retry).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Make an attempt now.
+    Attempt,
+    /// Not before this time (if any), or before something changes.
+    Wait(Option<Instant>),
+    /// The event's story is over.
+    Settled(Fate),
 }
 
 /// What follows an attempt.

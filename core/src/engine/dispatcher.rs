@@ -15,9 +15,9 @@ use concerned::Concerned;
 
 use crate::clock::Instant;
 use crate::destination::EndpointBuf;
-use crate::engine::breaker::BreakerState;
 use crate::engine::config::Config;
-use crate::engine::delivery::{After, Delivery, Next};
+use crate::engine::delivery::{After, Delivery, Fate, Next, Retry};
+use crate::engine::observer::{Notice, Observer};
 use crate::engine::state::State;
 use crate::engine::stats::Stats;
 use crate::engine::waker_set::{Line, WakerSet};
@@ -29,7 +29,8 @@ use crate::transport::{ErrorKind, Reply};
 ///
 /// Type parameters: the raw mutex `M` (a critical section on a microcontroller, a real mutex on
 /// std), the queue's buffer `B` (an array, a boxed slice), the kind of target `T` that a transport
-/// sends to, and the number of workers, which sizes the lists of wakers.
+/// sends to, the [`Observer`] `O`, which is told how every event ended, and the number of workers, which
+/// sizes the lists of wakers.
 ///
 /// Who calls what, and when:
 /// - the host: [`swap`](Self::swap) to set an endpoint (without one, [`emit`](Self::emit) does
@@ -37,7 +38,8 @@ use crate::transport::{ErrorKind, Reply};
 /// - emitters: [`emit`](Self::emit), from any task, thread or interrupt;
 /// - workers: [`run`](crate::run), which calls [`next`](Self::next) for an event and its first
 ///   attempt, [`finish`](Self::finish) after each attempt, [`retry`](Self::retry) before each
-///   further one, and [`release`](Self::release) to give an event back.
+///   further one, and [`release`](Self::release) to give an event back. It tells the observer how the
+///   events in its hands ended; the dispatcher tells of all others.
 ///
 /// ```
 /// use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
@@ -46,10 +48,11 @@ use crate::transport::{ErrorKind, Reply};
 /// static DISPATCHER: Dispatcher<CriticalSectionRawMutex, [u8; 8192]> =
 ///     Dispatcher::new(Config::DEFAULT, [0; 8192], SEED);
 /// ```
-pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, const WORKERS: usize = 1> {
+pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, O = (), const WORKERS: usize = 1> {
     inner: Mutex<M, RefCell<Inner<B, T, WORKERS>>>,
     /// A hint, read without the lock, that the next event need not be encoded.
     refusing: AtomicBool,
+    observer: O,
 }
 
 struct Inner<B, T, const WORKERS: usize> {
@@ -81,16 +84,24 @@ pub struct Seen {
     changes: u32,
 }
 
-impl<M, B, T, const WORKERS: usize> Dispatcher<M, B, T, WORKERS>
-where
-    M: RawMutex,
-{
+impl<M: RawMutex, B, T, const WORKERS: usize> Dispatcher<M, B, T, (), WORKERS> {
     /// A dispatcher without an endpoint, over `buffer`. It can be a `static`.
     ///
     /// `seed` is a number that no other start of any node has: a random one. Message ids are unique
     /// by it, and jitter differs from node to node.
     #[must_use]
     pub const fn new(config: Config, buffer: B, seed: u64) -> Self {
+        Self::with_observer(config, buffer, seed, ())
+    }
+}
+
+impl<M, B, T, O, const WORKERS: usize> Dispatcher<M, B, T, O, WORKERS>
+where
+    M: RawMutex,
+{
+    /// As [`new`](Dispatcher::new), with an observer.
+    #[must_use]
+    pub const fn with_observer(config: Config, buffer: B, seed: u64, observer: O) -> Self {
         Self {
             inner: Mutex::new(RefCell::new(Inner {
                 state: State::new(config, buffer, seed),
@@ -102,6 +113,7 @@ where
                 ending: WakerSet::new(),
             })),
             refusing: AtomicBool::new(true),
+            observer,
         }
     }
 
@@ -130,8 +142,9 @@ where
         self.lock(|inner| inner.state.stats())
     }
 
-    pub(crate) fn breaker(&self) -> BreakerState {
-        self.lock(|inner| inner.state.breaker.state())
+    /// The observer it was made with.
+    pub const fn observer(&self) -> &O {
+        &self.observer
     }
 
     /// The config it was made with.
@@ -157,24 +170,34 @@ where
     }
 }
 
-impl<M, B, T, const WORKERS: usize> Dispatcher<M, B, T, WORKERS>
+impl<M, B, T, O, const WORKERS: usize> Dispatcher<M, B, T, O, WORKERS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
+    O: Observer,
 {
-    /// Everything that changes the state goes through here: it wakes whom the change concerns.
+    /// Everything that changes the state goes through here: it wakes whom the change concerns, and
+    /// tells the observer.
     fn change<R>(&self, f: impl FnOnce(&mut State<B, T>) -> R) -> (R, Seen) {
-        let (result, seen, concerned) = self.lock(|inner| {
+        let (result, seen, concerned, ended) = self.lock(|inner| {
             let before = inner.state.mark();
             let result = f(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
             let concerned = inner.note(&before);
-            (result, inner.seen(), concerned)
+            (result, inner.seen(), concerned, inner.state.ended.take())
         });
         if let Some(concerned) = concerned {
             self.wake(concerned);
         }
+        if let Some(ended) = ended {
+            self.tell(ended);
+        }
         (result, seen)
+    }
+
+    #[cold]
+    fn tell(&self, (event_id, fate): (u64, Fate)) {
+        self.observer.notice(Notice::Settled { event_id, fate, message: None, attempt: 0 });
     }
 
     /// Not inlined, as there are eight changes and this is the larger part of each.
@@ -196,6 +219,9 @@ where
         if concerned.empty {
             self.wake_all(|inner| &mut inner.ending);
         }
+        if let Some(breaker) = concerned.breaker {
+            self.observer.notice(Notice::Breaker(breaker));
+        }
     }
 
     /// Turns an event away that would be whatever is in it, so that it need not be made: the answer
@@ -208,7 +234,11 @@ where
 
     #[inline(never)]
     fn refuse_for_sure(&self) -> Option<Result<Option<u64>, EmitError>> {
-        self.lock(|inner| inner.state.refuse())
+        let (answer, ended) = self.lock(|inner| (inner.state.refuse(), inner.state.ended.take()));
+        if let Some(ended) = ended {
+            self.tell(ended);
+        }
+        answer
     }
 
     /// Takes in an event; returns its id, or `None` when there is no endpoint. Never waits and
@@ -228,8 +258,13 @@ where
             return answer;
         }
         match Encoded::new(event, data, scratch) {
-            Ok(event) => self.change(|state| state.push(&event, false)).0,
-            Err(error) => self.lock(|inner| inner.state.refuse_payload(error)),
+            // Each round that does not take it in drops an older one.
+            Ok(event) => loop {
+                if let Some(answer) = self.change(|state| state.push(&event, false)).0 {
+                    return answer;
+                }
+            },
+            Err(error) => self.change(|state| state.refuse_payload(error)).0,
         }
     }
 
@@ -247,9 +282,11 @@ where
     ) -> Result<Option<u64>, EmitError> {
         let event = match Encoded::new(event, data, scratch) {
             Ok(event) => event,
-            Err(error) => return self.lock(|inner| inner.state.refuse_payload(error)),
+            Err(error) => return self.change(|state| state.refuse_payload(error)).0,
         };
-        let push = || self.change(|state| state.push(&event, true)).0;
+        // One that waits drops no other, so there is always an answer.
+        let push =
+            || self.change(|state| state.push(&event, true)).0.unwrap_or(Err(EmitError::Full));
         poll_fn(|cx| {
             let mut answer = push();
             if answer == Err(EmitError::Full) {
@@ -333,7 +370,7 @@ where
     /// The oldest event that may go out, or a batch, its first attempt begun and what was queued
     /// copied to the end of `buffer` ([`Delivery::split`]). `bound` is that of the format that will
     /// make its body. An event for which the buffer is too short is settled as oversize.
-    pub fn next(&self, now: Instant, bound: Bound, buffer: &mut [u8]) -> (Next<Delivery>, Seen) {
+    pub fn next(&self, now: Instant, bound: Bound, buffer: &mut [u8]) -> (Next, Seen) {
         self.change(|state| state.next(now, bound, buffer))
     }
 
@@ -342,8 +379,8 @@ where
         self.change(|state| state.refuse_message(delivery));
     }
 
-    /// Begins a further attempt. `Again` says that the event is out of the worker's hands.
-    pub fn retry(&self, delivery: &mut Delivery, now: Instant) -> (Next<()>, Seen) {
+    /// Begins a further attempt.
+    pub fn retry(&self, delivery: &mut Delivery, now: Instant) -> (Retry, Seen) {
         self.change(|state| state.retry(delivery, now))
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod breaker;
 pub(crate) mod config;
 pub(crate) mod delivery;
 pub(crate) mod dispatcher;
+pub(crate) mod observer;
 pub(crate) mod retry;
 mod state;
 pub(crate) mod stats;

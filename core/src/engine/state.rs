@@ -6,7 +6,7 @@ mod intake;
 use crate::clock::Instant;
 use crate::engine::breaker::{Admission, Breaker, BreakerState, Permit};
 use crate::engine::config::{Config, OnOpen};
-use crate::engine::delivery::{Delivery, Fate, Fit, Next};
+use crate::engine::delivery::{Delivery, Fate, Fit, Next, Retry};
 use crate::engine::stats::{Counters, Stats};
 use crate::event::MessageId;
 use crate::queue::{Bound, Queue};
@@ -46,6 +46,8 @@ pub(crate) struct State<B, T> {
     /// A batch that is not full yet.
     gathering: Option<Gathering>,
     counters: Counters,
+    /// The event that this step ended, of those that wait or come: the dispatcher tells the observer.
+    pub(crate) ended: Option<(u64, Fate)>,
     /// The id of the last event that was given one.
     last_id: u64,
     /// What tells this start from every other one, in message ids.
@@ -66,6 +68,7 @@ impl<B, T> State<B, T> {
             batch_longest: usize::MAX,
             gathering: None,
             counters: Counters::ZERO,
+            ended: None,
             last_id: 0,
             instance: seed,
             random: first_random(seed),
@@ -113,6 +116,12 @@ impl<B, T> State<B, T> {
             Phase::Clearing { deadline } | Phase::Closing { deadline } => Some(deadline),
             _ => None,
         }
+    }
+
+    /// Counts the end of an event that no worker has in its hands.
+    const fn end(&mut self, id: u64, fate: Fate) {
+        *self.counters.of(fate) += 1;
+        self.ended = Some((id, fate));
     }
 
     fn is_past_deadline(&self, now: Instant) -> bool {
@@ -199,9 +208,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         }
     }
 
-    fn abandon_queued(&mut self) {
-        while self.queue.drop_oldest() {
-            self.counters.abandoned += 1;
+    /// Ends the oldest event that waits.
+    fn end_oldest(&mut self, fate: Fate) {
+        if let Some(oldest) = self.queue.drop_oldest() {
+            self.end(oldest, fate);
         }
         self.leave_when_empty();
     }
@@ -210,10 +220,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         matches!(self.phase, Phase::Closed)
     }
 
-    pub(crate) fn next(&mut self, now: Instant, bound: Bound, buffer: &mut [u8]) -> Next<Delivery> {
+    pub(crate) fn next(&mut self, now: Instant, bound: Bound, buffer: &mut [u8]) -> Next {
         let fit = Fit { bound, buffer: buffer.len() };
-        if self.is_past_deadline(now) {
-            self.abandon_queued();
+        if self.is_past_deadline(now) && self.queue.queued() > 0 {
+            self.end_oldest(Fate::Abandoned);
+            return Next::Again;
         }
         if let Some(until) = self.gather(now, fit) {
             return Next::Wait(Some(until));
@@ -236,9 +247,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                 let Some(lease) = self.queue.lease(buffer, fits) else {
                     // No worker of this kind can send it.
                     self.breaker.abort(permit);
-                    self.queue.drop_oldest();
-                    self.counters.oversize += 1;
-                    self.leave_when_empty();
+                    self.end_oldest(Fate::Oversize);
                     return Next::Again;
                 };
                 self.gathering = None;
@@ -264,40 +273,34 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             }
             Admit::Wait(until) => Next::Wait(until),
             Admit::Open => {
-                self.queue.drop_oldest();
-                self.counters.skipped += 1;
-                self.leave_when_empty();
+                self.end_oldest(Fate::Skipped);
                 Next::Again
             }
             Admit::TooLate => {
-                self.abandon_queued();
+                self.end_oldest(Fate::Abandoned);
                 Next::Again
             }
         }
     }
 
-    pub(crate) fn retry(&mut self, delivery: &mut Delivery, now: Instant) -> Next<()> {
-        if self.is_past_deadline(now) {
-            self.settle(delivery, Fate::Abandoned);
-            return Next::Again;
-        }
-        match self.admit(now) {
-            Admit::Go(permit) => {
-                delivery.permit = permit;
-                delivery.endpoint_epoch = self.endpoint_epoch;
-                self.counters.attempts += 1;
-                Next::Attempt(())
+    pub(crate) fn retry(&mut self, delivery: &mut Delivery, now: Instant) -> Retry {
+        let fate = if self.is_past_deadline(now) {
+            Fate::Abandoned
+        } else {
+            match self.admit(now) {
+                Admit::Go(permit) => {
+                    delivery.permit = permit;
+                    delivery.endpoint_epoch = self.endpoint_epoch;
+                    self.counters.attempts += 1;
+                    return Retry::Attempt;
+                }
+                Admit::Wait(until) => return Retry::Wait(until),
+                Admit::Open => Fate::Skipped,
+                Admit::TooLate => Fate::Abandoned,
             }
-            Admit::Wait(until) => Next::Wait(until),
-            Admit::Open => {
-                self.settle(delivery, Fate::Skipped);
-                Next::Again
-            }
-            Admit::TooLate => {
-                self.settle(delivery, Fate::Abandoned);
-                Next::Again
-            }
-        }
+        };
+        self.settle(delivery, fate);
+        Retry::Settled(fate)
     }
 
     /// Until when a batch that is not full waits for more events; `None` when what there is goes

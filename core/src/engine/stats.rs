@@ -97,6 +97,7 @@ impl Counters {
             Fate::Rejected => &mut self.rejected,
             Fate::Exhausted => &mut self.exhausted,
             Fate::Skipped => &mut self.skipped,
+            Fate::Dropped => &mut self.dropped,
             Fate::Oversize => &mut self.oversize,
             Fate::Abandoned => &mut self.abandoned,
         }

@@ -4,63 +4,16 @@ use core::fmt;
 use core::pin::pin;
 
 use crate::clock::{Clock, Instant};
-use crate::engine::breaker::BreakerState;
-use crate::engine::delivery::{After, Delivery, Fate, Next};
+use crate::engine::delivery::{After, Delivery, Fate, Next, Retry};
 use crate::engine::dispatcher::{Dispatcher, Seen};
+use crate::engine::observer::{Notice, Observer};
 use crate::format::Format;
 use crate::format::pilot::PilotFormat;
-use crate::queue::Events;
+use crate::queue::{EventRef, Events};
 use crate::sign::{Signer, ToSign};
-use crate::transport::{ErrorKind, Headers, Message, ROOM, Reply, Transport, TransportError};
+use crate::transport::{ErrorKind, Headers, Message, ROOM, Transport, TransportError};
 use embassy_futures::select::{Either3, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
-
-/// Something worth a log line, told to the host as it happens.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub enum Notice<'a> {
-    /// An attempt ended.
-    Attempt {
-        /// The event's id; a batch's first event's.
-        event_id: u64,
-        /// How many events there are in it.
-        events: u32,
-        /// The attempt's number, from 1.
-        attempt: u8,
-        /// Whether it was the breaker's probe.
-        is_probe: bool,
-        /// The answer, or the transport's own words for why there was none.
-        result: Result<Reply, &'a dyn TransportError>,
-    },
-    /// An attempt's end was the end of an event's story, or of a batch's. Those that are skipped or
-    /// abandoned while they wait are only counted.
-    Settled {
-        /// The event's id; a batch's first event's.
-        event_id: u64,
-        /// How many events there are in it.
-        events: u32,
-        /// How it ended.
-        fate: Fate,
-    },
-    /// An attempt's end changed the breaker's state.
-    Breaker(BreakerState),
-}
-
-/// Told of what happens. `()` does not listen.
-pub trait Observer {
-    /// Something happened. It is called between attempts: it must not block.
-    fn notice(&mut self, notice: Notice<'_>);
-}
-
-impl Observer for () {
-    fn notice(&mut self, _notice: Notice<'_>) {}
-}
-
-impl<O: Observer> Observer for &mut O {
-    fn notice(&mut self, notice: Notice<'_>) {
-        O::notice(self, notice);
-    }
-}
 
 /// How an endpoint's events are encoded and signed.
 #[derive(Clone, Copy)]
@@ -87,10 +40,9 @@ impl Encoding<'static> {
 /// Dropping the future at any point loses nothing: the event goes back to its place in the queue.
 /// (The receiver may have got it, and will then get it again.)
 pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
-    dispatcher: &Dispatcher<M, B, To, WORKERS>,
+    dispatcher: &Dispatcher<M, B, To, O, WORKERS>,
     transport: &mut T,
     clock: &C,
-    observer: &mut O,
     encoding: Encoding<'_>,
     buffer: &mut [u8],
 ) where
@@ -101,7 +53,7 @@ pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
     C: Clock,
     O: Observer,
 {
-    let mut worker = Worker { dispatcher, transport, clock, observer, encoding, endpoint: None };
+    let mut worker = Worker { dispatcher, transport, clock, encoding, endpoint: None };
     let bound = encoding.format.bound();
     loop {
         match dispatcher.next(clock.now(), bound, buffer) {
@@ -110,7 +62,7 @@ pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
                 let (events, mut body) = lease.delivery.split(buffer);
                 match encoding.format.encode(&events, &mut body) {
                     Ok(()) => worker.deliver(lease, &events, body.finish()).await,
-                    Err(_) => worker.refuse(&mut lease.delivery),
+                    Err(_) => worker.refuse(&mut lease.delivery, &events),
                 }
             }
             // Nothing goes out before then, so it does not take the wake-up of a new event, which
@@ -128,19 +80,21 @@ pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
 }
 
 /// An event in the worker's hands. Whatever happens to the worker, the event goes back.
-struct Lease<'d, M, B, To, const WORKERS: usize>
+struct Lease<'d, M, B, To, O, const WORKERS: usize>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
+    O: Observer,
 {
-    dispatcher: &'d Dispatcher<M, B, To, WORKERS>,
+    dispatcher: &'d Dispatcher<M, B, To, O, WORKERS>,
     delivery: Delivery,
 }
 
-impl<M, B, To, const WORKERS: usize> Drop for Lease<'_, M, B, To, WORKERS>
+impl<M, B, To, O, const WORKERS: usize> Drop for Lease<'_, M, B, To, O, WORKERS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
+    O: Observer,
 {
     fn drop(&mut self) {
         self.dispatcher.release(&mut self.delivery);
@@ -149,12 +103,12 @@ where
 
 /// A worker that waits for the time when events go out again. When it vanishes, another one that
 /// waits for an event asks for that time.
-struct Watch<'d, M: RawMutex, B, To, const WORKERS: usize> {
-    dispatcher: &'d Dispatcher<M, B, To, WORKERS>,
+struct Watch<'d, M: RawMutex, B, To, O, const WORKERS: usize> {
+    dispatcher: &'d Dispatcher<M, B, To, O, WORKERS>,
     is_over: bool,
 }
 
-impl<M: RawMutex, B, To, const WORKERS: usize> Drop for Watch<'_, M, B, To, WORKERS> {
+impl<M: RawMutex, B, To, O, const WORKERS: usize> Drop for Watch<'_, M, B, To, O, WORKERS> {
     fn drop(&mut self) {
         if !self.is_over {
             self.dispatcher.wake_one();
@@ -162,17 +116,16 @@ impl<M: RawMutex, B, To, const WORKERS: usize> Drop for Watch<'_, M, B, To, WORK
     }
 }
 
-struct Worker<'w, M: RawMutex, B, T, C, O, To, const WORKERS: usize> {
-    dispatcher: &'w Dispatcher<M, B, To, WORKERS>,
+struct Worker<'w, M: RawMutex, B, T, C, To, O, const WORKERS: usize> {
+    dispatcher: &'w Dispatcher<M, B, To, O, WORKERS>,
     transport: &'w mut T,
     clock: &'w C,
-    observer: &'w mut O,
     encoding: Encoding<'w>,
     /// The endpoint as last seen, so that it is copied once for each swap.
     endpoint: Option<(u32, To)>,
 }
 
-impl<M, B, T, C, O, To, const WORKERS: usize> Worker<'_, M, B, T, C, O, To, WORKERS>
+impl<M, B, T, C, To, O, const WORKERS: usize> Worker<'_, M, B, T, C, To, O, WORKERS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
@@ -184,21 +137,23 @@ where
     /// One event's attempts, until it is settled or back in the queue.
     async fn deliver(
         &mut self,
-        mut lease: Lease<'_, M, B, To, WORKERS>,
+        mut lease: Lease<'_, M, B, To, O, WORKERS>,
         events: &Events<'_>,
         body: &[u8],
     ) {
         loop {
+            let attempt = lease.delivery.attempt();
             match self.attempt(&mut lease.delivery, events, body).await {
-                Some(After::Settled(_) | After::Returned) => return,
+                Some(After::Settled(fate)) => return self.tell(events, fate, attempt),
+                Some(After::Returned) => return,
                 Some(After::Retry(at)) => self.back_off(&lease.delivery, at).await,
                 None => {}
             }
             loop {
                 match self.dispatcher.retry(&mut lease.delivery, self.clock.now()) {
-                    (Next::Attempt(()), _) => break,
-                    (Next::Wait(until), seen) => self.sleep(until, seen).await,
-                    (Next::Again | Next::Done, _) => return,
+                    (Retry::Attempt, _) => break,
+                    (Retry::Wait(until), seen) => self.sleep(until, seen).await,
+                    (Retry::Settled(fate), _) => return self.tell(events, fate, attempt),
                 }
             }
         }
@@ -226,14 +181,18 @@ where
     }
 
     /// Settles a message that cannot be made.
-    fn refuse(&mut self, delivery: &mut Delivery) {
+    fn refuse(&self, delivery: &mut Delivery, events: &Events<'_>) {
         self.dispatcher.refuse_message(delivery);
-        self.settled(delivery, Fate::Oversize);
+        self.tell(events, Fate::Oversize, 0);
     }
 
-    fn settled(&mut self, delivery: &Delivery, fate: Fate) {
-        let (event_id, events) = (delivery.event_id(), delivery.events());
-        self.observer.notice(Notice::Settled { event_id, events, fate });
+    /// Tells how each of the events ended.
+    fn tell(&self, events: &Events<'_>, fate: Fate, attempt: u8) {
+        let message = Some(events.id());
+        for EventRef { id: event_id, .. } in events.iter() {
+            let notice = Notice::Settled { event_id, fate, message, attempt };
+            self.dispatcher.observer().notice(notice);
+        }
     }
 
     /// One attempt within its limit. `None` when a swap cancelled it.
@@ -255,7 +214,7 @@ where
         let to_sign = ToSign { id: events.id(), time: self.clock.wall(), body };
         self.encoding.signer.sign(&to_sign, &mut headers);
         let Some(headers) = headers.finish() else {
-            self.refuse(delivery);
+            self.dispatcher.refuse_message(delivery);
             return Some(After::Settled(Fate::Oversize));
         };
         let message = Message {
@@ -279,7 +238,6 @@ where
             }
         };
 
-        let breaker = self.dispatcher.breaker();
         let notice = Notice::Attempt {
             event_id: delivery.event_id(),
             events: delivery.events(),
@@ -287,17 +245,9 @@ where
             is_probe: delivery.is_probe(),
             result: result.as_ref().copied().map_err(|error| error as &dyn TransportError),
         };
-        self.observer.notice(notice);
+        self.dispatcher.observer().notice(notice);
         let result = result.map_err(|error| error.kind());
-        let after = self.dispatcher.finish(delivery, result, self.clock.now(), self.clock.wall());
-        if let After::Settled(fate) = after {
-            self.settled(delivery, fate);
-        }
-        let now = self.dispatcher.breaker();
-        if now != breaker {
-            self.observer.notice(Notice::Breaker(now));
-        }
-        Some(after)
+        Some(self.dispatcher.finish(delivery, result, self.clock.now(), self.clock.wall()))
     }
 }
 

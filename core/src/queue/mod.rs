@@ -162,12 +162,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         span.count
     }
 
-    /// Removes the oldest waiting entry.
-    pub(crate) fn drop_oldest(&mut self) -> bool {
-        let oldest = self.find(|entry| !entry.leased).map(|(at, entry)| {
-            self.remove(Span { at, size: entry.size(), count: 1 });
-        });
-        oldest.is_some()
+    /// Removes the oldest waiting entry, if there is one, and says which it was.
+    pub(crate) fn drop_oldest(&mut self) -> Option<u64> {
+        let (at, entry) = self.find(|entry| !entry.leased)?;
+        self.remove(Span { at, size: entry.size(), count: 1 });
+        Some(entry.id)
     }
 
     /// Takes the leases off a run.

@@ -102,7 +102,6 @@ pub(crate) struct Hand {
     pub(crate) is_done: bool,
     pub(crate) buffer: usize,
     answer: Option<Result<Reply, ErrorKind>>,
-    settles: Option<(u64, u32, Fate)>,
 }
 
 pub(crate) struct Ledger {
@@ -123,6 +122,10 @@ pub(crate) struct Ledger {
     pub(crate) drained_waiters: usize,
     pub(crate) closed_waiters: usize,
     pub(crate) counts: Stats,
+    /// Fates that were predicted and not told yet, and those that were told first.
+    fates: BTreeMap<u64, (Option<Fate>, Option<Fate>)>,
+    /// The breaker's state that the observer was told last.
+    pub(crate) breaker_told: BreakerState,
     pub(crate) fault: Option<Fault>,
     trace: Option<Vec<String>>,
     now: u64,
@@ -144,6 +147,8 @@ impl Ledger {
             drained_waiters: 0,
             closed_waiters: 0,
             counts: Stats::default(),
+            fates: BTreeMap::new(),
+            breaker_told: BreakerState::Closed,
             fault: None,
             trace: traced.then(Vec::new),
             now: 0,
@@ -235,7 +240,7 @@ impl Ledger {
             && (texts(&body) > self.config.max_event_bytes || size(&body) > self.queue_bytes)
         {
             self.counts.emitted = id;
-            self.counts.oversize += 1;
+            self.ends(id, Fate::Oversize);
             return Err(EmitError::Payload(EncodeError::TooLong));
         }
         let pinned = || self.live.values().filter(|entry| entry.held.is_some());
@@ -246,15 +251,53 @@ impl Ledger {
             let oldest = self.oldest_queued().filter(|_| could_fit && !drops_newest && !waits);
             let Some(oldest) = oldest else {
                 self.counts.emitted = id;
-                self.counts.dropped += 1;
+                self.ends(id, Fate::Dropped);
                 return Err(EmitError::Full);
             };
-            self.counts.dropped += 1;
+            self.ends(oldest, Fate::Dropped);
             self.remove(oldest);
         }
         self.counts.emitted = id;
         self.live.insert(id, Entry { body, held: None, accepted: 0, unsure: 0 });
         Ok(Some(id))
+    }
+
+    /// An event ends, and the observer is to be told.
+    fn ends(&mut self, id: u64, fate: Fate) {
+        *match fate {
+            Fate::Delivered => &mut self.counts.delivered,
+            Fate::Rejected => &mut self.counts.rejected,
+            Fate::Exhausted => &mut self.counts.exhausted,
+            Fate::Skipped => &mut self.counts.skipped,
+            Fate::Dropped => &mut self.counts.dropped,
+            Fate::Oversize => &mut self.counts.oversize,
+            Fate::Abandoned => &mut self.counts.abandoned,
+            other => return self.fail("every fate is known", format!("{other:?}")),
+        } += 1;
+        self.agree(id, |fates| fates.0.replace(fate));
+    }
+
+    /// The observer was told how an event ended.
+    pub(crate) fn is_told(&mut self, id: u64, fate: Fate) {
+        self.note(|| format!("event {id}: {fate:?}"));
+        self.agree(id, |fates| fates.1.replace(fate));
+    }
+
+    /// What was predicted and what was told are the same, once.
+    fn agree(
+        &mut self,
+        id: u64,
+        note: impl FnOnce(&mut (Option<Fate>, Option<Fate>)) -> Option<Fate>,
+    ) {
+        let fates = self.fates.entry(id).or_default();
+        let again = note(fates);
+        let fates = *fates;
+        if again.is_some() || fates.0.is_some() && fates.1.is_some() && fates.0 != fates.1 {
+            self.fail("each fate is told once", format!("event {id}: {fates:?}, {again:?}"));
+        }
+        if fates.0 == fates.1 {
+            self.fates.remove(&id);
+        }
     }
 
     fn remove(&mut self, id: u64) {
@@ -360,8 +403,7 @@ impl Ledger {
     }
 
     fn skip(&mut self, id: u64) {
-        self.note(|| format!("event {id} is skipped"));
-        self.counts.skipped += 1;
+        self.ends(id, Fate::Skipped);
         let is_open = self.gate.state() == BreakerState::Open
             && self.gate.admits_at().is_some_and(|at| self.now < at);
         if !is_open || self.config.on_open != OnOpen::Skip {
@@ -372,8 +414,7 @@ impl Ledger {
 
     /// An event that was taken in turned out to be too long for the worker.
     fn is_oversize(&mut self, id: u64, worker: usize) {
-        self.note(|| format!("event {id} is too long"));
-        self.counts.oversize += 1;
+        self.ends(id, Fate::Oversize);
         // It was taken for a batch; the next one has a delay of its own.
         self.gathers_since = None;
         let texts = texts(&self.live[&id].body);
@@ -384,8 +425,7 @@ impl Ledger {
     }
 
     fn abandon(&mut self, id: u64) {
-        self.note(|| format!("event {id} is abandoned"));
-        self.counts.abandoned += 1;
+        self.ends(id, Fate::Abandoned);
         let is_hopeless = |deadline| {
             let opens_at = self.gate.admits_at().unwrap_or(self.gate.quiet_until);
             self.now >= deadline || opens_at >= deadline
@@ -420,8 +460,11 @@ impl Ledger {
         if *stats != self.counts {
             self.fail("the counters are right", format!("{stats:?}, not {:?}", self.counts));
         }
-        if let Some((id, _, fate)) = self.hands.iter().find_map(|hand| hand.settles) {
-            self.fail("events are settled as specified", format!("{id} is not {fate:?}"));
+        if let Some(fates) = self.fates.first_key_value() {
+            self.fail("each fate is told", format!("{fates:?}"));
+        }
+        if self.breaker_told != self.gate.state() {
+            self.fail("the breaker's state is told", format!("{:?}", self.breaker_told));
         }
     }
 }

@@ -1,21 +1,25 @@
-//! Everything a node needs for its webhook, in one `static`.
+//! A node's webhook: a handle for everybody, and a runner for one task.
 
 mod error;
-mod memory;
-mod run;
+mod options;
+mod resources;
+mod runner;
 
 use core::fmt;
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use embassy_sync::mutex::Mutex;
-use embassy_sync::once_lock::OnceLock;
 use pilot_webhook_core::{
-    Clock as _, Config, Data, Dispatcher, EmitError, EndpointBuf, Event, PilotFormat, Policy,
-    Secret, SecretCell, Stats,
+    Clock as _, Config, ConfigError, Data, Dispatcher, EmitError, EndpointBuf, Event, Format,
+    Observer, Policy, Secret, SecretCell, Signer, Stats,
 };
 
-pub use error::{RunError, StartError, UrlError};
-use memory::{Memory, QueueBytes};
+pub use error::SetError;
+pub use options::Options;
+use resources::Parts;
+pub use resources::Resources;
+pub use runner::Runner;
+#[cfg(feature = "tls")]
+pub use runner::{TlsMemory, TlsRunner};
 
 use crate::clock::{EmbassyClock, WallTime};
 #[cfg(feature = "tls")]
@@ -23,214 +27,213 @@ use crate::tls::TlsBuffers;
 
 /// Wakers for each kind of waiting: the worker, and a task that waits for room or for the end.
 const WAKERS: usize = 2;
+/// The longest URL, in bytes. Those of the public services that give one to a webhook are at most 230
+/// long.
+const URL: usize = 256;
+/// Bytes for the topic and the data of an event that is emitted, on the caller's stack.
+const SCRATCH: usize = 512;
 
-type NodeDispatcher<const QUEUE: usize, const URL: usize> =
-    Dispatcher<CriticalSectionRawMutex, QueueBytes<QUEUE>, EndpointBuf<URL>, WAKERS>;
+type NodeDispatcher = Dispatcher<
+    CriticalSectionRawMutex,
+    &'static mut [u8],
+    EndpointBuf<URL>,
+    &'static (dyn Observer + Sync),
+    WAKERS,
+>;
 
-/// The engine, its queue and all buffers of the transport, as one `static`.
-///
-/// Type parameters: `QUEUE` bytes hold the events that wait, `T` is `()` or, for `https`,
-/// [`TlsBuffers`]; `EVENT` bounds an event's payload: the worker has twice as much, for the event as it
-/// was queued and its body, and for a batch as many as fit in that. `URL` bounds the URL. `IO` is the length of each of
-/// three buffers: the socket's two, and the one that HTTP is written and read in.
-///
-/// It is all zeros until it is started, so that it takes RAM but no flash.
-///
-/// Who calls what, in this order:
-/// 1. at boot, [`start`](Self::start) once;
-/// 2. a task of its own, `run`, which delivers until [`close`](Self::close);
-/// 3. anyone, [`set_url`](Self::set_url) and [`clear`](Self::clear). Without a URL,
-///    [`emit`](Self::emit) does nothing;
-/// 4. tasks and interrupts, [`emit`](Self::emit).
-///
-/// ```
-/// # use pilot_webhook_embassy::WebhookNode;
-/// static NODE: WebhookNode<8_192> = WebhookNode::new();
-/// ```
-pub struct WebhookNode<
-    const QUEUE: usize,
-    T = (),
-    const EVENT: usize = 512,
-    const URL: usize = 128,
-    const IO: usize = 1_024,
-> {
-    engine: OnceLock<Engine<QUEUE, URL>>,
-    queue: Mutex<CriticalSectionRawMutex, [u8; QUEUE]>,
-    memory: Mutex<CriticalSectionRawMutex, Memory<T, EVENT, IO>>,
+struct Shared {
+    node_id: u32,
+    policy: Policy,
+    dispatcher: NodeDispatcher,
+    format: &'static dyn Format,
+    signer: &'static dyn Signer,
     secret: SecretCell<CriticalSectionRawMutex>,
     wall: WallTime,
 }
 
-struct Engine<const QUEUE: usize, const URL: usize> {
-    node_id: u32,
-    policy: Policy,
-    dispatcher: NodeDispatcher<QUEUE, URL>,
+/// Makes a webhook for `http`: its handle, and the runner for a task of its own.
+///
+/// ```
+/// # use pilot_webhook_embassy::{Options, Resources};
+/// # fn app(resources: &'static mut Resources<8_192>) -> Option<()> {
+/// // `resources` is a `static`, taken once (`static_cell::ConstStaticCell`).
+/// let (webhook, runner) = pilot_webhook_embassy::new(resources, Options::new(7, 0x5eed)).ok()?;
+/// webhook.set_url("http://192.168.1.2/hook").ok()?;
+/// # let _ = runner;
+/// # Some(())
+/// # }
+/// ```
+///
+/// # Errors
+/// The config breaks a rule, or the resources have no room for any event
+/// ([`ConfigError::MaxEventBytes`]).
+pub fn new<const QUEUE: usize, const EVENT: usize, const IO: usize>(
+    resources: &'static mut Resources<QUEUE, (), EVENT, IO>,
+    options: Options,
+) -> Result<(Webhook, Runner), ConfigError> {
+    let (webhook, buffers, ()) = start(resources.lend(), options)?;
+    Ok((webhook, Runner::new(webhook, buffers, ())))
 }
 
-impl<const QUEUE: usize, const EVENT: usize, const URL: usize, const IO: usize>
-    WebhookNode<QUEUE, (), EVENT, URL, IO>
-{
-    /// A node for `http`.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self::with(())
-    }
-}
-
-impl<const QUEUE: usize, const EVENT: usize, const URL: usize, const IO: usize> Default
-    for WebhookNode<QUEUE, (), EVENT, URL, IO>
-{
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
+/// Makes a webhook for `https` and `http`, as [`new`] does.
+///
+/// # Errors
+/// As `new`.
 #[cfg(feature = "tls")]
-impl<
+pub fn new_with_tls<
     const QUEUE: usize,
     const RX: usize,
     const TX: usize,
     const EVENT: usize,
-    const URL: usize,
     const IO: usize,
-> WebhookNode<QUEUE, TlsBuffers<RX, TX>, EVENT, URL, IO>
-{
-    /// A node for `https` and `http`.
-    #[must_use]
-    pub const fn with_tls() -> Self {
-        Self::with(TlsBuffers::new())
-    }
+>(
+    resources: &'static mut Resources<QUEUE, TlsBuffers<RX, TX>, EVENT, IO>,
+    options: Options,
+) -> Result<(Webhook, TlsRunner), ConfigError> {
+    let (webhook, buffers, tls) = start(resources.lend(), options)?;
+    let (rx, tx) = tls.split();
+    Ok((webhook, Runner::new(webhook, buffers, TlsMemory { rx, tx })))
 }
 
-impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usize>
-    WebhookNode<QUEUE, T, EVENT, URL, IO>
-{
-    const fn with(tls: T) -> Self {
-        Self {
-            engine: OnceLock::new(),
-            queue: Mutex::new([0; QUEUE]),
-            memory: Mutex::new(Memory::new(tls)),
-            secret: SecretCell::new(),
-            wall: WallTime::new(),
-        }
-    }
+fn start<T>(
+    parts: Parts<T>,
+    options: Options,
+) -> Result<(Webhook, resources::NodeBuffers, &'static mut T), ConfigError> {
+    let Parts { shared, queue, buffers, tls } = parts;
+    let Options { node_id, seed, config, policy, format, signer, observer } = options;
+    let max_event_bytes = format.bound().texts(buffers.event.len());
+    let config = Config { max_event_bytes, ..config };
+    config.validate()?;
+    let shared = shared.write(Shared {
+        node_id,
+        policy,
+        dispatcher: Dispatcher::with_observer(config, queue, seed, observer),
+        format,
+        signer,
+        secret: SecretCell::new(),
+        wall: WallTime::new(),
+    });
+    Ok((Webhook(shared), buffers, tls))
+}
 
-    /// Makes the engine. `seed` is a random number that no other start of any node has: message ids
-    /// are unique by it and show it, so do not use the network stack's. `config.max_event_bytes` is
-    /// what `EVENT` says.
-    ///
-    /// # Errors
-    /// The config breaks a rule, or the node was started before.
-    pub fn start(
-        &'static self,
-        node_id: u32,
-        seed: u64,
-        config: Config,
-        policy: Policy,
-    ) -> Result<(), StartError> {
-        let max_event_bytes = PilotFormat::BOUND.texts(2 * EVENT);
-        let config = Config { max_event_bytes, ..config };
-        config.validate().map_err(StartError::Config)?;
-        let queue = self.queue.try_lock().map_err(|_| StartError::Started)?;
-        let dispatcher = Dispatcher::new(config, QueueBytes(queue), seed);
-        let engine = Engine { node_id, policy, dispatcher };
-        self.engine.init(engine).map_err(|_| StartError::Started)
-    }
+/// A node's webhook. It is a reference: copies are the same webhook, for tasks and interrupts.
+#[derive(Clone, Copy)]
+pub struct Webhook(&'static Shared);
 
+impl Webhook {
     /// The node's wall time, for whoever learns it to set. Events that are emitted before are
     /// stamped with the time since boot, from 1970-01-01 on; see [`WallTime`].
-    pub const fn wall(&self) -> &WallTime {
-        &self.wall
+    #[must_use]
+    pub const fn wall(self) -> &'static WallTime {
+        &self.0.wall
     }
 
-    /// Sends events to `url` from now on, those that wait included. Setting the URL that is set
-    /// changes nothing.
+    /// Sends events to `url` from now on, those that wait included; with an empty one, to nowhere, as
+    /// [`clear`](Self::clear) does. Setting the URL that is set changes nothing.
     ///
     /// # Errors
-    /// The URL is not accepted, or the node is closed or not started. Nothing changed.
-    pub fn set_url(&self, url: &str) -> Result<(), UrlError> {
-        let engine = self.engine.try_get().ok_or(UrlError::NotStarted)?;
-        let endpoint = EndpointBuf::parse(url, engine.policy).map_err(UrlError::Endpoint)?;
-        engine.dispatcher.set_endpoint(endpoint).map_err(|_| UrlError::Closed)
-    }
-
-    /// Signs with `secret` from the next attempt on, or no more.
-    pub fn set_secret(&self, secret: Option<Secret>) {
-        self.secret.set(secret);
-    }
-
-    /// Disables the webhook. What waits still goes out, for at most the drain timeout.
-    pub fn clear(&self) {
-        if let Some(engine) = self.engine.try_get() {
-            engine.dispatcher.clear(self.clock().now());
+    /// The URL is not accepted, or the webhook is closed. Nothing changed.
+    pub fn set_url(self, url: &str) -> Result<(), SetError> {
+        if url.is_empty() {
+            self.clear();
+            return Ok(());
         }
+        let endpoint = EndpointBuf::parse(url, self.0.policy).map_err(SetError::Endpoint)?;
+        self.0.dispatcher.set_endpoint(endpoint).map_err(|_| SetError::Closed)
     }
 
-    /// Closes for good. What waits still goes out, for at most the drain timeout; then `run` ends.
-    pub fn close(&self) {
-        if let Some(engine) = self.engine.try_get() {
-            engine.dispatcher.close(self.clock().now());
-        }
+    /// Signs with `secret` from the next attempt on.
+    ///
+    /// # Errors
+    /// When it is empty; the old one still counts then.
+    pub fn set_secret(self, secret: &[u8]) -> Result<(), SetError> {
+        let secret = Secret::new(secret).ok_or(SetError::EmptySecret)?;
+        self.0.secret.set(Some(secret));
+        Ok(())
+    }
+
+    /// Signs with no secret from the next attempt on.
+    pub fn clear_secret(self) {
+        self.0.secret.set(None);
+    }
+
+    /// Delivers nowhere from now on: emitting does nothing. What waits still goes out, for at most the
+    /// drain timeout. Returns at once.
+    pub fn clear(self) {
+        self.0.dispatcher.clear(self.clock().now());
     }
 
     /// Takes in an event, stamped with the time now, and returns its id; `None` without a URL.
-    /// Never waits. For tasks and interrupts; takes `EVENT` bytes of the caller's stack and a
-    /// little more.
+    /// Never waits. For tasks and interrupts; takes 512 bytes of the caller's stack, which bound the
+    /// topic and the data, and a little more.
     ///
     /// # Errors
-    /// When it is not queued. Unless the node is closed, it was counted.
-    pub fn emit<D: Data + ?Sized>(&self, topic: &str, data: &D) -> Result<Option<u64>, EmitError> {
-        let Some(engine) = self.engine.try_get() else { return Ok(None) };
-        engine.dispatcher.emit(&self.event(engine, topic), data, &mut [0; EVENT])
+    /// When it is not queued. Unless the webhook is closed, it was counted.
+    pub fn emit<D: Data + ?Sized>(self, topic: &str, data: &D) -> Result<Option<u64>, EmitError> {
+        self.emit_event(&self.event(topic), data, &mut [0; SCRATCH])
     }
 
-    /// Like [`emit`](Self::emit), but waits until there is room, with `EVENT` bytes in its future.
-    /// For one task at a time.
+    /// Takes in an event with an envelope of its own. It is encoded in `scratch`, which bounds the topic
+    /// and the data.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn emit_event<D: Data + ?Sized>(
+        self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &mut [u8],
+    ) -> Result<Option<u64>, EmitError> {
+        self.0.dispatcher.emit(event, data, scratch)
+    }
+
+    /// Like [`emit`](Self::emit), but waits until there is room, with 512 bytes in its future.
     ///
     /// # Errors
     /// As `emit`, but for [`EmitError::Full`].
     pub async fn emit_when_room<D: Data + ?Sized>(
-        &self,
+        self,
         topic: &str,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
-        let Some(engine) = self.engine.try_get() else { return Ok(None) };
-        let event = self.event(engine, topic);
-        engine.dispatcher.emit_when_room(&event, data, &mut [0; EVENT]).await
+        self.0.dispatcher.emit_when_room(&self.event(topic), data, &mut [0; SCRATCH]).await
     }
 
-    /// The counters at this instant, or `None` before the start.
-    pub fn stats(&self) -> Option<Stats> {
-        Some(self.engine.try_get()?.dispatcher.stats())
+    /// The counters at this instant.
+    #[must_use]
+    pub fn stats(self) -> Stats {
+        self.0.dispatcher.stats()
     }
 
-    /// Completes when no event waits or is in flight, for however short a time.
-    pub async fn drained(&self) {
-        if let Some(engine) = self.engine.try_get() {
-            engine.dispatcher.drained().await;
-        }
+    /// Completes when nothing is queued or in flight, however long that takes. Emitters may go on.
+    pub async fn drained(self) {
+        self.0.dispatcher.drained().await;
     }
 
-    /// Completes when the node is closed and every event is accounted for.
-    pub async fn closed(&self) {
-        if let Some(engine) = self.engine.try_get() {
-            engine.dispatcher.closed().await;
-        }
+    /// Refuses new events, delivers what is queued for at most the drain timeout, counts the rest as
+    /// abandoned, and ends the runner. Idempotent, and cancel-safe: it goes on without the caller.
+    pub async fn close(self) {
+        self.0.dispatcher.close(self.clock().now());
+        self.0.dispatcher.closed().await;
     }
 
-    const fn clock(&self) -> EmbassyClock<'_> {
-        EmbassyClock::new(&self.wall)
+    const fn policy(self) -> Policy {
+        self.0.policy
     }
 
-    fn event<'e>(&self, engine: &Engine<QUEUE, URL>, topic: &'e str) -> Event<'e> {
-        Event { topic, node_id: engine.node_id, timestamp: self.clock().wall() }
+    const fn clock(self) -> EmbassyClock<'static> {
+        EmbassyClock::new(&self.0.wall)
+    }
+
+    /// An event that happens now on this node.
+    #[must_use]
+    pub fn event(self, topic: &str) -> Event<'_> {
+        Event { topic, node_id: self.0.node_id, timestamp: self.clock().wall() }
     }
 }
 
-impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usize> fmt::Debug
-    for WebhookNode<QUEUE, T, EVENT, URL, IO>
-{
+impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookNode").field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("Webhook").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }

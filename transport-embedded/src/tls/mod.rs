@@ -66,6 +66,10 @@ impl<const RX: usize, const TX: usize> TlsBuffers<RX, TX> {
         const { assert!(TX >= 512, "a ClientHello with the longest host name must fit") };
         Self { rx: [0; RX], tx: [0; TX] }
     }
+
+    pub(crate) const fn split(&mut self) -> (&mut [u8], &mut [u8]) {
+        (&mut self.rx, &mut self.tx)
+    }
 }
 
 impl<const RX: usize, const TX: usize> Default for TlsBuffers<RX, TX> {
@@ -92,7 +96,16 @@ impl<'b> Tls<'b> {
         rng: &'b mut dyn CryptoRngCore,
         clock: &'b dyn WallClock,
     ) -> Self {
-        let records = Records::new(&mut buffers.rx, &mut buffers.tx);
+        let (rx, tx) = buffers.split();
+        Self::over(Records::new(rx, tx), roots, rng, clock)
+    }
+
+    pub(crate) fn over(
+        records: Records<'b>,
+        roots: &'b [&'b [u8]],
+        rng: &'b mut dyn CryptoRngCore,
+        clock: &'b dyn WallClock,
+    ) -> Self {
         let unknown_time = UnknownTime::default();
         Self { records: Some(records), roots, rng, clock, unknown_time }
     }

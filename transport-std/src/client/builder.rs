@@ -247,17 +247,18 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// Is told of every attempt, and of the events it settled and the breaker's state it changed.
-    /// (What becomes of events that wait is only counted: those skipped, dropped or abandoned then.)
-    /// It is called by the workers, between attempts, so it must not block.
+    /// Is told of every attempt, of every change of the breaker's state, and once of every event that was
+    /// counted how it ended. It is called by workers between attempts and by emitters whose event, or the
+    /// one that it displaced, is lost: it must not block, and must not emit. A panic in it is caught.
     pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
-        self.options.hook = Some(Arc::new(hook));
+        self.options.hook = Some(Box::new(hook));
         self
     }
 
-    /// Is told, with their number so far, of panics of the workers that were caught.
+    /// Is told, with their number so far, of panics of the workers and of the hook for notices that were
+    /// caught.
     pub fn on_panic(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Self {
-        self.options.on_panic = Some(Arc::new(hook));
+        self.options.on_panic = Some(Box::new(hook));
         self
     }
 }
@@ -300,9 +301,11 @@ impl Options {
             secret,
             policy,
             runtime,
+            hook: self.hook,
+            on_panic: self.on_panic,
         };
-        let Self { hook, on_panic, format, signer, .. } = self;
-        let equipment = Equipment { transport, format, signer, hook, on_panic, buffer_bytes };
+        let Self { format, signer, .. } = self;
+        let equipment = Equipment { transport, format, signer, buffer_bytes };
         Client::start(parts, equipment, target)
     }
 }

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytemuck::allocation::try_zeroed_slice_box;
-use log::warn;
 use pilot_webhook_core::{
     Clock as _, Config, Data, EmitError, EndpointBuf, EndpointError, Event, Policy, Secret,
     SecretCell, SendTransport, Stats,
@@ -18,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::client::clock::TokioClock;
 use crate::client::error::ClientError;
-use crate::client::observer::LeftOut;
+use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
 use crate::client::scratch::Scratch;
 use crate::client::waiting::Waiting;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
@@ -95,6 +94,8 @@ pub(crate) struct Parts {
     pub(crate) secret: Option<Secret>,
     pub(crate) policy: Policy,
     pub(crate) runtime: Handle,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) on_panic: Option<PanicHook>,
 }
 
 impl<To: Target> Client<To> {
@@ -108,12 +109,13 @@ impl<To: Target> Client<To> {
         F: Fn() -> S + Send + Sync + 'static,
     {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
+        let panics = Arc::new(Panics::new(parts.on_panic));
+        let observer = LogObserver::new(parts.hook, Arc::clone(&panics));
         let shared = Arc::new(Shared {
-            dispatcher: StdDispatcher::new(parts.config, buffer, random()),
+            dispatcher: StdDispatcher::with_observer(parts.config, buffer, random(), observer),
             secret: SecretCell::new(),
             clock: TokioClock::new(),
-            throttles: Arc::default(),
-            panics: AtomicU64::new(0),
+            panics,
         });
         shared.secret.set(parts.secret);
         let client = Self {
@@ -153,7 +155,7 @@ impl<To: Target> Client<To> {
     pub fn emit<D: Data + ?Sized>(&self, topic: &str, data: &D) -> Result<Option<u64>, EmitError> {
         // Before the time is asked for.
         match self.dispatcher().refuse() {
-            Some(answer) => self.noted(answer),
+            Some(answer) => answer,
             None => self.emit_event(&self.event(topic), data),
         }
     }
@@ -168,17 +170,7 @@ impl<To: Target> Client<To> {
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes);
-        self.noted(self.dispatcher().emit(event, data, scratch.bytes()))
-    }
-
-    /// Logs a drop, now and then.
-    fn noted(&self, answer: Result<Option<u64>, EmitError>) -> Result<Option<u64>, EmitError> {
-        if answer == Err(EmitError::Full)
-            && let Some(n) = self.handle.shared.throttles.drops.admit(Instant::now())
-        {
-            warn!("the event queue is full: events are dropped{}", LeftOut(n));
-        }
-        answer
+        self.dispatcher().emit(event, data, scratch.bytes())
     }
 
     /// Takes in an event as soon as there is room, for sources that can wait (a file, a pipe).
@@ -253,7 +245,7 @@ impl<To: Target> Client<To> {
     /// its event is delivered again.
     #[must_use]
     pub fn panics(&self) -> u64 {
-        self.handle.shared.panics.load(Relaxed)
+        self.handle.shared.panics.count()
     }
 
     /// Completes when nothing is queued or in flight, however long that takes. Emitters may go on.

@@ -1,35 +1,64 @@
 //! What the std client logs, and whom else it tells.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use log::{info, warn};
+use log::{error, info, warn};
 use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Verdict};
 
 use crate::client::throttle::Throttle;
 
-/// A host's own ear: called between attempts, by whichever worker.
-pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
+/// A host's own ear: called by workers and emitters.
+pub(crate) type Hook = Box<dyn Fn(&Notice<'_>) + Send + Sync>;
 
-/// Is told how many panics of the workers there have been.
-pub(crate) type PanicHook = Arc<dyn Fn(u64) + Send + Sync>;
+/// Is told how many panics there have been.
+pub(crate) type PanicHook = Box<dyn Fn(u64) + Send + Sync>;
+
+/// The panics of workers, and of the host's hook, that were caught.
+#[derive(Default)]
+pub(crate) struct Panics {
+    count: AtomicU64,
+    hook: Option<PanicHook>,
+}
+
+impl Panics {
+    pub(crate) fn new(hook: Option<PanicHook>) -> Self {
+        Self { count: AtomicU64::new(0), hook }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Relaxed)
+    }
+
+    /// One was caught.
+    pub(crate) fn caught(&self) {
+        let count = self.count.fetch_add(1, Relaxed) + 1;
+        if let Some(hook) = &self.hook {
+            hook(count);
+        }
+    }
+}
 
 #[derive(Default)]
-pub(crate) struct Throttles {
-    pub(crate) drops: Throttle,
+struct Throttles {
+    drops: Throttle,
     attempts: Throttle,
     losses: Throttle,
     breaker: Throttle,
+    panics: Throttle,
 }
 
 /// Logs failures, rate-limited, and passes everything on to the hook.
 pub(crate) struct LogObserver {
-    pub(crate) throttles: Arc<Throttles>,
-    pub(crate) hook: Option<Hook>,
+    throttles: Throttles,
+    hook: Option<Hook>,
+    panics: Arc<Panics>,
 }
 
 /// A log line's end: how many like it were left out.
-pub(crate) struct LeftOut(pub(crate) u64);
+struct LeftOut(u64);
 
 impl std::fmt::Display for LeftOut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,7 +84,7 @@ impl std::fmt::Display for Which {
 }
 
 impl Observer for LogObserver {
-    fn notice(&mut self, notice: Notice<'_>) {
+    fn notice(&self, notice: Notice<'_>) {
         let now = Instant::now();
         match &notice {
             Notice::Attempt { event_id, events, attempt, result, .. } => match result {
@@ -74,18 +103,27 @@ impl Observer for LogObserver {
                     }
                 }
             },
-            Notice::Settled { event_id, events, fate } => {
-                let words = match fate {
-                    Fate::Delivered => return self.pass_on(&notice),
-                    Fate::Rejected => "rejected by the receiver",
-                    Fate::Exhausted => "given up after its last attempt",
-                    Fate::Skipped => "skipped while the breaker is open",
-                    Fate::Abandoned => "abandoned at the end of the drain",
-                    Fate::Oversize => "cannot be sent: too long for its format",
-                    _ => "not delivered",
-                };
+            Notice::Settled { fate: Fate::Delivered, .. } => {}
+            Notice::Settled { fate: Fate::Dropped, .. } => {
+                if let Some(n) = self.throttles.drops.admit(now) {
+                    warn!("the event queue is full: events are dropped{}", LeftOut(n));
+                }
+            }
+            // A batch is said once, with its first event.
+            Notice::Settled { event_id, message: Some(message), .. }
+                if message.first != *event_id => {}
+            Notice::Settled { event_id, fate, message, attempt } => {
                 if let Some(n) = self.throttles.losses.admit(now) {
-                    warn!("{}: {words}{}", Which(*event_id, *events), LeftOut(n));
+                    let which = Which(*event_id, message.map_or(1, |message| message.events));
+                    let words = match fate {
+                        Fate::Rejected => "rejected by the receiver",
+                        Fate::Exhausted => &format!("given up after attempt {attempt}"),
+                        Fate::Skipped => "skipped while the breaker is open",
+                        Fate::Abandoned => "abandoned at the end of the drain",
+                        Fate::Oversize => "cannot be sent: too long",
+                        _ => "not delivered",
+                    };
+                    warn!("{which}: {words}{}", LeftOut(n));
                 }
             }
             Notice::Breaker(state) => {
@@ -104,9 +142,19 @@ impl Observer for LogObserver {
 }
 
 impl LogObserver {
+    pub(crate) fn new(hook: Option<Hook>, panics: Arc<Panics>) -> Self {
+        Self { throttles: Throttles::default(), hook, panics }
+    }
+
+    /// A hook that panics keeps no event from its end: workers and emitters go on.
     fn pass_on(&self, notice: &Notice<'_>) {
-        if let Some(hook) = &self.hook {
-            hook(notice);
+        if let Some(hook) = &self.hook
+            && catch_unwind(AssertUnwindSafe(|| hook(notice))).is_err()
+        {
+            if let Some(n) = self.throttles.panics.admit(Instant::now()) {
+                error!("the hook for notices panicked{}", LeftOut(n));
+            }
+            self.panics.caught();
         }
     }
 }

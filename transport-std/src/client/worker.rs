@@ -1,7 +1,6 @@
 //! The workers on tokio: each runs the engine's loop, and is started again when it panics.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use log::error;
@@ -9,7 +8,7 @@ use pilot_webhook_core::{Dispatcher, Encoding, Format, SecretCell, SendTransport
 use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
-use crate::client::observer::{Hook, LogObserver, PanicHook, Throttles};
+use crate::client::observer::{LogObserver, Panics};
 use crate::client::raw_mutex::StdRawMutex;
 
 /// The most attempts in flight.
@@ -23,15 +22,15 @@ pub trait Target: Clone + PartialEq + Send + Sync + 'static {}
 impl<To: Clone + PartialEq + Send + Sync + 'static> Target for To {}
 
 /// The engine as it is put together on std.
-pub(crate) type StdDispatcher<To> = Dispatcher<StdRawMutex, Box<[u8]>, To, MAX_WORKERS>;
+pub(crate) type StdDispatcher<To> =
+    Dispatcher<StdRawMutex, Box<[u8]>, To, LogObserver, MAX_WORKERS>;
 
 /// What the workers share with the client.
 pub(crate) struct Shared<To> {
     pub(crate) dispatcher: StdDispatcher<To>,
     pub(crate) secret: SecretCell<StdRawMutex>,
     pub(crate) clock: TokioClock,
-    pub(crate) throttles: Arc<Throttles>,
-    pub(crate) panics: AtomicU64,
+    pub(crate) panics: Arc<Panics>,
 }
 
 /// What each worker is made of.
@@ -41,8 +40,6 @@ pub(crate) struct Equipment<F> {
     pub(crate) format: Arc<dyn Format + Send>,
     /// Signs beside the secret.
     pub(crate) signer: Arc<dyn Signer + Send>,
-    pub(crate) hook: Option<Hook>,
-    pub(crate) on_panic: Option<PanicHook>,
     /// Bytes for what is in flight.
     pub(crate) buffer_bytes: usize,
 }
@@ -59,11 +56,8 @@ where
         let Abort(worker) = &mut Abort(worker);
         match worker.await {
             Err(stopped) if stopped.is_panic() => {
-                let panics = shared.panics.fetch_add(1, Relaxed) + 1;
                 error!("a delivery task panicked; it is started again");
-                if let Some(on_panic) = &equipment.on_panic {
-                    on_panic(panics);
-                }
+                shared.panics.caught();
                 // What panics at once would otherwise spin.
                 tokio::time::sleep(RESTART_DELAY).await;
             }
@@ -88,11 +82,9 @@ where
     F: Fn() -> S + Send + Sync + 'static,
 {
     let mut transport = (equipment.transport)();
-    let hook = equipment.hook.clone();
-    let mut observer = LogObserver { throttles: Arc::clone(&shared.throttles), hook };
     let signer = (&shared.secret, &*equipment.signer);
     let encoding = Encoding { format: &*equipment.format, signer: &signer };
     let mut buffer = vec![0; equipment.buffer_bytes];
     let Shared { dispatcher, clock, .. } = &*shared;
-    run(dispatcher, &mut transport, clock, &mut observer, encoding, &mut buffer).await;
+    run(dispatcher, &mut transport, clock, encoding, &mut buffer).await;
 }

@@ -3,6 +3,7 @@
 use core::task::Waker;
 
 use super::Inner;
+use crate::engine::breaker::BreakerState;
 use crate::engine::state::Mark;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS> {
@@ -29,8 +30,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS>
         let busy = changed || gathered;
         let room = room && !self.crowded.is_empty();
         let empty = empty && !self.ending.is_empty();
-        let concerns = one.is_some() || idle || busy || room || empty;
-        concerns.then_some(Concerned { one, idle, busy, room, empty })
+        let breaker = (before.control.1 != after.control.1).then_some(after.control.1);
+        let concerns = one.is_some() || idle || busy || room || empty || breaker.is_some();
+        concerns.then_some(Concerned { one, idle, busy, room, empty, breaker })
     }
 }
 
@@ -46,4 +48,6 @@ pub(super) struct Concerned {
     pub(super) room: bool,
     /// Those who wait for the end.
     pub(super) empty: bool,
+    /// The observer: the breaker's new state.
+    pub(super) breaker: Option<BreakerState>,
 }

@@ -8,14 +8,14 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use super::Dispatcher;
 
 /// The future behind [`Dispatcher::work`].
-pub(super) struct Work<'d, M: RawMutex, B, T, const WORKERS: usize> {
-    pub(super) dispatcher: &'d Dispatcher<M, B, T, WORKERS>,
+pub(super) struct Work<'d, M: RawMutex, B, T, O, const WORKERS: usize> {
+    pub(super) dispatcher: &'d Dispatcher<M, B, T, O, WORKERS>,
     pub(super) seen: u32,
     /// Its key in the line, from the first poll on until it is complete.
     pub(super) key: Option<u32>,
 }
 
-impl<M: RawMutex, B, T, const WORKERS: usize> Future for Work<'_, M, B, T, WORKERS> {
+impl<M: RawMutex, B, T, O, const WORKERS: usize> Future for Work<'_, M, B, T, O, WORKERS> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -36,7 +36,7 @@ impl<M: RawMutex, B, T, const WORKERS: usize> Future for Work<'_, M, B, T, WORKE
     }
 }
 
-impl<M: RawMutex, B, T, const WORKERS: usize> Drop for Work<'_, M, B, T, WORKERS> {
+impl<M: RawMutex, B, T, O, const WORKERS: usize> Drop for Work<'_, M, B, T, O, WORKERS> {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
         let next = self

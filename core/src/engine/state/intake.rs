@@ -2,7 +2,9 @@
 
 use super::{Phase, State};
 use crate::engine::config::OnFull;
+use crate::engine::delivery::Fate;
 use crate::event::EmitError;
+use crate::json::EncodeError;
 use crate::queue::Encoded;
 
 impl<B, T> State<B, T> {
@@ -31,11 +33,14 @@ impl<B, T> State<B, T> {
         if let Some(answer) = self.turned_away() {
             return Some(answer);
         }
-        self.is_refusing().then(|| {
-            self.give_id();
-            self.counters.dropped += 1;
-            Err(EmitError::Full)
-        })
+        self.is_refusing().then(|| self.turn_away(Fate::Dropped, EmitError::Full))
+    }
+
+    /// Accounts for an event that is not taken in.
+    fn turn_away(&mut self, fate: Fate, error: EmitError) -> Result<Option<u64>, EmitError> {
+        let id = self.give_id();
+        self.end(id, fate);
+        Err(error)
     }
 
     /// Takes in an event: every one that is counted has an id of its own, so that a gap in the ids
@@ -47,16 +52,11 @@ impl<B, T> State<B, T> {
     }
 
     /// Accounts for an event that could not be encoded.
-    pub(crate) fn refuse_payload(
-        &mut self,
-        error: crate::EncodeError,
-    ) -> Result<Option<u64>, EmitError> {
+    pub(crate) fn refuse_payload(&mut self, error: EncodeError) -> Result<Option<u64>, EmitError> {
         if let Some(answer) = self.turned_away() {
             return answer;
         }
-        self.give_id();
-        self.counters.oversize += 1;
-        Err(EmitError::Payload(error))
+        self.turn_away(Fate::Oversize, EmitError::Payload(error))
     }
 }
 
@@ -67,46 +67,42 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         held <= self.config.capacity / 2 && self.queue.free() >= self.queue.capacity() / 2
     }
 
-    /// Takes in an encoded event. With `wait`, a full queue is no loss: `Full` is not counted.
+    /// Takes in an encoded event. With `wait`, a full queue is no loss: `Full` is not counted. `None`
+    /// when the oldest event was dropped to make room: call it again.
     pub(crate) fn push(
         &mut self,
         event: &Encoded<'_>,
         wait: bool,
-    ) -> Result<Option<u64>, EmitError> {
+    ) -> Option<Result<Option<u64>, EmitError>> {
         if let Some(answer) = self.turned_away() {
-            return answer;
+            return Some(answer);
         }
         let entry = event.entry(self.last_id + 1);
         let size = entry.size();
         if event.texts.len() > self.config.max_event_bytes || size > self.queue.capacity() {
-            return self.refuse_payload(crate::EncodeError::TooLong);
+            return Some(self.refuse_payload(EncodeError::TooLong));
         }
-        if !self.make_room(size, wait) {
-            if !wait {
-                self.give_id();
-                self.counters.dropped += 1;
-            }
-            return Err(EmitError::Full);
+        if self.is_full() || size > self.queue.free() {
+            return self.make_room(size, wait);
         }
         self.queue.push(entry, event.texts);
-        Ok(Some(self.give_id()))
+        Some(Ok(Some(self.give_id())))
     }
 
-    /// Whether `size` bytes and one more event fit now, or do after dropping the oldest.
-    fn make_room(&mut self, size: usize, wait: bool) -> bool {
-        let fits = |state: &Self| !state.is_full() && size <= state.queue.free();
-        if fits(self) {
-            return true;
+    /// Drops the oldest event for one that has no room, or else that one.
+    fn make_room(&mut self, size: usize, wait: bool) -> Option<Result<Option<u64>, EmitError>> {
+        if wait {
+            return Some(Err(EmitError::Full));
         }
-        let can_drop = !wait
-            && self.config.on_full == OnFull::DropOldest
+        // What is in flight stays: without it, the event must have room.
+        let helps = self.config.on_full == OnFull::DropOldest
             && size <= self.queue.capacity() - self.queue.leased_bytes();
-        if !can_drop {
-            return false;
+        match helps.then(|| self.queue.drop_oldest()).flatten() {
+            Some(oldest) => {
+                self.end(oldest, Fate::Dropped);
+                None
+            }
+            None => Some(self.turn_away(Fate::Dropped, EmitError::Full)),
         }
-        while !fits(self) && self.queue.drop_oldest() {
-            self.counters.dropped += 1;
-        }
-        fits(self)
     }
 }

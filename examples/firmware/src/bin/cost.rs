@@ -26,7 +26,7 @@ use pilot_webhook_core::{
     Clock, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Json, Message, PilotFormat,
     Policy, Reply, Secret, SecretCell, Timestamp, Transport,
 };
-use pilot_webhook_embassy::{EmbassyClock, WallTime, WebhookNode};
+use pilot_webhook_embassy::{EmbassyClock, Options, Resources, WallTime};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// Events in a round: what the queue has room for.
@@ -45,13 +45,18 @@ const PER_CYCLE: u64 = 1_000_000_000 / CORE_HZ as u64;
 static SECRET: SecretCell<CriticalSectionRawMutex> = SecretCell::new();
 static WALL: WallTime = WallTime::new();
 static CLOCK: EmbassyClock<'static> = EmbassyClock::new(&WALL);
-type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], EndpointBuf<128>, 1>;
+type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], EndpointBuf<128>>;
 
 #[cfg(not(feature = "tls"))]
-static NODE: WebhookNode<QUEUE> = WebhookNode::new();
+use pilot_webhook_embassy::{Runner, new};
 #[cfg(feature = "tls")]
-static NODE: WebhookNode<QUEUE, pilot_webhook_embassy::TlsBuffers<4096, 1024>> =
-    WebhookNode::with_tls();
+use pilot_webhook_embassy::{TlsBuffers, TlsRunner as Runner, new_with_tls as new};
+
+#[cfg(not(feature = "tls"))]
+static NODE: ConstStaticCell<Resources<QUEUE>> = ConstStaticCell::new(Resources::new());
+#[cfg(feature = "tls")]
+static NODE: ConstStaticCell<Resources<QUEUE, TlsBuffers<4096, 1024>>> =
+    ConstStaticCell::new(Resources::with_tls());
 
 #[entry]
 fn main() -> ! {
@@ -83,7 +88,7 @@ impl Transport<EndpointBuf<128>> for Null {
 async fn worker(engine: &'static Engine) {
     static BUFFER: ConstStaticCell<[u8; BUFFER_BYTES]> = ConstStaticCell::new([0; BUFFER_BYTES]);
     let encoding = Encoding { signer: &SECRET, ..Encoding::PILOT };
-    pilot_webhook_core::run(engine, &mut Null, &CLOCK, &mut (), encoding, BUFFER.take()).await;
+    pilot_webhook_core::run(engine, &mut Null, &CLOCK, encoding, BUFFER.take()).await;
 }
 
 async fn measure(spawner: Spawner, board: Board) -> Option<()> {
@@ -117,15 +122,15 @@ async fn measure(spawner: Spawner, board: Board) -> Option<()> {
     let Some(url) = args.get("url") else { return Some(()) };
     let stack = net::start(spawner, board.ethernet, RESOURCES.take(), host::seed().ok()?).await;
     let now = host::WallClock::from_host().now();
-    NODE.wall().set(Timestamp::new(i64::try_from(now.as_secs()).ok()?, 0));
-    NODE.start(1, host::seed().ok()?, Config::DEFAULT, Policy::default()).ok()?;
-    NODE.set_url(url).ok()?;
-    NODE.set_secret(Secret::new(b"secret"));
-    spawner.spawn(deliver(stack.ok()?, args).ok()?);
-    let emit = |topic: &str, data: &Json<'_>| NODE.emit(topic, data).is_ok();
-    let (_, delivered) = rounds(&emit, async || NODE.drained().await).await?;
+    let (webhook, runner) = new(NODE.take(), Options::new(1, host::seed().ok()?)).ok()?;
+    webhook.wall().set(Timestamp::new(i64::try_from(now.as_secs()).ok()?, 0));
+    webhook.set_url(url).ok()?;
+    webhook.set_secret(b"secret").ok()?;
+    spawner.spawn(deliver(runner, stack.ok()?, args).ok()?);
+    let emit = |topic: &str, data: &Json<'_>| webhook.emit(topic, data).is_ok();
+    let (_, delivered) = rounds(&emit, async || webhook.drained().await).await?;
     println!("deliver, to {url}, signed: {delivered} instructions");
-    let stats = NODE.stats()?;
+    let stats = webhook.stats();
     (stats.delivered == stats.emitted && stats.attempts == stats.emitted).then_some(())
 }
 
@@ -194,18 +199,18 @@ fn refused(emit: &impl Fn(&str, &Json<'_>) -> bool) -> Option<u64> {
 
 #[cfg(not(feature = "tls"))]
 #[embassy_executor::task]
-async fn deliver(stack: Stack<'static>, _args: Args<'static>) {
-    let _ = NODE.run(stack, &mut ()).await;
+async fn deliver(mut runner: Runner, stack: Stack<'static>, _args: Args<'static>) {
+    runner.run(stack).await;
 }
 
 #[cfg(feature = "tls")]
 #[embassy_executor::task]
-async fn deliver(stack: Stack<'static>, args: Args<'static>) {
+async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
     static CA: ConstStaticCell<[u8; 2048]> = ConstStaticCell::new([0; 2048]);
     let Ok(mut entropy) = host::Entropy::from_host() else { host::exit(1) };
     let buffer = CA.take();
     let read = args.get("ca").map(|path| host::read_file(path, buffer));
     let length = read.and_then(Result::ok).unwrap_or(0);
     let roots: &[&[u8]] = &[&buffer[..length]];
-    let _ = NODE.run(stack, roots, &mut entropy, &mut ()).await;
+    runner.run(stack, roots, &mut entropy).await;
 }

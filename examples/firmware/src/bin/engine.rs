@@ -27,7 +27,7 @@ static SECRET: SecretCell<CriticalSectionRawMutex> = SecretCell::new();
 static WALL: WallTime = WallTime::new();
 static CLOCK: EmbassyClock<'static> = EmbassyClock::new(&WALL);
 
-type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], EndpointBuf<URL>, 1>;
+type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], EndpointBuf<URL>>;
 
 /// Fails every other time.
 struct Null {
@@ -55,7 +55,7 @@ async fn worker(engine: &'static Engine) {
     static BUFFER: ConstStaticCell<[u8; BUFFER_BYTES]> = ConstStaticCell::new([0; BUFFER_BYTES]);
     let mut null = Null { fails: false };
     let encoding = Encoding { signer: &SECRET, ..Encoding::PILOT };
-    pilot_webhook_core::run(engine, &mut null, &CLOCK, &mut (), encoding, BUFFER.take()).await;
+    pilot_webhook_core::run(engine, &mut null, &CLOCK, encoding, BUFFER.take()).await;
 }
 
 #[embassy_executor::task]

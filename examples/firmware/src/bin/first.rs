@@ -10,8 +10,8 @@ use firmware::{
     board::{Board, Ethernet},
     executor, host, net, println,
 };
-use pilot_webhook_core::{Config, Json, Policy};
-use pilot_webhook_embassy::WebhookNode;
+use pilot_webhook_core::Json;
+use pilot_webhook_embassy::{Options, Resources, Runner, Webhook};
 use static_cell::ConstStaticCell;
 
 #[entry]
@@ -29,28 +29,28 @@ async fn task(spawner: Spawner, ethernet: Ethernet) {
         host::exit(1)
     };
     let seed = host::seed().unwrap_or(2);
-    let delivered =
-        app(spawner, stack, seed).await.and_then(|()| NODE.stats()).map(|it| it.delivered);
+    let delivered = app(spawner, stack, seed).await.map(|webhook| webhook.stats().delivered);
     println!("delivered: {}", delivered.unwrap_or_default());
     host::exit(if delivered == Some(1) { 0 } else { 1 })
 }
 
 // README: begin
-static NODE: WebhookNode<4_096> = WebhookNode::new();
+static RESOURCES: ConstStaticCell<Resources<4_096>> = ConstStaticCell::new(Resources::new());
 
 #[embassy_executor::task]
-async fn deliver(stack: Stack<'static>) {
-    let _ = NODE.run(stack, &mut ()).await;
+async fn deliver(mut runner: Runner, stack: Stack<'static>) {
+    runner.run(stack).await;
 }
 
-async fn app(spawner: Spawner, stack: Stack<'static>, seed: u64) -> Option<()> {
+async fn app(spawner: Spawner, stack: Stack<'static>, seed: u64) -> Option<Webhook> {
     // A random number of its own: message ids are unique by it.
-    NODE.start(1, seed, Config::DEFAULT, Policy::default()).ok()?;
-    NODE.set_url("http://10.0.2.2:8080/hook").ok()?;
-    spawner.spawn(deliver(stack).ok()?);
+    let options = Options::new(1, seed);
+    let (webhook, runner) = pilot_webhook_embassy::new(RESOURCES.take(), options).ok()?;
+    webhook.set_url("http://10.0.2.2:8080/hook").ok()?;
+    spawner.spawn(deliver(runner, stack).ok()?);
     // From any task or interrupt:
-    NODE.emit("node.started", &Json(r#"{"firmware": "1.0.0"}"#)).ok()?;
-    NODE.drained().await;
-    Some(())
+    webhook.emit("node.started", &Json(r#"{"firmware": "1.0.0"}"#)).ok()?;
+    webhook.drained().await;
+    Some(webhook)
 }
 // README: end

@@ -224,30 +224,12 @@ impl Ledger {
 
     fn settle(&mut self, worker: usize, fate: Fate) {
         let ids = std::mem::take(&mut self.hands[worker].ids);
-        let events = u32::try_from(ids.len()).unwrap();
-        *match fate {
-            Fate::Delivered => &mut self.counts.delivered,
-            Fate::Rejected => &mut self.counts.rejected,
-            Fate::Exhausted => &mut self.counts.exhausted,
-            Fate::Skipped => &mut self.counts.skipped,
-            Fate::Abandoned => &mut self.counts.abandoned,
-            other => return self.fail("no other fate follows an attempt", format!("{other:?}")),
-        } += u64::from(events);
-        self.hands[worker].settles = ids.first().map(|id| (*id, events, fate));
         for id in ids {
             if fate == Fate::Delivered && self.live[&id].accepted == 0 {
                 self.fail("delivered means that the receiver has it", format!("event {id}"));
             }
+            self.ends(id, fate);
             self.remove(id);
-        }
-    }
-
-    /// The observer was told that events are settled.
-    pub(crate) fn is_settled(&mut self, worker: usize, id: u64, events: u32, fate: Fate) {
-        let expected = self.hands[worker].settles.take();
-        self.note(|| format!("event {id} ({events}): {fate:?}"));
-        if expected != Some((id, events, fate)) {
-            self.fail("events are settled as specified", format!("{fate:?}, not {expected:?}"));
         }
     }
 }

@@ -6,6 +6,7 @@ use super::Bounds;
 use super::world::{Action, World};
 use crate::engine::breaker::BreakerState;
 use crate::engine::config::{OnFull, OnOpen};
+use crate::engine::delivery::Fate;
 use crate::engine::stats::Stats;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +25,8 @@ pub(super) enum Rule {
     OneEnd,
     /// The counter it is in is the right one.
     Fate,
+    /// Each event that ends in nobody's hands is told, with its fate, and no other is.
+    Told,
     /// Nothing is sent while the breaker is open, but a probe, or before a `Retry-After` is over.
     Early,
     /// No more attempts than allowed, in all or with `hold` in a round, and no more than that at
@@ -72,6 +75,15 @@ pub(super) fn broken_step(
     // An event that was refused never was in.
     let refused = (old.emitted + 1..=new.emitted).filter(|id| !is_in(after, *id)).count();
     let counted = ended(&new) - ended(&old);
+    let in_no_hands = left.iter().filter(|(_, leased)| !leased).map(|(id, _)| *id);
+    let ids = (old.emitted + 1..=new.emitted).filter(|id| !is_in(after, *id));
+    if !after.told.iter().map(|(id, _)| *id).eq(in_no_hands.chain(ids)) {
+        return Some(Rule::Told);
+    }
+    let told = |fate| after.told.iter().filter(|(_, told)| *told == fate).count() as u64;
+    if told(Fate::Dropped) != new.dropped - old.dropped {
+        return Some(Rule::Told);
+    }
     if came_back || counted != (left.len() + refused) as u64 {
         return Some(Rule::OneEnd);
     }

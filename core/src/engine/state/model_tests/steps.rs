@@ -10,7 +10,7 @@ use super::{Bounds, TICK};
 use crate::clock::Instant;
 use crate::engine::breaker::BreakerState;
 use crate::engine::config::OnOpen;
-use crate::engine::delivery::{After, Fate, Next};
+use crate::engine::delivery::{After, Fate, Next, Retry};
 use crate::engine::retry::RETRY_AFTER_WAIT;
 use crate::engine::state::Phase;
 use crate::event::{EmitError, Event, Timestamp};
@@ -24,7 +24,9 @@ const BOUND: Bound = Bound { message: 0, event: 1, factor: 0 };
 impl World {
     pub(super) fn step(&self, bounds: &Bounds, action: Action) -> Self {
         let mut next = self.clone();
+        next.told.clear();
         next.apply(bounds, action);
+        next.told.extend(next.state.ended.take());
         next.entries = next.state.queue.entries();
         if let Some(rule) = rules::broken_step(bounds, self, &next, action) {
             next.expect(rule, false);
@@ -77,9 +79,17 @@ impl World {
         let last = self.state.counters.emitted;
         let event = Event { topic: "", node_id: 0, timestamp: Timestamp::UNIX_EPOCH };
         let mut scratch = [0; 8];
-        let answer =
-            Encoded::new(&event, &(), &mut scratch).map(|event| self.state.push(&event, false));
-        let is_kept = match answer.unwrap_or_else(|error| Err(EmitError::Payload(error))) {
+        let Ok(event) = Encoded::new(&event, &(), &mut scratch) else {
+            return self.expect(Rule::OneEnd, false);
+        };
+        let answer = loop {
+            let answer = self.state.push(&event, false);
+            self.told.extend(self.state.ended.take());
+            if let Some(answer) = answer {
+                break answer;
+            }
+        };
+        let is_kept = match answer {
             Ok(Some(id)) => {
                 id == last + 1 && self.state.queue.entries().last() == Some(&(id, false))
             }
@@ -128,16 +138,15 @@ impl World {
     fn retry(&mut self, bounds: &Bounds, place: usize) {
         let hand = &mut self.hands[place];
         match self.state.retry(&mut hand.delivery, self.now) {
-            Next::Attempt(()) => {
+            Retry::Attempt => {
                 hand.stage = Stage::Posting { started: self.now };
                 self.begun(bounds, place);
             }
-            Next::Wait(until) => {
+            Retry::Wait(until) => {
                 hand.stage = Stage::Due;
                 self.waits(until, true);
             }
-            Next::Again => self.let_go(place),
-            Next::Done => self.expect(Rule::Wait, false),
+            Retry::Settled(_) => self.let_go(place),
         }
     }
 
@@ -206,7 +215,7 @@ impl World {
                 is_retryable && is_current && is_given_up && config.on_open == OnOpen::Skip
             }
             After::Settled(Fate::Abandoned) => is_retryable && (is_late || is_last && ends_soon),
-            After::Settled(Fate::Skipped | Fate::Oversize) => false,
+            After::Settled(Fate::Skipped | Fate::Oversize | Fate::Dropped) => false,
             After::Returned if end == End::TooLarge => events > 1,
             After::Returned => is_retryable && is_open && config.on_open == OnOpen::Hold,
             After::Retry(_) if !is_current => is_retryable,

@@ -8,7 +8,7 @@ use super::rules::{self, Rule};
 use super::{Bounds, TICK};
 use crate::clock::Instant;
 use crate::destination::{EndpointBuf, Policy};
-use crate::engine::delivery::Delivery;
+use crate::engine::delivery::{Delivery, Fate};
 use crate::engine::state::{Phase, State};
 use crate::engine::stats::{Counters, Stats};
 
@@ -71,6 +71,8 @@ type Core = State<[u8; 112], EndpointBuf<16>>;
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) state: Core,
+    /// The events that the last step ended in nobody's hands.
+    pub(super) told: Vec<(u64, Fate)>,
     /// What is queued: ids, and which of them are leased.
     pub(super) entries: Vec<(u64, bool)>,
     pub(super) now: Instant,
@@ -94,6 +96,7 @@ impl World {
         assert!(state.swap(endpoint()));
         Self {
             state,
+            told: Vec::new(),
             entries: Vec::new(),
             now: Instant::default() + TICK,
             hands: Vec::new(),
@@ -221,6 +224,7 @@ impl World {
             batch_longest,
             gathering,
             counters,
+            ended: _,
             last_id: _,
             instance: _,
             random: _,

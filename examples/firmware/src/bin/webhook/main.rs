@@ -38,8 +38,12 @@ use firmware::{
     host::{self, Args},
     net, println, stack,
 };
-use pilot_webhook_core::{Policy, Secret, Stats, to_json};
-use pilot_webhook_embassy::WebhookNode;
+use pilot_webhook_core::{Stats, to_json};
+use pilot_webhook_embassy::{Options, Resources, Webhook};
+#[cfg(not(feature = "tls"))]
+use pilot_webhook_embassy::{Runner, new};
+#[cfg(feature = "tls")]
+use pilot_webhook_embassy::{TlsBuffers, TlsRunner as Runner, new_with_tls as new};
 use report::Report;
 use static_cell::ConstStaticCell;
 
@@ -49,7 +53,7 @@ const QUEUE: usize = 8192;
 const QUEUE: usize = 4096;
 
 #[cfg(not(feature = "tls"))]
-static NODE: WebhookNode<QUEUE> = WebhookNode::new();
+static MEMORY: ConstStaticCell<Resources<QUEUE>> = ConstStaticCell::new(Resources::new());
 
 /// The longest record that the server may send: all there are, or what the small board can hold.
 #[cfg(all(feature = "tls", feature = "board-an386"))]
@@ -57,8 +61,8 @@ const RECORD: usize = 16_640;
 #[cfg(all(feature = "tls", feature = "board-lm3s6965"))]
 const RECORD: usize = 4096;
 #[cfg(feature = "tls")]
-static NODE: WebhookNode<QUEUE, pilot_webhook_embassy::TlsBuffers<RECORD, 1024>> =
-    WebhookNode::with_tls();
+static MEMORY: ConstStaticCell<Resources<QUEUE, TlsBuffers<RECORD, 1024>>> =
+    ConstStaticCell::new(Resources::with_tls());
 
 /// DHCP, DNS, the one connection, and the time.
 const SOCKETS: usize = if cfg!(feature = "sntp") { 4 } else { 3 };
@@ -97,28 +101,31 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
     let drain = Duration::from_secs(settings::number(&args, "drain_s", 30)?);
     let node_id = settings::number(&args, "node_id", 1)?;
     let seed = host::seed().map_err(|_| "no entropy")?;
-    NODE.start(node_id, seed, settings::config(&args)?, Policy::default())
-        .map_err(|_| "bad config")?;
-    NODE.set_secret(args.get("secret").and_then(|secret| Secret::new(secret.as_bytes())));
+    let mut options = Options::new(node_id, seed);
+    options.config = settings::config(&args)?;
+    options.observer = &Report;
+    let (webhook, runner) = new(MEMORY.take(), options).map_err(|_| "bad config")?;
+    if let Some(secret) = args.get("secret") {
+        webhook.set_secret(secret.as_bytes()).map_err(|_| "bad secret")?;
+    }
 
     let seed = host::seed().map_err(|_| "no entropy")?;
     let stack = net::start(spawner, board.ethernet, RESOURCES.take(), seed)
         .await
         .map_err(|_| "the network is already running")?;
-    time::start(spawner, stack, &args)?;
-    NODE.set_url(args.get("url").ok_or("url=URL is missing")?).map_err(|_| "bad url")?;
-    spawner.spawn(deliver(stack, args).map_err(|_| "no room for the delivery task")?);
+    time::start(webhook, spawner, stack, &args)?;
+    webhook.set_url(args.get("url").ok_or("url=URL is missing")?).map_err(|_| "bad url")?;
+    spawner.spawn(deliver(runner, stack, args).map_err(|_| "no room for the delivery task")?);
 
-    workload::run(&workload, board.soft_interrupt).await;
+    workload::run(webhook, &workload, board.soft_interrupt).await;
     // What is late is abandoned, and the counters tell.
-    let _ = with_timeout(drain, NODE.drained()).await;
-    NODE.close();
-    NODE.closed().await;
-    report()
+    let _ = with_timeout(drain, webhook.drained()).await;
+    webhook.close().await;
+    report(webhook)
 }
 
-fn report() -> Result<Stats, &'static str> {
-    let stats = NODE.stats().ok_or("not started")?;
+fn report(webhook: Webhook) -> Result<Stats, &'static str> {
+    let stats = webhook.stats();
     println!("stats: {}", to_json(&stats, &mut [0; 512]).map_err(|_| "the counters are too long")?);
     println!("stack: peak {} of {} bytes", stack::peak(), stack::size());
     Ok(stats)
@@ -126,15 +133,13 @@ fn report() -> Result<Stats, &'static str> {
 
 #[cfg(not(feature = "tls"))]
 #[embassy_executor::task]
-async fn deliver(stack: Stack<'static>, _args: Args<'static>) {
-    if let Err(error) = NODE.run(stack, &mut Report).await {
-        println!("failed: {error}");
-    }
+async fn deliver(mut runner: Runner, stack: Stack<'static>, _args: Args<'static>) {
+    runner.run(stack).await;
 }
 
 #[cfg(feature = "tls")]
 #[embassy_executor::task]
-async fn deliver(stack: Stack<'static>, args: Args<'static>) {
+async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
     let Ok(mut entropy) = host::Entropy::from_host() else {
         println!("failed: no entropy");
         host::exit(1)
@@ -143,9 +148,7 @@ async fn deliver(stack: Stack<'static>, args: Args<'static>) {
     let roots: &[&[u8]] = &[ca];
     // Without a certificate no server is trusted.
     let roots = if ca.is_empty() { &[] } else { roots };
-    if let Err(error) = NODE.run(stack, roots, &mut entropy, &mut Report).await {
-        println!("failed: {error}");
-    }
+    runner.run(stack, roots, &mut entropy).await;
 }
 
 #[cfg(feature = "tls")]

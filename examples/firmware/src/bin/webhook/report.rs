@@ -6,7 +6,7 @@ use pilot_webhook_core::{BreakerState, Notice, Observer};
 pub(crate) struct Report;
 
 impl Observer for Report {
-    fn notice(&mut self, notice: Notice<'_>) {
+    fn notice(&self, notice: Notice<'_>) {
         match notice {
             Notice::Attempt { event_id, attempt, is_probe, result, .. } => {
                 if is_probe {

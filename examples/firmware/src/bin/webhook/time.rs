@@ -4,18 +4,18 @@ use embassy_executor::Spawner;
 use embassy_net::Stack;
 use firmware::host::{Args, WallClock};
 use pilot_webhook_core::Timestamp;
-
-use crate::NODE;
+use pilot_webhook_embassy::Webhook;
 
 /// Starts whatever `time=` asks for.
 pub(crate) fn start(
+    webhook: Webhook,
     spawner: Spawner,
     stack: Stack<'static>,
     args: &Args<'static>,
 ) -> Result<(), &'static str> {
     match args.get("time").unwrap_or("host") {
-        "host" => NODE.wall().set(host()),
-        "sntp" => server(spawner, stack, args)?,
+        "host" => webhook.wall().set(host()),
+        "sntp" => server(webhook, spawner, stack, args)?,
         "unknown" => {}
         _ => return Err("time is host, sntp or unknown"),
     }
@@ -28,7 +28,12 @@ fn host() -> Timestamp {
 }
 
 #[cfg(not(feature = "sntp"))]
-fn server(_: Spawner, _: Stack<'static>, _: &Args<'static>) -> Result<(), &'static str> {
+fn server(
+    _: Webhook,
+    _: Spawner,
+    _: Stack<'static>,
+    _: &Args<'static>,
+) -> Result<(), &'static str> {
     Err("built without the feature sntp")
 }
 
@@ -40,9 +45,10 @@ mod sntp {
     use firmware::{host, println};
     use pilot_webhook_embassy::{Sntp, SntpConfig};
 
-    use super::{Args, NODE, Spawner, Stack};
+    use super::{Args, Spawner, Stack, Webhook};
 
     pub(super) fn server(
+        webhook: Webhook,
         spawner: Spawner,
         stack: Stack<'static>,
         args: &Args<'static>,
@@ -52,7 +58,7 @@ mod sntp {
         let port = port.parse().map_err(|_| "ntp is HOST:PORT")?;
         let config = SntpConfig { port, ..SntpConfig::DEFAULT };
         let seed = host::seed().map_err(|_| "no entropy")?;
-        let sntp = Sntp::new(stack, name, NODE.wall(), seed, config);
+        let sntp = Sntp::new(stack, name, webhook.wall(), seed, config);
         spawner.spawn(keep_time(sntp).map_err(|_| "no room for the time's task")?);
         Ok(())
     }

@@ -2,11 +2,11 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use embassy_sync::once_lock::OnceLock;
 use embassy_time::{Duration, Timer};
 use firmware::soft_interrupt::SoftInterrupt;
 use pilot_webhook_core::Json;
-
-use crate::NODE;
+use pilot_webhook_embassy::Webhook;
 
 /// A topic and its data on each line, in the order of their first capture. The repository's
 /// `tests/data/pilot-events.jsonl` has all of them.
@@ -24,32 +24,35 @@ pub(crate) struct Workload {
 /// Events handed in so far, by the task and the interrupt. The engine counts them in the same
 /// order, so that event `k` carries line `k - 1`, modulo their number.
 static HANDED_IN: AtomicU32 = AtomicU32::new(0);
+/// The interrupt's.
+static WEBHOOK: OnceLock<Webhook> = OnceLock::new();
 /// What the interrupt is to emit.
 static BURST: AtomicU32 = AtomicU32::new(0);
 
-pub(crate) async fn run(workload: &Workload, interrupt: SoftInterrupt) {
+pub(crate) async fn run(webhook: Webhook, workload: &Workload, interrupt: SoftInterrupt) {
+    let _ = WEBHOOK.init(webhook);
     let trigger = interrupt.enable(on_interrupt);
     let first_half = workload.events / 2;
-    emit(workload, first_half).await;
+    emit(webhook, workload, first_half).await;
     if workload.burst > 0 {
         BURST.store(workload.burst, Ordering::Relaxed);
         trigger.pend();
     }
     if workload.idle > Duration::MIN {
-        NODE.drained().await;
+        webhook.drained().await;
         Timer::after(workload.idle).await;
     }
-    emit(workload, workload.events - first_half).await;
+    emit(webhook, workload, workload.events - first_half).await;
 }
 
-async fn emit(workload: &Workload, count: u32) {
+async fn emit(webhook: Webhook, workload: &Workload, count: u32) {
     for _ in 0..count {
         let (topic, data) = next();
         // Refused events are counted by the engine.
         let _ = if workload.waits_for_room {
-            NODE.emit_when_room(topic, &data).await
+            webhook.emit_when_room(topic, &data).await
         } else {
-            NODE.emit(topic, &data)
+            webhook.emit(topic, &data)
         };
         if workload.pace > Duration::MIN {
             Timer::after(workload.pace).await;
@@ -58,10 +61,11 @@ async fn emit(workload: &Workload, count: u32) {
 }
 
 fn on_interrupt() {
+    let Some(webhook) = WEBHOOK.try_get() else { return };
     for _ in 0..BURST.swap(0, Ordering::Relaxed) {
         let (topic, data) = next();
         // The engine counts what the queue has no room for.
-        let _ = NODE.emit(topic, &data);
+        let _ = webhook.emit(topic, &data);
     }
 }
 

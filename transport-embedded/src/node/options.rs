@@ -1,0 +1,47 @@
+//! What a node's webhook can be told when it is made.
+
+use pilot_webhook_core::{Config, Format, Observer, PilotFormat, Policy, Signer};
+
+/// The options of a webhook; the defaults are the original's.
+///
+/// ```
+/// # use pilot_webhook_embassy::Options;
+/// let mut options = Options::new(7, 0x5eed);
+/// options.config.batch = 8;
+/// ```
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Options {
+    /// The node that events are from.
+    pub node_id: u32,
+    /// A random number that no other start of any node has: message ids are unique by it and show it,
+    /// so do not use the network stack's.
+    pub seed: u64,
+    /// How the engine behaves. `max_event_bytes` is what the resources have room for.
+    pub config: Config,
+    /// Where events may go.
+    pub policy: Policy,
+    /// Makes bodies and headers.
+    pub format: &'static dyn Format,
+    /// Signs each attempt, beside the secret.
+    pub signer: &'static dyn Signer,
+    /// Is told of every attempt, and how each event ended. It is called in the task that delivers, and
+    /// in those, interrupts too, that emit.
+    pub observer: &'static (dyn Observer + Sync),
+}
+
+impl Options {
+    /// The defaults.
+    #[must_use]
+    pub const fn new(node_id: u32, seed: u64) -> Self {
+        Self {
+            node_id,
+            seed,
+            config: Config::DEFAULT,
+            policy: Policy::DEFAULT,
+            format: &PilotFormat,
+            signer: &(),
+            observer: &(),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The memory of a node's webhook, lent by the program for good.
+
+use core::mem::MaybeUninit;
+
+use super::Shared;
+#[cfg(feature = "tls")]
+use crate::tls::TlsBuffers;
+
+/// All memory of a webhook: its queue, and the buffers of its one connection.
+///
+/// `QUEUE` bytes hold the events that wait: 32 for each, its topic and its data. `T` is `()` or, for
+/// `https`, [`TlsBuffers`]. `EVENT` bounds an event's payload: there are twice as many bytes, for the
+/// event as it was queued and its body, and for a batch as many as fit in that. `IO` is the length of
+/// each of three buffers: the socket's two, and the one that HTTP is written and read in.
+///
+/// It is all zeros, so that a `static` of it takes RAM but no flash.
+pub struct Resources<const QUEUE: usize, T = (), const EVENT: usize = 512, const IO: usize = 1_024>
+{
+    shared: MaybeUninit<Shared>,
+    queue: [u8; QUEUE],
+    event: [[u8; EVENT]; 2],
+    socket: [[u8; IO]; 2],
+    http: [u8; IO],
+    tls: T,
+}
+
+impl<const QUEUE: usize, const EVENT: usize, const IO: usize> Resources<QUEUE, (), EVENT, IO> {
+    /// Memory for `http`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::with(())
+    }
+}
+
+impl<const QUEUE: usize, const EVENT: usize, const IO: usize> Default
+    for Resources<QUEUE, (), EVENT, IO>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<const QUEUE: usize, const RX: usize, const TX: usize, const EVENT: usize, const IO: usize>
+    Resources<QUEUE, TlsBuffers<RX, TX>, EVENT, IO>
+{
+    /// Memory for `https` and `http`.
+    #[must_use]
+    pub const fn with_tls() -> Self {
+        Self::with(TlsBuffers::new())
+    }
+}
+
+impl<const QUEUE: usize, T, const EVENT: usize, const IO: usize> Resources<QUEUE, T, EVENT, IO> {
+    const fn with(tls: T) -> Self {
+        const { assert!(IO >= 2, "a byte for each direction") };
+        Self {
+            shared: MaybeUninit::uninit(),
+            queue: [0; QUEUE],
+            event: [[0; EVENT]; 2],
+            socket: [[0; IO]; 2],
+            http: [0; IO],
+            tls,
+        }
+    }
+
+    /// The same without the lengths in its type.
+    pub(super) fn lend(&'static mut self) -> Parts<T> {
+        let Self { shared, queue, event, socket: [rx, tx], http, tls } = self;
+        let buffers = NodeBuffers { event: event.as_flattened_mut(), rx, tx, http };
+        Parts { shared, queue, buffers, tls }
+    }
+}
+
+/// [`Resources`], taken apart.
+pub(super) struct Parts<T: 'static> {
+    pub(super) shared: &'static mut MaybeUninit<Shared>,
+    pub(super) queue: &'static mut [u8],
+    pub(super) buffers: NodeBuffers,
+    pub(super) tls: &'static mut T,
+}
+
+/// The buffers of the one worker.
+pub(super) struct NodeBuffers {
+    /// For the event in flight, and its body.
+    pub(super) event: &'static mut [u8],
+    pub(super) rx: &'static mut [u8],
+    pub(super) tx: &'static mut [u8],
+    pub(super) http: &'static mut [u8],
+}

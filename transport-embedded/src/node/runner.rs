@@ -1,0 +1,86 @@
+//! The task that delivers.
+
+use embassy_net::Stack;
+#[cfg(feature = "tls")]
+use embedded_tls::CryptoRngCore;
+use pilot_webhook_core::{Encoding, run};
+
+use super::Webhook;
+use super::resources::NodeBuffers;
+use crate::link::Watch;
+use crate::net::SocketNet;
+#[cfg(feature = "tls")]
+use crate::tls::{Records, Tls};
+use crate::transport::NodeTransport;
+
+/// Delivers a webhook's events. `T` is `()` or, for `https`, [`TlsMemory`].
+#[must_use = "`run` delivers the events"]
+pub struct Runner<T = ()> {
+    webhook: Webhook,
+    buffers: NodeBuffers,
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it is `()`"))]
+    tls: T,
+}
+
+/// The record buffers that a runner for `https` has.
+#[cfg(feature = "tls")]
+pub struct TlsMemory {
+    pub(super) rx: &'static mut [u8],
+    pub(super) tx: &'static mut [u8],
+}
+
+/// A runner for `https` and `http`.
+#[cfg(feature = "tls")]
+pub type TlsRunner = Runner<TlsMemory>;
+
+impl<T> Runner<T> {
+    pub(super) const fn new(webhook: Webhook, buffers: NodeBuffers, tls: T) -> Self {
+        Self { webhook, buffers, tls }
+    }
+}
+
+impl Runner {
+    /// Delivers over `stack` until the webhook is closed. Dropping the future loses nothing; it may be
+    /// run again.
+    pub async fn run(&mut self, stack: Stack<'static>) {
+        let NodeBuffers { event, rx, tx, http } = &mut self.buffers;
+        let net = SocketNet::new(stack, rx, tx);
+        let watch = Watch::new();
+        let transport = NodeTransport::over(&net, http, &watch, self.webhook.policy());
+        deliver(self.webhook, transport, event).await;
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Runner<TlsMemory> {
+    /// Delivers over `stack` until the webhook is closed. `roots` are the trusted CA certificates in
+    /// DER, `rng` gives each connection its keys; until the [`wall`](Webhook::wall) time is known,
+    /// `https` is refused. Dropping the future loses nothing; it may be run again.
+    pub async fn run(
+        &mut self,
+        stack: Stack<'static>,
+        roots: &[&[u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        let NodeBuffers { event, rx, tx, http } = &mut self.buffers;
+        let net = SocketNet::new(stack, rx, tx);
+        let records = Records::new(self.tls.rx, self.tls.tx);
+        let tls = Tls::over(records, roots, rng, self.webhook.wall());
+        let watch = Watch::new();
+        let policy = self.webhook.policy();
+        let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
+        deliver(self.webhook, transport, event).await;
+    }
+}
+
+/// The same for both.
+async fn deliver(
+    webhook: Webhook,
+    mut transport: NodeTransport<'_, SocketNet<'_>>,
+    buffer: &mut [u8],
+) {
+    let (shared, clock) = (webhook.0, webhook.clock());
+    let signer = (&shared.secret, shared.signer);
+    let encoding = Encoding { format: shared.format, signer: &signer };
+    run(&shared.dispatcher, &mut transport, &clock, encoding, buffer).await;
+}
