@@ -37,6 +37,11 @@ impl Failure {
     fn runtime(error: impl ToString) -> Self {
         Self { message: error.to_string(), status: 1 }
     }
+
+    /// It ran to its end, and not all that was to be delivered was.
+    const fn undelivered(message: String) -> Self {
+        Self { message, status: 3 }
+    }
 }
 
 /// Prints lines on standard output.

@@ -48,13 +48,24 @@ impl Read for NamedPipe {
     }
 }
 
+/// What became of the lines that are no events of the client's: those are in its counters.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// All that were read, but blank ones.
+    pub(crate) lines: AtomicU64,
+    /// Those that are no events.
+    pub(crate) bad_lines: AtomicU64,
+    /// Events that were read when there was no webhook, or when it was closed.
+    pub(crate) not_taken: AtomicU64,
+}
+
 /// What is to become of the lines.
 pub(crate) struct Reader {
     pub(crate) client: Client,
     pub(crate) runtime: Handle,
     pub(crate) node_id: u32,
     pub(crate) block_when_full: bool,
-    pub(crate) bad_lines: Arc<AtomicU64>,
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl Reader {
@@ -70,16 +81,21 @@ impl Reader {
     fn read(&self, input: impl BufRead) -> io::Result<()> {
         let mut lines = Lines::new(input);
         while let Some((number, line)) = lines.next()? {
-            match line {
-                Ok(line) => match self.emit(&line) {
-                    Ok(_) => {}
-                    // Counted and logged by the client.
-                    Err(EmitError::Full) => {}
-                    Err(EmitError::Closed) => return Ok(()),
-                    Err(error) => warn!("line {number}: {error}"),
-                },
+            self.tally.lines.fetch_add(1, Relaxed);
+            match line.map(|line| self.emit(&line)) {
+                // The client counts them, and logs that its queue is full.
+                Ok(Ok(Some(_)) | Err(EmitError::Full)) => {}
+                Ok(Ok(None)) => {
+                    self.tally.not_taken.fetch_add(1, Relaxed);
+                }
+                Ok(Err(EmitError::Closed)) => {
+                    self.tally.not_taken.fetch_add(1, Relaxed);
+                    return Ok(());
+                }
+                // The client counts them.
+                Ok(Err(error)) => warn!("line {number}: {error}"),
                 Err(bad) => {
-                    self.bad_lines.fetch_add(1, Relaxed);
+                    self.tally.bad_lines.fetch_add(1, Relaxed);
                     warn!("line {number}: {bad}");
                 }
             }

@@ -2,23 +2,64 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 
 use pilot_webhook_core::Stats;
 use serde::Serialize;
 
+use crate::reader::Tally;
 use crate::{Failure, print};
 
 /// All counters of the webhook, and the daemon's own.
+///
+/// Every line is in one of them: `lines = emitted + bad_lines + not_taken`. (What the daemon itself
+/// emits, which are panics of the delivery, comes on top of `emitted`.)
 #[derive(Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
     stats: Stats,
     bad_lines: u64,
+    lines: u64,
+    not_taken: u64,
 }
 
 impl Report {
-    pub(crate) const fn new(stats: Stats, bad_lines: u64) -> Self {
-        Self { stats, bad_lines }
+    pub(crate) fn new(stats: Stats, tally: &Tally) -> Self {
+        Self {
+            stats,
+            bad_lines: tally.bad_lines.load(Relaxed),
+            lines: tally.lines.load(Relaxed),
+            not_taken: tally.not_taken.load(Relaxed),
+        }
+    }
+
+    /// Whether all was delivered.
+    ///
+    /// # Errors
+    /// When it was not: how many events had which fate, by the keys of the report.
+    pub(crate) fn verdict(&self) -> Result<(), Failure> {
+        let Stats { emitted, delivered, .. } = self.stats;
+        let all = emitted + self.bad_lines + self.not_taken;
+        if all == delivered {
+            return Ok(());
+        }
+        let fates = [
+            ("rejected", self.stats.rejected),
+            ("exhausted", self.stats.exhausted),
+            ("skipped", self.stats.skipped),
+            ("dropped", self.stats.dropped),
+            ("oversize", self.stats.oversize),
+            ("abandoned", self.stats.abandoned),
+            ("bad_lines", self.bad_lines),
+            ("not_taken", self.not_taken),
+        ];
+        let fates = fates.iter().filter(|(_, count)| *count > 0);
+        let fates: Vec<_> = fates.map(|(fate, count)| format!("{fate} {count}")).collect();
+        Err(Failure::undelivered(format!(
+            "{} of {all} events were not delivered: {}",
+            all - delivered,
+            fates.join(", ")
+        )))
     }
 
     /// Prints the report, and writes it to `file` if there is one.

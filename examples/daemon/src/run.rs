@@ -4,10 +4,9 @@ use std::convert::Infallible;
 use std::fs;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use log::{info, warn};
+use log::{error, info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
     Client, ClientBuilder, Deps, EventBus, HttpConfig, Identity, LocalBus, ServiceOptions,
@@ -20,7 +19,7 @@ use crate::Failure;
 use crate::args::Run;
 use crate::ipc::{self, Handler, Server};
 use crate::logging;
-use crate::reader::{self, Input, Reader};
+use crate::reader::{self, Input, Reader, Tally};
 use crate::report::Report;
 
 pub(crate) async fn run(options: Run) -> Result<(), Failure> {
@@ -34,7 +33,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         Some(path) => Some(Server::bind(path).await.map_err(Failure::runtime)?),
         None => None,
     };
-    let bad_lines = Arc::new(AtomicU64::new(0));
+    let tally = Arc::<Tally>::default();
     let input = options.events.as_deref().map(reader::open).transpose()?;
 
     // Before anything publishes: the webhook subscribes here.
@@ -53,9 +52,9 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
     };
     let delivered = async {
         let outcome = tokio::select! {
-            outcome = deliver(&client, input, &options, &bad_lines) => outcome,
-            _ = interrupt.recv() => Ok(()),
-            _ = terminate.recv() => Ok(()),
+            outcome = deliver(&client, input, &options, &tally) => outcome.map(|()| End::Input),
+            _ = interrupt.recv() => Ok(End::Signal),
+            _ = terminate.recv() => Ok(End::Signal),
         };
         for error in registry.stop().await {
             warn!("{error}");
@@ -74,9 +73,28 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         outcome = delivered => outcome,
         never = serve(server, commands) => match never {},
     };
-    let report = Report::new(client.stats(), bad_lines.load(Relaxed));
-    report.publish(options.stats_file.as_deref())?;
-    outcome
+    let report = Report::new(client.stats(), &tally);
+    let published = report.publish(options.stats_file.as_deref());
+    let outcome = outcome.and_then(|end| match end {
+        End::Input => report.verdict(),
+        End::Signal => Ok(()),
+    });
+    match (outcome, published) {
+        // What became of the events is what counts; the other one is said, too.
+        (Err(outcome), Err(unpublished)) => {
+            error!("{}", unpublished.message);
+            Err(outcome)
+        }
+        (outcome, published) => outcome.and(published),
+    }
+}
+
+/// What ended it.
+enum End {
+    /// All that was to be delivered was read.
+    Input,
+    /// Somebody did not want to wait for that.
+    Signal,
 }
 
 /// This node.
@@ -154,7 +172,7 @@ async fn deliver(
     client: &Client,
     input: Option<Input>,
     options: &Run,
-    bad_lines: &Arc<AtomicU64>,
+    tally: &Arc<Tally>,
 ) -> Result<(), Failure> {
     let Some(input) = input else { return pending().await };
     let reader = Reader {
@@ -162,7 +180,7 @@ async fn deliver(
         runtime: Handle::current(),
         node_id: options.node_id,
         block_when_full: options.block_when_full,
-        bad_lines: Arc::clone(bad_lines),
+        tally: Arc::clone(tally),
     };
     let outcome = reader.run(input).await;
     info!("end of the events, draining");

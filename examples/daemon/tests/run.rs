@@ -4,10 +4,20 @@
 mod support;
 
 use std::io::Write as _;
+use std::process::Output;
 use std::time::Duration;
 
 use serde_json::Value;
 use support::{EVENTS, Sink, daemon, expect_all_in_order, hold, run};
+
+/// It ended with status 3 and this line. It was 0, whatever became of the events.
+#[track_caller]
+fn expect_undelivered(output: &Output, line: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    let expected = format!("pilot-webhookd: {line}");
+    assert_eq!(stderr.lines().last(), Some(expected.as_str()), "{stderr}");
+}
 
 #[test]
 fn the_captured_events_arrive_in_order_once_each_over_http() {
@@ -59,7 +69,7 @@ fn with_skip_every_event_is_accounted_for() {
     let sink = Sink::reserve();
     let (stats, output) =
         run(daemon(&sink.url()).args(["--events", EVENTS, "--retry-backoff", "10ms"]));
-    assert!(output.status.success());
+    expect_undelivered(&output, "54 of 54 events were not delivered: exhausted 5, skipped 49");
     let count = |key: &str| stats[key].as_u64().unwrap();
     assert_eq!(count("emitted"), 54);
     assert_eq!((count("exhausted"), count("skipped"), count("attempts")), (5, 49, 15));
@@ -79,9 +89,10 @@ fn standard_input_is_read_and_bad_lines_are_counted_and_said() {
     input.write_all(b"{\"topic\":\"b\",\"data\":{\"k\":[1, 2]},\"extra\":0}").unwrap();
     drop(input);
     let (stats, output) = support::end(child);
-    let stderr = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("line 2:"), "{stderr}");
     assert_eq!((stats["bad_lines"].as_u64(), stats["delivered"].as_u64()), (Some(1), Some(2)));
+    expect_undelivered(&output, "1 of 3 events were not delivered: bad_lines 1");
     assert_eq!(
         sink.received()[0],
         "{\"event_id\":1,\"event\":\"a\",\"node_id\":3,\"timestamp\":\"2026-01-15T12:34:56.789Z\"}"
@@ -228,8 +239,8 @@ fn a_flood_of_drops_is_a_handful_of_log_lines() {
     let (stats, output) = run(command.args(["--retry-backoff", "10ms", "--log-format", "json"]));
     assert!(stats["dropped"].as_u64() > Some(5_000), "{stats}");
     let stderr = String::from_utf8(output.stderr).unwrap();
-    let lines: Vec<Value> =
-        stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (log, _) = stderr.trim_end().rsplit_once('\n').unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!((1..40).contains(&lines.len()), "{} lines", lines.len());
 }
 
@@ -237,8 +248,9 @@ fn a_flood_of_drops_is_a_handful_of_log_lines() {
 #[test]
 fn a_closed_standard_output_is_no_failure() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let mut run = support::bare();
-    run.args(["run", "--events", EVENTS, "--stats-file"]).arg(file.path());
+    let sink = Sink::start();
+    let mut run = daemon(&sink.url());
+    run.args(["--events", EVENTS, "--stats-file"]).arg(file.path());
     let mut demo = support::bare();
     demo.arg("demo");
     for mut command in [run, demo] {
@@ -249,23 +261,36 @@ fn a_closed_standard_output_is_no_failure() {
         assert!(output.status.success(), "{}: {stderr}", output.status);
     }
     let written: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
-    assert_eq!(written["emitted"], 0);
+    assert_eq!(written["delivered"], 54);
 }
 
 #[test]
 fn a_stats_file_that_cannot_be_written_is_named_and_exits_1() {
-    let mut command = support::bare();
+    let sink = Sink::start();
+    let mut command = daemon(&sink.url());
     let (stats, output) =
-        run(command.args(["run", "--stats-file", "/nowhere/at/all"]).args(["--events", EVENTS]));
+        run(command.args(["--stats-file", "/nowhere/at/all"]).args(["--events", EVENTS]));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), &stats["emitted"]), (Some(1), &Value::from(0)));
+    assert_eq!((output.status.code(), &stats["delivered"]), (Some(1), &Value::from(54)));
     assert!(stderr.lines().last().unwrap().contains("/nowhere/at/all"), "{stderr}");
 }
 
+/// The failure of the file hid what had become of the events.
 #[test]
-fn a_second_input_without_a_webhook_goes_nowhere_and_is_no_error() {
+fn of_two_failures_the_status_tells_of_the_events_and_both_are_said() {
+    let sink = Sink::reserve();
+    let mut command = daemon(&sink.url());
+    command.args(["--events", EVENTS, "--retry-backoff", "1ms"]);
+    let (_, output) = run(command.args(["--stats-file", "/nowhere/at/all"]));
+    expect_undelivered(&output, "54 of 54 events were not delivered: exhausted 5, skipped 49");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("/nowhere/at/all"), "{stderr}");
+}
+
+#[test]
+fn events_without_a_webhook_are_counted() {
     let (stats, output) = run(support::bare().args(["run", "--events", EVENTS]));
-    assert!(output.status.success());
+    expect_undelivered(&output, "54 of 54 events were not delivered: not_taken 54");
     assert_eq!((stats["emitted"].as_u64(), stats["bad_lines"].as_u64()), (Some(0), Some(0)));
 }
 

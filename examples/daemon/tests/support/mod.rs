@@ -80,6 +80,8 @@ pub(crate) fn end(child: Child) -> (Value, Output) {
     let count = |key: &str| stats[key].as_u64().unwrap();
     assert_eq!(count("emitted"), PLACES.into_iter().map(count).sum::<u64>(), "{stats}");
     assert_eq!((count("queued"), count("in_flight")), (0, 0));
+    let lines = count("emitted") + count("bad_lines") + count("not_taken");
+    assert_eq!(count("lines"), lines, "{stats}");
     (stats, output)
 }
 
