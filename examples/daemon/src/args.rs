@@ -78,8 +78,8 @@ pub(crate) struct Run {
     /// Events the queue holds.
     #[arg(long, value_name = "N", default_value_t = 1_024)]
     pub(crate) queue_capacity: u32,
-    /// What happens to an event when the queue is full.
-    #[arg(long, value_name = "POLICY", default_value = "drop-newest")]
+    /// What happens to a line's event when the queue is full: the reader waits, or an event is lost.
+    #[arg(long, value_name = "POLICY", default_value = "block")]
     pub(crate) on_full: OnFullArg,
     /// What happens to events while the breaker is open.
     #[arg(long, value_name = "POLICY", default_value = "skip")]
@@ -93,7 +93,7 @@ pub(crate) struct Run {
     /// How long a batch that is not full waits for more events.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
-    /// Wait for room in the queue instead of dropping (for files and pipes).
+    /// Another word for `--on-full block`, and stronger than any other `--on-full`.
     #[arg(long)]
     pub(crate) block_when_full: bool,
     /// Sign with the secret in this file (white space at its end is ignored).
@@ -122,8 +122,16 @@ pub(crate) struct Run {
     pub(crate) stats_file: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+impl Run {
+    /// Whether the reader of events waits while they cannot be taken.
+    pub(crate) fn blocks(&self) -> bool {
+        self.block_when_full || self.on_full == OnFullArg::Block
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnFullArg {
+    Block,
     DropNewest,
     DropOldest,
 }
@@ -131,7 +139,8 @@ pub(crate) enum OnFullArg {
 impl From<OnFullArg> for OnFull {
     fn from(arg: OnFullArg) -> Self {
         match arg {
-            OnFullArg::DropNewest => Self::DropNewest,
+            // What is on the bus cannot wait.
+            OnFullArg::Block | OnFullArg::DropNewest => Self::DropNewest,
             OnFullArg::DropOldest => Self::DropOldest,
         }
     }

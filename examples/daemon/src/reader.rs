@@ -64,7 +64,8 @@ pub(crate) struct Reader {
     pub(crate) client: Client,
     pub(crate) runtime: Handle,
     pub(crate) node_id: u32,
-    pub(crate) block_when_full: bool,
+    /// Whether it waits when the queue is full.
+    pub(crate) blocks: bool,
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -110,7 +111,7 @@ impl Reader {
             timestamp: line.timestamp.unwrap_or_else(|| TokioClock::new().wall()),
         };
         let data = Json(line.data());
-        if self.block_when_full {
+        if self.blocks {
             self.runtime.block_on(self.client.emit_when_room(&event, &data))
         } else {
             self.client.emit_event(&event, &data)

@@ -179,7 +179,7 @@ async fn deliver(
         client: client.clone(),
         runtime: Handle::current(),
         node_id: options.node_id,
-        block_when_full: options.block_when_full,
+        blocks: options.blocks(),
         tally: Arc::clone(tally),
     };
     let outcome = reader.run(input).await;

@@ -227,16 +227,49 @@ fn bad_usage_exits_2_with_one_line() {
     }
 }
 
+/// A file of as many lines.
+fn ten_thousand() -> tempfile::NamedTempFile {
+    let mut events = tempfile::NamedTempFile::new().unwrap();
+    events.write_all(&b"{\"topic\":\"a\"}\n".repeat(10_000)).unwrap();
+    events
+}
+
+/// The README's command. It delivered 1,069 and dropped the rest.
+#[test]
+fn a_file_that_is_longer_than_the_queue_is_delivered_as_a_whole() {
+    let sink = Sink::start_with_secret(b"hush");
+    let mut key = tempfile::NamedTempFile::new().unwrap();
+    key.write_all(b"hush\n").unwrap();
+    let events = ten_thousand();
+    let mut command = support::bare();
+    command.args(["run", "--events"]).arg(events.path()).args(["--webhook", &sink.url()]);
+    let (stats, output) = run(command.arg("--secret-file").arg(key.path()));
+    assert!(output.status.success(), "{stats}");
+    assert_eq!(
+        (stats["delivered"].as_u64(), stats["lines"].as_u64()),
+        (Some(10_000), Some(10_000))
+    );
+}
+
+/// As with `drop-newest`: it is the reader that waits, whatever becomes of other events.
+#[test]
+fn block_when_full_waits_whatever_on_full_says() {
+    let sink = Sink::start();
+    let mut command = daemon(&sink.url());
+    command.args(["--events", EVENTS, "--queue-capacity", "1"]);
+    let (stats, output) = run(command.args(["--on-full", "drop-oldest", "--block-when-full"]));
+    assert!(output.status.success(), "{stats}");
+    expect_all_in_order(&sink);
+}
+
 #[test]
 fn a_flood_of_drops_is_a_handful_of_log_lines() {
     let sink = Sink::reserve();
-    let mut events = tempfile::NamedTempFile::new().unwrap();
-    for _ in 0..10_000 {
-        events.write_all(b"{\"topic\":\"a\"}\n").unwrap();
-    }
+    let events = ten_thousand();
     let mut command = daemon(&sink.url());
     command.arg("--events").arg(events.path()).args(["--queue-capacity", "1"]);
-    let (stats, output) = run(command.args(["--retry-backoff", "10ms", "--log-format", "json"]));
+    command.args(["--on-full", "drop-newest", "--retry-backoff", "10ms"]);
+    let (stats, output) = run(command.args(["--log-format", "json"]));
     assert!(stats["dropped"].as_u64() > Some(5_000), "{stats}");
     let stderr = String::from_utf8(output.stderr).unwrap();
     let (log, _) = stderr.trim_end().rsplit_once('\n').unwrap();
