@@ -6,6 +6,7 @@
 mod args;
 mod demo;
 pub mod events;
+mod input;
 pub mod ipc;
 mod logging;
 mod reader;

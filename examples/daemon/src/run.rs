@@ -14,12 +14,14 @@ use pilot_webhook_std::{
 };
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::Failure;
 use crate::args::Run;
+use crate::input;
 use crate::ipc::{self, Handler, Server};
 use crate::logging;
-use crate::reader::{self, Input, Reader, Tally};
+use crate::reader::{Reader, Reading, Tally};
 use crate::report::Report;
 
 pub(crate) async fn run(options: Run) -> Result<(), Failure> {
@@ -34,7 +36,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         None => None,
     };
     let tally = Arc::<Tally>::default();
-    let input = options.events.as_deref().map(reader::open).transpose()?;
+    let input = options.events.as_deref().map(input::open).transpose()?;
 
     // Before anything publishes: the webhook subscribes here.
     let mut registry = ServiceRegistry::new();
@@ -44,15 +46,31 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
+    if input.is_some() && server.is_none() && client.url().is_none() {
+        return Err(Failure::usage(
+            "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
+        ));
+    }
+    let webhook = watch::Sender::new(());
+    let reader = Reader {
+        client: client.clone(),
+        runtime: Handle::current(),
+        node_id: options.node_id,
+        blocks: options.blocks(),
+        webhook: webhook.clone(),
+        tally: Arc::clone(&tally),
+    };
     let commands = Commands {
         service,
+        webhook,
         runtime: Handle::current(),
         node_id: options.node_id,
         start: Instant::now(),
     };
     let delivered = async {
+        let mut reading = input.map(|input| reader.start(input)).transpose()?;
         let outcome = tokio::select! {
-            outcome = deliver(&client, input, &options, &tally) => outcome.map(|()| End::Input),
+            outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
             _ = interrupt.recv() => Ok(End::Signal),
             _ = terminate.recv() => Ok(End::Signal),
         };
@@ -61,6 +79,9 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         }
         // Where stopping took too long, what is left is accounted for here.
         client.close().await;
+        if let Some(reading) = reading {
+            reading.stop().await;
+        }
         outcome
     };
     // The socket listens already: said before anything is read, so that who waits for this line
@@ -114,6 +135,8 @@ async fn serve(server: Option<Server>, commands: Commands) -> Infallible {
 /// What commands over the socket do.
 struct Commands {
     service: WebhookService,
+    /// Tells the reader that the webhook has changed.
+    webhook: watch::Sender<()>,
     runtime: Handle,
     node_id: u32,
     start: Instant,
@@ -122,6 +145,7 @@ struct Commands {
 impl Handler for Commands {
     fn set_webhook(&self, url: &str) -> Result<(), String> {
         self.service.set_url(url).map_err(|error| error.to_string())?;
+        self.webhook.send_replace(());
         let done = if url.is_empty() { "cleared" } else { "set" };
         info!("the webhook was {done} over the socket");
         // Answered when it is in the file, so that it survives what comes next.
@@ -170,19 +194,11 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
 /// Delivers the whole input. Without one, or with a socket, waits for a signal then.
 async fn deliver(
     client: &Client,
-    input: Option<Input>,
+    reading: Option<&mut Reading>,
     options: &Run,
-    tally: &Arc<Tally>,
 ) -> Result<(), Failure> {
-    let Some(input) = input else { return pending().await };
-    let reader = Reader {
-        client: client.clone(),
-        runtime: Handle::current(),
-        node_id: options.node_id,
-        blocks: options.blocks(),
-        tally: Arc::clone(tally),
-    };
-    let outcome = reader.run(input).await;
+    let Some(reading) = reading else { return pending().await };
+    let outcome = reading.end().await;
     info!("end of the events, draining");
     client.drained().await;
     outcome?;

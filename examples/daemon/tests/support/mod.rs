@@ -52,6 +52,13 @@ pub(crate) fn run(command: &mut Command) -> (Value, Output) {
     end(command.spawn().unwrap())
 }
 
+/// Sends it a signal, by its name without SIG.
+#[track_caller]
+pub(crate) fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+}
+
 /// How long a daemon may live. Arbitrary, and far more than any needs: a test that would wait for
 /// ever fails instead.
 const PATIENCE: Duration = Duration::from_secs(120);
