@@ -12,13 +12,18 @@ mod logging;
 mod reader;
 mod report;
 mod run;
+mod stderr;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 
 use crate::args::{Args, Command};
+
+/// How long the end waits for someone to take the last lines. Arbitrary: much for who reads at all.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a failed command says, and the status it exits with.
 struct Failure {
@@ -68,10 +73,14 @@ pub fn main() -> ExitCode {
         }
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            stderr::flush(LAST_WORDS);
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             // Where it cannot be said, the status tells.
-            let _ = writeln!(io::stderr(), "pilot-webhookd: {}", failure.message);
+            let line = format!("pilot-webhookd: {}\n", failure.message);
+            stderr::last_line(line.as_bytes(), LAST_WORDS);
             ExitCode::from(failure.status)
         }
     }

@@ -3,12 +3,18 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use pilot_webhook_core::Stats;
 use serde::Serialize;
 
 use crate::reader::Tally;
 use crate::{Failure, print};
+
+/// How long the end waits for someone to take the counters. Arbitrary: much for who reads at all.
+const PRINT_MAX: Duration = Duration::from_secs(2);
 
 /// All counters of the webhook, and the daemon's own.
 ///
@@ -68,7 +74,7 @@ impl Report {
     /// When one of the two fails; the other was done all the same.
     pub(crate) fn publish(&self, file: Option<&Path>) -> Result<(), Failure> {
         let line = serde_json::to_string(self).map_err(Failure::runtime)?;
-        let printed = print(&line);
+        let printed = print_in_time(line.clone());
         if !self.stats.is_balanced() {
             log::error!("the counters do not add up: this is a bug");
         }
@@ -78,4 +84,15 @@ impl Report {
         }
         printed
     }
+}
+
+/// Prints it on a thread, as nobody may be reading what stands in the pipe already.
+fn print_in_time(line: String) -> Result<(), Failure> {
+    let (done, printed) = mpsc::channel();
+    thread::Builder::new()
+        .spawn(move || done.send(print(&line)))
+        .map_err(|error| Failure::runtime(format!("no thread to print the counters: {error}")))?;
+    printed
+        .recv_timeout(PRINT_MAX)
+        .unwrap_or_else(|_| Err(Failure::runtime("standard output: nobody reads it")))
 }

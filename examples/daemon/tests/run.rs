@@ -4,7 +4,9 @@
 mod support;
 
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
-use std::process::Output;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -372,6 +374,55 @@ fn a_line_that_was_begun_is_counted_at_a_signal() {
     let (stats, left) = stopped(b"{\"topic\":\"a\"}\n{\"topic\":");
     assert_eq!((stats["emitted"].as_u64(), stats["not_taken"].as_u64()), (Some(1), Some(1)));
     assert_eq!(left, "");
+}
+
+/// A pipe in which there is no room, and its other end, which nobody reads.
+fn full() -> (UnixStream, UnixStream) {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    while ours.write(&[b'.'; 1024]).is_ok() {}
+    ours.set_nonblocking(false).unwrap();
+    (ours, theirs)
+}
+
+/// Delivery stopped at the first log line, and the process could only be killed.
+#[test]
+fn a_standard_error_that_nobody_reads_holds_nobody_up() {
+    let sink = Sink::reserve();
+    let mut command = daemon(&sink.url());
+    command.args(["--events", EVENTS, "--on-open", "hold", "--circuit-cooldown", "1s"]);
+    command.args(["--retry-backoff", "10ms"]);
+    let (stderr, _nobody_reads) = full();
+    let child = command.stderr(OwnedFd::from(stderr)).spawn().unwrap();
+    // A second of failures, each with a log line.
+    let sink = sink.start_after(Duration::from_secs(1)).join().unwrap();
+    let (stats, output) = support::end(child);
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(stats["delivered"], 54);
+    expect_all_in_order(&sink);
+}
+
+#[test]
+fn outputs_that_nobody_reads_do_not_keep_it_from_ending() {
+    let sink = Sink::reserve();
+    let (stderr, _nobody_reads) = full();
+    for stdout in [Stdio::null(), OwnedFd::from(stderr.try_clone().unwrap()).into()] {
+        let mut command = daemon(&sink.url());
+        command.args(["--events", EVENTS, "--retry-backoff", "1ms"]).stdout(stdout);
+        let stderr = OwnedFd::from(stderr.try_clone().unwrap());
+        let output = support::wait(command.stderr(stderr).spawn().unwrap());
+        assert_eq!(output.status.code(), Some(3));
+    }
+}
+
+#[test]
+fn a_standard_error_that_was_closed_is_no_failure() {
+    let sink = Sink::reserve();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = daemon(&sink.url());
+    command.args(["--events", EVENTS, "--retry-backoff", "1ms"]).stderr(writer);
+    assert_eq!(run(&mut command).1.status.code(), Some(3));
 }
 
 #[test]
