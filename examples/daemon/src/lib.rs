@@ -4,6 +4,7 @@
 //! get at it; nobody else should build on this.
 
 mod args;
+mod aside;
 mod demo;
 pub mod events;
 mod input;
@@ -12,6 +13,8 @@ mod logging;
 mod reader;
 mod report;
 mod run;
+mod setup;
+mod signals;
 mod stderr;
 
 use std::io::{self, Write as _};
@@ -93,7 +96,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         .build()
         .map_err(Failure::runtime)?;
     let result = match command {
-        Command::Run(options) => runtime.block_on(run::run(*options)),
+        Command::Run(options) => runtime.block_on(run::run(options.into())),
         Command::SetWebhook { url, remote } => {
             runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
         }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use pilot_webhook_core::Stats;
 use serde::Serialize;
+use tokio::time::timeout;
 
+use crate::aside::aside;
 use crate::reader::Tally;
 use crate::{Failure, print};
 
@@ -68,13 +68,21 @@ impl Report {
         )))
     }
 
+    /// The report as JSON, without an end of the line.
+    ///
+    /// # Errors
+    /// None that are known.
+    pub(crate) fn line(&self) -> Result<String, Failure> {
+        serde_json::to_string(self).map_err(Failure::runtime)
+    }
+
     /// Prints the report, and writes it to `file` if there is one.
     ///
     /// # Errors
     /// When one of the two fails; the other was done all the same.
-    pub(crate) fn publish(&self, file: Option<&Path>) -> Result<(), Failure> {
-        let line = serde_json::to_string(self).map_err(Failure::runtime)?;
-        let printed = print_in_time(line.clone());
+    pub(crate) async fn publish(&self, file: Option<&Path>) -> Result<(), Failure> {
+        let line = self.line()?;
+        let printed = print_in_time(line.clone()).await;
         if !self.stats.is_balanced() {
             log::error!("the counters do not add up: this is a bug");
         }
@@ -86,13 +94,8 @@ impl Report {
     }
 }
 
-/// Prints it on a thread, as nobody may be reading what stands in the pipe already.
-fn print_in_time(line: String) -> Result<(), Failure> {
-    let (done, printed) = mpsc::channel();
-    thread::Builder::new()
-        .spawn(move || done.send(print(&line)))
-        .map_err(|error| Failure::runtime(format!("no thread to print the counters: {error}")))?;
-    printed
-        .recv_timeout(PRINT_MAX)
-        .unwrap_or_else(|_| Err(Failure::runtime("standard output: nobody reads it")))
+/// Prints it, unless nobody reads what stands in the pipe already.
+async fn print_in_time(line: String) -> Result<(), Failure> {
+    let printed = timeout(PRINT_MAX, aside(move || print(&line))).await;
+    printed.unwrap_or_else(|_| Err(Failure::runtime("standard output: nobody reads it")))?
 }

@@ -1,36 +1,39 @@
 //! `run`: read events, deliver them, account for them; take commands meanwhile.
 
 use std::convert::Infallible;
-use std::fs;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant;
 
 use log::{error, info, warn};
-use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
-    Client, ClientBuilder, Deps, EventBus, HttpConfig, Identity, LocalBus, ServiceOptions,
-    ServiceRegistry, WebhookService,
+    Client, Deps, EventBus, Identity, LocalBus, ServiceRegistry, WebhookService,
 };
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
 use crate::Failure;
 use crate::args::Run;
+use crate::aside::aside;
 use crate::input;
 use crate::ipc::{self, Handler, Server};
 use crate::logging;
 use crate::reader::{Reader, Reading, Tally};
 use crate::report::Report;
+use crate::setup;
+use crate::signals::Signals;
 
-pub(crate) async fn run(options: Run) -> Result<(), Failure> {
+pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
+    // Before anything that waits.
+    let mut signals = Signals::listen().map_err(Failure::runtime)?;
     logging::start(options.log_format);
-    let service = ServiceOptions { client: builder(&options)?, home: options.home.clone() };
-    let service = WebhookService::new(&options.webhook, service).map_err(Failure::usage)?;
+    let for_setup = Arc::clone(&options);
+    let service = tokio::select! {
+        service = aside(move || setup::service(&for_setup)) => service??,
+        () = signals.ends.recv() => return Ok(()),
+    };
     let client = service.client().clone();
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
     let server = match options.socket.as_deref() {
         Some(path) => Some(Server::bind(path).await.map_err(Failure::runtime)?),
         None => None,
@@ -71,8 +74,9 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         let mut reading = input.map(|input| reader.start(input)).transpose()?;
         let outcome = tokio::select! {
             outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
-            _ = interrupt.recv() => Ok(End::Signal),
-            _ = terminate.recv() => Ok(End::Signal),
+            () = signals.ends.recv() => Ok(End::Signal),
+            never = reload(&client, &options, &mut signals.hang_up) => match never {},
+            never = tell(&client, &tally, &mut signals.user_1) => match never {},
         };
         for error in registry.stop().await {
             warn!("{error}");
@@ -95,7 +99,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         never = serve(server, commands) => match never {},
     };
     let report = Report::new(client.stats(), &tally);
-    let published = report.publish(options.stats_file.as_deref());
+    let published = report.publish(options.stats_file.as_deref()).await;
     let outcome = outcome.and_then(|end| match end {
         End::Input => report.verdict(),
         End::Signal => Ok(()),
@@ -108,6 +112,25 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         }
         (outcome, published) => outcome.and(published),
     }
+}
+
+/// Reads again, at each signal, what is in files.
+async fn reload(client: &Client, options: &Run, hang_up: &mut Signal) -> Infallible {
+    while hang_up.recv().await.is_some() {
+        setup::reload(client, options.secret_file.as_ref()).await;
+    }
+    pending().await
+}
+
+/// Logs the counters at each signal.
+async fn tell(client: &Client, tally: &Tally, user_1: &mut Signal) -> Infallible {
+    while user_1.recv().await.is_some() {
+        match Report::new(client.stats(), tally).line() {
+            Ok(line) => info!("{line}"),
+            Err(failure) => warn!("{}", failure.message),
+        }
+    }
+    pending().await
 }
 
 /// What ended it.
@@ -158,37 +181,6 @@ impl Handler for Commands {
         let url = self.service.client().url();
         ipc::info(self.node_id, "", self.start.elapsed(), &self.service.stats(), url.as_deref())
     }
-}
-
-fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
-    let mut builder = Client::builder("")
-        .node_id(options.node_id)
-        .http_timeout(options.http_timeout)
-        .retry_backoff(options.retry_backoff)
-        .retry_jitter(options.retry_jitter)
-        .circuit_threshold(options.circuit_threshold)
-        .circuit_cooldown(options.circuit_cooldown)
-        .queue_capacity(options.queue_capacity)
-        .on_full(options.on_full.into())
-        .on_open(options.on_open.into())
-        .max_in_flight(options.max_in_flight)
-        .batch(options.batch)
-        .batch_delay(options.batch_delay);
-    if let Some(path) = &options.secret_file {
-        let secret = fs::read(path)
-            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-        let secret = secret.trim_ascii_end();
-        if secret.is_empty() {
-            return Err(Failure::usage(format!("{}: the secret is empty", path.display())));
-        }
-        builder = builder.secret(secret);
-    }
-    let policy = Policy { deny_private: options.deny_private };
-    let mut http = HttpConfig::new().policy(policy);
-    if let Some(path) = &options.ca_file {
-        http = http.ca_file(path);
-    }
-    Ok(builder.http(http))
 }
 
 /// Delivers the whole input. Without one, or with a socket, waits for a signal then.
