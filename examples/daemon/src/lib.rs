@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod setup;
 mod signals;
+mod stats_file;
 mod stderr;
 
 use std::io::{self, Write as _};

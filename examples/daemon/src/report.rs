@@ -1,6 +1,5 @@
 //! The stats as they are printed: one JSON line.
 
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::aside::aside;
 use crate::reader::Tally;
-use crate::{Failure, print};
+use crate::{Failure, print, stats_file};
 
 /// How long the end waits for someone to take the counters. Arbitrary: much for who reads at all.
 const PRINT_MAX: Duration = Duration::from_secs(2);
@@ -87,7 +86,7 @@ impl Report {
             log::error!("the counters do not add up: this is a bug");
         }
         if let Some(path) = file {
-            fs::write(path, line + "\n")
+            stats_file::write(path, &(line + "\n"))
                 .map_err(|error| Failure::runtime(format!("{}: {error}", path.display())))?;
         }
         printed

@@ -23,11 +23,16 @@ use crate::reader::{Reader, Reading, Tally};
 use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
+use crate::stats_file;
 
 pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     // Before anything that waits.
     let mut signals = Signals::listen().map_err(Failure::runtime)?;
     logging::start(options.log_format);
+    if let Some(path) = &options.stats_file {
+        stats_file::check(path)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    }
     let for_setup = Arc::clone(&options);
     let service = tokio::select! {
         service = aside(move || setup::service(&for_setup)) => service??,

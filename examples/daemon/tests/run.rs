@@ -6,7 +6,7 @@ mod support;
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -301,6 +301,45 @@ fn a_stats_file_that_cannot_be_written_is_named_and_exits_1() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), &stats["delivered"]), (Some(1), &Value::from(54)));
     assert!(stderr.lines().last().unwrap().contains("/nowhere/at/all"), "{stderr}");
+}
+
+/// It was followed, or waited for a reader, deaf to signals.
+#[test]
+fn a_stats_file_that_is_no_regular_file_is_refused_before_anything_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::write(at("victim"), "as it was").unwrap();
+    std::os::unix::fs::symlink(at("victim"), at("link")).unwrap();
+    assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    for path in [at("link"), at("pipe"), "/dev/null".into(), directory.path().into()] {
+        let mut command = daemon("http://127.0.0.1:1/");
+        command.args(["--events", EVENTS, "--stats-file"]).arg(&path);
+        let output = support::wait(command.spawn().unwrap());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("pilot-webhookd: {}: not a regular file\n", path.display());
+        assert_eq!((output.status.code(), stderr), (Some(2), expected));
+    }
+    assert_eq!(std::fs::read_to_string(at("victim")).unwrap(), "as it was");
+}
+
+/// Nothing was left of it.
+#[test]
+fn on_a_full_disk_the_old_stats_file_stays() {
+    let sink = Sink::start();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("stats");
+    std::fs::write(&file, "as it was").unwrap();
+    let mut command = Command::new("sh");
+    // No file may have a byte.
+    command.args(["-c", r#"trap "" XFSZ; ulimit -f 0; exec "$0" "$@""#]);
+    let run = daemon(&sink.url());
+    command.arg(run.get_program()).args(run.get_args()).args(["--events", EVENTS, "--stats-file"]);
+    command.arg(&file).env("PILOT_HOME", "/nowhere/at/all");
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "as it was");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
 /// The failure of the file hid what had become of the events.

@@ -32,6 +32,8 @@ pub enum PersistErrorKind {
     NoHome,
     /// The operating system said no.
     Io(io::Error),
+    /// It is something else than a file, such as a pipe, which would wait for a writer.
+    NotAFile,
     /// It is longer than a URL may be.
     TooLong,
     /// It is not UTF-8.
@@ -54,6 +56,7 @@ impl fmt::Display for PersistError {
         match &self.kind {
             PersistErrorKind::NoHome => f.write_str("set PILOT_HOME or HOME"),
             PersistErrorKind::Io(error) => error.fmt(f),
+            PersistErrorKind::NotAFile => f.write_str("not a regular file"),
             PersistErrorKind::TooLong => write!(f, "longer than {MAX_URL} bytes"),
             PersistErrorKind::NotUtf8 => f.write_str("not UTF-8"),
             PersistErrorKind::Url(error) => error.fmt(f),
@@ -82,10 +85,15 @@ pub fn pilot_home() -> Result<PathBuf, PersistError> {
 /// before it is passed over, white space around it is trimmed.
 ///
 /// # Errors
-/// When the file cannot be read, or what is in it is no endpoint by `policy`.
+/// When the file cannot be read or is something else than a file, or what is in it is no endpoint by `policy`.
 pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>, PersistError> {
     let path = home.join(FILE_NAME);
     let fail = |kind| Err(PersistError { path: path.clone(), kind });
+    match fs::metadata(&path) {
+        Ok(found) if !found.is_file() => return fail(PersistErrorKind::NotAFile),
+        // What else is wrong, reading says.
+        _ => {}
+    }
     let mut contents = Vec::new();
     let read =
         File::open(&path).and_then(|file| file.take(MAX_URL as u64 + 1).read_to_end(&mut contents));

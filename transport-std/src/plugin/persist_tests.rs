@@ -77,6 +77,18 @@ fn a_directory_in_the_files_place_is_an_error() {
     assert!(!home.path().join(TEMPORARY_NAME).exists());
 }
 
+/// It was waited for: a pipe has no end before it had a writer.
+#[test]
+fn a_pipe_in_the_files_place_is_an_error_at_once() {
+    let home = home();
+    let pipe = home.path().join(FILE_NAME);
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let error = load_persisted_url(home.path(), Policy::default()).unwrap_err();
+    assert!(matches!(error.kind(), PersistErrorKind::NotAFile), "{error}");
+    save_persisted_url(home.path(), NEW).unwrap();
+    assert_eq!(load(home.path()).as_deref(), Some(NEW));
+}
+
 #[test]
 fn a_link_in_the_place_of_either_file_is_replaced_and_not_followed() {
     for name in [FILE_NAME, TEMPORARY_NAME] {
