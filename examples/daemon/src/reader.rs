@@ -1,10 +1,11 @@
 //! The thread that reads events and hands them to the client.
 
+use std::fmt::Display;
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use pilot_webhook_core::{Clock as _, EmitError, Event, Json};
@@ -20,6 +21,8 @@ use crate::input::{Gate, Input, Progress};
 /// How long the rest of a line is waited for at the end. Arbitrary: who writes lines writes them
 /// whole.
 const REST_OF_LINE: Duration = Duration::from_millis(100);
+/// Between two log lines about lines. Arbitrary: enough to read one.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What became of the lines that are no events of the client's: those are in its counters.
 #[derive(Default)]
@@ -77,6 +80,7 @@ impl Reader {
     fn read(&self, input: Gate, stop: &AtomicBool) -> io::Result<()> {
         let mut webhook = self.webhook.subscribe();
         let mut lines = Lines::new(BufReader::new(input));
+        let mut complaints = Complaints::default();
         while let Some((number, line)) = lines.next()? {
             self.tally.lines.fetch_add(1, Relaxed);
             match line.map(|line| self.emit(&line, &mut webhook)) {
@@ -87,13 +91,14 @@ impl Reader {
                     stop.fetch_or(answer.is_err(), Relaxed);
                 }
                 // The client counts them.
-                Ok(Err(error)) => warn!("line {number}: {error}"),
+                Ok(Err(error)) => complaints.say(number, &error),
                 Err(bad) => {
                     self.tally.bad_lines.fetch_add(1, Relaxed);
-                    warn!("line {number}: {bad}");
+                    complaints.say(number, &bad);
                 }
             }
         }
+        complaints.end();
         Ok(())
     }
 
@@ -124,6 +129,34 @@ impl Reader {
                 let _ = webhook.changed().await;
             }
         })
+    }
+}
+
+/// What is said of lines: of one a second, and how many are left out.
+#[derive(Default)]
+struct Complaints {
+    last: Option<Instant>,
+    left_out: u64,
+}
+
+impl Complaints {
+    fn say(&mut self, number: u64, what: &dyn Display) {
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now.duration_since(last) < QUIET) {
+            self.left_out += 1;
+            return;
+        }
+        self.end();
+        self.last = Some(now);
+        warn!("line {number}: {what}");
+    }
+
+    fn end(&mut self) {
+        match std::mem::take(&mut self.left_out) {
+            0 => {}
+            1 => warn!("1 more line is like that"),
+            n => warn!("{n} more lines are like that"),
+        }
     }
 }
 

@@ -272,6 +272,27 @@ fn a_flood_of_drops_is_a_handful_of_log_lines() {
     assert!((1..40).contains(&lines.len()), "{} lines", lines.len());
 }
 
+/// Each was a log line.
+#[test]
+fn a_flood_of_bad_lines_is_a_handful_of_log_lines() {
+    let sink = Sink::start();
+    let mut events = tempfile::NamedTempFile::new().unwrap();
+    let oversize = format!("{{\"topic\":\"{}\"}}\n", "x".repeat(70_000));
+    events.write_all("nope\n".repeat(100_000).as_bytes()).unwrap();
+    events.write_all(oversize.repeat(100).as_bytes()).unwrap();
+    let mut command = daemon(&sink.url());
+    let (stats, output) = run(command.arg("--events").arg(events.path()));
+    expect_undelivered(
+        &output,
+        "100100 of 100100 events were not delivered: oversize 100, bad_lines 100000",
+    );
+    assert_eq!(stats["lines"], 100_100);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("line 1: not a JSON object"), "{stderr}");
+    assert!(stderr.contains("more lines are like that"), "{stderr}");
+    assert!(stderr.lines().count() < 40, "{stderr}");
+}
+
 /// Printing panicked, and the file was not written.
 #[test]
 fn a_closed_standard_output_is_no_failure() {
