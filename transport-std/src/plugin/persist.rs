@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Write as _};
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
 
@@ -14,8 +15,8 @@ use crate::client::handle::MAX_URL;
 
 /// The file's name, as in the original.
 const FILE_NAME: &str = "webhook_url";
-/// Where it is written before it takes the file's place. One name, so that crashes leave one.
-const TEMPORARY_NAME: &str = ".webhook_url.tmp";
+/// Saves of this process, so that no two of them write to one file.
+static SAVES: AtomicU64 = AtomicU64::new(0);
 
 /// Why the URL could not be loaded or saved. `Display` names the file, and nothing that is in it.
 #[derive(Debug)]
@@ -117,7 +118,7 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
 }
 
 /// Saves `url` in `home`, or removes the file when it is empty. A crash at any point leaves the old
-/// URL or the new one. On Unix the directory is made with mode 0700, the file with 0600; elsewhere both
+/// URL or the new one, and so do other saves at the same time: the last one counts. On Unix the directory is made with mode 0700, the file with 0600; elsewhere both
 /// have what the system gives. A symbolic link in the file's place is replaced, not followed.
 ///
 /// # Errors
@@ -155,10 +156,10 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
         #[cfg(unix)]
         directory.mode(0o700);
         directory.recursive(true).create(home)?;
-        let temporary = home.join(TEMPORARY_NAME);
+        let temporary = home.join(temporary_name());
         let replaced = replace(&temporary, &path, url, before);
         if replaced.is_err() {
-            // Of no use to anyone; the next save makes it anew.
+            // Of no use to anyone.
             let _ = fs::remove_file(&temporary);
         }
         replaced?;
@@ -171,6 +172,12 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
     Ok(())
 }
 
+/// Where a URL is written before it takes the file's place: a name that no other save has, of whatever
+/// process. (A crash leaves it behind.)
+fn temporary_name() -> String {
+    format!(".{FILE_NAME}.{}.{}.tmp", std::process::id(), SAVES.fetch_add(1, Relaxed))
+}
+
 fn replace(
     temporary: &Path,
     path: &Path,
@@ -178,7 +185,7 @@ fn replace(
     before: &mut dyn FnMut(Step),
 ) -> io::Result<()> {
     before(Step::Create);
-    // Left behind by a crash.
+    // Left behind by the crash of a process that had our number.
     match fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
