@@ -68,13 +68,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         webhook: webhook.clone(),
         tally: Arc::clone(&tally),
     };
-    let commands = Commands {
-        service,
-        webhook,
-        runtime: Handle::current(),
-        node_id: options.node_id,
-        start: Instant::now(),
-    };
+    let commands = Commands { service, webhook, node_id: options.node_id, start: Instant::now() };
     let delivered = async {
         let mut reading = input.map(|input| reader.start(input)).transpose()?;
         let outcome = tokio::select! {
@@ -165,19 +159,18 @@ struct Commands {
     service: WebhookService,
     /// Tells the reader that the webhook has changed.
     webhook: watch::Sender<()>,
-    runtime: Handle,
     node_id: u32,
     start: Instant,
 }
 
 impl Handler for Commands {
-    fn set_webhook(&self, url: &str) -> Result<(), String> {
+    async fn set_webhook(&self, url: &str) -> Result<(), String> {
         self.service.set_url(url).map_err(|error| error.to_string())?;
         self.webhook.send_replace(());
         let done = if url.is_empty() { "cleared" } else { "set" };
         info!("the webhook was {done} over the socket");
         // Answered when it is in the file, so that it survives what comes next.
-        self.runtime.block_on(self.service.saved()).map_err(|error| {
+        self.service.saved().await.map_err(|error| {
             format!("the webhook is {done} until the daemon ends, but not saved: {error}")
         })
     }

@@ -44,6 +44,11 @@ pub enum PersistErrorKind {
 }
 
 impl PersistError {
+    /// What the operating system said about the file in `home`.
+    pub(crate) fn io(home: &Path, error: io::Error) -> Self {
+        Self { path: home.join(FILE_NAME), kind: PersistErrorKind::Io(error) }
+    }
+
     /// What is wrong.
     #[must_use]
     pub const fn kind(&self) -> &PersistErrorKind {
@@ -124,10 +129,7 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
 /// # Errors
 /// When the operating system says no. The old URL is still there then.
 pub fn save_persisted_url(home: &Path, url: &str) -> Result<(), PersistError> {
-    save(home, url, &mut |_| {}).map_err(|error| PersistError {
-        path: home.join(FILE_NAME),
-        kind: PersistErrorKind::Io(error),
-    })
+    save(home, url, &mut |_| {}).map_err(|error| PersistError::io(home, error))
 }
 
 /// The steps of a save, in order: where a crash can come between.
