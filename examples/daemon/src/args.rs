@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
-use crate::ipc::DEFAULT_SOCKET;
+use crate::ipc::default_socket;
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -41,7 +41,8 @@ pub(crate) enum Command {
 /// How to speak with a running daemon.
 #[derive(clap::Args)]
 pub(crate) struct Remote {
-    /// The daemon's socket; `default` is pilot's own, /tmp/pilot.sock.
+    /// The daemon's socket; `default` is pilot's own: $XDG_RUNTIME_DIR/pilot.sock, else
+    /// /tmp/pilot.sock.
     #[arg(long, value_name = "PATH", default_value = "default", value_parser = socket())]
     pub(crate) socket: PathBuf,
     /// Print the daemon's answer as it is: one line of JSON.
@@ -105,7 +106,8 @@ pub(crate) struct Run {
     /// Refuse loopback, private and special-purpose destinations.
     #[arg(long)]
     pub(crate) deny_private: bool,
-    /// Take commands at this socket; `default` is pilot's own, /tmp/pilot.sock.
+    /// Take commands at this socket; `default` is pilot's own: $XDG_RUNTIME_DIR/pilot.sock, else
+    /// /tmp/pilot.sock.
     #[arg(long, value_name = "PATH", value_parser = socket())]
     pub(crate) socket: Option<PathBuf>,
     /// Keep the URL that was set over the socket in this directory.
@@ -170,7 +172,7 @@ pub(crate) enum LogFormat {
 /// A path, or `default`.
 fn socket() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new()
-        .map(|path| if path.as_os_str() == "default" { DEFAULT_SOCKET.into() } else { path })
+        .map(|path| if path.as_os_str() == "default" { default_socket() } else { path })
 }
 
 /// `5s`, `250ms`, `1m30s`.
