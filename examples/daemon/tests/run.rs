@@ -272,6 +272,21 @@ fn a_flood_of_drops_is_a_handful_of_log_lines() {
     assert!((1..40).contains(&lines.len()), "{} lines", lines.len());
 }
 
+/// It was said not to be JSON.
+#[test]
+fn data_that_is_nested_too_deep_is_said_to_be() {
+    let sink = Sink::start();
+    let mut events = tempfile::NamedTempFile::new().unwrap();
+    for depth in [128, 129] {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        writeln!(events, r#"{{"topic":"a","data":{open}{close}}}"#).unwrap();
+    }
+    let (_, output) = run(daemon(&sink.url()).arg("--events").arg(events.path()));
+    expect_undelivered(&output, "1 of 2 events were not delivered: oversize 1");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("line 2: its data is nested deeper than 128 levels"), "{stderr}");
+}
+
 /// Each was a log line.
 #[test]
 fn a_flood_of_bad_lines_is_a_handful_of_log_lines() {
