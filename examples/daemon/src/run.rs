@@ -59,6 +59,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
         ));
     }
+    info!("{}", setup::summary(&options, client.url().as_deref()));
     let webhook = watch::Sender::new(());
     let reader = Reader {
         client: client.clone(),

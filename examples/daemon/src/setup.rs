@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use log::{info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{Client, ClientBuilder, HttpConfig, ServiceOptions, WebhookService};
 
 use crate::Failure;
-use crate::args::Run;
+use crate::args::{OnFullArg, Run};
 use crate::aside::aside;
 
 /// The service that the options describe. Reads files, which may be pipes. Within a tokio runtime.
@@ -52,6 +53,34 @@ fn secret(path: &Path) -> Result<Vec<u8>, Failure> {
         Ok(secret) => Ok(secret.trim_ascii_end().to_vec()),
         Err(error) => fail(&error.to_string()),
     }
+}
+
+/// What is going to happen, in a line. Of the URL it shows no more than the host.
+pub(crate) fn summary(options: &Run, url: Option<&str>) -> String {
+    let what = match &options.events {
+        None => "no events".to_owned(),
+        Some(path) if path == Path::new("-") => "events of standard input".to_owned(),
+        Some(path) => format!("events of {}", path.display()),
+    };
+    let to = url.map_or("nowhere until a webhook is set", origin);
+    let signed = if options.secret_file.is_some() { "signed" } else { "unsigned" };
+    let full = if options.blocks() { OnFullArg::Block } else { options.on_full };
+    format!(
+        "delivering {what} to {to}, {signed}; --on-full {}, --on-open {}",
+        word(&full),
+        word(&options.on_open)
+    )
+}
+
+/// The scheme, the host and the port.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |end| end + 3);
+    url[host..].find(['/', '?']).map_or(url, |end| &url[..host + end])
+}
+
+/// A value as it is given.
+fn word(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// Reads the secret again, if it is in a file. Where that fails, the old one still counts.

@@ -193,6 +193,22 @@ fn what_is_logged_of_a_batch_says_how_many_events_it_is_about() {
     assert!(stderr.contains("event 1 and 53 more: given up"), "{stderr}");
 }
 
+/// Nothing was said at all.
+#[test]
+fn it_says_what_it_is_going_to_do_and_shows_no_path() {
+    let sink = Sink::start();
+    let url = format!("{}?key=hunter2", sink.url());
+    let mut command = daemon(&url);
+    let (_, output) = run(command.args(["--events", EVENTS, "--on-open", "hold"]));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let host = sink.url().replace("/hook", "");
+    let expected = format!(
+        "info: delivering events of {EVENTS} to {host}, unsigned; --on-full block, --on-open hold"
+    );
+    assert!(stderr.lines().next().unwrap().ends_with(&expected), "{stderr}");
+    assert!(!stderr.contains("hunter2") && !stderr.contains("hook"), "{stderr}");
+}
+
 #[test]
 fn bad_usage_exits_2_with_one_line() {
     for (arguments, expected) in [
