@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock as _, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Message, Policy, Reply,
-    Transport, run,
+    Clock as _, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Message, PilotFormat,
+    Policy, Reply, Transport, run,
 };
 use pilot_webhook_std::{StdRawMutex, TokioClock};
 use tokio::runtime::Runtime;
@@ -42,7 +42,7 @@ pub struct Engine {
     clock: TokioClock,
     runtime: Runtime,
     scratch: Vec<u8>,
-    body: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Engine {
@@ -59,8 +59,8 @@ impl Engine {
             .map_err(|error| error.to_string())?;
         dispatcher.swap(endpoint)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (scratch, body) = (vec![0; LONGEST], vec![0; LONGEST]);
-        Ok(Self { dispatcher, clock: TokioClock::new(), runtime, scratch, body })
+        let (scratch, buffer) = (vec![0; LONGEST], vec![0; PilotFormat::BOUND.buffer(1, LONGEST)]);
+        Ok(Self { dispatcher, clock: TokioClock::new(), runtime, scratch, buffer })
     }
 
     /// Emits one event.
@@ -75,10 +75,12 @@ impl Engine {
 
     /// Delivers all that is queued; says how many have been delivered so far.
     pub fn deliver(&mut self) -> u64 {
-        let Self { dispatcher, clock, runtime, body, .. } = self;
+        let Self { dispatcher, clock, runtime, buffer, .. } = self;
         let _guard = runtime.enter();
         let (mut transport, mut observer) = (Memory, ());
-        let mut worker = pin!(run(dispatcher, &mut transport, clock, &mut observer, body));
+        let encoding = Encoding::PILOT;
+        let mut worker =
+            pin!(run(dispatcher, &mut transport, clock, &mut observer, encoding, buffer));
         // The receiver answers at once, so the worker comes to rest when nothing is queued.
         let _ = worker.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         dispatcher.stats().delivered
@@ -92,7 +94,7 @@ impl Engine {
     #[allow(clippy::cast_precision_loss, reason = "a count of some million")]
     pub fn pass(mut self, events: u64) -> Result<f64> {
         let (dispatcher, clock) = (&self.dispatcher, &self.clock);
-        let (scratch, body) = (&mut self.scratch, &mut self.body);
+        let (scratch, buffer) = (&mut self.scratch, &mut self.buffer);
         let (mut transport, mut observer) = (Memory, ());
         let emit = async {
             for _ in 0..events {
@@ -106,7 +108,9 @@ impl Engine {
         };
         let start = Instant::now();
         self.runtime.block_on(async {
-            tokio::join!(emit, run(dispatcher, &mut transport, clock, &mut observer, body))
+            let worker =
+                run(dispatcher, &mut transport, clock, &mut observer, Encoding::PILOT, buffer);
+            tokio::join!(emit, worker)
         });
         let time = start.elapsed();
         if dispatcher.stats().delivered != events {

@@ -17,22 +17,6 @@ pub(crate) const fn eight(number: u32) -> [u8; 8] {
     (ones + u64::from_le_bytes([b'0'; 8])).to_le_bytes()
 }
 
-/// How many digits a number has.
-#[allow(clippy::cast_possible_truncation, reason = "what is left has eight digits")]
-pub(crate) const fn count(mut number: u64) -> usize {
-    let mut count = 1;
-    while number >= EIGHT as u64 {
-        number /= EIGHT as u64;
-        count += 8;
-    }
-    let mut power = 10;
-    while number as u32 >= power {
-        power *= 10;
-        count += 1;
-    }
-    count
-}
-
 /// How many zeros the digits begin with; the last one is no leading one.
 pub(crate) const fn leading_zeros(digits: [u8; 8]) -> usize {
     let ones = u64::from_le_bytes(digits) ^ u64::from_le_bytes([b'0'; 8]);
@@ -73,11 +57,6 @@ mod tests {
         for number in lanes.chain([99_999_999]) {
             let expected = format!("{number:08}");
             assert_eq!(eight(number), expected.as_bytes());
-            assert_eq!(count(number.into()), format!("{number}").len());
-        }
-        for number in [10_u64.pow(8), 10_u64.pow(15), 10_u64.pow(16) - 1, 10_u64.pow(16), u64::MAX]
-        {
-            assert_eq!(count(number), format!("{number}").len());
         }
         // No panic, where the result is of no use.
         eight(EIGHT);

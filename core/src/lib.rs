@@ -27,13 +27,16 @@ pub use engine::delivery::{After, Delivery, Fate, Next};
 pub use engine::dispatcher::{Dispatcher, Seen};
 pub use engine::retry::{Backoff, INITIAL_BACKOFF, MAX_RETRIES, RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
 pub use engine::stats::Stats;
-pub use engine::worker::{Notice, Observer, run};
+pub use engine::worker::{Encoding, Notice, Observer, run};
 pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Timestamp};
-pub use format::pilot::BATCH_HEADER;
-pub use json::{EncodeError, to_json};
-pub use sign::{SIGNATURE_HEADER, Secret, Signature};
+pub use format::Format;
+pub use format::pilot::{BATCH_HEADER, PilotFormat};
+pub use json::{EncodeError, Writer, to_json};
+pub use queue::{Bound, EventRef, Events};
+pub use sign::{SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign};
 pub use transport::{
-    ErrorKind, Message, Reply, RetryAfter, SendTransport, Transport, TransportError, Verdict,
+    ErrorKind, Headers, Message, Reply, RetryAfter, SendTransport, Transport, TransportError,
+    Verdict,
 };
 
 #[cfg(test)]

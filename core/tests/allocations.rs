@@ -12,8 +12,8 @@ use std::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Message, OnOpen, Policy,
-    Reply, RetryAfter, Secret, Timestamp, Transport, run,
+    Clock, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Instant, Message, OnOpen,
+    PilotFormat, Policy, Reply, RetryAfter, Secret, Timestamp, Transport, run,
 };
 
 thread_local! {
@@ -90,14 +90,16 @@ fn emitting_delivering_and_retrying_allocates_nothing() {
     let config = Config { on_open: OnOpen::Hold, ..Config::DEFAULT };
     let dispatcher = Dispatcher::<NoopRawMutex, _, EndpointBuf<64>>::new(config, vec![0; 8_192], 1);
     dispatcher.swap(EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap()).unwrap();
-    dispatcher.set_secret(Secret::new(b"hush"));
+    let secret = Secret::new(b"hush").unwrap();
+    let encoding = Encoding { signer: &secret, ..Encoding::PILOT };
     let (mut script, time, mut observer) = (Script::default(), Time::default(), ());
-    let (mut body, mut scratch) = (vec![0; config.max_event_bytes], [0; 512]);
+    let (mut body, mut scratch) = (vec![0; PilotFormat::BOUND.buffer(1, 512)], [0; 512]);
     let mut context = Context::from_waker(Waker::noop());
 
     let before = ALLOCATIONS.get();
     {
-        let mut worker = pin!(run(&dispatcher, &mut script, &time, &mut observer, &mut body));
+        let mut worker =
+            pin!(run(&dispatcher, &mut script, &time, &mut observer, encoding, &mut body));
         for n in 0..EVENTS {
             let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
             dispatcher.emit(&event, &("peer", n), &mut scratch).unwrap();

@@ -11,12 +11,12 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, BATCH_HEADER, Backoff, BreakerState, Clock, Config, ConfigError, Delivery, Dispatcher,
-    EndpointBuf, ErrorKind, Event, Fate, Instant, MESSAGE_ID_HEADER, Message, Next, OnOpen, Policy,
-    Reply, SIGNATURE_HEADER, Secret, Timestamp, Transport, run,
+    Encoding, EndpointBuf, ErrorKind, Event, Fate, Format, Instant, MESSAGE_ID_HEADER, Message,
+    Next, OnOpen, PilotFormat, Policy, Reply, SIGNATURE_HEADER, Secret, Timestamp, Transport, run,
 };
 
 const DELAY: Duration = Duration::from_millis(50);
-const BUFFER: usize = 1_000;
+const BUFFER: usize = 2_000;
 const NOW: Instant = Instant::from_micros(1_000);
 
 type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, 2>;
@@ -47,6 +47,11 @@ fn event(id: u64) -> String {
     format!(r#"{{"event_id":{id},"event":"t","node_id":1,"timestamp":"1970-01-01T00:00:00Z"}}"#)
 }
 
+/// The buffer for so many of these events.
+const fn room(events: u32) -> usize {
+    PilotFormat::BOUND.buffer(events, 3 * events as usize)
+}
+
 fn array(ids: impl IntoIterator<Item = u64>) -> String {
     format!("[{}]", ids.into_iter().map(event).collect::<Vec<_>>().join(","))
 }
@@ -54,10 +59,12 @@ fn array(ids: impl IntoIterator<Item = u64>) -> String {
 #[track_caller]
 fn take_into(core: &Core, now: Instant, buffer: usize) -> (Delivery, String) {
     let mut body = vec![0; buffer];
-    match core.next(now, &mut body).0 {
+    match core.next(now, PilotFormat::BOUND, &mut body).0 {
         Next::Attempt(delivery) => {
-            body.truncate(delivery.body_length());
-            (delivery, String::from_utf8(body).unwrap())
+            let (events, mut out) = delivery.split(&mut body);
+            PilotFormat.encode(&events, &mut out).unwrap();
+            let body = String::from_utf8(out.finish().to_vec()).unwrap();
+            (delivery, body)
         }
         other => panic!("{other:?}"),
     }
@@ -95,12 +102,11 @@ fn events_that_wait_go_together_in_their_order_and_each_is_counted() {
 fn a_batch_is_as_long_as_the_workers_buffer_at_most() {
     let core = core(batches(100));
     emit(&core, 5);
-    let two = array(1..=2).len();
-    assert_eq!(take_into(&core, NOW, two).1, array(1..=2));
-    assert_eq!(take_into(&core, NOW, two + 1).1, array(3..=4));
-    let one = array([5]).len();
-    assert!(matches!(core.next(NOW, &mut vec![0; one - 1]).0, Next::Again), "too short for any");
-    assert_eq!(core.stats().abandoned, 1);
+    assert_eq!(take_into(&core, NOW, room(2)).1, array(1..=2));
+    assert_eq!(take_into(&core, NOW, room(3) - 1).1, array(3..=4));
+    let next = core.next(NOW, PilotFormat::BOUND, &mut vec![0; room(1) - 1]).0;
+    assert!(matches!(next, Next::Again), "too short for any");
+    assert_eq!(core.stats().oversize, 1);
 }
 
 #[test]
@@ -128,7 +134,7 @@ fn a_batch_that_is_too_large_comes_again_as_smaller_ones() {
         finish(&core, &mut batch, status);
         bodies.push(body);
     }
-    // Eight are refused, so half of their bytes is tried, which is three events.
+    // Eight are refused, so half of their bytes is tried, which is three events and the brackets.
     assert_eq!(bodies, [array(1..=8), array(1..=3), array(4..=6), array(7..=8)]);
     let stats = core.stats();
     assert_eq!((stats.delivered, stats.rejected, stats.attempts), (8, 0, 4));
@@ -201,16 +207,20 @@ fn with_hold_a_batch_goes_back_to_its_place() {
 fn a_batch_that_is_not_full_waits_for_its_delay() {
     let core = core(Config { batch_delay: DELAY, ..batches(3) });
     emit(&core, 1);
-    let Next::Wait(Some(until)) = core.next(NOW, &mut [0; BUFFER]).0 else { panic!("no wait") };
+    let Next::Wait(Some(until)) = core.next(NOW, PilotFormat::BOUND, &mut [0; BUFFER]).0 else {
+        panic!("no wait")
+    };
     assert_eq!(until, NOW + DELAY);
     emit(&core, 1);
     // Another worker waits for the same moment.
     let soon = NOW + DELAY / 2;
-    assert!(matches!(core.next(soon, &mut [0; BUFFER]).0, Next::Wait(Some(at)) if at == until));
+    assert!(
+        matches!(core.next(soon, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Wait(Some(at)) if at == until)
+    );
     assert_eq!(take_into(&core, until, BUFFER).1, array(1..=2));
     // The next one has a delay of its own.
     emit(&core, 1);
-    let wait = core.next(until, &mut [0; BUFFER]).0;
+    let wait = core.next(until, PilotFormat::BOUND, &mut [0; BUFFER]).0;
     assert!(matches!(wait, Next::Wait(Some(at)) if at == until + DELAY));
     // A full one goes at once.
     emit(&core, 2);
@@ -221,7 +231,7 @@ fn a_batch_that_is_not_full_waits_for_its_delay() {
 fn nothing_waits_for_a_batch_when_the_queue_is_half_full() {
     let core = core(Config { batch_delay: DELAY, capacity: 4, ..batches(100) });
     emit(&core, 2);
-    assert!(matches!(core.next(NOW, &mut [0; BUFFER]).0, Next::Wait(_)));
+    assert!(matches!(core.next(NOW, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Wait(_)));
     emit(&core, 1);
     assert_eq!(take(&core).1, array(1..=3));
 }
@@ -229,20 +239,22 @@ fn nothing_waits_for_a_batch_when_the_queue_is_half_full() {
 #[test]
 fn nothing_waits_for_a_batch_that_fills_the_workers_buffer() {
     let core = core(Config { batch_delay: DELAY, ..batches(100) });
-    let two = array(1..=2).len();
     emit(&core, 1);
-    assert!(matches!(core.next(NOW, &mut vec![0; two]).0, Next::Wait(_)));
+    let next = core.next(NOW, PilotFormat::BOUND, &mut vec![0; room(2)]).0;
+    assert!(matches!(next, Next::Wait(_)));
     emit(&core, 1);
-    assert_eq!(take_into(&core, NOW, two).1, array(1..=2));
+    assert_eq!(take_into(&core, NOW, room(2)).1, array(1..=2));
 }
 
 #[test]
 fn the_delay_of_a_batch_begins_with_its_first_event() {
     let core = core(Config { batch_delay: DELAY, ..batches(3) });
-    assert!(matches!(core.next(NOW, &mut [0; BUFFER]).0, Next::Wait(None)));
+    assert!(matches!(core.next(NOW, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Wait(None)));
     emit(&core, 1);
     let later = NOW + DELAY;
-    let Next::Wait(until) = core.next(later, &mut [0; BUFFER]).0 else { panic!("sent too early") };
+    let Next::Wait(until) = core.next(later, PilotFormat::BOUND, &mut [0; BUFFER]).0 else {
+        panic!("sent too early")
+    };
     assert_eq!(until, Some(later + DELAY));
 }
 
@@ -250,7 +262,7 @@ fn the_delay_of_a_batch_begins_with_its_first_event() {
 fn a_drain_does_not_wait_for_a_batch_to_fill() {
     let core = core(Config { batch_delay: DELAY, ..batches(3) });
     emit(&core, 1);
-    assert!(matches!(core.next(NOW, &mut [0; BUFFER]).0, Next::Wait(_)));
+    assert!(matches!(core.next(NOW, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Wait(_)));
     core.clear(NOW);
     assert_eq!(take(&core).1, array([1]));
 }
@@ -295,9 +307,9 @@ impl Clock for Still {
 }
 
 /// Sends until the worker waits.
-fn work(core: &Core, mut receiver: &Receiver) {
-    let (mut observer, mut body) = ((), [0; BUFFER]);
-    let worker = pin!(run(core, &mut receiver, &Still, &mut observer, &mut body));
+fn work(core: &Core, mut receiver: &Receiver, encoding: Encoding<'_>) {
+    let (mut observer, mut buffer) = ((), [0; BUFFER]);
+    let worker = pin!(run(core, &mut receiver, &Still, &mut observer, encoding, &mut buffer));
     assert!(worker.poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
@@ -305,16 +317,15 @@ fn work(core: &Core, mut receiver: &Receiver) {
 fn a_batch_says_how_many_it_holds_and_is_signed_as_a_whole() {
     let core = core(batches(200));
     let secret = Secret::new(b"key").unwrap();
-    core.set_secret(Some(secret.clone()));
     emit(&core, 2);
     let receiver = Receiver::default();
-    work(&core, &receiver);
+    work(&core, &receiver, Encoding { signer: &secret, ..Encoding::PILOT });
     assert_eq!(*receiver.bodies.borrow(), [array(1..=2)]);
     let expected = [
         ("Content-Type".to_owned(), "application/json".to_owned()),
         (MESSAGE_ID_HEADER.into(), "1-0000000000000001-1-2-2".into()),
-        (SIGNATURE_HEADER.into(), secret.sign(array(1..=2).as_bytes()).as_str().to_owned()),
         (BATCH_HEADER.into(), "2".into()),
+        (SIGNATURE_HEADER.into(), secret.sign(array(1..=2).as_bytes()).as_str().to_owned()),
     ];
     assert_eq!(receiver.headers.borrow()[0], expected);
 }
@@ -324,7 +335,7 @@ fn without_batches_an_event_is_no_array_and_no_header_counts_it() {
     let core = core(batches(1));
     emit(&core, 2);
     let receiver = Receiver::default();
-    work(&core, &receiver);
+    work(&core, &receiver, Encoding::PILOT);
     assert_eq!(*receiver.bodies.borrow(), [event(1), event(2)]);
     let names =
         receiver.headers.borrow()[0].iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();

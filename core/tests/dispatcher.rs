@@ -8,11 +8,14 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, Backoff, BreakerState, Config, Delivery, Dispatcher, EmitError, EndpointBuf, ErrorKind,
-    Event, Fate, Instant, Next, OnFull, OnOpen, Policy, Reply, RetryAfter, Stats, Timestamp,
+    Event, Fate, Format, Instant, Next, OnFull, OnOpen, PilotFormat, Policy, Reply, RetryAfter,
+    Stats, Timestamp,
 };
 use proptest::prelude::*;
 
-const BODY: usize = 256;
+/// The longest topic and data, and a buffer that is long enough for them.
+const TEXTS: usize = 256;
+const BUFFER: usize = PilotFormat::BOUND.buffer(1, TEXTS);
 const BACKOFF: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -23,7 +26,7 @@ fn config() -> Config {
         backoff: Backoff { initial: BACKOFF, jitter_percent: 0 },
         circuit_threshold: 2,
         circuit_cooldown: Duration::from_secs(1),
-        max_event_bytes: BODY,
+        max_event_bytes: TEXTS,
         drain_timeout: DRAIN,
         ..Config::DEFAULT
     }
@@ -76,7 +79,7 @@ impl Bench {
 
     fn emit(&self, length: usize) -> Result<Option<u64>, EmitError> {
         let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
-        self.core.emit(&event, "x".repeat(length).as_str(), &mut [0; BODY])
+        self.core.emit(&event, "x".repeat(length).as_str(), &mut [0; TEXTS])
     }
 
     fn stats(&self) -> Stats {
@@ -103,11 +106,13 @@ impl Bench {
     fn step(&mut self, n: usize) {
         match self.workers[n].take() {
             None => {
-                let mut body = [0; BODY];
-                match self.core.next(self.now, &mut body).0 {
+                let mut body = [0; BUFFER];
+                match self.core.next(self.now, PilotFormat::BOUND, &mut body).0 {
                     Next::Attempt(delivery) => {
                         let id = delivery.event_id();
-                        let text = std::str::from_utf8(&body[..delivery.body_length()]).unwrap();
+                        let (events, mut out) = delivery.split(&mut body);
+                        PilotFormat.encode(&events, &mut out).unwrap();
+                        let text = std::str::from_utf8(out.finish()).unwrap();
                         assert!(text.starts_with(&format!("{{\"event_id\":{id},")), "{text}");
                         self.started.push(id);
                         self.workers[n] =
@@ -542,7 +547,9 @@ fn a_drain_with_hold_ends_with_the_round_when_there_is_no_time_for_another() {
     };
     let mut bench = Bench::new(config, 1_000, 1);
     bench.emit(1).unwrap();
-    let Next::Attempt(mut delivery) = bench.core.next(bench.now, &mut [0; BODY]).0 else {
+    let Next::Attempt(mut delivery) =
+        bench.core.next(bench.now, PilotFormat::BOUND, &mut [0; BUFFER]).0
+    else {
         panic!("no attempt")
     };
     bench.core.close(bench.now);
@@ -581,10 +588,10 @@ fn a_clear_whose_time_is_over_abandons_what_is_left() {
 fn a_dispatcher_without_an_endpoint_does_nothing() {
     let core = Core::new(config(), vec![0; 100], 1);
     let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
-    assert_eq!(core.emit(&event, &f64::NAN, &mut [0; BODY]), Ok(None));
+    assert_eq!(core.emit(&event, &f64::NAN, &mut [0; TEXTS]), Ok(None));
     assert_eq!(core.stats().emitted, 0);
     core.close(Instant::default());
-    assert_eq!(core.emit(&event, &(), &mut [0; BODY]), Err(EmitError::Closed));
+    assert_eq!(core.emit(&event, &(), &mut [0; TEXTS]), Err(EmitError::Closed));
 }
 
 #[test]
@@ -648,15 +655,15 @@ fn a_long_retry_after_outlasts_a_probe_that_was_under_way() {
     }
 }
 
-/// The event was abandoned without a look at whether it was the last one of a drain.
+/// The event was settled without a look at whether it was the last one of a drain.
 #[test]
 fn a_close_ends_when_the_last_event_is_too_long_for_the_worker() {
     let bench = Bench::new(config(), 1_000, 1);
     bench.emit(1).unwrap();
     bench.core.close(bench.now);
-    assert!(matches!(bench.core.next(bench.now, &mut []).0, Next::Again));
-    assert!(matches!(bench.core.next(bench.now, &mut []).0, Next::Done));
-    assert_eq!((bench.stats().abandoned, bench.stats().queued), (1, 0));
+    assert!(matches!(bench.core.next(bench.now, PilotFormat::BOUND, &mut []).0, Next::Again));
+    assert!(matches!(bench.core.next(bench.now, PilotFormat::BOUND, &mut []).0, Next::Done));
+    assert_eq!((bench.stats().oversize, bench.stats().queued), (1, 0));
     let mut closed = std::pin::pin!(bench.core.closed());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(Future::poll(closed.as_mut(), &mut context).is_ready());

@@ -3,8 +3,8 @@
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    Config, Dispatcher, EmitError, EndpointBuf, Event, Instant, Next, OnFull, Policy, Stats,
-    Timestamp,
+    Config, Dispatcher, EmitError, EndpointBuf, Event, Instant, Next, OnFull, PilotFormat, Policy,
+    Stats, Timestamp,
 };
 use serde::{Serialize, Serializer};
 
@@ -83,7 +83,7 @@ fn nothing_is_dropped_in_vain() {
     let core = core(Config { on_full: OnFull::DropOldest, ..Config::DEFAULT }, 300);
     emit(&core, 150).unwrap();
     emit(&core, 100).unwrap();
-    assert!(matches!(core.next(NOW, &mut [0; 512]).0, Next::Attempt(_)));
+    assert!(matches!(core.next(NOW, PilotFormat::BOUND, &mut [0; 640]).0, Next::Attempt(_)));
     assert_eq!(emit(&core, 151), Err(EmitError::Full));
     assert_eq!((core.stats().dropped, core.stats().queued), (1, 1));
     assert_eq!(emit(&core, 150), Ok(Some(4)));

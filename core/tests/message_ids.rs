@@ -9,8 +9,9 @@ use std::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    After, Backoff, Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant,
-    MESSAGE_ID_HEADER, Message, MessageId, Next, Policy, Reply, Timestamp, Transport, run,
+    After, Backoff, Clock, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Instant,
+    MESSAGE_ID_HEADER, Message, MessageId, Next, PilotFormat, Policy, Reply, Timestamp, Transport,
+    run,
 };
 use proptest::prelude::*;
 
@@ -70,7 +71,8 @@ fn ids(core: &Core, statuses: &[u16]) -> Vec<String> {
     let mut receiver = Receiver { statuses: statuses.iter().rev().copied().collect(), ids: vec![] };
     {
         let (mut observer, mut body) = ((), [0; 512]);
-        let worker = pin!(run(core, &mut receiver, &Still, &mut observer, &mut body));
+        let worker =
+            pin!(run(core, &mut receiver, &Still, &mut observer, Encoding::PILOT, &mut body));
         assert!(worker.poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     receiver.ids
@@ -113,7 +115,10 @@ fn with_jitter_two_nodes_wait_for_different_times() {
     let config = Config { backoff, max_attempts: 9, ..Config::DEFAULT };
     let waits = |seed| {
         let core = started(config, seed, 1);
-        let Next::Attempt(mut delivery) = core.next(NOW, &mut [0; 512]).0 else { panic!() };
+        let Next::Attempt(mut delivery) = core.next(NOW, PilotFormat::BOUND, &mut [0; 512]).0
+        else {
+            panic!()
+        };
         (0..6)
             .map(|_| {
                 let failed = Err(ErrorKind::Connect);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    Config, Data, Dispatcher, EmitError, EncodeError, EndpointBuf, Event, Instant, Json, Next,
-    Policy, Secret, Timestamp, to_json,
+    Config, Data, Dispatcher, EmitError, EncodeError, EndpointBuf, Event, Format, Instant, Json,
+    Next, PilotFormat, Policy, Secret, Timestamp, to_json,
 };
 use proptest::prelude::*;
 use serde::{Serialize, Serializer};
@@ -30,19 +30,22 @@ fn event(topic: &str) -> Event<'_> {
 
 /// The body that would be sent.
 fn body(dispatcher: &Bench) -> String {
-    let mut body = vec![0; MAX];
-    let (Next::Attempt(mut delivery), _) = dispatcher.next(Instant::default(), &mut body) else {
+    let mut buffer = vec![0; PilotFormat::BOUND.buffer(1, MAX)];
+    let (Next::Attempt(mut delivery), _) =
+        dispatcher.next(Instant::default(), PilotFormat::BOUND, &mut buffer)
+    else {
         panic!("an event is queued");
     };
-    body.truncate(delivery.body_length());
     dispatcher.release(&mut delivery);
-    String::from_utf8(body).unwrap()
+    let (events, mut out) = delivery.split(&mut buffer);
+    PilotFormat.encode(&events, &mut out).unwrap();
+    String::from_utf8(out.finish().to_vec()).unwrap()
 }
 
 #[track_caller]
 fn emitted<D: Data + ?Sized>(event: &Event<'_>, data: &D) -> Result<String, EmitError> {
     let dispatcher = dispatcher();
-    dispatcher.emit(event, data, &mut vec![0; MAX])?;
+    dispatcher.emit(event, data, &mut vec![0; MAX + 4])?;
     Ok(body(&dispatcher))
 }
 
@@ -253,15 +256,25 @@ fn what_json_cannot_say_is_an_error_that_disturbs_nothing() {
 
 #[test]
 fn the_longest_event_is_the_configured_one_to_the_byte() {
-    let envelope = emitted(&event("t"), "").unwrap().len();
-    assert_eq!(emitted(&event("t"), "x".repeat(MAX - envelope).as_str()).unwrap().len(), MAX);
-    let too_long = emitted(&event("t"), "x".repeat(MAX - envelope + 1).as_str());
+    // The topic and the data, both with quotes.
+    assert!(emitted(&event("t"), "x".repeat(MAX - 5).as_str()).is_ok());
+    let too_long = emitted(&event("t"), "x".repeat(MAX - 4).as_str());
     assert_eq!(too_long, Err(EmitError::Payload(EncodeError::TooLong)));
     // And without data.
-    let envelope = emitted(&event(""), &()).unwrap().len();
-    assert_eq!(emitted(&event(&"t".repeat(MAX - envelope)), &()).unwrap().len(), MAX);
-    let too_long = emitted(&event(&"t".repeat(MAX - envelope + 1)), &());
+    assert!(emitted(&event(&"t".repeat(MAX - 2)), &()).is_ok());
+    let too_long = emitted(&event(&"t".repeat(MAX - 1)), &());
     assert_eq!(too_long, Err(EmitError::Payload(EncodeError::TooLong)));
+}
+
+/// The bound is exact: the longest numbers fit, and nothing longer is promised.
+#[test]
+fn the_longest_body_is_as_long_as_the_bound() {
+    let texts = 1 + 2 + 2 + 2;
+    let longest = PilotFormat::BOUND.body(1, texts);
+    let event = Event { topic: "t", node_id: u32::MAX, timestamp: Timestamp::new(0, 999_999_999) };
+    let body = with_id(&emitted(&event, "xx").unwrap(), &u64::MAX.to_string());
+    // Without the brackets, and the comma, of a batch.
+    assert_eq!(body.len(), longest - 3, "{body}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    After, Backoff, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Next, Policy,
-    RetryAfter, Secret, Timestamp, Verdict,
+    After, Backoff, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Next, PilotFormat,
+    Policy, RetryAfter, Secret, Timestamp, Verdict,
 };
 use proptest::prelude::*;
 
@@ -46,7 +46,10 @@ fn every_transport_error_is_retryable() {
         let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
         core.emit(&event, &(), &mut [0; 128]).unwrap();
         let start = Instant::from_micros(0);
-        let Next::Attempt(mut delivery) = core.next(start, &mut [0; 256]).0 else { panic!() };
+        let Next::Attempt(mut delivery) = core.next(start, PilotFormat::BOUND, &mut [0; 512]).0
+        else {
+            panic!()
+        };
         let after = core.finish(&mut delivery, Err(kind), start, Timestamp::UNIX_EPOCH);
         assert_eq!(after, After::Retry(start + Duration::from_secs(1)), "{kind}");
     }

@@ -13,11 +13,16 @@ use std::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Delivery, Dispatcher, EmitError, EncodeError, EndpointBuf, ErrorKind, Event,
-    Instant, Message, Next, OnFull, Policy, Reply, RetryAfter, Seen, Timestamp, Transport, run,
+    Clock, Config, Delivery, Dispatcher, EmitError, EncodeError, Encoding, EndpointBuf, ErrorKind,
+    Event, Instant, Message, Next, OnFull, PilotFormat, Policy, Reply, RetryAfter, Seen, Timestamp,
+    Transport, run,
 };
 
 const BODY: usize = 256;
+/// For an event of any length that is emitted here.
+const BUFFER: usize = PilotFormat::BOUND.buffer(1, BODY);
+/// For three events with a letter each.
+const THREE: usize = PilotFormat::BOUND.buffer(3, 18);
 const AFTER: Instant = Instant::from_micros(1);
 
 type Core<const WORKERS: usize> = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, WORKERS>;
@@ -43,12 +48,12 @@ fn emit<const WORKERS: usize>(core: &Core<WORKERS>, length: usize) {
 }
 
 fn seen<const WORKERS: usize>(core: &Core<WORKERS>) -> Seen {
-    core.next(Instant::default(), &mut []).1
+    core.next(Instant::default(), PilotFormat::BOUND, &mut []).1
 }
 
 #[track_caller]
 fn lease<const WORKERS: usize>(core: &Core<WORKERS>) -> Delivery {
-    match core.next(Instant::default(), &mut [0; BODY]).0 {
+    match core.next(Instant::default(), PilotFormat::BOUND, &mut [0; BUFFER]).0 {
         Next::Attempt(delivery) => delivery,
         other => panic!("{other:?}"),
     }
@@ -310,9 +315,9 @@ fn quiet_for_ten_seconds(
     let tasks = [Task::default(), Task::default()];
     let worker = || {
         let (core, clock, posts) = (&core, &clock, &posts);
-        let mut body = [0; BODY];
+        let mut body = [0; BUFFER];
         let future = async move {
-            run(core, &mut Silent(posts), clock, &mut (), &mut body).await;
+            run(core, &mut Silent(posts), clock, &mut (), Encoding::PILOT, &mut body).await;
         };
         Box::pin(future)
     };
@@ -374,7 +379,7 @@ fn batches() -> Core<2> {
 /// What a worker with a buffer this long sees when it is told to wait for a batch to fill.
 #[track_caller]
 fn told_to_wait(core: &Core<2>, buffer: usize) -> Seen {
-    let (next, seen) = core.next(Instant::default(), &mut vec![0; buffer]);
+    let (next, seen) = core.next(Instant::default(), PilotFormat::BOUND, &mut vec![0; buffer]);
     assert!(matches!(next, Next::Wait(Some(_))), "{next:?}");
     seen
 }
@@ -383,7 +388,7 @@ fn told_to_wait(core: &Core<2>, buffer: usize) -> Seen {
 fn a_worker_that_waits_for_a_batch_sleeps_until_it_is_full() {
     let core = batches();
     emit(&core, 1);
-    let mut full = pin!(core.changed(told_to_wait(&core, BODY)));
+    let mut full = pin!(core.changed(told_to_wait(&core, THREE)));
     let worker = Task::default();
     worker.starts(&mut full);
     emit(&core, 1);
@@ -399,12 +404,15 @@ fn a_worker_that_waits_for_a_batch_sleeps_until_it_is_full() {
 fn a_worker_that_waits_for_a_batch_hears_that_another_took_it() {
     let core = batches();
     emit(&core, 1);
-    let mut full = pin!(core.changed(told_to_wait(&core, BODY)));
+    let mut full = pin!(core.changed(told_to_wait(&core, THREE)));
     let worker = Task::default();
     worker.starts(&mut full);
-    // An array of the one event.
-    let mut body = [0; 86];
-    assert!(matches!(core.next(Instant::default(), &mut body).0, Next::Attempt(_)));
+    // Long enough for the one event.
+    let mut body = [0; PilotFormat::BOUND.buffer(1, 6)];
+    assert!(matches!(
+        core.next(Instant::default(), PilotFormat::BOUND, &mut body).0,
+        Next::Attempt(_)
+    ));
     assert_eq!(worker.wakes(), 1);
 }
 
@@ -413,12 +421,12 @@ fn a_worker_that_waits_for_a_batch_hears_that_another_took_it() {
 fn a_worker_that_waits_for_a_batch_hears_that_a_shorter_one_will_do() {
     let core = batches();
     (0..3).for_each(|_| emit(&core, 1));
-    let mut batch = match core.next(Instant::default(), &mut [0; 4 * BODY]).0 {
+    let mut batch = match core.next(Instant::default(), PilotFormat::BOUND, &mut [0; 4 * THREE]).0 {
         Next::Attempt(delivery) => delivery,
         other => panic!("{other:?}"),
     };
     emit(&core, 1);
-    let mut full = pin!(core.changed(told_to_wait(&core, 4 * BODY)));
+    let mut full = pin!(core.changed(told_to_wait(&core, 4 * THREE)));
     let worker = Task::default();
     worker.starts(&mut full);
     let too_large = Ok(Response::status(413).into());
@@ -430,7 +438,7 @@ fn a_worker_that_waits_for_a_batch_hears_that_a_shorter_one_will_do() {
 fn a_batch_that_comes_back_wakes_all_who_wait_for_an_event() {
     let core = core::<3>(Config { batch: 3, ..Config::DEFAULT }, 1_000);
     (0..3).for_each(|_| emit(&core, 1));
-    let mut batch = match core.next(Instant::default(), &mut [0; 4 * BODY]).0 {
+    let mut batch = match core.next(Instant::default(), PilotFormat::BOUND, &mut [0; 4 * THREE]).0 {
         Next::Attempt(delivery) => delivery,
         other => panic!("{other:?}"),
     };
@@ -592,7 +600,7 @@ fn who_waits_for_the_close_hears_nothing_of_workers_that_ask_in_vain() {
     let core = core::<1>(Config::DEFAULT, 1_000);
     let task = Task::default();
     task.starts(&mut pin!(core.closed()));
-    assert!(matches!(core.next(AFTER, &mut [0; BODY]).0, Next::Wait(None)));
+    assert!(matches!(core.next(AFTER, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Wait(None)));
     assert_eq!(task.wakes(), 0);
 }
 

@@ -14,11 +14,13 @@ use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Backoff, Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Instant, Message, Notice,
-    Observer, OnOpen, Policy, Reply, RetryAfter, Stats, Timestamp, Transport, run,
+    Backoff, Clock, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Instant, Message,
+    Notice, Observer, OnOpen, PilotFormat, Policy, Reply, RetryAfter, Stats, Timestamp, Transport,
+    run,
 };
 
 const BODY: usize = 128;
+const BUFFER: usize = PilotFormat::BOUND.buffer(1, BODY);
 /// The wall-clock time when the other clock is at 0, in seconds.
 const WALL: i64 = 1_000_000_000;
 
@@ -190,7 +192,7 @@ async fn worker(core: &Core, mut receiver: &Receiver<'_>) {
     let mut observer = receiver;
     // An observer may be lent out, and a clock shared.
     let time = &receiver.time.unwrap();
-    run(core, &mut receiver, time, &mut &mut observer, &mut [0; BODY]).await;
+    run(core, &mut receiver, time, &mut &mut observer, Encoding::PILOT, &mut [0; BUFFER]).await;
 }
 
 #[test]

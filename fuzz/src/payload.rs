@@ -13,8 +13,8 @@
 use arbitrary::{Arbitrary, Unstructured};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    Config, Data, Dispatcher, EncodeError, EndpointBuf, Event, Instant, Next, Policy, Timestamp,
-    to_json,
+    Config, Data, Dispatcher, EncodeError, EndpointBuf, Event, Format as _, Instant, Next,
+    PilotFormat, Policy, Timestamp, to_json,
 };
 use serde::ser::{
     Serialize, SerializeMap as _, SerializeSeq as _, SerializeStruct as _,
@@ -79,13 +79,16 @@ fn body<D: Data + ?Sized>(topic: &str, data: &D) -> Option<String> {
     queue.swap(url).unwrap();
     let event = Event { topic, node_id: 5, timestamp: Timestamp::UNIX_EPOCH };
     queue.emit(&event, data, &mut vec![0; MAX]).ok()?;
-    let mut body = vec![0; MAX];
-    let (Next::Attempt(mut delivery), _) = queue.next(Instant::default(), &mut body) else {
+    let bound = PilotFormat.bound();
+    let mut buffer = vec![0; bound.buffer(1, MAX)];
+    let (Next::Attempt(mut delivery), _) = queue.next(Instant::default(), bound, &mut buffer)
+    else {
         panic!("an event is queued");
     };
-    body.truncate(delivery.body_length());
     queue.release(&mut delivery);
-    Some(String::from_utf8(body).expect("JSON is UTF-8"))
+    let (events, mut out) = delivery.split(&mut buffer);
+    PilotFormat.encode(&events, &mut out).expect("it fits its bound");
+    Some(String::from_utf8(out.finish().to_vec()).expect("JSON is UTF-8"))
 }
 
 /// The data as core would post it; empty when it is left out, `None` when it is refused.

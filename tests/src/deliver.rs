@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    Backoff, Clock, Config, Data, Dispatcher, EndpointBuf, ErrorKind, Event, Message, Reply,
-    Secret, Stats, Timestamp, Transport, TransportError,
+    Backoff, Clock, Config, Data, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Message,
+    PilotFormat, Reply, Secret, Signer, Stats, Timestamp, Transport, TransportError,
 };
 use tokio::time::timeout;
 
@@ -67,14 +67,22 @@ pub async fn deliver<T: Transport<Url>, D: Data + ?Sized>(
 ) -> Result<Delivered, String> {
     let longest = config.max_event_bytes;
     let dispatcher = Dispatcher::<NoopRawMutex, _>::new(config, vec![0; longest + 64], 1);
-    dispatcher.set_secret(secret.and_then(|secret| Secret::new(secret.as_bytes())));
+    let secret = secret.and_then(|secret| Secret::new(secret.as_bytes()));
+    let signer = secret.as_ref().map_or(&() as &dyn Signer, |secret| secret);
     dispatcher.swap(url).map_err(|error| error.to_string())?;
-    let mut buffer = vec![0; longest];
+    let mut buffer = vec![0; PilotFormat::BOUND.buffer(1, longest)];
     dispatcher.emit(event, data, &mut buffer).map_err(|error| error.to_string())?;
     let mut recorder = Recorder { transport, memory, attempts: Vec::new(), peak: 0 };
     let (clock, mut observer) = (HostClock::new(), ());
-    let work =
-        pilot_webhook_core::run(&dispatcher, &mut recorder, &clock, &mut observer, &mut buffer);
+    let encoding = Encoding { signer, ..Encoding::PILOT };
+    let work = pilot_webhook_core::run(
+        &dispatcher,
+        &mut recorder,
+        &clock,
+        &mut observer,
+        encoding,
+        &mut buffer,
+    );
     let begun = Instant::now();
     let ended = async {
         tokio::select! {

@@ -29,8 +29,8 @@ use loom::sync::Arc;
 use loom::thread;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Dispatcher, EmitError, EndpointBuf, ErrorKind, Event, Instant, Message, Policy,
-    Reply, Timestamp, Transport, run,
+    Clock, Config, Dispatcher, EmitError, Encoding, EndpointBuf, ErrorKind, Event, Instant,
+    Message, PilotFormat, Policy, Reply, Timestamp, Transport, run,
 };
 
 /// The raw mutex, for loom to see. It is made when it is first taken: loom's is not `const`.
@@ -51,6 +51,7 @@ unsafe impl RawMutex for LoomRawMutex {
 type Core = Dispatcher<LoomRawMutex, Vec<u8>, EndpointBuf<64>, 2>;
 
 const BODY: usize = 128;
+const BUFFER: usize = PilotFormat::BOUND.buffer(1, BODY);
 
 /// Time stands still.
 struct Still;
@@ -107,7 +108,7 @@ fn emit(core: &Core) -> Result<Option<u64>, EmitError> {
 }
 
 async fn work(core: &Core, hangs: bool) {
-    run(core, &mut Answers { hangs }, &Still, &mut (), &mut [0; 3 * BODY]).await;
+    run(core, &mut Answers { hangs }, &Still, &mut (), Encoding::PILOT, &mut [0; 3 * BUFFER]).await;
 }
 
 fn worker(core: &Arc<Core>, hangs: bool) -> thread::JoinHandle<()> {
@@ -179,11 +180,11 @@ fn a_swap_reaches_the_patient_and_one_that_comes_back_at_once() {
         let core = core(u32::MAX);
         let watch = |again: bool| {
             let core = Arc::clone(&core);
-            let (_, seen) = core.next(Instant::default(), &mut []);
+            let (_, seen) = core.next(Instant::default(), PilotFormat::BOUND, &mut []);
             thread::spawn(move || {
                 block_on(core.changed(seen));
                 if again {
-                    let (_, seen) = core.next(Instant::default(), &mut []);
+                    let (_, seen) = core.next(Instant::default(), PilotFormat::BOUND, &mut []);
                     let once = async {
                         let mut changed = pin!(core.changed(seen));
                         poll_fn(|cx| {

@@ -12,8 +12,8 @@ pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Events the queue holds on std (the original's channel capacity).
 pub const QUEUE_CAPACITY: u32 = 1_024;
-/// The longest payload, in bytes, unless told otherwise. Arbitrary: twelve times the longest of
-/// the captured events' payloads, and the whole of it fits a small node's buffers.
+/// The longest topic and data of an event, as JSON, in bytes, unless told otherwise. Arbitrary: twelve
+/// times the longest of the captured events, and the whole of it fits a small node's buffers.
 pub const MAX_EVENT_BYTES: usize = 4_096;
 
 /// What happens to an event when the queue is full.
@@ -69,8 +69,8 @@ pub struct Config {
     /// Events the queue holds at most, those in flight included. Its bytes are a bound of their
     /// own: an event takes 32, its topic and its data as JSON. 1 and up.
     pub capacity: u32,
-    /// The longest payload, in bytes. A worker's buffer must be at least as long, and 2 bytes
-    /// longer for batches. 1 and up.
+    /// The longest topic and data of an event, both as JSON, in bytes. A worker's buffer must be long
+    /// enough for them: [`Bound::buffer`](crate::Bound::buffer). 1 and up.
     pub max_event_bytes: usize,
     /// Events in one POST, at most. With more than 1, every body is a JSON array of events, as many
     /// as wait at that moment and fit the worker's buffer; its answer is the answer to each of them;

@@ -3,10 +3,28 @@
 use crate::clock::Instant;
 use crate::engine::breaker::Permit;
 use crate::event::MessageId;
-use crate::queue::Run;
+use crate::json::Writer;
+use crate::queue::{Bound, Events, Run};
+
+/// What a worker can hold: the bound of its format, and the length of its buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fit {
+    /// The bound of the format.
+    pub(crate) bound: Bound,
+    /// The length of the buffer, in bytes.
+    pub(crate) buffer: usize,
+}
+
+impl Fit {
+    /// Whether `events` events with `texts` bytes of text fit, in a body of `longest` bytes.
+    pub(crate) const fn holds(&self, events: u32, texts: usize, longest: usize) -> bool {
+        self.bound.buffer(events, texts) <= self.buffer && self.bound.body(events, texts) <= longest
+    }
+}
 
 /// Where an event ended up, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Fate {
     /// Answered 2xx.
     Delivered,
@@ -16,6 +34,8 @@ pub enum Fate {
     Exhausted,
     /// Passed over while the breaker was open.
     Skipped,
+    /// Too long for a worker's buffer, or not to be written in its format.
+    Oversize,
     /// Left behind by a close or a clear whose time was over.
     Abandoned,
 }
@@ -29,8 +49,9 @@ pub enum Fate {
 pub struct Delivery {
     pub(crate) run: Run,
     pub(crate) message: MessageId,
-    pub(crate) length: usize,
-    /// Bytes of the entries at the end of the body, before it was made of them.
+    /// Bytes of the body, at most.
+    pub(crate) longest: usize,
+    /// Bytes of the entries at the end of the worker's buffer.
     pub(crate) entries: usize,
     /// Failed attempts in this round.
     pub(crate) attempts: u8,
@@ -61,10 +82,13 @@ impl Delivery {
         self.run.count
     }
 
-    /// The length of the body that was copied to the worker's buffer.
-    #[must_use]
-    pub const fn body_length(&self) -> usize {
-        self.length
+    /// The events, which stand at the end of the worker's buffer, and a writer over the room in front
+    /// of them, for their body, of as many bytes as the format's bound says.
+    pub fn split<'b>(&self, buffer: &'b mut [u8]) -> (Events<'b>, Writer<'b>) {
+        let (room, entries) = buffer.split_at_mut(buffer.len().saturating_sub(self.entries));
+        let events = Events { id: self.message, is_batch: self.is_batch, entries };
+        let length = room.len().min(self.longest);
+        (events, Writer::new(room.get_mut(..length).unwrap_or_default()))
     }
 
     /// The number of the attempt that comes next or is under way, from 1.

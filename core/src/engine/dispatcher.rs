@@ -22,8 +22,7 @@ use crate::engine::state::State;
 use crate::engine::stats::Stats;
 use crate::engine::waker_set::{Line, WakerSet};
 use crate::event::{Data, EmitError, Event, Timestamp};
-use crate::format::pilot::{self, Encoded};
-use crate::sign::Secret;
+use crate::queue::{Bound, Encoded};
 use crate::transport::{ErrorKind, Reply};
 
 /// The engine's shared state. Any number of emitters, up to `WORKERS` workers.
@@ -140,16 +139,6 @@ where
         self.lock(|inner| *inner.state.config())
     }
 
-    /// Signs with `secret` from the next attempt on, or no more.
-    pub fn set_secret(&self, secret: Option<Secret>) {
-        self.lock(|inner| inner.state.secret = secret);
-    }
-
-    /// The secret that the next attempt is signed with.
-    pub(crate) fn secret(&self) -> Option<Secret> {
-        self.lock(|inner| inner.state.secret.clone())
-    }
-
     /// Where events go: like [`endpoint`](Self::endpoint), but `None` from a clear on, although
     /// what was queued still drains to the old endpoint.
     pub fn destination(&self) -> Option<T>
@@ -223,8 +212,9 @@ where
     }
 
     /// Takes in an event; returns its id, or `None` when there is no endpoint. Never waits and
-    /// never allocates. The payload is encoded in `scratch` outside the lock (so that an interrupt
-    /// is held up by a copy only), which should be as long as the longest event.
+    /// never allocates. The topic and the data are encoded in `scratch` outside the lock (so that an
+    /// interrupt is held up by a copy only), which should be 4 bytes longer than
+    /// [`Config::max_event_bytes`].
     ///
     /// # Errors
     /// When it is not queued. Unless the dispatcher is closed, it was counted.
@@ -340,15 +330,16 @@ where
         .await;
     }
 
-    /// The oldest event that may go out, its first attempt begun and its body written to `body`,
-    /// which must be as long as the longest event. (Under the lock it is only copied.)
-    pub fn next(&self, now: Instant, body: &mut [u8]) -> (Next<Delivery>, Seen) {
-        let (next, seen) = self.change(|state| state.next(now, body));
-        if let Next::Attempt(delivery) = &next {
-            let body = body.get_mut(..delivery.length).unwrap_or_default();
-            pilot::render(body, delivery.entries, delivery.is_batch);
-        }
-        (next, seen)
+    /// The oldest event that may go out, or a batch, its first attempt begun and what was queued
+    /// copied to the end of `buffer` ([`Delivery::split`]). `bound` is that of the format that will
+    /// make its body. An event for which the buffer is too short is settled as oversize.
+    pub fn next(&self, now: Instant, bound: Bound, buffer: &mut [u8]) -> (Next<Delivery>, Seen) {
+        self.change(|state| state.next(now, bound, buffer))
+    }
+
+    /// Settles a message that cannot be made as oversize, in place of its attempt.
+    pub(crate) fn refuse_message(&self, delivery: &mut Delivery) {
+        self.change(|state| state.refuse_message(delivery));
     }
 
     /// Begins a further attempt. `Again` says that the event is out of the worker's hands.

@@ -6,11 +6,10 @@ mod intake;
 use crate::clock::Instant;
 use crate::engine::breaker::{Admission, Breaker, BreakerState, Permit};
 use crate::engine::config::{Config, OnOpen};
-use crate::engine::delivery::{Delivery, Fate, Next};
+use crate::engine::delivery::{Delivery, Fate, Fit, Next};
 use crate::engine::stats::{Counters, Stats};
 use crate::event::MessageId;
-use crate::queue::{Batch, Queue};
-use crate::sign::Secret;
+use crate::queue::{Bound, Queue};
 
 /// What the dispatcher is there for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +37,6 @@ pub(crate) struct State<B, T> {
     pub(crate) breaker: Breaker,
     phase: Phase,
     endpoint: Option<T>,
-    pub(crate) secret: Option<Secret>,
     /// Counts swaps.
     pub(crate) endpoint_epoch: u32,
     /// The receiver asked not to be sent anything before then.
@@ -63,7 +61,6 @@ impl<B, T> State<B, T> {
             queue: Queue::new(buffer),
             phase: Phase::Disabled,
             endpoint: None,
-            secret: None,
             endpoint_epoch: 0,
             not_before: Instant::from_micros(0),
             batch_longest: usize::MAX,
@@ -139,18 +136,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             queued: self.queue.queued(),
             held: self.queue.queued() + self.queue.leased(),
             used: self.queue.used(),
-            gathering: self.gathering.map(|batch| self.is_full_batch(batch.buffer)),
+            gathering: self.gathering.map(|batch| self.is_full_batch(&batch.fit)),
         }
     }
 
     /// Whether what waits is a batch that need not wait for more. It need not either when half of
     /// the queue is taken: there may be no room for more.
-    fn is_full_batch(&self, buffer: usize) -> bool {
-        let count = self.queue.queued();
-        // An array: its brackets, and commas between the bodies.
-        let length = self.queue.queued_bodies() + count as usize + 1;
+    fn is_full_batch(&self, fit: &Fit) -> bool {
+        let (count, texts) = (self.queue.queued(), self.queue.queued_texts());
+        // With one more event, whose texts are empty quotes at least.
         count >= self.config.batch.into()
-            || length >= self.batch_longest.min(buffer)
+            || !fit.holds(count + 1, texts + 2, self.batch_longest)
             || !self.is_roomy()
     }
 
@@ -214,11 +210,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         matches!(self.phase, Phase::Closed)
     }
 
-    pub(crate) fn next(&mut self, now: Instant, body: &mut [u8]) -> Next<Delivery> {
+    pub(crate) fn next(&mut self, now: Instant, bound: Bound, buffer: &mut [u8]) -> Next<Delivery> {
+        let fit = Fit { bound, buffer: buffer.len() };
         if self.is_past_deadline(now) {
             self.abandon_queued();
         }
-        if let Some(until) = self.gather(now, body.len()) {
+        if let Some(until) = self.gather(now, fit) {
             return Next::Wait(Some(until));
         }
         if self.queue.queued() == 0 {
@@ -229,19 +226,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         }
         match self.admit(now) {
             Admit::Go(permit) => {
-                let batch = Batch { most: self.config.batch.into(), longest: self.batch_longest };
-                let batch = (self.config.batch > 1).then_some(batch);
-                let Some(lease) = self.queue.lease(body, batch) else {
-                    // The worker's buffer is too short for it: no worker of this kind can send it.
+                let most = self.config.batch.max(1).into();
+                let longest = self.batch_longest;
+                // One event goes out alone, whatever the receiver takes.
+                let fits = |events: u32, texts: usize| {
+                    let longest = if events == 1 { usize::MAX } else { longest };
+                    events <= most && fit.holds(events, texts, longest)
+                };
+                let Some(lease) = self.queue.lease(buffer, fits) else {
+                    // No worker of this kind can send it.
                     self.breaker.abort(permit);
                     self.queue.drop_oldest();
-                    self.counters.abandoned += 1;
+                    self.counters.oversize += 1;
                     self.leave_when_empty();
                     return Next::Again;
                 };
                 self.gathering = None;
                 self.counters.attempts += 1;
-                let endpoint_epoch = self.endpoint_epoch;
                 let message = MessageId {
                     node_id: lease.node_id,
                     instance: self.instance,
@@ -252,12 +253,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                 Next::Attempt(Delivery {
                     run: lease.run,
                     message,
-                    length: lease.length,
-                    entries: lease.entries,
+                    longest: bound.body(lease.run.count, lease.texts()),
+                    entries: lease.size,
                     attempts: 0,
                     permit,
-                    endpoint_epoch,
-                    is_batch: batch.is_some(),
+                    endpoint_epoch: self.endpoint_epoch,
+                    is_batch: self.config.batch > 1,
                     leased: true,
                 })
             }
@@ -301,13 +302,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
 
     /// Until when a batch that is not full waits for more events; `None` when what there is goes
     /// now. A drain waits for nothing, and while the breaker is not closed, it decides.
-    fn gather(&mut self, now: Instant, buffer: usize) -> Option<Instant> {
+    fn gather(&mut self, now: Instant, fit: Fit) -> Option<Instant> {
         let gathers = self.queue.queued() > 0
             && !self.config.batch_delay.is_zero()
-            && !self.is_full_batch(buffer)
+            && !self.is_full_batch(&fit)
             && self.phase == Phase::Active
             && self.breaker.state() == BreakerState::Closed;
-        let begun = || Gathering { until: now + self.config.batch_delay, buffer };
+        let begun = || Gathering { until: now + self.config.batch_delay, fit };
         self.gathering = gathers.then(|| self.gathering.unwrap_or_else(begun));
         self.gathering.map(|gathering| gathering.until).filter(|until| now < *until)
     }
@@ -349,8 +350,8 @@ const fn first_random(seed: u64) -> u32 {
 #[cfg_attr(test, derive(PartialEq, Hash))]
 struct Gathering {
     until: Instant,
-    /// The length of the worker's buffer.
-    buffer: usize,
+    /// What the worker that began to gather can hold.
+    fit: Fit,
 }
 
 /// The parts of the state whose change wakes someone.

@@ -23,7 +23,7 @@ pub struct Stats {
     pub skipped: u64,
     /// Lost to a full queue.
     pub dropped: u64,
-    /// Refused when emitted: too long, or not to be encoded.
+    /// Refused when emitted: too long, or not to be encoded. Or too long for a worker.
     pub oversize: u64,
     /// Left behind by a close or a clear whose time was over.
     pub abandoned: u64,
@@ -97,6 +97,7 @@ impl Counters {
             Fate::Rejected => &mut self.rejected,
             Fate::Exhausted => &mut self.exhausted,
             Fate::Skipped => &mut self.skipped,
+            Fate::Oversize => &mut self.oversize,
             Fate::Abandoned => &mut self.abandoned,
         }
     }

@@ -3,19 +3,17 @@
 use core::fmt;
 use core::pin::pin;
 
-use embassy_futures::select::{Either3, select, select3};
-use embassy_sync::blocking_mutex::raw::RawMutex;
-use heapless::Vec;
-
 use crate::clock::{Clock, Instant};
 use crate::engine::breaker::BreakerState;
 use crate::engine::delivery::{After, Delivery, Fate, Next};
 use crate::engine::dispatcher::{Dispatcher, Seen};
-use crate::event::{MESSAGE_ID_HEADER, MessageId};
-use crate::format::pilot::BATCH_HEADER;
-use crate::json::{DIGITS, decimal};
-use crate::sign::SIGNATURE_HEADER;
-use crate::transport::{ErrorKind, Message, Reply, Transport, TransportError};
+use crate::format::Format;
+use crate::format::pilot::PilotFormat;
+use crate::queue::Events;
+use crate::sign::{Signer, ToSign};
+use crate::transport::{ErrorKind, Headers, Message, ROOM, Reply, Transport, TransportError};
+use embassy_futures::select::{Either3, select, select3};
+use embassy_sync::blocking_mutex::raw::RawMutex;
 
 /// Something worth a log line, told to the host as it happens.
 #[derive(Clone, Copy)]
@@ -64,20 +62,37 @@ impl<O: Observer> Observer for &mut O {
     }
 }
 
-/// Delivers events until the dispatcher is closed and drained. One call is one POST in flight, of
+/// How an endpoint's events are encoded and signed.
+#[derive(Clone, Copy)]
+pub struct Encoding<'e> {
+    /// Makes the body and its headers.
+    pub format: &'e dyn Format,
+    /// Proves who sent it.
+    pub signer: &'e dyn Signer,
+}
+
+impl Encoding<'static> {
+    /// The original's format, unsigned.
+    pub const PILOT: Self = Self { format: &PilotFormat, signer: &() };
+}
+
+/// Delivers events until the dispatcher is closed and drained. One call is one message in flight, of
 /// one event or a batch; run it several times over one dispatcher for more, and the order of
 /// delivery is lost.
 ///
-/// `body` holds what is in flight; it must be as long as the longest event (for batches, 2 bytes
-/// longer), and no batch is longer. Dropping the future
-/// at any point loses nothing: the event goes back to its place in the queue. (The receiver may
-/// have got it, and will then get it again.)
+/// `buffer` holds the events in flight and their body. For an event whose topic and data have `t`
+/// bytes as JSON it must have [`Bound::buffer(1, t)`](crate::Bound::buffer) bytes; an event for
+/// which it is too short is settled as oversize. No batch is longer than it.
+///
+/// Dropping the future at any point loses nothing: the event goes back to its place in the queue.
+/// (The receiver may have got it, and will then get it again.)
 pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
     dispatcher: &Dispatcher<M, B, To, WORKERS>,
     transport: &mut T,
     clock: &C,
     observer: &mut O,
-    body: &mut [u8],
+    encoding: Encoding<'_>,
+    buffer: &mut [u8],
 ) where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
@@ -86,13 +101,17 @@ pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
     C: Clock,
     O: Observer,
 {
-    let mut worker = Worker { dispatcher, transport, clock, observer, endpoint: None };
+    let mut worker = Worker { dispatcher, transport, clock, observer, encoding, endpoint: None };
+    let bound = encoding.format.bound();
     loop {
-        match dispatcher.next(clock.now(), body) {
+        match dispatcher.next(clock.now(), bound, buffer) {
             (Next::Attempt(delivery), _) => {
-                let lease = Lease { dispatcher, delivery };
-                let body = body.get(..lease.delivery.body_length()).unwrap_or_default();
-                worker.deliver(lease, body).await;
+                let mut lease = Lease { dispatcher, delivery };
+                let (events, mut body) = lease.delivery.split(buffer);
+                match encoding.format.encode(&events, &mut body) {
+                    Ok(()) => worker.deliver(lease, &events, body.finish()).await,
+                    Err(_) => worker.refuse(&mut lease.delivery),
+                }
             }
             // Nothing goes out before then, so it does not take the wake-up of a new event, which
             // is for a worker that waits for one.
@@ -148,6 +167,7 @@ struct Worker<'w, M: RawMutex, B, T, C, O, To, const WORKERS: usize> {
     transport: &'w mut T,
     clock: &'w C,
     observer: &'w mut O,
+    encoding: Encoding<'w>,
     /// The endpoint as last seen, so that it is copied once for each swap.
     endpoint: Option<(u32, To)>,
 }
@@ -162,9 +182,14 @@ where
     O: Observer,
 {
     /// One event's attempts, until it is settled or back in the queue.
-    async fn deliver(&mut self, mut lease: Lease<'_, M, B, To, WORKERS>, body: &[u8]) {
+    async fn deliver(
+        &mut self,
+        mut lease: Lease<'_, M, B, To, WORKERS>,
+        events: &Events<'_>,
+        body: &[u8],
+    ) {
         loop {
-            match self.attempt(&mut lease.delivery, body).await {
+            match self.attempt(&mut lease.delivery, events, body).await {
                 Some(After::Settled(_) | After::Returned) => return,
                 Some(After::Retry(at)) => self.back_off(&lease.delivery, at).await,
                 None => {}
@@ -200,44 +225,57 @@ where
         }
     }
 
-    /// One POST within its limit. `None` when a swap cancelled it.
-    async fn attempt(&mut self, delivery: &mut Delivery, body: &[u8]) -> Option<After> {
+    /// Settles a message that cannot be made.
+    fn refuse(&mut self, delivery: &mut Delivery) {
+        self.dispatcher.refuse_message(delivery);
+        self.settled(delivery, Fate::Oversize);
+    }
+
+    fn settled(&mut self, delivery: &Delivery, fate: Fate) {
+        let (event_id, events) = (delivery.event_id(), delivery.events());
+        self.observer.notice(Notice::Settled { event_id, events, fate });
+    }
+
+    /// One attempt within its limit. `None` when a swap cancelled it.
+    async fn attempt(
+        &mut self,
+        delivery: &mut Delivery,
+        events: &Events<'_>,
+        body: &[u8],
+    ) -> Option<After> {
         let started = self.clock.now();
         let epoch = Some(delivery.endpoint_epoch());
         if self.endpoint.as_ref().map(|(epoch, _)| *epoch) != epoch {
             self.endpoint = self.dispatcher.endpoint();
         }
         let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| Some(*known) == epoch)?;
-        let signature = self.dispatcher.secret().map(|secret| secret.sign(body));
-        let mut digits = [0; DIGITS];
-        // As many as can be: pushing them does not fail.
-        let mut message_id = [0; MessageId::LENGTH];
-        let mut headers = Vec::<_, 4>::new();
-        let _ = headers.push(("Content-Type", "application/json"));
-        let message_id = delivery.message_id().write(&mut message_id);
-        let _ = headers.push((MESSAGE_ID_HEADER, message_id));
-        if let Some(signature) = &signature {
-            let _ = headers.push((SIGNATURE_HEADER, signature.as_str()));
-        }
-        if delivery.is_batch {
-            let count = decimal(delivery.events().into(), &mut digits);
-            let _ = headers.push((BATCH_HEADER, count));
-        }
+        let mut room = [0; ROOM];
+        let mut headers = Headers::new(&mut room);
+        self.encoding.format.headers(events, &mut headers);
+        let to_sign = ToSign { id: events.id(), time: self.clock.wall(), body };
+        self.encoding.signer.sign(&to_sign, &mut headers);
+        let Some(headers) = headers.finish() else {
+            self.refuse(delivery);
+            return Some(After::Settled(Fate::Oversize));
+        };
         let message = Message {
-            id: delivery.message_id(),
+            id: events.id(),
+            topic: events.topic(),
             attempt: delivery.attempt(),
             fresh: delivery.attempt() > 1 || delivery.is_probe(),
-            headers: &headers,
+            headers,
             body,
         };
-        let mut sending = pin!(self.transport.send(endpoint, &message));
-        let result = loop {
-            let (limit, seen) = self.dispatcher.limit(delivery, started);
-            let timeout = self.clock.sleep_until(limit?);
-            match select3(sending.as_mut(), timeout, self.dispatcher.changed(seen)).await {
-                Either3::First(result) => break result.map_err(Failure::Transport),
-                Either3::Second(()) => break Err(Failure::Timeout),
-                Either3::Third(()) => {}
+        let result = {
+            let mut sending = pin!(self.transport.send(endpoint, &message));
+            loop {
+                let (limit, seen) = self.dispatcher.limit(delivery, started);
+                let timeout = self.clock.sleep_until(limit?);
+                match select3(sending.as_mut(), timeout, self.dispatcher.changed(seen)).await {
+                    Either3::First(result) => break result.map_err(Failure::Transport),
+                    Either3::Second(()) => break Err(Failure::Timeout),
+                    Either3::Third(()) => {}
+                }
             }
         };
 
@@ -253,8 +291,7 @@ where
         let result = result.map_err(|error| error.kind());
         let after = self.dispatcher.finish(delivery, result, self.clock.now(), self.clock.wall());
         if let After::Settled(fate) = after {
-            let (event_id, events) = (delivery.event_id(), delivery.events());
-            self.observer.notice(Notice::Settled { event_id, events, fate });
+            self.settled(delivery, fate);
         }
         let now = self.dispatcher.breaker();
         if now != breaker {

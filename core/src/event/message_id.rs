@@ -39,15 +39,11 @@ impl MessageId {
     /// The longest text, in bytes: numbers of 10, 16, 20, 20 and 10 digits, and what joins them.
     pub const LENGTH: usize = 80;
 
-    /// The text, written into `out`.
-    pub fn write<'t>(&self, out: &'t mut [u8; Self::LENGTH]) -> &'t str {
-        let mut writer = Writer::new(out);
-        // It fits, and all of it is ASCII.
-        let _ = self.write_to(&mut writer);
-        core::str::from_utf8(writer.finish()).unwrap_or_default()
-    }
-
-    fn write_to(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    /// Writes the text.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`] when it does not fit.
+    pub fn write_to(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
         out.integer(self.node_id.into())?;
         out.push(b"-")?;
         out.push(&instance_digits(self.instance))?;
@@ -65,7 +61,10 @@ impl MessageId {
 
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.write(&mut [0; Self::LENGTH]))
+        let mut text = [0; Self::LENGTH];
+        let mut writer = Writer::new(&mut text);
+        self.write_to(&mut writer).map_err(|_| fmt::Error)?;
+        f.write_str(core::str::from_utf8(writer.finish()).unwrap_or_default())
     }
 }
 

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::ascii::{EIGHT, eight};
+use crate::json::{EncodeError, Writer};
 
 const SECONDS_PER_DAY: u64 = 86_400;
 /// 0000-01-01T00:00:00Z, the first second RFC 3339 can write.
@@ -28,6 +29,8 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
+    /// The longest text, in bytes.
+    pub const LENGTH: usize = 30;
     /// 1970-01-01T00:00:00Z.
     pub const UNIX_EPOCH: Self = Self { seconds: 0, nanos: 0 };
 
@@ -95,26 +98,13 @@ impl Timestamp {
 }
 
 impl Timestamp {
-    /// The length of the RFC 3339 text, 20 to 30 bytes.
-    pub(crate) const fn length(self) -> usize {
-        if self.nanos == 0 {
-            return 20;
-        }
-        let (mut length, mut fraction) = (30, self.nanos);
-        while fraction % 10 == 0 {
-            fraction /= 10;
-            length -= 1;
-        }
-        length
-    }
-
     /// Writes the RFC 3339 text into `out` and returns its length.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "years are 0 to 9999 by construction, the rest is smaller"
     )]
-    pub(crate) fn write(self, out: &mut [u8; 30]) -> usize {
+    fn write(self, out: &mut [u8; Self::LENGTH]) -> usize {
         let seconds = (self.seconds - MIN_SECONDS) as u64;
         let (year, month, day) = Self::civil_from_days((seconds / SECONDS_PER_DAY) as u32);
         let time = (seconds % SECONDS_PER_DAY) as u32;
@@ -131,15 +121,34 @@ impl Timestamp {
             out[20] += (self.nanos / EIGHT) as u8;
             out[21..29].copy_from_slice(&eight(self.nanos % EIGHT));
         }
-        let length = self.length();
+        let length = if self.nanos == 0 {
+            20
+        } else {
+            let (mut length, mut fraction) = (30, self.nanos);
+            while fraction % 10 == 0 {
+                fraction /= 10;
+                length -= 1;
+            }
+            length
+        };
         out[length - 1] = b'Z';
         length
+    }
+
+    /// Writes the RFC 3339 text, without quotes.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`] when it does not fit.
+    pub fn write_to(self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let mut text = [0; Self::LENGTH];
+        let length = self.write(&mut text);
+        out.push(&text[..length])
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 30];
+        let mut text = [0; Self::LENGTH];
         let length = self.write(&mut text);
         f.write_str(core::str::from_utf8(&text[..length]).unwrap_or_default())
     }

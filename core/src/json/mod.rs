@@ -9,5 +9,4 @@ pub use error::EncodeError;
 pub use serialize::to_json;
 pub(crate) use serialize::write;
 pub(crate) use text::copy;
-pub(crate) use writer::Writer;
-pub use writer::{DIGITS, decimal};
+pub use writer::{DIGITS, Writer, decimal};

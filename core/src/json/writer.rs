@@ -11,14 +11,16 @@ use serde::Serialize;
 use crate::ascii::{EIGHT, eight, hex, leading_zeros};
 use crate::json::error::EncodeError;
 
-/// Appends to a byte slice, all or nothing for each piece.
+/// Appends to a byte slice, all or nothing for each piece. Every piece fails with
+/// [`EncodeError::TooLong`] when it does not fit.
 pub struct Writer<'a> {
     buffer: &'a mut [u8],
     length: usize,
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) const fn new(buffer: &'a mut [u8]) -> Self {
+    /// A writer that begins at the start of `buffer`.
+    pub const fn new(buffer: &'a mut [u8]) -> Self {
         Self { buffer, length: 0 }
     }
 
@@ -28,7 +30,8 @@ impl<'a> Writer<'a> {
     }
 
     /// What was written.
-    pub(crate) fn finish(self) -> &'a [u8] {
+    #[must_use]
+    pub fn finish(self) -> &'a [u8] {
         self.buffer.get(..self.length).unwrap_or_default()
     }
 
@@ -42,7 +45,11 @@ impl<'a> Writer<'a> {
         self.length
     }
 
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+    /// Bytes as they are.
+    ///
+    /// # Errors
+    /// When they do not fit.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         let end = self.length + bytes.len();
         let place = self.buffer.get_mut(self.length..end).ok_or(EncodeError::TooLong)?;
         place.copy_from_slice(bytes);
@@ -50,24 +57,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// What stands in the buffer already, at `from`.
-    pub(crate) fn ahead<const N: usize>(&self, from: usize) -> Option<&[u8; N]> {
-        self.buffer.get(from..)?.first_chunk()
-    }
-
-    /// Writes what stands in the buffer already, at `from`.
-    pub(crate) fn fetch(&mut self, from: usize, length: usize) -> Result<(), EncodeError> {
-        if from < self.length || length > self.buffer.len().saturating_sub(from) {
-            return Err(EncodeError::TooLong);
-        }
-        self.buffer.copy_within(from..from + length, self.length);
-        self.length += length;
-        Ok(())
-    }
-
     /// A whole number.
+    ///
+    /// # Errors
+    /// When it does not fit.
     #[inline]
-    pub(crate) fn integer(&mut self, number: u64) -> Result<(), EncodeError> {
+    pub fn integer(&mut self, number: u64) -> Result<(), EncodeError> {
         match u32::try_from(number) {
             Ok(number) if number < EIGHT => self.short_integer(number),
             _ => self.long_integer(number),
@@ -103,9 +98,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A string in quotes, escaped.
+    /// A JSON string: in quotes, escaped.
+    ///
+    /// # Errors
+    /// When it does not fit.
     #[inline]
-    pub(crate) fn string(&mut self, text: &str) -> Result<(), EncodeError> {
+    pub fn string(&mut self, text: &str) -> Result<(), EncodeError> {
         // Most are short and need no escape: they are copied while they are looked at.
         let bytes = text.as_bytes();
         let end = self.length + bytes.len() + 2;
@@ -307,18 +305,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn only_what_stands_ahead_is_fetched() {
-        let mut buffer = *b"abcdef";
-        let mut writer = Writer::new(&mut buffer);
-        writer.push(b"x").unwrap();
-        assert_eq!(writer.fetch(0, 1), Err(EncodeError::TooLong), "written over already");
-        assert_eq!(writer.fetch(2, 5), Err(EncodeError::TooLong), "not there");
-        writer.fetch(1, 1).unwrap();
-        writer.fetch(4, 2).unwrap();
-        assert_eq!(writer.finish(), b"xbef");
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! An event as the queue keeps it: numbers as numbers, then its texts.
 
-use crate::ascii;
 use crate::event::Timestamp;
-use crate::format::pilot;
 
 const LEASED: u32 = 1 << 31;
 
@@ -28,18 +26,6 @@ impl Entry {
     /// Bytes of the entry.
     pub(crate) const fn size(self) -> usize {
         Self::HEADER + self.texts as usize
-    }
-
-    /// Bytes of the data, 0 without any.
-    pub(crate) const fn data(self) -> usize {
-        self.texts.saturating_sub(self.topic) as usize
-    }
-
-    /// Bytes of the body that is made of it: always more than it has itself.
-    pub(crate) const fn body_length(self) -> usize {
-        let data = if self.data() > 0 { pilot::DATA.len() } else { 0 };
-        let numbers = ascii::count(self.id) + ascii::count(self.node_id as u64);
-        pilot::FIXED + numbers + self.timestamp.length() + self.texts as usize + data
     }
 
     /// The first bytes of an entry: the length of its texts, and whether it is leased.

@@ -8,7 +8,14 @@
 
 use crate::queue::entry::Entry;
 
+mod bound;
+mod encoded;
 pub(crate) mod entry;
+mod events;
+
+pub use bound::Bound;
+pub(crate) use encoded::Encoded;
+pub use events::{EventRef, Events};
 
 /// The entries of one lease, next to each other in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +23,6 @@ pub(crate) mod entry;
 pub(crate) struct Run {
     pub(crate) first: u64,
     pub(crate) count: u32,
-}
-
-/// How entries are joined for one body.
-#[derive(Clone, Copy)]
-pub(crate) struct Batch {
-    /// Entries, at most.
-    pub(crate) most: u32,
-    /// Bytes of the body, at most, unless it is of one entry.
-    pub(crate) longest: usize,
 }
 
 /// What a worker has of a lease.
@@ -35,10 +33,15 @@ pub(crate) struct Lease {
     pub(crate) node_id: u32,
     /// The id of the last entry.
     pub(crate) last: u64,
-    /// Bytes of the body.
-    pub(crate) length: usize,
-    /// Bytes of the entries that it is made of.
-    pub(crate) entries: usize,
+    /// Bytes of the entries, headers included.
+    pub(crate) size: usize,
+}
+
+impl Lease {
+    /// Bytes of the texts of the entries.
+    pub(crate) const fn texts(&self) -> usize {
+        self.size - Entry::HEADER * self.run.count as usize
+    }
 }
 
 /// Waiting entries that lie next to each other.
@@ -49,8 +52,6 @@ struct Span {
     /// Bytes of all.
     size: usize,
     count: u32,
-    /// Bytes of their bodies.
-    bodies: usize,
 }
 
 #[cfg_attr(test, derive(Clone))]
@@ -59,14 +60,13 @@ pub(crate) struct Queue<B> {
     head: usize,
     used: usize,
     leased_bytes: usize,
-    queued_bodies: usize,
     queued: u32,
     leased: u32,
 }
 
 impl<B> Queue<B> {
     pub(crate) const fn new(buffer: B) -> Self {
-        Self { buffer, head: 0, used: 0, leased_bytes: 0, queued_bodies: 0, queued: 0, leased: 0 }
+        Self { buffer, head: 0, used: 0, leased_bytes: 0, queued: 0, leased: 0 }
     }
 
     /// Events that wait.
@@ -84,9 +84,9 @@ impl<B> Queue<B> {
         self.used
     }
 
-    /// Bytes of the bodies of the entries that wait.
-    pub(crate) const fn queued_bodies(&self) -> usize {
-        self.queued_bodies
+    /// Bytes of the texts of the entries that wait.
+    pub(crate) const fn queued_texts(&self) -> usize {
+        self.used - self.leased_bytes - Entry::HEADER * self.queued as usize
     }
 
     /// Bytes that dropping could not free.
@@ -106,55 +106,47 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         self.capacity() - self.used
     }
 
-    /// Appends an entry with its texts, whose body has `body` bytes; `false`, and nothing happens,
-    /// when it does not fit.
-    pub(crate) fn push(&mut self, entry: Entry, texts: &[u8], body: usize) -> bool {
+    /// Appends an entry with its texts; `false`, and nothing happens, when it does not fit.
+    pub(crate) fn push(&mut self, entry: Entry, texts: &[u8]) -> bool {
         if entry.size() > self.free() {
             return false;
         }
         self.write(self.used, &entry.to_bytes());
         self.write(self.used + Entry::HEADER, texts);
         self.used += entry.size();
-        self.queued_bodies += body;
         self.queued += 1;
         true
     }
 
-    /// Leases the oldest waiting entry, or with `batch` as many from there on as may go together in
-    /// a JSON array, and copies them to where the body will end in `out`.
-    /// `None` when none waits, or when the body of the oldest is longer than `out`.
-    pub(crate) fn lease(&mut self, out: &mut [u8], batch: Option<Batch>) -> Option<Lease> {
+    /// Leases the oldest waiting entry and those next to it, as many as `fits` agrees to, which is
+    /// asked with the number of entries and the bytes of their texts; copies them to the end of
+    /// `buffer`. `None` when none waits, or when the oldest one alone does not fit.
+    pub(crate) fn lease(
+        &mut self,
+        buffer: &mut [u8],
+        fits: impl Fn(u32, usize) -> bool,
+    ) -> Option<Lease> {
         let (first, oldest) = self.find(|entry| !entry.leased)?;
-        let Some(batch) = batch else {
-            let length = oldest.body_length();
-            let start = length - oldest.size();
-            self.read(first, out.get_mut(start..length)?);
-            self.set_leased(first, oldest, length, true);
-            let run = Run { first: oldest.id, count: 1 };
-            let Entry { id: last, node_id, .. } = oldest;
-            return Some(Lease { run, node_id, last, length, entries: oldest.size() });
-        };
-        // The array ends, and before each body begins with a byte.
-        let run = Run { first: oldest.id, count: 0 };
-        let Entry { id: last, node_id, .. } = oldest;
-        let mut lease = Lease { run, node_id, last, length: 1, entries: 0 };
-        while first + lease.entries < self.used && lease.run.count < batch.most {
-            let at = first + lease.entries;
-            let entry = self.entry(at);
-            let body = entry.body_length();
-            let length = lease.length + 1 + body;
-            let longest = if lease.run.count == 0 { usize::MAX } else { batch.longest };
-            if entry.leased || length > longest.min(out.len()) {
+        let Entry { id, node_id, .. } = oldest;
+        let mut lease = Lease { run: Run { first: id, count: 0 }, node_id, last: id, size: 0 };
+        let mut next = Some(oldest);
+        while let Some(entry) = next.filter(|entry| !entry.leased) {
+            let longer = Lease {
+                run: Run { count: lease.run.count + 1, ..lease.run },
+                last: entry.id,
+                size: lease.size + entry.size(),
+                ..lease
+            };
+            if longer.size > buffer.len() || !fits(longer.run.count, longer.texts()) {
                 break;
             }
-            self.set_leased(at, entry, body, true);
-            lease.run.count += 1;
-            lease.last = entry.id;
-            lease.length = length;
-            lease.entries += entry.size();
+            self.set_leased(first + lease.size, entry, true);
+            lease = longer;
+            let at = first + lease.size;
+            next = (at < self.used).then(|| self.entry(at));
         }
-        let place = out.get_mut(lease.length - lease.entries..lease.length)?;
-        self.read(first, place);
+        let place = buffer.len() - lease.size;
+        self.read(first, buffer.get_mut(place..)?);
         (lease.run.count > 0).then_some(lease)
     }
 
@@ -173,7 +165,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     /// Removes the oldest waiting entry.
     pub(crate) fn drop_oldest(&mut self) -> bool {
         let oldest = self.find(|entry| !entry.leased).map(|(at, entry)| {
-            self.remove(Span { at, size: entry.size(), count: 1, bodies: entry.body_length() });
+            self.remove(Span { at, size: entry.size(), count: 1 });
         });
         oldest.is_some()
     }
@@ -181,13 +173,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     /// Takes the leases off a run.
     fn end_lease(&mut self, run: Run) -> Option<Span> {
         let (at, mut entry) = self.find(|entry| entry.leased && entry.id == run.first)?;
-        let mut span = Span { at, size: 0, count: 0, bodies: 0 };
+        let mut span = Span { at, size: 0, count: 0 };
         loop {
-            let body = entry.body_length();
-            self.set_leased(at + span.size, entry, body, false);
+            self.set_leased(at + span.size, entry, false);
             span.size += entry.size();
             span.count += 1;
-            span.bodies += body;
             if span.count >= run.count {
                 return Some(span);
             }
@@ -200,24 +190,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         self.head = self.wrap(span.size);
         self.used -= span.size;
         self.queued -= span.count;
-        self.queued_bodies -= span.bodies;
         if self.used == 0 {
             // A queue that is mostly empty touches the start of its memory only.
             self.head = 0;
         }
     }
 
-    /// Leases an entry whose body has `body` bytes, or ends that.
-    fn set_leased(&mut self, at: usize, entry: Entry, body: usize, leased: bool) {
+    /// Leases an entry, or ends that.
+    fn set_leased(&mut self, at: usize, entry: Entry, leased: bool) {
         self.write(at, &Entry { leased, ..entry }.mark());
         if leased {
             self.leased_bytes += entry.size();
-            self.queued_bodies -= body;
             self.leased += 1;
             self.queued -= 1;
         } else {
             self.leased_bytes -= entry.size();
-            self.queued_bodies += body;
             self.leased -= 1;
             self.queued += 1;
         }

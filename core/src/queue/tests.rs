@@ -1,15 +1,16 @@
 //! The ring against a `VecDeque`, through random operations.
 
+use std::borrow::ToOwned;
 use std::collections::VecDeque;
 use std::format;
+use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{Batch, Queue, Run};
-use crate::event::{Event, Json, Timestamp};
-use crate::format::pilot::{self, Encoded};
+use super::{Encoded, Events, Queue, Run};
+use crate::event::{Event, Json, MessageId, Timestamp};
 use crate::queue::entry::Entry;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
@@ -28,9 +29,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 enum Op {
     /// With a topic and data of so many letters (0: none), on this node, at this nanosecond.
     Push(usize, usize, u32, u32),
-    Lease,
-    /// Of so many entries and bytes at most.
-    LeaseBatch(u32, usize),
+    /// Of so many entries, and bytes of text, at most.
+    Lease(u32, usize),
     /// Of the `n`th lease that is held.
     Release(usize),
     Settle(usize),
@@ -41,36 +41,30 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0_usize..20, 0_usize..20, any::<u32>(), 0_u32..1_000_000_000)
             .prop_map(|(topic, data, node_id, nanos)| Op::Push(topic, data, node_id, nanos)),
-        2 => Just(Op::Lease),
-        2 => (1_u32..6, 2_usize..400).prop_map(|(most, longest)| Op::LeaseBatch(most, longest)),
+        4 => (1_u32..6, 0_usize..200).prop_map(|(most, texts)| Op::Lease(most, texts)),
         1 => (0_usize..4).prop_map(Op::Release),
         3 => (0_usize..4).prop_map(Op::Settle),
         1 => Just(Op::DropOldest),
     ]
 }
 
+#[derive(Clone, Debug, PartialEq)]
 struct Expected {
     id: u64,
-    body: Vec<u8>,
-    /// Bytes in the queue.
-    size: usize,
+    topic: String,
+    node_id: u32,
+    timestamp: Timestamp,
+    data: Option<String>,
     leased: bool,
 }
 
 impl Expected {
-    /// An event that may be queued, and what is to become of it.
-    fn new<'t>(id: u64, topic: &'t str, data: &str, node_id: u32, nanos: u32) -> (Self, Event<'t>) {
-        let timestamp = Timestamp::new(1_768_480_496, nanos);
-        let mut body = format!("{{\"event_id\":{id},\"event\":\"{topic}\",\"node_id\":{node_id}");
-        body += &format!(",\"timestamp\":\"{timestamp}\"");
-        let mut size = Entry::HEADER + topic.len() + 2;
-        if !data.is_empty() {
-            body += &format!(",\"data\":\"{data}\"");
-            size += data.len() + 2;
-        }
-        body.push('}');
-        let entry = Self { id, body: body.into_bytes(), size, leased: false };
-        (entry, Event { topic, node_id, timestamp })
+    fn texts(&self) -> usize {
+        self.topic.len() + self.data.as_ref().map_or(0, String::len)
+    }
+
+    fn size(&self) -> usize {
+        Entry::HEADER + self.texts()
     }
 }
 
@@ -82,11 +76,7 @@ struct Model {
 
 impl Model {
     fn used(&self) -> usize {
-        self.entries.iter().map(|entry| entry.size).sum()
-    }
-
-    fn oldest(&self) -> Option<usize> {
-        self.entries.iter().position(|entry| !entry.leased)
+        self.entries.iter().map(Expected::size).sum()
     }
 
     fn take_lease(&mut self, n: usize) -> Option<Run> {
@@ -111,23 +101,18 @@ impl Model {
         run
     }
 
-    /// What a batch from `first` on is to be: its places and its body.
-    fn batch(
-        &self,
-        first: usize,
-        most: u32,
-        longest: usize,
-        buffer: usize,
-    ) -> Option<(std::ops::Range<usize>, Vec<u8>)> {
+    /// The places that a lease is to be of.
+    fn leasable(&self, most: u32, texts: usize, buffer: usize) -> Option<std::ops::Range<usize>> {
+        let first = self.entries.iter().position(|entry| !entry.leased)?;
         let waiting = self.entries.iter().skip(first).take_while(|entry| !entry.leased);
-        let bodies: Vec<&[u8]> = waiting.take(most as usize).map(|entry| &entry.body[..]).collect();
-        let joined = |n: usize| [b"[", &bodies[..n].join(&b',')[..], b"]"].concat();
-        let fits = |n: &usize| {
-            let length = joined(*n).len();
-            length <= buffer && (*n == 1 || length <= longest)
+        let (mut bytes, mut size) = (0, 0);
+        let fits = |entry: &&Expected| {
+            bytes += entry.texts();
+            size += entry.size();
+            bytes <= texts && size <= buffer
         };
-        let count = (1..=bodies.len()).take_while(fits).last()?;
-        Some((first..first + count, joined(count)))
+        let count = waiting.take(most as usize).take_while(fits).count();
+        (count > 0).then_some(first..first + count)
     }
 }
 
@@ -142,26 +127,29 @@ fn push<B: AsRef<[u8]> + AsMut<[u8]>>(
     let mut scratch = [0; 64];
     let data = (!data.is_empty()).then_some(data);
     let encoded = Encoded::new(event, &data, &mut scratch).unwrap();
-    let entry = encoded.entry(id);
-    queue.push(entry, encoded.texts, entry.body_length())
+    queue.push(encoded.entry(id), encoded.texts)
 }
 
-/// Leases, and makes the body.
-fn lease<B: AsRef<[u8]> + AsMut<[u8]>>(
-    queue: &mut Queue<B>,
-    out: &mut [u8],
-    batch: Option<Batch>,
-) -> Option<(Run, usize)> {
-    let lease = queue.lease(out, batch)?;
-    pilot::render(&mut out[..lease.length], lease.entries, batch.is_some());
-    Some((lease.run, lease.length))
+/// The events of a lease, as they stand at the end of the buffer.
+fn read(entries: &[u8]) -> Vec<Expected> {
+    let id = MessageId { node_id: 0, instance: 0, first: 0, last: 0, events: 0 };
+    let events = Events { id, is_batch: true, entries };
+    let owned = events.iter().map(|event| Expected {
+        id: event.id,
+        topic: event.topic.to_owned(),
+        node_id: event.node_id,
+        timestamp: event.timestamp,
+        data: event.data.map(str::to_owned),
+        leased: false,
+    });
+    owned.collect()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn behaves_as_a_deque_of_bodies(capacity in 0_usize..500, ops in prop::collection::vec(op(), 0..200)) {
+    fn behaves_as_a_deque_of_events(capacity in 0_usize..500, ops in prop::collection::vec(op(), 0..200)) {
         let mut queue = Queue::new(vec![0; capacity]);
         let mut model = Model { entries: VecDeque::new(), leases: Vec::new(), next_id: 1 };
         for op in ops {
@@ -170,36 +158,36 @@ proptest! {
                     let id = model.next_id;
                     model.next_id += 1;
                     let (topic, data) = (&LETTERS[..topic], &LETTERS[..data]);
-                    let (entry, event) = Expected::new(id, topic, data, node_id, nanos);
-                    let fits = model.used() + entry.size <= capacity;
+                    let timestamp = Timestamp::new(1_768_480_496, nanos);
+                    let entry = Expected {
+                        id,
+                        topic: format!("\"{topic}\""),
+                        node_id,
+                        timestamp,
+                        data: (!data.is_empty()).then(|| format!("\"{data}\"")),
+                        leased: false,
+                    };
+                    let fits = model.used() + entry.size() <= capacity;
+                    let event = Event { topic, node_id, timestamp };
                     prop_assert_eq!(push(&mut queue, id, &event, data), fits);
                     if fits {
                         model.entries.push_back(entry);
                     }
                 }
-                Op::Lease => {
-                    let mut out = [0; 140];
-                    let leased = lease(&mut queue, &mut out, None);
-                    match model.oldest() {
-                        None => prop_assert_eq!(leased, None),
-                        Some(place) => {
-                            let run = model.lease(place..place + 1);
-                            let body = &model.entries[place].body;
-                            prop_assert_eq!(leased, Some((run, body.len())));
-                            prop_assert_eq!(&out[..body.len()], &body[..]);
-                        }
-                    }
-                }
-                Op::LeaseBatch(most, longest) => {
+                Op::Lease(most, texts) => {
                     let mut out = [0; 300];
-                    let leased = lease(&mut queue, &mut out, Some(Batch { most, longest }));
-                    let batch = model.oldest().and_then(|first| model.batch(first, most, longest, 300));
-                    match batch {
+                    let fits = |count: u32, bytes: usize| count <= most && bytes <= texts;
+                    let leased = queue.lease(&mut out, fits);
+                    match model.leasable(most, texts, out.len()) {
                         None => prop_assert_eq!(leased, None),
-                        Some((places, body)) => {
-                            let run = model.lease(places);
-                            prop_assert_eq!(leased, Some((run, body.len())));
-                            prop_assert_eq!(&out[..body.len()], &body[..]);
+                        Some(places) => {
+                            let leased = leased.unwrap();
+                            let expected: Vec<_> = model.entries.range(places.clone()).cloned().collect();
+                            prop_assert_eq!(leased.texts(), expected.iter().map(Expected::texts).sum::<usize>());
+                            prop_assert_eq!(leased.last, expected[expected.len() - 1].id);
+                            prop_assert_eq!(leased.node_id, expected[0].node_id);
+                            prop_assert_eq!(read(&out[out.len() - leased.size..]), expected);
+                            prop_assert_eq!(leased.run, model.lease(places));
                         }
                     }
                 }
@@ -218,7 +206,7 @@ proptest! {
                     }
                 }
                 Op::DropOldest => {
-                    let oldest = model.oldest();
+                    let oldest = model.entries.iter().position(|entry| !entry.leased);
                     prop_assert_eq!(queue.drop_oldest(), oldest.is_some());
                     if let Some(place) = oldest {
                         model.entries.remove(place);
@@ -226,13 +214,13 @@ proptest! {
                 }
             }
             let leased = model.entries.iter().filter(|entry| entry.leased);
-            let leased_bytes: usize = leased.map(|entry| entry.size).sum();
+            let leased_bytes: usize = leased.map(Expected::size).sum();
             let queued = model.entries.iter().filter(|entry| !entry.leased);
-            let bodies: usize = queued.map(|entry| entry.body.len()).sum();
+            let texts: usize = queued.map(Expected::texts).sum();
             let in_flight = model.leases.iter().map(|run| run.count as usize).sum::<usize>();
             prop_assert_eq!(queue.leased() as usize, in_flight);
             prop_assert_eq!(queue.queued() as usize, model.entries.len() - in_flight);
-            prop_assert_eq!(queue.queued_bodies(), bodies);
+            prop_assert_eq!(queue.queued_texts(), texts);
             prop_assert_eq!(queue.free(), capacity - model.used());
             prop_assert_eq!(queue.leased_bytes(), leased_bytes);
         }
@@ -242,21 +230,20 @@ proptest! {
 #[test]
 fn an_entry_longer_than_the_workers_buffer_is_not_leased() {
     let mut queue = Queue::new([0; 64]);
-    let (entry, event) = Expected::new(1, "t", "", 2, 0);
-    let length = entry.body.len();
+    let event = Event { topic: "t", node_id: 2, timestamp: Timestamp::UNIX_EPOCH };
     assert!(push(&mut queue, 1, &event, ""));
-    assert_eq!(queue.lease(&mut vec![0; length - 1], None), None);
-    let batch = Batch { most: 2, longest: 64 };
-    assert_eq!(queue.lease(&mut vec![0; length + 1], Some(batch)), None);
+    let length = Entry::HEADER + 3;
+    assert_eq!(queue.lease(&mut vec![0; length - 1], |_, _| true), None);
+    assert_eq!(queue.lease(&mut vec![0; length], |_, _| false), None);
     assert_eq!((queue.queued(), queue.leased()), (1, 0));
-    let mut body = vec![0; length + 2];
-    assert!(lease(&mut queue, &mut body, Some(batch)).is_some());
-    assert_eq!(body, [b"[", &entry.body[..], b"]"].concat());
+    let mut buffer = vec![0; length];
+    assert!(queue.lease(&mut buffer, |_, _| true).is_some());
+    assert_eq!(read(&buffer)[0].topic, "\"t\"");
 }
 
 /// What a node's queue holds of events like those that a real daemon sent.
 #[test]
-fn an_event_takes_fewer_bytes_than_its_body() {
+fn an_event_takes_32_bytes_and_its_texts() {
     let data = r#"{"conn_id":123456,"dst_port":444,"src_addr":"0:0000.0000.0002:49152"}"#;
     let event = Event {
         topic: "conn.established",
@@ -265,6 +252,5 @@ fn an_event_takes_fewer_bytes_than_its_body() {
     };
     let mut scratch = [0; 256];
     let encoded = Encoded::new(&event, &Json(data), &mut scratch).unwrap();
-    let entry = encoded.entry(123_456);
-    assert_eq!((entry.body_length(), entry.size()), (180, 119));
+    assert_eq!(encoded.entry(123_456).size(), 119);
 }

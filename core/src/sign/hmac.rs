@@ -7,6 +7,8 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::ascii::hex;
+use crate::sign::{Signer, ToSign};
+use crate::transport::Headers;
 
 /// The header that carries the signature, as in the original.
 pub const SIGNATURE_HEADER: &str = "X-Pilot-Signature-256";
@@ -59,6 +61,13 @@ impl Secret {
             }
         }
         Signature(text)
+    }
+}
+
+/// Signs the body.
+impl Signer for Secret {
+    fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
+        headers.format(SIGNATURE_HEADER, Self::sign(self, message.body).as_str());
     }
 }
 

@@ -1,5 +1,85 @@
 //! Who an event is from, proven to its receiver.
 
+use core::cell::RefCell;
+
+use embassy_sync::blocking_mutex::Mutex;
+use embassy_sync::blocking_mutex::raw::RawMutex;
+
+use crate::event::{MessageId, Timestamp};
+use crate::transport::Headers;
+
 mod hmac;
 
 pub use hmac::{SIGNATURE_HEADER, Secret, Signature};
+
+/// What a signature can be made of.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct ToSign<'a> {
+    /// The message's id, the same in every attempt.
+    pub id: MessageId,
+    /// When this attempt began, by the wall clock.
+    pub time: Timestamp,
+    /// The body, byte for byte.
+    pub body: &'a [u8],
+}
+
+/// Signs messages, anew for each attempt. It is chosen for an endpoint when its workers start
+/// ([`Encoding`](crate::Encoding)), and is not linked when nobody names it. `()` signs nothing.
+pub trait Signer: Sync {
+    /// Adds the headers that prove who `message` is from.
+    fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>);
+}
+
+impl Signer for () {
+    fn sign(&self, _message: &ToSign<'_>, _headers: &mut Headers<'_>) {}
+}
+
+/// Another's.
+impl<S: Signer + ?Sized> Signer for &S {
+    fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
+        S::sign(self, message, headers);
+    }
+}
+
+/// Both, one after the other.
+impl<A: Signer, B: Signer> Signer for (A, B) {
+    fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
+        self.0.sign(message, headers);
+        self.1.sign(message, headers);
+    }
+}
+
+/// A secret that can be changed while messages are signed with it: the next attempt is signed with
+/// the new one. Without a secret nothing is signed.
+pub struct SecretCell<M: RawMutex> {
+    secret: Mutex<M, RefCell<Option<Secret>>>,
+}
+
+impl<M: RawMutex> SecretCell<M> {
+    /// A cell without a secret. It can be a `static`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { secret: Mutex::new(RefCell::new(None)) }
+    }
+
+    /// Signs with `secret` from the next attempt on; with `None` no more.
+    pub fn set(&self, secret: Option<Secret>) {
+        self.secret.lock(|own| *own.borrow_mut() = secret);
+    }
+}
+
+impl<M: RawMutex> Default for SecretCell<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<M: RawMutex + Sync> Signer for SecretCell<M> {
+    fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
+        // Copied, so that the lock is not held while the body is hashed.
+        if let Some(secret) = self.secret.lock(|own| own.borrow().clone()) {
+            Signer::sign(&secret, message, headers);
+        }
+    }
+}

@@ -5,8 +5,11 @@ use core::future::Future;
 
 use crate::event::MessageId;
 
+mod headers;
 mod retry_after;
 
+pub use headers::Headers;
+pub(crate) use headers::ROOM;
 pub use retry_after::RetryAfter;
 pub(crate) use retry_after::parse_date;
 
@@ -18,6 +21,9 @@ pub(crate) use retry_after::parse_date;
 pub struct Message<'a> {
     /// The message's id, the same in every attempt.
     pub id: MessageId,
+    /// The topic of the first event, as it stands in a JSON string: without escapes, as all of pilot's
+    /// topics are, it is the topic itself.
+    pub topic: &'a str,
     /// The attempt's number in this round, from 1.
     pub attempt: u8,
     /// An earlier attempt failed, or this is the breaker's probe: a transport looks its target up
@@ -30,11 +36,11 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// The first attempt of a message whose id is all zeros.
+    /// The first attempt of a message without a topic, whose id is all zeros.
     #[must_use]
     pub const fn new(headers: &'a [(&'a str, &'a str)], body: &'a [u8]) -> Self {
         let id = MessageId { node_id: 0, instance: 0, first: 0, last: 0, events: 1 };
-        Self { id, attempt: 1, fresh: false, headers, body }
+        Self { id, topic: "", attempt: 1, fresh: false, headers, body }
     }
 }
 

@@ -9,17 +9,30 @@ mod attempts;
 use std::collections::BTreeMap;
 
 use pilot_webhook_core::{
-    BreakerState, Config, EmitError, EncodeError, ErrorKind, Fate, OnFull, OnOpen, Reply, Stats,
+    BreakerState, Config, EmitError, EncodeError, ErrorKind, Fate, OnFull, OnOpen, PilotFormat,
+    Reply, Stats,
 };
 
 use super::gate::Gate;
 use super::time::micros;
 
-/// What an event takes in the queue: its topic and its data, and the rest in 32 bytes.
-fn size(body: &str) -> usize {
+/// Bytes of an event's topic and data.
+fn texts(body: &str) -> usize {
     const REST: &str = r#","event":,"node_id":7,"timestamp":"1970-01-01T00:00:00Z","data":}"#;
     let id = body.find(',').unwrap();
-    32 + body.len() - id - REST.len()
+    body.len() - id - REST.len()
+}
+
+/// What an event takes in the queue: its topic and its data, and the rest in 32 bytes.
+fn size(body: &str) -> usize {
+    32 + texts(body)
+}
+
+/// Whether so many events with so many bytes of topics and data fit a worker's buffer, in a body of
+/// `longest` bytes.
+fn holds(buffer: usize, events: u32, texts: usize, longest: usize) -> bool {
+    let bound = PilotFormat::BOUND;
+    bound.buffer(events, texts) <= buffer && bound.body(events, texts) <= longest
 }
 
 /// A promise that was broken.
@@ -219,7 +232,7 @@ impl Ledger {
         let is_full = self.live.len() >= capacity;
         let id = self.counts.emitted + 1;
         if !(is_full && drops_newest && !waits)
-            && (body.len() > self.config.max_event_bytes || size(&body) > self.queue_bytes)
+            && (texts(&body) > self.config.max_event_bytes || size(&body) > self.queue_bytes)
         {
             self.counts.emitted = id;
             self.counts.oversize += 1;
@@ -318,6 +331,7 @@ impl Ledger {
     pub(crate) fn reconcile(&mut self, worker: usize, stats: &Stats, starting: &[u64]) {
         let mut skipped = stats.skipped.saturating_sub(self.counts.skipped);
         let mut abandoned = stats.abandoned.saturating_sub(self.counts.abandoned);
+        let oversize = stats.oversize.saturating_sub(self.counts.oversize);
         let own = &self.hands[worker].ids;
         let fresh = if own == starting { 0 } else { starting.len() };
         let leased = stats.in_flight as usize - fresh;
@@ -328,7 +342,7 @@ impl Ledger {
                     self.skip(id);
                 } else if abandoned > 0 {
                     abandoned -= 1;
-                    self.abandon(id, worker);
+                    self.abandon(id);
                 } else {
                     self.fail("no event goes missing", format!("event {id}, worker {worker}"));
                 }
@@ -338,7 +352,10 @@ impl Ledger {
             self.oldest_queued().into_iter().for_each(|id| self.skip(id));
         }
         for _ in 0..abandoned {
-            self.oldest_queued().into_iter().for_each(|id| self.abandon(id, worker));
+            self.oldest_queued().into_iter().for_each(|id| self.abandon(id));
+        }
+        for _ in 0..oversize {
+            self.oldest_queued().into_iter().for_each(|id| self.is_oversize(id, worker));
         }
     }
 
@@ -353,19 +370,28 @@ impl Ledger {
         self.remove(id);
     }
 
-    fn abandon(&mut self, id: u64, worker: usize) {
-        self.note(|| format!("event {id} is abandoned"));
-        self.counts.abandoned += 1;
+    /// An event that was taken in turned out to be too long for the worker.
+    fn is_oversize(&mut self, id: u64, worker: usize) {
+        self.note(|| format!("event {id} is too long"));
+        self.counts.oversize += 1;
         // It was taken for a batch; the next one has a delay of its own.
         self.gathers_since = None;
+        let texts = texts(&self.live[&id].body);
+        if holds(self.hands[worker].buffer, 1, texts, usize::MAX) {
+            self.fail("oversize only when it is too long", format!("event {id}"));
+        }
+        self.remove(id);
+    }
+
+    fn abandon(&mut self, id: u64) {
+        self.note(|| format!("event {id} is abandoned"));
+        self.counts.abandoned += 1;
         let is_hopeless = |deadline| {
             let opens_at = self.gate.admits_at().unwrap_or(self.gate.quiet_until);
             self.now >= deadline || opens_at >= deadline
         };
         let is_over = self.deadline().is_some_and(is_hopeless);
-        let brackets = if self.config.batch > 1 { 2 } else { 0 };
-        let fits = self.live[&id].body.len() + brackets <= self.hands[worker].buffer;
-        if !is_over && fits {
+        if !is_over {
             self.fail("abandoned only when the time is over", format!("event {id}"));
         }
         self.remove(id);
@@ -374,9 +400,11 @@ impl Ledger {
     /// Whether what waits is a batch that need not wait for more.
     pub(crate) fn is_full_batch(&self, buffer: usize) -> bool {
         let waiting = self.live.values().filter(|entry| entry.held.is_none());
-        let bytes = 1 + waiting.map(|entry| entry.body.len() + 1).sum::<usize>();
+        let texts: usize = waiting.map(|entry| texts(&entry.body)).sum();
+        let more = u32::try_from(self.queued()).unwrap() + 1;
+        // One more event has empty quotes at least.
         self.queued() >= self.config.batch.into()
-            || bytes >= self.longest.min(buffer)
+            || !holds(buffer, more, texts + 2, self.longest)
             || !self.is_half_empty()
     }
 

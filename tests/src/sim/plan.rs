@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use pilot_webhook_core::{Backoff, Config, OnFull, OnOpen};
+use pilot_webhook_core::{Backoff, Config, OnFull, OnOpen, PilotFormat};
 
 use super::rng::Rng;
 
 /// The longest payload in all runs.
-pub(crate) const MAX_EVENT_BYTES: usize = 200;
+pub(crate) const MAX_EVENT_BYTES: usize = 120;
+/// The shortest buffer for all of them.
+const LEAST_BUFFER: usize = PilotFormat::BOUND.buffer(1, MAX_EVENT_BYTES);
 
 /// How the receiver and the network are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,11 +97,8 @@ impl Plan {
         let workers: usize = rng.pick(&[1, 1, 2, 2, 3, 4]);
         let slots = rng.pick(&[1, 2, 4, 4]).max(workers.next_power_of_two());
         let config = config(rng);
-        let buffer = if config.batch > 1 {
-            rng.pick(&[MAX_EVENT_BYTES + 2, 500, 5_000])
-        } else {
-            MAX_EVENT_BYTES
-        };
+        let buffer =
+            if config.batch > 1 { rng.pick(&[LEAST_BUFFER, 700, 7_000]) } else { LEAST_BUFFER };
         let count = rng.pick(&[10, 30, 60]);
         // Some runs are of one kind of thing only, so that it is looked at in peace.
         let calm = rng.percent(40);
@@ -113,7 +112,7 @@ impl Plan {
             slots,
             is_joined: rng.percent(15),
             buffer,
-            last_buffer: if rng.percent(4) { 110 } else { buffer },
+            last_buffer: if rng.percent(4) { 190 } else { buffer },
             receiver_longest: rng.pick(&[usize::MAX, usize::MAX, 300, 130]),
             timer_grain: rng.pick(&[1, 1, 1, 1_000, 15_625]),
             ends_well: rng.percent(70),

@@ -7,7 +7,8 @@ use std::task::Poll;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    Clock, Dispatcher, EndpointBuf, Event, Instant, Notice, Observer, Policy, Stats, Timestamp, run,
+    Clock, Dispatcher, Encoding, EndpointBuf, Event, Instant, Notice, Observer, Policy, Stats,
+    Timestamp, run,
 };
 
 use super::executor::Boxed;
@@ -113,8 +114,10 @@ impl<const W: usize> World<W> {
         Box::pin(async move {
             let mut transport = SimTransport { world: Rc::clone(&world), worker };
             let mut observer = Watcher { world: &world, worker };
-            let mut body = vec![0; buffer];
-            run(&world.core, &mut transport, &world.clock, &mut observer, &mut body).await;
+            let mut buffer = vec![0; buffer];
+            let encoding = Encoding::PILOT;
+            run(&world.core, &mut transport, &world.clock, &mut observer, encoding, &mut buffer)
+                .await;
             let hand = &mut world.ledger.borrow_mut().hands[worker];
             (hand.is_alive, hand.is_done) = (false, true);
         })

@@ -24,8 +24,8 @@ impl<const QUEUE: usize> AsMut<[u8]> for QueueBytes<QUEUE> {
 /// What `run` works with; it holds the lock while it runs. All zeros, as a static without a copy in
 /// flash must be; so the few bytes of a transport that are not live in the future.
 pub(super) struct Memory<T, const EVENT: usize, const IO: usize> {
-    /// The event in flight.
-    pub(super) body: [u8; EVENT],
+    /// The event in flight, and its body.
+    pub(super) event: [[u8; EVENT]; 2],
     pub(super) socket: [[u8; IO]; 2],
     pub(super) http: [u8; IO],
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it is `()`"))]
@@ -35,6 +35,6 @@ pub(super) struct Memory<T, const EVENT: usize, const IO: usize> {
 impl<T, const EVENT: usize, const IO: usize> Memory<T, EVENT, IO> {
     pub(super) const fn new(tls: T) -> Self {
         const { assert!(IO >= 2, "a byte for each direction") };
-        Self { body: [0; EVENT], socket: [[0; IO]; 2], http: [0; IO], tls }
+        Self { event: [[0; EVENT]; 2], socket: [[0; IO]; 2], http: [0; IO], tls }
     }
 }

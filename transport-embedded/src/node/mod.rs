@@ -10,7 +10,8 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::Mutex;
 use embassy_sync::once_lock::OnceLock;
 use pilot_webhook_core::{
-    Clock as _, Config, Data, Dispatcher, EmitError, EndpointBuf, Event, Policy, Secret, Stats,
+    Clock as _, Config, Data, Dispatcher, EmitError, EndpointBuf, Event, PilotFormat, Policy,
+    Secret, SecretCell, Stats,
 };
 
 pub use error::{RunError, StartError, UrlError};
@@ -29,7 +30,8 @@ type NodeDispatcher<const QUEUE: usize, const URL: usize> =
 /// The engine, its queue and all buffers of the transport, as one `static`.
 ///
 /// Type parameters: `QUEUE` bytes hold the events that wait, `T` is `()` or, for `https`,
-/// [`TlsBuffers`]; `EVENT` bounds an event's payload, `URL` the URL. `IO` is the length of each of
+/// [`TlsBuffers`]; `EVENT` bounds an event's payload: the worker has twice as much, for the event as it
+/// was queued and its body, and for a batch as many as fit in that. `URL` bounds the URL. `IO` is the length of each of
 /// three buffers: the socket's two, and the one that HTTP is written and read in.
 ///
 /// It is all zeros until it is started, so that it takes RAM but no flash.
@@ -55,6 +57,7 @@ pub struct WebhookNode<
     engine: OnceLock<Engine<QUEUE, URL>>,
     queue: Mutex<CriticalSectionRawMutex, [u8; QUEUE]>,
     memory: Mutex<CriticalSectionRawMutex, Memory<T, EVENT, IO>>,
+    secret: SecretCell<CriticalSectionRawMutex>,
     wall: WallTime,
 }
 
@@ -107,13 +110,14 @@ impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usiz
             engine: OnceLock::new(),
             queue: Mutex::new([0; QUEUE]),
             memory: Mutex::new(Memory::new(tls)),
+            secret: SecretCell::new(),
             wall: WallTime::new(),
         }
     }
 
     /// Makes the engine. `seed` is a random number that no other start of any node has: message ids
-    /// are unique by it and show it, so do not use the network stack's. `config.max_event_bytes` is what `EVENT` says; with batches, which are at
-    /// most `EVENT` bytes long, too, it is 2 less.
+    /// are unique by it and show it, so do not use the network stack's. `config.max_event_bytes` is
+    /// what `EVENT` says.
     ///
     /// # Errors
     /// The config breaks a rule, or the node was started before.
@@ -124,9 +128,8 @@ impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usiz
         config: Config,
         policy: Policy,
     ) -> Result<(), StartError> {
-        // The brackets of a batch go into the same buffer.
-        let brackets = if config.batch > 1 { 2 } else { 0 };
-        let config = Config { max_event_bytes: EVENT.saturating_sub(brackets), ..config };
+        let max_event_bytes = PilotFormat::BOUND.texts(2 * EVENT);
+        let config = Config { max_event_bytes, ..config };
         config.validate().map_err(StartError::Config)?;
         let queue = self.queue.try_lock().map_err(|_| StartError::Started)?;
         let dispatcher = Dispatcher::new(config, QueueBytes(queue), seed);
@@ -151,11 +154,9 @@ impl<const QUEUE: usize, T, const EVENT: usize, const URL: usize, const IO: usiz
         engine.dispatcher.set_endpoint(endpoint).map_err(|_| UrlError::Closed)
     }
 
-    /// Signs with `secret` from the next attempt on, or no more. Nothing before the start.
+    /// Signs with `secret` from the next attempt on, or no more.
     pub fn set_secret(&self, secret: Option<Secret>) {
-        if let Some(engine) = self.engine.try_get() {
-            engine.dispatcher.set_secret(secret);
-        }
+        self.secret.set(secret);
     }
 
     /// Disables the webhook. What waits still goes out, for at most the drain timeout.

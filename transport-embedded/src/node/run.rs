@@ -3,7 +3,7 @@
 use embassy_net::Stack;
 #[cfg(feature = "tls")]
 use embedded_tls::CryptoRngCore;
-use pilot_webhook_core::Observer;
+use pilot_webhook_core::{Encoding, Observer};
 
 use super::WebhookNode;
 use super::error::RunError;
@@ -29,12 +29,22 @@ impl<const QUEUE: usize, const EVENT: usize, const URL: usize, const IO: usize>
     ) -> Result<(), RunError> {
         let engine = self.engine.try_get().ok_or(RunError::NotStarted)?;
         let mut memory = self.memory.try_lock().map_err(|_| RunError::Running)?;
-        let Memory { body, socket: [rx, tx], http, .. } = &mut *memory;
+        let Memory { event, socket: [rx, tx], http, .. } = &mut *memory;
         let net = SocketNet::new(stack, rx, tx);
         let watch = Watch::new();
         let mut transport = NodeTransport::over(&net, http, &watch, engine.policy);
         let clock = self.clock();
-        pilot_webhook_core::run(&engine.dispatcher, &mut transport, &clock, observer, body).await;
+        let encoding = Encoding { signer: &self.secret, ..Encoding::PILOT };
+        let buffer = event.as_flattened_mut();
+        pilot_webhook_core::run(
+            &engine.dispatcher,
+            &mut transport,
+            &clock,
+            observer,
+            encoding,
+            buffer,
+        )
+        .await;
         Ok(())
     }
 }
@@ -65,13 +75,23 @@ impl<
     ) -> Result<(), RunError> {
         let engine = self.engine.try_get().ok_or(RunError::NotStarted)?;
         let mut memory = self.memory.try_lock().map_err(|_| RunError::Running)?;
-        let Memory { body, socket: [rx, tx], http, tls } = &mut *memory;
+        let Memory { event, socket: [rx, tx], http, tls } = &mut *memory;
         let net = SocketNet::new(stack, rx, tx);
         let tls = Tls::new(tls, roots, rng, &self.wall);
         let watch = Watch::new();
         let mut transport = NodeTransport::over(&net, http, &watch, engine.policy).with_tls(tls);
         let clock = self.clock();
-        pilot_webhook_core::run(&engine.dispatcher, &mut transport, &clock, observer, body).await;
+        let encoding = Encoding { signer: &self.secret, ..Encoding::PILOT };
+        let buffer = event.as_flattened_mut();
+        pilot_webhook_core::run(
+            &engine.dispatcher,
+            &mut transport,
+            &clock,
+            observer,
+            encoding,
+            buffer,
+        )
+        .await;
         Ok(())
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilot_webhook_core::{
-    Config, Notice, OnFull, OnOpen, Policy, QUEUE_CAPACITY, Secret, SendTransport,
+    Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Secret,
+    SendTransport, Signer,
 };
 use tokio::runtime::Handle;
 
@@ -54,8 +55,10 @@ struct Options {
     config: Config,
     queue_bytes: Option<usize>,
     max_in_flight: usize,
+    format: Arc<dyn Format + Send>,
     /// An empty one is an error of the build.
     secret: Option<Option<Secret>>,
+    signer: Arc<dyn Signer + Send>,
     hook: Option<Hook>,
     on_panic: Option<PanicHook>,
 }
@@ -182,7 +185,8 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// The longest payload, in bytes, as far as the queue holds it. Default: 64 KiB.
+    /// The longest topic and data of an event, both as JSON, in bytes, as far as the queue holds them.
+    /// Default: 64 KiB.
     pub const fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.options.config.max_event_bytes = bytes;
         self
@@ -208,9 +212,9 @@ impl<V> ClientBuilder<V> {
     }
 
     /// Events in one POST, at most. With more than one (the default), every body is a JSON array
-    /// of the events that wait at that moment, with their number in `X-Pilot-Batch`; it is at most
-    /// as long as the longest event may be, or 1 KiB for each event of a full batch where that is
-    /// more and up to 1 MiB. The answer counts for each of them. After a 413 they come again in
+    /// of the events that wait at that moment, with their number in `X-Pilot-Batch`. A worker has
+    /// 1 KiB for each event of a full batch, up to 1 MiB, for the events and their body, and at least
+    /// what the longest event takes. The answer counts for each of them. After a 413 they come again in
     /// smaller batches.
     pub const fn batch(mut self, events: u16) -> Self {
         self.options.config.batch = events;
@@ -220,6 +224,19 @@ impl<V> ClientBuilder<V> {
     /// How long a batch that is not full waits for more events. Default: not at all.
     pub const fn batch_delay(mut self, delay: Duration) -> Self {
         self.options.config.batch_delay = delay;
+        self
+    }
+
+    /// Makes bodies and headers in another way. Default: [`PilotFormat`], the original's.
+    pub fn format(mut self, format: impl Format + Send + 'static) -> Self {
+        self.options.format = Arc::new(format);
+        self
+    }
+
+    /// Signs each attempt in another way, too, beside the [`secret`](Self::secret). Default: `()`, in no
+    /// other way.
+    pub fn signer(mut self, signer: impl Signer + Send + 'static) -> Self {
+        self.options.signer = Arc::new(signer);
         self
     }
 
@@ -273,8 +290,8 @@ impl Options {
         // No longer one is ever taken, and workers and emitters have buffers for the longest.
         self.config.max_event_bytes = self.config.max_event_bytes.min(queue_bytes);
         let batch = BYTES_PER_EVENT.saturating_mul(self.config.batch.into()).min(MAX_BATCH_BYTES);
-        // The array's brackets, beside an event.
-        let body_bytes = batch.max(self.config.max_event_bytes.saturating_add(2));
+        let longest = self.format.bound().buffer(1, self.config.max_event_bytes);
+        let buffer_bytes = batch.max(longest);
         let parts = Parts {
             node_id: self.node_id,
             config: self.config,
@@ -284,8 +301,9 @@ impl Options {
             policy,
             runtime,
         };
-        let Self { hook, on_panic, .. } = self;
-        Client::start(parts, Equipment { transport, hook, on_panic, body_bytes }, target)
+        let Self { hook, on_panic, format, signer, .. } = self;
+        let equipment = Equipment { transport, format, signer, hook, on_panic, buffer_bytes };
+        Client::start(parts, equipment, target)
     }
 }
 
@@ -300,7 +318,9 @@ impl Default for Options {
             },
             queue_bytes: None,
             max_in_flight: 1,
+            format: Arc::new(PilotFormat),
             secret: None,
+            signer: Arc::new(()),
             hook: None,
             on_panic: None,
         }

@@ -10,7 +10,7 @@ use bytemuck::allocation::try_zeroed_slice_box;
 use log::warn;
 use pilot_webhook_core::{
     Clock as _, Config, Data, EmitError, EndpointBuf, EndpointError, Event, Policy, Secret,
-    SendTransport, Stats,
+    SecretCell, SendTransport, Stats,
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -77,7 +77,8 @@ struct Handles<To> {
     policy: Policy,
     node_id: AtomicU32,
     drain_timeout: Duration,
-    max_event_bytes: usize,
+    /// For the encoding of an event: `null` is written, and taken back.
+    scratch_bytes: usize,
     workers: Mutex<Vec<JoinHandle<()>>>,
     /// Emitters that wait for room.
     room: Waiting,
@@ -109,18 +110,19 @@ impl<To: Target> Client<To> {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let shared = Arc::new(Shared {
             dispatcher: StdDispatcher::new(parts.config, buffer, random()),
+            secret: SecretCell::new(),
             clock: TokioClock::new(),
             throttles: Arc::default(),
             panics: AtomicU64::new(0),
         });
-        shared.dispatcher.set_secret(parts.secret);
+        shared.secret.set(parts.secret);
         let client = Self {
             handle: Arc::new(Handles {
                 shared: Arc::clone(&shared),
                 policy: parts.policy,
                 node_id: AtomicU32::new(parts.node_id),
                 drain_timeout: parts.config.drain_timeout,
-                max_event_bytes: parts.config.max_event_bytes,
+                scratch_bytes: parts.config.max_event_bytes.saturating_add(4),
                 workers: Mutex::default(),
                 room: Waiting::new(),
                 end: Waiting::new(),
@@ -165,7 +167,7 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
-        let mut scratch = Scratch::take(self.handle.max_event_bytes);
+        let mut scratch = Scratch::take(self.handle.scratch_bytes);
         self.noted(self.dispatcher().emit(event, data, scratch.bytes()))
     }
 
@@ -189,7 +191,7 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
-        let mut scratch = Scratch::take(self.handle.max_event_bytes);
+        let mut scratch = Scratch::take(self.handle.scratch_bytes);
         let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
         self.handle.room.until(emitted).await
     }
@@ -232,13 +234,13 @@ impl<To: Target> Client<To> {
     /// [`ClientError::EmptySecret`] when it is empty; the old one still counts then.
     pub fn set_secret(&self, secret: &[u8]) -> Result<(), ClientError> {
         let secret = Secret::new(secret).ok_or(ClientError::EmptySecret)?;
-        self.dispatcher().set_secret(Some(secret));
+        self.handle.shared.secret.set(Some(secret));
         Ok(())
     }
 
     /// Signs nothing from the next attempt on.
     pub fn clear_secret(&self) {
-        self.dispatcher().set_secret(None);
+        self.handle.shared.secret.set(None);
     }
 
     /// All counters, at one instant.

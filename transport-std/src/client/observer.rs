@@ -81,6 +81,8 @@ impl Observer for LogObserver {
                     Fate::Exhausted => "given up after its last attempt",
                     Fate::Skipped => "skipped while the breaker is open",
                     Fate::Abandoned => "abandoned at the end of the drain",
+                    Fate::Oversize => "cannot be sent: too long for its format",
+                    _ => "not delivered",
                 };
                 if let Some(n) = self.throttles.losses.admit(now) {
                     warn!("{}: {words}{}", Which(*event_id, *events), LeftOut(n));

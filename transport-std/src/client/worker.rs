@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use log::error;
-use pilot_webhook_core::{Dispatcher, SendTransport, run};
+use pilot_webhook_core::{Dispatcher, Encoding, Format, SecretCell, SendTransport, Signer, run};
 use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
@@ -28,6 +28,7 @@ pub(crate) type StdDispatcher<To> = Dispatcher<StdRawMutex, Box<[u8]>, To, MAX_W
 /// What the workers share with the client.
 pub(crate) struct Shared<To> {
     pub(crate) dispatcher: StdDispatcher<To>,
+    pub(crate) secret: SecretCell<StdRawMutex>,
     pub(crate) clock: TokioClock,
     pub(crate) throttles: Arc<Throttles>,
     pub(crate) panics: AtomicU64,
@@ -37,10 +38,13 @@ pub(crate) struct Shared<To> {
 pub(crate) struct Equipment<F> {
     /// Makes a transport.
     pub(crate) transport: F,
+    pub(crate) format: Arc<dyn Format + Send>,
+    /// Signs beside the secret.
+    pub(crate) signer: Arc<dyn Signer + Send>,
     pub(crate) hook: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
-    /// Bytes of the longest body.
-    pub(crate) body_bytes: usize,
+    /// Bytes for what is in flight.
+    pub(crate) buffer_bytes: usize,
 }
 
 /// Runs a worker, and runs it again when it panics.
@@ -86,6 +90,9 @@ where
     let mut transport = (equipment.transport)();
     let hook = equipment.hook.clone();
     let mut observer = LogObserver { throttles: Arc::clone(&shared.throttles), hook };
-    let mut body = vec![0; equipment.body_bytes];
-    run(&shared.dispatcher, &mut transport, &shared.clock, &mut observer, &mut body).await;
+    let signer = (&shared.secret, &*equipment.signer);
+    let encoding = Encoding { format: &*equipment.format, signer: &signer };
+    let mut buffer = vec![0; equipment.buffer_bytes];
+    let Shared { dispatcher, clock, .. } = &*shared;
+    run(dispatcher, &mut transport, clock, &mut observer, encoding, &mut buffer).await;
 }

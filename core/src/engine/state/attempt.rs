@@ -55,7 +55,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                 }
                 if verdict == Verdict::TooLarge && delivery.events() > 1 {
                     if is_current {
-                        self.batch_longest = self.batch_longest.min(delivery.length / 2);
+                        self.batch_longest = self.batch_longest.min(delivery.longest / 2);
                     }
                     return self.give_back(delivery);
                 }
@@ -109,6 +109,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         }
         // `back_off` cuts it to what a deadline allows; what the receiver asked for is never cut.
         After::Retry(now + backoff.max(asked))
+    }
+
+    /// Ends a message that cannot be made. The attempt that was begun for it was none.
+    pub(crate) fn refuse_message(&mut self, delivery: &mut Delivery) {
+        if delivery.endpoint_epoch == self.endpoint_epoch {
+            self.breaker.abort(delivery.permit);
+        }
+        self.counters.attempts -= u64::from(delivery.leased);
+        self.settle(delivery, Fate::Oversize);
     }
 
     pub(super) fn settle(&mut self, delivery: &mut Delivery, fate: Fate) -> After {

@@ -3,7 +3,7 @@
 use super::{Phase, State};
 use crate::engine::config::OnFull;
 use crate::event::EmitError;
-use crate::format::pilot::Encoded;
+use crate::queue::Encoded;
 
 impl<B, T> State<B, T> {
     /// Whether an event that comes now is turned away unseen, and how.
@@ -77,8 +77,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             return answer;
         }
         let entry = event.entry(self.last_id + 1);
-        let (size, length) = (entry.size(), entry.body_length());
-        if length > self.config.max_event_bytes || size > self.queue.capacity() {
+        let size = entry.size();
+        if event.texts.len() > self.config.max_event_bytes || size > self.queue.capacity() {
             return self.refuse_payload(crate::EncodeError::TooLong);
         }
         if !self.make_room(size, wait) {
@@ -88,7 +88,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             }
             return Err(EmitError::Full);
         }
-        self.queue.push(entry, event.texts, length);
+        self.queue.push(entry, event.texts);
         Ok(Some(self.give_id()))
     }
 

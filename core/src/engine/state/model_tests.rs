@@ -50,7 +50,7 @@ impl Bounds {
                 on_open,
                 on_full,
                 capacity: 2,
-                max_event_bytes: 96,
+                max_event_bytes: 8,
                 batch: 1,
                 batch_delay: Duration::ZERO,
             },

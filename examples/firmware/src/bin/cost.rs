@@ -23,8 +23,8 @@ use firmware::{
 };
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Json, Message, Policy, Reply, Secret,
-    Timestamp, Transport,
+    Clock, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Json, Message, PilotFormat,
+    Policy, Reply, Secret, SecretCell, Timestamp, Transport,
 };
 use pilot_webhook_embassy::{EmbassyClock, WallTime, WebhookNode};
 use static_cell::{ConstStaticCell, StaticCell};
@@ -34,12 +34,15 @@ const EVENTS: usize = 32;
 const ROUNDS: usize = 30;
 const QUEUE: usize = 8192;
 const EVENT: usize = 512;
+/// For an event of that length.
+const BUFFER_BYTES: usize = PilotFormat::BOUND.buffer(1, EVENT);
 
 /// As the program `webhook` has them.
 const CAPTURED: &str = include_str!("../events.txt");
 /// Instructions in a cycle, where each takes a nanosecond.
 const PER_CYCLE: u64 = 1_000_000_000 / CORE_HZ as u64;
 
+static SECRET: SecretCell<CriticalSectionRawMutex> = SecretCell::new();
 static WALL: WallTime = WallTime::new();
 static CLOCK: EmbassyClock<'static> = EmbassyClock::new(&WALL);
 type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], EndpointBuf<128>, 1>;
@@ -78,8 +81,9 @@ impl Transport<EndpointBuf<128>> for Null {
 
 #[embassy_executor::task]
 async fn worker(engine: &'static Engine) {
-    static BODY: ConstStaticCell<[u8; EVENT]> = ConstStaticCell::new([0; EVENT]);
-    pilot_webhook_core::run(engine, &mut Null, &CLOCK, &mut (), BODY.take()).await;
+    static BUFFER: ConstStaticCell<[u8; BUFFER_BYTES]> = ConstStaticCell::new([0; BUFFER_BYTES]);
+    let encoding = Encoding { signer: &SECRET, ..Encoding::PILOT };
+    pilot_webhook_core::run(engine, &mut Null, &CLOCK, &mut (), encoding, BUFFER.take()).await;
 }
 
 async fn measure(spawner: Spawner, board: Board) -> Option<()> {
@@ -103,7 +107,7 @@ async fn measure(spawner: Spawner, board: Board) -> Option<()> {
     let (emitted, delivered) = rounds(&emit, async || engine.drained().await).await?;
     println!("emit: {emitted} instructions");
     println!("deliver, in memory: {delivered} instructions");
-    engine.set_secret(Secret::new(b"secret"));
+    SECRET.set(Secret::new(b"secret"));
     let (_, signed) = rounds(&emit, async || engine.drained().await).await?;
     println!("deliver, in memory, signed: {signed} instructions");
     println!("emit, refused by a full queue: {} instructions", refused(&emit)?);

@@ -10,8 +10,8 @@ use embassy_time::Timer;
 use firmware::{board::Board, executor, host, println, stack};
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Dispatcher, EndpointBuf, ErrorKind, Event, Json, Message, Policy, Reply, Secret,
-    Transport,
+    Clock, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Json, Message, PilotFormat,
+    Policy, Reply, Secret, SecretCell, Transport,
 };
 use pilot_webhook_embassy::{EmbassyClock, WallTime};
 use static_cell::{ConstStaticCell, StaticCell};
@@ -19,8 +19,11 @@ use static_cell::{ConstStaticCell, StaticCell};
 /// Both are their user's choice, and not counted as the engine's.
 const QUEUE: usize = 4096;
 const EVENT: usize = 512;
+/// For an event of that length.
+const BUFFER_BYTES: usize = PilotFormat::BOUND.buffer(1, EVENT);
 const URL: usize = 128;
 
+static SECRET: SecretCell<CriticalSectionRawMutex> = SecretCell::new();
 static WALL: WallTime = WallTime::new();
 static CLOCK: EmbassyClock<'static> = EmbassyClock::new(&WALL);
 
@@ -49,9 +52,10 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn worker(engine: &'static Engine) {
-    static BODY: ConstStaticCell<[u8; EVENT]> = ConstStaticCell::new([0; EVENT]);
+    static BUFFER: ConstStaticCell<[u8; BUFFER_BYTES]> = ConstStaticCell::new([0; BUFFER_BYTES]);
     let mut null = Null { fails: false };
-    pilot_webhook_core::run(engine, &mut null, &CLOCK, &mut (), BODY.take()).await;
+    let encoding = Encoding { signer: &SECRET, ..Encoding::PILOT };
+    pilot_webhook_core::run(engine, &mut null, &CLOCK, &mut (), encoding, BUFFER.take()).await;
 }
 
 #[embassy_executor::task]
@@ -66,7 +70,7 @@ async fn emit(spawner: Spawner) -> Option<()> {
     static ENGINE: StaticCell<Engine> = StaticCell::new();
     let config = Config { max_event_bytes: EVENT, ..Config::DEFAULT };
     let engine: &Engine = ENGINE.init(Dispatcher::new(config, BYTES.take(), 1));
-    engine.set_secret(Secret::new(b"secret"));
+    SECRET.set(Secret::new(b"secret"));
     engine.swap(EndpointBuf::parse("http://10.0.2.2:8080/hook", Policy::default()).ok()?).ok()?;
     spawner.spawn(worker(engine).ok()?);
     for _ in 0..3 {

@@ -1,8 +1,8 @@
 //! The attempts: which may begin and with what, and what must come of their ends.
 
-use pilot_webhook_core::{ErrorKind, Fate, OnOpen, Reply, Stats, Timestamp, Verdict};
+use pilot_webhook_core::{ErrorKind, Fate, OnOpen, PilotFormat, Reply, Stats, Timestamp, Verdict};
 
-use super::{Entry, Held, Ledger, Step};
+use super::{Entry, Held, Ledger, Step, holds, texts};
 use crate::sim::gate::Gate;
 use crate::sim::time::micros;
 
@@ -58,11 +58,11 @@ impl Ledger {
     fn next_ids(&self, worker: usize) -> Vec<u64> {
         let waiting = self.live.iter().skip_while(|(_, entry)| entry.held.is_some());
         let waiting = waiting.take_while(|(_, entry)| entry.held.is_none());
-        let (mut ids, mut length) = (Vec::new(), 1);
+        let (mut ids, mut sum) = (Vec::new(), 0);
         for (id, entry) in waiting.take(self.config.batch.into()) {
-            length += entry.body.len() + 1;
-            let fits = length <= self.hands[worker].buffer && length <= self.longest;
-            if !fits && !ids.is_empty() {
+            sum += texts(&entry.body);
+            let events = u32::try_from(ids.len()).unwrap() + 1;
+            if !ids.is_empty() && !holds(self.hands[worker].buffer, events, sum, self.longest) {
                 break;
             }
             ids.push(*id);
@@ -149,7 +149,8 @@ impl Ledger {
                 // The batch was too long; it comes again as shorter ones.
                 if is_current {
                     self.gate.answered(false, probes, now);
-                    let length = self.joined(&ids).map_or(0, |body| body.len());
+                    let texts = ids.iter().map(|id| texts(&self.live[id].body)).sum();
+                    let length = PilotFormat::BOUND.body(events, texts);
                     self.longest = self.longest.min(length / 2);
                 }
                 self.give_back(worker);
@@ -230,6 +231,7 @@ impl Ledger {
             Fate::Exhausted => &mut self.counts.exhausted,
             Fate::Skipped => &mut self.counts.skipped,
             Fate::Abandoned => &mut self.counts.abandoned,
+            other => return self.fail("no other fate follows an attempt", format!("{other:?}")),
         } += u64::from(events);
         self.hands[worker].settles = ids.first().map(|id| (*id, events, fate));
         for id in ids {

@@ -14,9 +14,12 @@ use crate::engine::delivery::{After, Fate, Next};
 use crate::engine::retry::RETRY_AFTER_WAIT;
 use crate::engine::state::Phase;
 use crate::event::{EmitError, Event, Timestamp};
-use crate::format::pilot::Encoded;
 use crate::http::Response;
+use crate::queue::{Bound, Encoded};
 use crate::transport::{ErrorKind, Reply, RetryAfter};
+
+/// Two events without data fit the buffer, of 34 bytes each.
+const BOUND: Bound = Bound { message: 0, event: 1, factor: 0 };
 
 impl World {
     pub(super) fn step(&self, bounds: &Bounds, action: Action) -> Self {
@@ -91,7 +94,7 @@ impl World {
     }
 
     fn take(&mut self, bounds: &Bounds) {
-        match self.state.next(self.now, &mut [0; 160]) {
+        match self.state.next(self.now, BOUND, &mut [0; 70]) {
             Next::Attempt(delivery) => {
                 self.idle -= 1;
                 let after = self.state.queue.entries();
@@ -203,7 +206,7 @@ impl World {
                 is_retryable && is_current && is_given_up && config.on_open == OnOpen::Skip
             }
             After::Settled(Fate::Abandoned) => is_retryable && (is_late || is_last && ends_soon),
-            After::Settled(Fate::Skipped) => false,
+            After::Settled(Fate::Skipped | Fate::Oversize) => false,
             After::Returned if end == End::TooLarge => events > 1,
             After::Returned => is_retryable && is_open && config.on_open == OnOpen::Hold,
             After::Retry(_) if !is_current => is_retryable,

@@ -216,7 +216,6 @@ impl World {
             breaker,
             phase,
             endpoint: _,
-            secret: _,
             endpoint_epoch,
             not_before,
             batch_longest,

@@ -1,0 +1,72 @@
+//! The events of one message, as a format reads them.
+
+use crate::event::{MessageId, Timestamp};
+use crate::queue::entry::Entry;
+
+/// The events of one message, the oldest first.
+#[derive(Clone, Copy)]
+pub struct Events<'a> {
+    pub(crate) id: MessageId,
+    pub(crate) is_batch: bool,
+    /// Entries with their texts, one after the other.
+    pub(crate) entries: &'a [u8],
+}
+
+/// One event of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventRef<'a> {
+    /// Its id.
+    pub id: u64,
+    /// Its topic as a JSON string, quotes included.
+    pub topic: &'a str,
+    /// The node it happened on.
+    pub node_id: u32,
+    /// When it happened.
+    pub timestamp: Timestamp,
+    /// Its data as JSON, if it has any.
+    pub data: Option<&'a str>,
+}
+
+impl<'a> Events<'a> {
+    /// The id of the message, the same in every attempt.
+    #[must_use]
+    pub const fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// Whether the engine was told to send batches ([`Config::batch`](crate::Config::batch) is more
+    /// than 1): then a message of one event is a batch, too.
+    #[must_use]
+    pub const fn is_batch(&self) -> bool {
+        self.is_batch
+    }
+
+    /// The topic of the first event, as it stands in a JSON string.
+    pub(crate) fn topic(&self) -> &'a str {
+        let quoted = self.iter().next().map_or("", |event| event.topic);
+        quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// The events, the oldest first: at least one.
+    pub fn iter(&self) -> impl Iterator<Item = EventRef<'a>> + use<'a> {
+        let mut rest = self.entries;
+        core::iter::from_fn(move || {
+            let (event, after) = split_first(rest)?;
+            rest = after;
+            Some(event)
+        })
+    }
+}
+
+/// The first event, and what follows it.
+fn split_first(entries: &[u8]) -> Option<(EventRef<'_>, &[u8])> {
+    let (header, rest) = entries.split_first_chunk()?;
+    let Entry { id, timestamp, node_id, topic, texts, .. } = Entry::from_bytes(header);
+    let (texts, rest) = rest.split_at_checked(texts as usize)?;
+    let (topic, data) = texts.split_at_checked(topic as usize)?;
+    // Both were written as text.
+    let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
+    let data = (!data.is_empty()).then(|| text(data));
+    Some((EventRef { id, topic: text(topic), node_id, timestamp, data }, rest))
+}

@@ -1,0 +1,94 @@
+//! The headers of one message, in fixed memory.
+
+use core::{fmt, mem};
+
+use heapless::Vec;
+
+use crate::json::{EncodeError, Writer};
+
+/// The most headers of one message. CloudEvents in HTTP's binary mode takes 7 and Standard Webhooks
+/// 3.
+pub(crate) const MOST: usize = 12;
+/// Bytes for the values that are made for one message: two message ids of 80 bytes, two signatures
+/// of 64, and some numbers.
+pub(crate) const ROOM: usize = 320;
+
+/// The headers of a message, as a format and a signer give them.
+///
+/// What does not fit makes the message one that cannot be sent, so that no header is ever left out.
+pub struct Headers<'h> {
+    pairs: Vec<(&'h str, &'h str), MOST>,
+    /// For the values that are made for this message.
+    room: &'h mut [u8],
+    is_full: bool,
+}
+
+impl<'h> Headers<'h> {
+    pub(crate) const fn new(room: &'h mut [u8]) -> Self {
+        Self { pairs: Vec::new(), room, is_full: false }
+    }
+
+    /// Adds a header whose value stands elsewhere.
+    pub fn push(&mut self, name: &'h str, value: &'h str) {
+        self.is_full |= self.pairs.push((name, value)).is_err();
+    }
+
+    /// Adds a header whose value is written here.
+    pub fn write(
+        &mut self,
+        name: &'h str,
+        value: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
+    ) {
+        let room = mem::take(&mut self.room);
+        let mut writer = Writer::new(room);
+        let written = value(&mut writer).map(|()| writer.length());
+        let (value, rest) = room.split_at_mut(written.unwrap_or_default());
+        self.room = rest;
+        match (written, core::str::from_utf8(value)) {
+            (Ok(_), Ok(value)) => self.push(name, value),
+            _ => self.is_full = true,
+        }
+    }
+
+    /// Adds a header whose value is a [`Display`](fmt::Display).
+    pub fn format(&mut self, name: &'h str, value: impl fmt::Display) {
+        let written = |out: &mut Writer<'_>| fmt::write(out, format_args!("{value}"));
+        self.write(name, |out| written(out).map_err(|_| EncodeError::TooLong));
+    }
+
+    /// What was added, the first one first; `None` when something did not fit.
+    pub(crate) fn finish(&self) -> Option<&[(&'h str, &'h str)]> {
+        (!self.is_full).then_some(&self.pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stand_side_by_side() {
+        let mut room = [0; 8];
+        let mut headers = Headers::new(&mut room);
+        headers.push("a", "elsewhere");
+        headers.format("b", 1234);
+        headers.format("c", "5678");
+        assert_eq!(headers.finish(), Some(&[("a", "elsewhere"), ("b", "1234"), ("c", "5678")][..]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        let mut room = [0; 8];
+        let mut headers = Headers::new(&mut room);
+        headers.format("a", "123456789");
+        assert_eq!(headers.finish(), None);
+
+        let mut headers = Headers::new(&mut []);
+        for _ in 0..MOST {
+            headers.push("a", "b");
+        }
+        assert!(headers.finish().is_some());
+        headers.push("a", "b");
+        assert_eq!(headers.finish(), None);
+    }
+}
