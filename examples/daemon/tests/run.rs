@@ -429,9 +429,10 @@ fn input(written: &[u8]) -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// What is counted when a signal comes while a receiver does not answer, and what is left in the pipe.
+/// What is counted and logged when a signal comes while a receiver does not answer, and what is left in
+/// the pipe.
 #[track_caller]
-fn stopped(written: &[u8]) -> (Value, String) {
+fn stopped(written: &[u8]) -> (Value, String, String) {
     let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", receiver.local_addr().unwrap());
     let (mut rest, input) = input(written);
@@ -446,14 +447,14 @@ fn stopped(written: &[u8]) -> (Value, String) {
     drop(input);
     let mut left = String::new();
     rest.read_to_string(&mut left).unwrap();
-    (stats, left)
+    (stats, String::from_utf8(output.stderr).unwrap(), left)
 }
 
 /// 170 of 200 were in no counter, and the next one was torn.
 #[test]
 fn of_lines_that_wait_at_a_signal_none_is_lost_from_sight_and_none_is_torn() {
     let line = "{\"topic\":\"a topic that makes this longer\"}\n";
-    let (stats, left) = stopped(line.repeat(1_000).as_bytes());
+    let (stats, _, left) = stopped(line.repeat(1_000).as_bytes());
     assert_eq!((stats["emitted"].as_u64(), stats["abandoned"].as_u64()), (Some(8), Some(8)));
     let lines = stats["lines"].as_u64().unwrap();
     assert!((9..1_000).contains(&lines), "{stats}");
@@ -462,9 +463,30 @@ fn of_lines_that_wait_at_a_signal_none_is_lost_from_sight_and_none_is_torn() {
 
 #[test]
 fn a_line_that_was_begun_is_counted_at_a_signal() {
-    let (stats, left) = stopped(b"{\"topic\":\"a\"}\n{\"topic\":");
+    let (stats, _, left) = stopped(b"{\"topic\":\"a\"}\n{\"topic\":");
     assert_eq!((stats["emitted"].as_u64(), stats["not_taken"].as_u64()), (Some(1), Some(1)));
     assert_eq!(left, "");
+}
+
+/// "After its last attempt", it said, and "within the HTTP timeout".
+#[test]
+fn the_log_says_of_an_event_what_happened_to_it() {
+    let sink = Sink::start_ill(Some(61));
+    let mut command = daemon(&sink.url());
+    let (_, output) = run(command.args(["--events", EVENTS]));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("event 1: given up after attempt 1\n"), "{stderr}");
+
+    let sink = Sink::start_ill(None);
+    let mut command = daemon(&sink.url());
+    let (_, output) = run(command.args(["--events", EVENTS, "--retry-backoff", "1ms"]));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("event 1: given up after attempt 3\n"), "{stderr}");
+
+    // Nobody answers, and the drain is shorter than the HTTP timeout.
+    let (_, stderr, _) = stopped(b"{\"topic\":\"a\"}\n");
+    assert!(stderr.contains("event 1, attempt 1: no answer in time"), "{stderr}");
+    assert!(stderr.contains("what a drain left of it"), "{stderr}");
 }
 
 /// A pipe in which there is no room, and its other end, which nobody reads.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use log::{info, warn};
-use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Verdict};
+use pilot_webhook_core::{
+    BreakerState, ErrorKind, Fate, Notice, Observer, Reply, TransportError, Verdict,
+};
 
 use crate::client::throttle::Throttle;
 
@@ -26,6 +28,8 @@ pub(crate) struct Throttles {
 pub(crate) struct LogObserver {
     pub(crate) throttles: Arc<Throttles>,
     pub(crate) hook: Option<Hook>,
+    /// The number of the last attempt: the one that a settled event ended with.
+    pub(crate) last_attempt: u8,
 }
 
 /// A log line's end: how many like it were left out.
@@ -54,38 +58,47 @@ impl std::fmt::Display for Which {
     }
 }
 
+/// How an attempt ended. One without an answer may have been cut short by a drain, long before the HTTP
+/// timeout.
+struct Outcome<'a>(&'a Result<Reply, &'a dyn TransportError>);
+
+impl std::fmt::Display for Outcome<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Ok(reply) => write!(f, "status {}", reply.code),
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                f.write_str("no answer in time (the HTTP timeout, or what a drain left of it)")
+            }
+            Err(error) => error.fmt(f),
+        }
+    }
+}
+
 impl Observer for LogObserver {
     fn notice(&mut self, notice: Notice<'_>) {
         let now = Instant::now();
         match &notice {
-            Notice::Attempt { event_id, events, attempt, result, .. } => match result {
-                Ok(reply) if reply.verdict == Verdict::Accepted => {}
-                Ok(reply) => {
-                    if let Some(n) = self.throttles.attempts.admit(now) {
-                        let status = reply.code;
-                        let which = Which(*event_id, *events);
-                        warn!("{which}, attempt {attempt}: status {status}{}", LeftOut(n));
-                    }
+            Notice::Attempt { event_id, events, attempt, result, .. } => {
+                self.last_attempt = *attempt;
+                let failed = !matches!(result, Ok(reply) if reply.verdict == Verdict::Accepted);
+                if failed && let Some(n) = self.throttles.attempts.admit(now) {
+                    let (which, result) = (Which(*event_id, *events), Outcome(result));
+                    warn!("{which}, attempt {attempt}: {result}{}", LeftOut(n));
                 }
-                Err(error) => {
-                    if let Some(n) = self.throttles.attempts.admit(now) {
-                        let which = Which(*event_id, *events);
-                        warn!("{which}, attempt {attempt}: {error}{}", LeftOut(n));
-                    }
-                }
-            },
+            }
+            Notice::Settled { fate: Fate::Delivered, .. } => {}
             Notice::Settled { event_id, events, fate } => {
-                let words = match fate {
-                    Fate::Delivered => return self.pass_on(&notice),
-                    Fate::Rejected => "rejected by the receiver",
-                    Fate::Exhausted => "given up after its last attempt",
-                    Fate::Skipped => "skipped while the breaker is open",
-                    Fate::Abandoned => "abandoned at the end of the drain",
-                    Fate::Oversize => "cannot be sent: too long for its format",
-                    _ => "not delivered",
-                };
                 if let Some(n) = self.throttles.losses.admit(now) {
-                    warn!("{}: {words}{}", Which(*event_id, *events), LeftOut(n));
+                    let (which, last) = (Which(*event_id, *events), self.last_attempt);
+                    let words = match fate {
+                        Fate::Rejected => "rejected by the receiver",
+                        Fate::Exhausted => &format!("given up after attempt {last}"),
+                        Fate::Skipped => "skipped while the breaker is open",
+                        Fate::Abandoned => "abandoned at the end of the drain",
+                        Fate::Oversize => "cannot be sent: too long for its format",
+                        _ => "not delivered",
+                    };
+                    warn!("{which}: {words}{}", LeftOut(n));
                 }
             }
             Notice::Breaker(state) => {

@@ -89,7 +89,8 @@ where
 {
     let mut transport = (equipment.transport)();
     let hook = equipment.hook.clone();
-    let mut observer = LogObserver { throttles: Arc::clone(&shared.throttles), hook };
+    let throttles = Arc::clone(&shared.throttles);
+    let mut observer = LogObserver { throttles, hook, last_attempt: 0 };
     let signer = (&shared.secret, &*equipment.signer);
     let encoding = Encoding { format: &*equipment.format, signer: &signer };
     let mut buffer = vec![0; equipment.buffer_bytes];

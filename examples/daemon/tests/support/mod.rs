@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use pilot_webhook_receiver::{Behaviour, Receiver};
 use pilot_webhook_tests::PLACES;
 use serde_json::Value;
@@ -145,6 +146,12 @@ impl Sink {
 
     pub(crate) fn start_with_secret(secret: &[u8]) -> Self {
         Self::bind().serve(Some(secret.to_vec()), Behaviour::default())
+    }
+
+    /// One that answers 503, with a `Retry-After` in seconds.
+    pub(crate) fn start_ill(retry_after: Option<u32>) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::bind().serve(None, Behaviour { status, retry_after, ..Behaviour::default() })
     }
 
     /// One that answers 413 to longer bodies, and to batches that are not signed 401.
