@@ -412,7 +412,7 @@ fn events_that_no_webhook_can_come_for_are_not_read() {
     let (mut rest, input) = input(b"{\"topic\":\"a\"}\n");
     let mut command = support::bare();
     command.args(["run", "--events", "-"]).stdin(rest.try_clone().unwrap());
-    let output = command.output().unwrap();
+    let output = support::wait(command.spawn().unwrap());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.starts_with("pilot-webhookd: there is no webhook for the events"), "{stderr}");
