@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
-use crate::ipc::DEFAULT_SOCKET;
+use crate::ipc::default_socket;
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -41,7 +41,8 @@ pub(crate) enum Command {
 /// How to speak with a running daemon.
 #[derive(clap::Args)]
 pub(crate) struct Remote {
-    /// The daemon's socket; `default` is pilot's own, /tmp/pilot.sock.
+    /// The daemon's socket; `default` is pilot's own: $XDG_RUNTIME_DIR/pilot.sock, else
+    /// /tmp/pilot.sock.
     #[arg(long, value_name = "PATH", default_value = "default", value_parser = socket())]
     pub(crate) socket: PathBuf,
     /// Print the daemon's answer as it is: one line of JSON.
@@ -78,8 +79,8 @@ pub(crate) struct Run {
     /// Events the queue holds.
     #[arg(long, value_name = "N", default_value_t = 1_024)]
     pub(crate) queue_capacity: u32,
-    /// What happens to an event when the queue is full.
-    #[arg(long, value_name = "POLICY", default_value = "drop-newest")]
+    /// What happens to a line's event when the queue is full: the reader waits, or an event is lost.
+    #[arg(long, value_name = "POLICY", default_value = "block")]
     pub(crate) on_full: OnFullArg,
     /// What happens to events while the breaker is open.
     #[arg(long, value_name = "POLICY", default_value = "skip")]
@@ -93,7 +94,7 @@ pub(crate) struct Run {
     /// How long a batch that is not full waits for more events.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
-    /// Wait for room in the queue instead of dropping (for files and pipes).
+    /// Another word for `--on-full block`, and stronger than any other `--on-full`.
     #[arg(long)]
     pub(crate) block_when_full: bool,
     /// Sign with the secret in this file (white space at its end is ignored).
@@ -105,7 +106,8 @@ pub(crate) struct Run {
     /// Refuse loopback, private and special-purpose destinations.
     #[arg(long)]
     pub(crate) deny_private: bool,
-    /// Take commands at this socket; `default` is pilot's own, /tmp/pilot.sock.
+    /// Take commands at this socket; `default` is pilot's own: $XDG_RUNTIME_DIR/pilot.sock, else
+    /// /tmp/pilot.sock.
     #[arg(long, value_name = "PATH", value_parser = socket())]
     pub(crate) socket: Option<PathBuf>,
     /// Keep the URL that was set over the socket in this directory.
@@ -122,8 +124,16 @@ pub(crate) struct Run {
     pub(crate) stats_file: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+impl Run {
+    /// Whether the reader of events waits while they cannot be taken.
+    pub(crate) fn blocks(&self) -> bool {
+        self.block_when_full || self.on_full == OnFullArg::Block
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnFullArg {
+    Block,
     DropNewest,
     DropOldest,
 }
@@ -131,7 +141,8 @@ pub(crate) enum OnFullArg {
 impl From<OnFullArg> for OnFull {
     fn from(arg: OnFullArg) -> Self {
         match arg {
-            OnFullArg::DropNewest => Self::DropNewest,
+            // What is on the bus cannot wait.
+            OnFullArg::Block | OnFullArg::DropNewest => Self::DropNewest,
             OnFullArg::DropOldest => Self::DropOldest,
         }
     }
@@ -161,7 +172,7 @@ pub(crate) enum LogFormat {
 /// A path, or `default`.
 fn socket() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new()
-        .map(|path| if path.as_os_str() == "default" { DEFAULT_SOCKET.into() } else { path })
+        .map(|path| if path.as_os_str() == "default" { default_socket() } else { path })
 }
 
 /// `5s`, `250ms`, `1m30s`.

@@ -4,20 +4,30 @@
 //! get at it; nobody else should build on this.
 
 mod args;
+mod aside;
 mod demo;
 pub mod events;
+mod input;
 pub mod ipc;
 mod logging;
 mod reader;
 mod report;
 mod run;
+mod setup;
+mod signals;
+mod stats_file;
+mod stderr;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 
 use crate::args::{Args, Command};
+
+/// How long the end waits for someone to take the last lines. Arbitrary: much for who reads at all.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a failed command says, and the status it exits with.
 struct Failure {
@@ -36,6 +46,11 @@ impl Failure {
     #[allow(clippy::needless_pass_by_value, reason = "errors are passed on as they come")]
     fn runtime(error: impl ToString) -> Self {
         Self { message: error.to_string(), status: 1 }
+    }
+
+    /// It ran to its end, and not all that was to be delivered was.
+    const fn undelivered(message: String) -> Self {
+        Self { message, status: 3 }
     }
 }
 
@@ -62,10 +77,14 @@ pub fn main() -> ExitCode {
         }
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            stderr::flush(LAST_WORDS);
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             // Where it cannot be said, the status tells.
-            let _ = writeln!(io::stderr(), "pilot-webhookd: {}", failure.message);
+            let line = format!("pilot-webhookd: {}\n", failure.message);
+            stderr::last_line(line.as_bytes(), LAST_WORDS);
             ExitCode::from(failure.status)
         }
     }
@@ -78,7 +97,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         .build()
         .map_err(Failure::runtime)?;
     let result = match command {
-        Command::Run(options) => runtime.block_on(run::run(*options)),
+        Command::Run(options) => runtime.block_on(run::run(options.into())),
         Command::SetWebhook { url, remote } => {
             runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
         }

@@ -1,30 +1,63 @@
 //! Log lines on standard error.
 
-use std::io::Write as _;
+use std::io::{self, Write};
+use std::panic;
 
-use log::LevelFilter;
+use env_logger::Target;
+use log::{Level, LevelFilter, error};
 
 use crate::args::LogFormat;
+use crate::stderr;
 
-/// Starts logging at level info; `RUST_LOG` says otherwise.
+/// Starts logging at level info; `RUST_LOG` says otherwise. A panic is a log line, too.
 pub(crate) fn start(format: LogFormat) {
+    stderr::start(match format {
+        LogFormat::Text => |left_out| left_out_line(LogFormat::Text, left_out),
+        LogFormat::Json => |left_out| left_out_line(LogFormat::Json, left_out),
+    });
     let mut builder = env_logger::Builder::new();
     builder.filter_level(LevelFilter::Info).parse_default_env();
     builder.format(move |out, record| {
-        let time = jiff::Timestamp::now();
-        let level = record.level().as_str().to_ascii_lowercase();
-        match format {
-            LogFormat::Text => writeln!(out, "{time:.3} {level}: {}", record.args()),
-            LogFormat::Json => {
-                let line = serde_json::json!({
-                    "time": format!("{time:.3}"),
-                    "level": level,
-                    "target": record.target(),
-                    "message": record.args().to_string(),
-                });
-                writeln!(out, "{line}")
-            }
-        }
+        let message = record.args().to_string();
+        out.write_all(&line(format, record.level(), record.target(), &message))
     });
-    builder.init();
+    builder.target(Target::Pipe(Box::new(Lines))).init();
+    panic::set_hook(Box::new(|panic| error!("{}", panic.to_string().replace('\n', " "))));
+}
+
+fn left_out_line(format: LogFormat, left_out: u64) -> Vec<u8> {
+    let message = format!("{left_out} log lines left out: nobody took them in time");
+    line(format, Level::Warn, module_path!(), &message)
+}
+
+fn line(format: LogFormat, level: Level, target: &str, message: &str) -> Vec<u8> {
+    let time = jiff::Timestamp::now();
+    let level = level.as_str().to_ascii_lowercase();
+    let line = match format {
+        LogFormat::Text => format!("{time:.3} {level}: {message}\n"),
+        LogFormat::Json => {
+            let line = serde_json::json!({
+                "time": format!("{time:.3}"),
+                "level": level,
+                "target": target,
+                "message": message,
+            });
+            format!("{line}\n")
+        }
+    };
+    line.into_bytes()
+}
+
+/// Takes a line with each write, as `env_logger` makes them.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        stderr::line(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

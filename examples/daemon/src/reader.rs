@@ -1,51 +1,38 @@
 //! The thread that reads events and hands them to the client.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::io::{self, BufReader};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use log::warn;
-use pilot_webhook_core::{Clock as _, EmitError, Event, Json};
+use log::{info, warn};
+use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
 use pilot_webhook_std::{Client, TokioClock};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 use crate::Failure;
 use crate::events::{Line, Lines};
+use crate::input::{Gate, Input, Progress};
 
-/// Where events come from.
-pub(crate) type Input = Box<dyn BufRead + Send>;
+/// How long the rest of a line is waited for at the end. Arbitrary: who writes lines writes them
+/// whole.
+const REST_OF_LINE: Duration = Duration::from_millis(100);
+/// Between two log lines about lines. Arbitrary: enough to read one.
+const QUIET: Duration = Duration::from_secs(1);
 
-/// Opens a file, or standard input for `-`.
-pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(io::stdin())));
-    }
-    let unusable = |error| Failure::usage(format!("{}: {error}", path.display()));
-    if fs::metadata(path).map_err(unusable)?.file_type().is_fifo() {
-        return Ok(Box::new(BufReader::new(NamedPipe { path: path.to_owned(), file: None })));
-    }
-    Ok(Box::new(BufReader::new(File::open(path).map_err(unusable)?)))
-}
-
-/// A pipe that the first read opens, which waits for a writer: only the reader's thread may.
-struct NamedPipe {
-    path: PathBuf,
-    file: Option<File>,
-}
-
-impl Read for NamedPipe {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => File::open(&self.path)?,
-        };
-        self.file.insert(file).read(out)
-    }
+/// What became of the lines that are no events of the client's: those are in its counters.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// All that were read, but blank ones.
+    pub(crate) lines: AtomicU64,
+    /// Those that are no events.
+    pub(crate) bad_lines: AtomicU64,
+    /// Events that were read when there was no webhook, or when it was closed.
+    pub(crate) not_taken: AtomicU64,
 }
 
 /// What is to become of the lines.
@@ -53,51 +40,150 @@ pub(crate) struct Reader {
     pub(crate) client: Client,
     pub(crate) runtime: Handle,
     pub(crate) node_id: u32,
-    pub(crate) block_when_full: bool,
-    pub(crate) bad_lines: Arc<AtomicU64>,
+    /// Whether it waits when the queue is full, or when there is no webhook.
+    pub(crate) blocks: bool,
+    /// Changes when the webhook may have changed.
+    pub(crate) webhook: watch::Sender<()>,
+    pub(crate) tally: Arc<Tally>,
+}
+
+/// A reader at work.
+pub(crate) struct Reading {
+    end: oneshot::Receiver<io::Result<()>>,
+    progress: watch::Receiver<Progress>,
+    stop: Arc<AtomicBool>,
+    webhook: watch::Sender<()>,
+    tally: Arc<Tally>,
 }
 
 impl Reader {
-    /// Reads to the end, on a thread of its own: reading a pipe blocks, and the thread is left
-    /// behind when a signal comes.
-    pub(crate) async fn run(self, input: Input) -> Result<(), Failure> {
+    /// Reads on a thread of its own, as reading a pipe blocks.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub(crate) fn start(self, input: Input) -> Result<Reading, Failure> {
         let (done, end) = oneshot::channel();
-        thread::spawn(move || done.send(self.read(input)));
-        let outcome = end.await.map_err(|_| Failure::runtime("the reader stopped"))?;
-        outcome.map_err(|error| Failure::runtime(format!("the events could not be read: {error}")))
+        let (progress, watched) = watch::channel(Progress::Busy);
+        let stop = Arc::<AtomicBool>::default();
+        let (webhook, tally) = (self.webhook.clone(), Arc::clone(&self.tally));
+        let reading = Reading { end, progress: watched, stop, webhook, tally };
+        let stop = Arc::clone(&reading.stop);
+        let gate = Gate::new(input, Arc::clone(&stop), progress);
+        thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn(move || done.send(self.read(gate, &stop)))
+            .map_err(|error| Failure::runtime(format!("no thread to read events: {error}")))?;
+        Ok(reading)
     }
 
-    fn read(&self, input: impl BufRead) -> io::Result<()> {
-        let mut lines = Lines::new(input);
+    /// Reads to the end, or to the end of what was read when the client was closed.
+    fn read(&self, input: Gate, stop: &AtomicBool) -> io::Result<()> {
+        let mut webhook = self.webhook.subscribe();
+        let mut lines = Lines::new(BufReader::new(input));
+        let mut complaints = Complaints::default();
         while let Some((number, line)) = lines.next()? {
-            match line {
-                Ok(line) => match self.emit(&line) {
-                    Ok(_) => {}
-                    // Counted and logged by the client.
-                    Err(EmitError::Full) => {}
-                    Err(EmitError::Closed) => return Ok(()),
-                    Err(error) => warn!("line {number}: {error}"),
-                },
+            self.tally.lines.fetch_add(1, Relaxed);
+            match line.map(|line| self.emit(&line, &mut webhook)) {
+                // The client counts them, and logs that its queue is full.
+                Ok(Ok(Some(_)) | Err(EmitError::Full)) => {}
+                Ok(answer @ (Ok(None) | Err(EmitError::Closed))) => {
+                    self.tally.not_taken.fetch_add(1, Relaxed);
+                    stop.fetch_or(answer.is_err(), Relaxed);
+                }
+                // The client counts these, too. A line is JSON, so what its data can be is too deep.
+                Ok(Err(EmitError::Payload(EncodeError::Json))) => {
+                    complaints.say(number, &"its data is nested deeper than 128 levels");
+                }
+                Ok(Err(error)) => complaints.say(number, &error),
                 Err(bad) => {
-                    self.bad_lines.fetch_add(1, Relaxed);
-                    warn!("line {number}: {bad}");
+                    self.tally.bad_lines.fetch_add(1, Relaxed);
+                    complaints.say(number, &bad);
                 }
             }
         }
+        complaints.end();
         Ok(())
     }
 
-    fn emit(&self, line: &Line<'_>) -> Result<Option<u64>, EmitError> {
+    fn emit(
+        &self,
+        line: &Line<'_>,
+        webhook: &mut watch::Receiver<()>,
+    ) -> Result<Option<u64>, EmitError> {
         let event = Event {
             topic: &line.topic,
             node_id: line.node_id.unwrap_or(self.node_id),
             timestamp: line.timestamp.unwrap_or_else(|| TokioClock::new().wall()),
         };
         let data = Json(line.data());
-        if self.block_when_full {
-            self.runtime.block_on(self.client.emit_when_room(&event, &data))
-        } else {
-            self.client.emit_event(&event, &data)
+        if !self.blocks {
+            return self.client.emit_event(&event, &data);
+        }
+        self.runtime.block_on(async {
+            loop {
+                // Before it is asked for, so that no change is missed.
+                webhook.borrow_and_update();
+                let answer = self.client.emit_when_room(&event, &data).await;
+                if answer != Ok(None) {
+                    return answer;
+                }
+                info!("there is no webhook: the events wait for one");
+                // The reader keeps a sender itself.
+                let _ = webhook.changed().await;
+            }
+        })
+    }
+}
+
+/// What is said of lines: of one a second, and how many are left out.
+#[derive(Default)]
+struct Complaints {
+    last: Option<Instant>,
+    left_out: u64,
+}
+
+impl Complaints {
+    fn say(&mut self, number: u64, what: &dyn Display) {
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now.duration_since(last) < QUIET) {
+            self.left_out += 1;
+            return;
+        }
+        self.end();
+        self.last = Some(now);
+        warn!("line {number}: {what}");
+    }
+
+    fn end(&mut self) {
+        match std::mem::take(&mut self.left_out) {
+            0 => {}
+            1 => warn!("1 more line is like that"),
+            n => warn!("{n} more lines are like that"),
+        }
+    }
+}
+
+impl Reading {
+    /// Completes when all was read.
+    ///
+    /// # Errors
+    /// When reading failed.
+    pub(crate) async fn end(&mut self) -> Result<(), Failure> {
+        let outcome = (&mut self.end).await.map_err(|_| Failure::runtime("the reader stopped"))?;
+        outcome.map_err(|error| Failure::runtime(format!("the events could not be read: {error}")))
+    }
+
+    /// Stops reading, at the end of a line where that comes soon, once the client is closed. Then all
+    /// that was read is accounted for. The thread may be left behind, waiting for bytes.
+    pub(crate) async fn stop(mut self) {
+        self.stop.store(true, Relaxed);
+        self.webhook.send_replace(());
+        // One that has ended is not waited for.
+        let idle = self.progress.wait_for(|progress| *progress == Progress::Idle);
+        let _ = timeout(REST_OF_LINE, idle).await;
+        if *self.progress.borrow() == Progress::Begun {
+            self.tally.lines.fetch_add(1, Relaxed);
+            self.tally.not_taken.fetch_add(1, Relaxed);
         }
     }
 }

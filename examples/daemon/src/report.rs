@@ -1,40 +1,100 @@
 //! The stats as they are printed: one JSON line.
 
-use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use pilot_webhook_core::Stats;
 use serde::Serialize;
+use tokio::time::timeout;
 
-use crate::{Failure, print};
+use crate::aside::aside;
+use crate::reader::Tally;
+use crate::{Failure, print, stats_file};
+
+/// How long the end waits for someone to take the counters. Arbitrary: much for who reads at all.
+const PRINT_MAX: Duration = Duration::from_secs(2);
 
 /// All counters of the webhook, and the daemon's own.
+///
+/// Every line is in one of them: `lines = emitted + bad_lines + not_taken`. (What the daemon itself
+/// emits, which are panics of the delivery, comes on top of `emitted`.)
 #[derive(Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
     stats: Stats,
     bad_lines: u64,
+    lines: u64,
+    not_taken: u64,
 }
 
 impl Report {
-    pub(crate) const fn new(stats: Stats, bad_lines: u64) -> Self {
-        Self { stats, bad_lines }
+    pub(crate) fn new(stats: Stats, tally: &Tally) -> Self {
+        Self {
+            stats,
+            bad_lines: tally.bad_lines.load(Relaxed),
+            lines: tally.lines.load(Relaxed),
+            not_taken: tally.not_taken.load(Relaxed),
+        }
+    }
+
+    /// Whether all was delivered.
+    ///
+    /// # Errors
+    /// When it was not: how many events had which fate, by the keys of the report.
+    pub(crate) fn verdict(&self) -> Result<(), Failure> {
+        let Stats { emitted, delivered, .. } = self.stats;
+        let all = emitted + self.bad_lines + self.not_taken;
+        if all == delivered {
+            return Ok(());
+        }
+        let fates = [
+            ("rejected", self.stats.rejected),
+            ("exhausted", self.stats.exhausted),
+            ("skipped", self.stats.skipped),
+            ("dropped", self.stats.dropped),
+            ("oversize", self.stats.oversize),
+            ("abandoned", self.stats.abandoned),
+            ("bad_lines", self.bad_lines),
+            ("not_taken", self.not_taken),
+        ];
+        let fates = fates.iter().filter(|(_, count)| *count > 0);
+        let fates: Vec<_> = fates.map(|(fate, count)| format!("{fate} {count}")).collect();
+        Err(Failure::undelivered(format!(
+            "{} of {all} events were not delivered: {}",
+            all - delivered,
+            fates.join(", ")
+        )))
+    }
+
+    /// The report as JSON, without an end of the line.
+    ///
+    /// # Errors
+    /// None that are known.
+    pub(crate) fn line(&self) -> Result<String, Failure> {
+        serde_json::to_string(self).map_err(Failure::runtime)
     }
 
     /// Prints the report, and writes it to `file` if there is one.
     ///
     /// # Errors
     /// When one of the two fails; the other was done all the same.
-    pub(crate) fn publish(&self, file: Option<&Path>) -> Result<(), Failure> {
-        let line = serde_json::to_string(self).map_err(Failure::runtime)?;
-        let printed = print(&line);
+    pub(crate) async fn publish(&self, file: Option<&Path>) -> Result<(), Failure> {
+        let line = self.line()?;
+        let printed = print_in_time(line.clone()).await;
         if !self.stats.is_balanced() {
             log::error!("the counters do not add up: this is a bug");
         }
         if let Some(path) = file {
-            fs::write(path, line + "\n")
+            stats_file::write(path, &(line + "\n"))
                 .map_err(|error| Failure::runtime(format!("{}: {error}", path.display())))?;
         }
         printed
     }
+}
+
+/// Prints it, unless nobody reads what stands in the pipe already.
+async fn print_in_time(line: String) -> Result<(), Failure> {
+    let printed = timeout(PRINT_MAX, aside(move || print(&line))).await;
+    printed.unwrap_or_else(|_| Err(Failure::runtime("standard output: nobody reads it")))?
 }

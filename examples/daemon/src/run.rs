@@ -1,41 +1,50 @@
 //! `run`: read events, deliver them, account for them; take commands meanwhile.
 
 use std::convert::Infallible;
-use std::fs;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use log::{info, warn};
-use pilot_webhook_core::Policy;
+use log::{error, info, warn};
 use pilot_webhook_std::{
-    Client, ClientBuilder, Deps, EventBus, HttpConfig, Identity, LocalBus, ServiceOptions,
-    ServiceRegistry, WebhookService,
+    Client, Deps, EventBus, Identity, LocalBus, ServiceRegistry, WebhookService,
 };
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
+use tokio::sync::watch;
 
 use crate::Failure;
 use crate::args::Run;
+use crate::aside::aside;
+use crate::input;
 use crate::ipc::{self, Handler, Server};
 use crate::logging;
-use crate::reader::{self, Input, Reader};
+use crate::reader::{Reader, Reading, Tally};
 use crate::report::Report;
+use crate::setup;
+use crate::signals::Signals;
+use crate::stats_file;
 
-pub(crate) async fn run(options: Run) -> Result<(), Failure> {
+pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
+    // Before anything that waits.
+    let mut signals = Signals::listen().map_err(Failure::runtime)?;
     logging::start(options.log_format);
-    let service = ServiceOptions { client: builder(&options)?, home: options.home.clone() };
-    let service = WebhookService::new(&options.webhook, service).map_err(Failure::usage)?;
+    if let Some(path) = &options.stats_file {
+        stats_file::check(path)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    }
+    let for_setup = Arc::clone(&options);
+    let service = tokio::select! {
+        service = aside(move || setup::service(&for_setup)) => service??,
+        () = signals.ends.recv() => return Ok(()),
+    };
     let client = service.client().clone();
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
     let server = match options.socket.as_deref() {
         Some(path) => Some(Server::bind(path).await.map_err(Failure::runtime)?),
         None => None,
     };
-    let bad_lines = Arc::new(AtomicU64::new(0));
-    let input = options.events.as_deref().map(reader::open).transpose()?;
+    let tally = Arc::<Tally>::default();
+    let input = options.events.as_deref().map(input::open).transpose()?;
 
     // Before anything publishes: the webhook subscribes here.
     let mut registry = ServiceRegistry::new();
@@ -45,23 +54,38 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
-    let commands = Commands {
-        service,
+    if input.is_some() && server.is_none() && client.url().is_none() {
+        return Err(Failure::usage(
+            "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
+        ));
+    }
+    info!("{}", setup::summary(&options, client.url().as_deref()));
+    let webhook = watch::Sender::new(());
+    let reader = Reader {
+        client: client.clone(),
         runtime: Handle::current(),
         node_id: options.node_id,
-        start: Instant::now(),
+        blocks: options.blocks(),
+        webhook: webhook.clone(),
+        tally: Arc::clone(&tally),
     };
+    let commands = Commands { service, webhook, node_id: options.node_id, start: Instant::now() };
     let delivered = async {
+        let mut reading = input.map(|input| reader.start(input)).transpose()?;
         let outcome = tokio::select! {
-            outcome = deliver(&client, input, &options, &bad_lines) => outcome,
-            _ = interrupt.recv() => Ok(()),
-            _ = terminate.recv() => Ok(()),
+            outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
+            () = signals.ends.recv() => Ok(End::Signal),
+            never = reload(&client, &options, &mut signals.hang_up) => match never {},
+            never = tell(&client, &tally, &mut signals.user_1) => match never {},
         };
         for error in registry.stop().await {
             warn!("{error}");
         }
         // Where stopping took too long, what is left is accounted for here.
         client.close().await;
+        if let Some(reading) = reading {
+            reading.stop().await;
+        }
         outcome
     };
     // The socket listens already: said before anything is read, so that who waits for this line
@@ -74,9 +98,47 @@ pub(crate) async fn run(options: Run) -> Result<(), Failure> {
         outcome = delivered => outcome,
         never = serve(server, commands) => match never {},
     };
-    let report = Report::new(client.stats(), bad_lines.load(Relaxed));
-    report.publish(options.stats_file.as_deref())?;
-    outcome
+    let report = Report::new(client.stats(), &tally);
+    let published = report.publish(options.stats_file.as_deref()).await;
+    let outcome = outcome.and_then(|end| match end {
+        End::Input => report.verdict(),
+        End::Signal => Ok(()),
+    });
+    match (outcome, published) {
+        // What became of the events is what counts; the other one is said, too.
+        (Err(outcome), Err(unpublished)) => {
+            error!("{}", unpublished.message);
+            Err(outcome)
+        }
+        (outcome, published) => outcome.and(published),
+    }
+}
+
+/// Reads again, at each signal, what is in files.
+async fn reload(client: &Client, options: &Run, hang_up: &mut Signal) -> Infallible {
+    while hang_up.recv().await.is_some() {
+        setup::reload(client, options.secret_file.as_ref()).await;
+    }
+    pending().await
+}
+
+/// Logs the counters at each signal.
+async fn tell(client: &Client, tally: &Tally, user_1: &mut Signal) -> Infallible {
+    while user_1.recv().await.is_some() {
+        match Report::new(client.stats(), tally).line() {
+            Ok(line) => info!("{line}"),
+            Err(failure) => warn!("{}", failure.message),
+        }
+    }
+    pending().await
+}
+
+/// What ended it.
+enum End {
+    /// All that was to be delivered was read.
+    Input,
+    /// Somebody did not want to wait for that.
+    Signal,
 }
 
 /// This node.
@@ -96,18 +158,20 @@ async fn serve(server: Option<Server>, commands: Commands) -> Infallible {
 /// What commands over the socket do.
 struct Commands {
     service: WebhookService,
-    runtime: Handle,
+    /// Tells the reader that the webhook has changed.
+    webhook: watch::Sender<()>,
     node_id: u32,
     start: Instant,
 }
 
 impl Handler for Commands {
-    fn set_webhook(&self, url: &str) -> Result<(), String> {
+    async fn set_webhook(&self, url: &str) -> Result<(), String> {
         self.service.set_url(url).map_err(|error| error.to_string())?;
+        self.webhook.send_replace(());
         let done = if url.is_empty() { "cleared" } else { "set" };
         info!("the webhook was {done} over the socket");
         // Answered when it is in the file, so that it survives what comes next.
-        self.runtime.block_on(self.service.saved()).map_err(|error| {
+        self.service.saved().await.map_err(|error| {
             format!("the webhook is {done} until the daemon ends, but not saved: {error}")
         })
     }
@@ -118,53 +182,14 @@ impl Handler for Commands {
     }
 }
 
-fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
-    let mut builder = Client::builder("")
-        .node_id(options.node_id)
-        .http_timeout(options.http_timeout)
-        .retry_backoff(options.retry_backoff)
-        .retry_jitter(options.retry_jitter)
-        .circuit_threshold(options.circuit_threshold)
-        .circuit_cooldown(options.circuit_cooldown)
-        .queue_capacity(options.queue_capacity)
-        .on_full(options.on_full.into())
-        .on_open(options.on_open.into())
-        .max_in_flight(options.max_in_flight)
-        .batch(options.batch)
-        .batch_delay(options.batch_delay);
-    if let Some(path) = &options.secret_file {
-        let secret = fs::read(path)
-            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-        let secret = secret.trim_ascii_end();
-        if secret.is_empty() {
-            return Err(Failure::usage(format!("{}: the secret is empty", path.display())));
-        }
-        builder = builder.secret(secret);
-    }
-    let policy = Policy { deny_private: options.deny_private };
-    let mut http = HttpConfig::new().policy(policy);
-    if let Some(path) = &options.ca_file {
-        http = http.ca_file(path);
-    }
-    Ok(builder.http(http))
-}
-
 /// Delivers the whole input. Without one, or with a socket, waits for a signal then.
 async fn deliver(
     client: &Client,
-    input: Option<Input>,
+    reading: Option<&mut Reading>,
     options: &Run,
-    bad_lines: &Arc<AtomicU64>,
 ) -> Result<(), Failure> {
-    let Some(input) = input else { return pending().await };
-    let reader = Reader {
-        client: client.clone(),
-        runtime: Handle::current(),
-        node_id: options.node_id,
-        block_when_full: options.block_when_full,
-        bad_lines: Arc::clone(bad_lines),
-    };
-    let outcome = reader.run(input).await;
+    let Some(reading) = reading else { return pending().await };
+    let outcome = reading.end().await;
     info!("end of the events, draining");
     client.drained().await;
     outcome?;

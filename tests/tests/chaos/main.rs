@@ -132,7 +132,7 @@ fn hold_with(
     steps: &[schedule::Step],
     wide: Option<&Wide>,
 ) -> Result<(), String> {
-    let options = [&QUICK[..], &["--on-open", "hold", "--block-when-full"], options].concat();
+    let options = [&QUICK[..], &["--on-open", "hold"], options].concat();
     let world = World::start(daemon, &options, Lines::Good, wide)?;
     let end = play(name, world, steps)?;
     check::held(&end.stats, end.emitted, &end.arrived)?;
@@ -141,7 +141,8 @@ fn hold_with(
 
 /// Every event is in a named counter.
 fn skip(daemon: &Path, seed: u64, whole: Duration) -> Result<(), String> {
-    let options = [&QUICK[..], &["--on-open", "skip", "--queue-capacity", "64"]].concat();
+    let policies = ["--on-open", "skip", "--on-full", "drop-newest", "--queue-capacity", "64"];
+    let options = [&QUICK[..], &policies].concat();
     let steps = schedule::steps(&mut Rng::new(seed, 2), whole, true);
     let world = World::start(daemon, &options, Lines::Mixed, None)?;
     let end = play("skip", world, &steps)?;

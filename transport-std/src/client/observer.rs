@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use log::{error, info, warn};
-use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Verdict};
+use pilot_webhook_core::{
+    BreakerState, ErrorKind, Fate, Notice, Observer, Reply, TransportError, Verdict,
+};
 
 use crate::client::throttle::Throttle;
 
@@ -83,29 +85,35 @@ impl std::fmt::Display for Which {
     }
 }
 
+/// How an attempt ended. One without an answer may have been cut short by a drain, long before the HTTP
+/// timeout.
+struct Outcome<'a>(&'a Result<Reply, &'a dyn TransportError>);
+
+impl std::fmt::Display for Outcome<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Ok(reply) => write!(f, "status {}", reply.code),
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                f.write_str("no answer in time (the HTTP timeout, or what a drain left of it)")
+            }
+            Err(error) => error.fmt(f),
+        }
+    }
+}
+
 impl Observer for LogObserver {
     fn notice(&self, notice: Notice<'_>) {
-        let now = Instant::now();
         match &notice {
-            Notice::Attempt { event_id, events, attempt, result, .. } => match result {
-                Ok(reply) if reply.verdict == Verdict::Accepted => {}
-                Ok(reply) => {
-                    if let Some(n) = self.throttles.attempts.admit(now) {
-                        let status = reply.code;
-                        let which = Which(*event_id, *events);
-                        warn!("{which}, attempt {attempt}: status {status}{}", LeftOut(n));
-                    }
+            Notice::Attempt { event_id, events, attempt, result, .. } => {
+                let failed = !matches!(result, Ok(reply) if reply.verdict == Verdict::Accepted);
+                if failed && let Some(n) = self.throttles.attempts.admit(Instant::now()) {
+                    let (which, result) = (Which(*event_id, *events), Outcome(result));
+                    warn!("{which}, attempt {attempt}: {result}{}", LeftOut(n));
                 }
-                Err(error) => {
-                    if let Some(n) = self.throttles.attempts.admit(now) {
-                        let which = Which(*event_id, *events);
-                        warn!("{which}, attempt {attempt}: {error}{}", LeftOut(n));
-                    }
-                }
-            },
+            }
             Notice::Settled { fate: Fate::Delivered, .. } => {}
             Notice::Settled { fate: Fate::Dropped, .. } => {
-                if let Some(n) = self.throttles.drops.admit(now) {
+                if let Some(n) = self.throttles.drops.admit(Instant::now()) {
                     warn!("the event queue is full: events are dropped{}", LeftOut(n));
                 }
             }
@@ -113,7 +121,7 @@ impl Observer for LogObserver {
             Notice::Settled { event_id, message: Some(message), .. }
                 if message.first != *event_id => {}
             Notice::Settled { event_id, fate, message, attempt } => {
-                if let Some(n) = self.throttles.losses.admit(now) {
+                if let Some(n) = self.throttles.losses.admit(Instant::now()) {
                     let which = Which(*event_id, message.map_or(1, |message| message.events));
                     let words = match fate {
                         Fate::Rejected => "rejected by the receiver",
@@ -127,7 +135,7 @@ impl Observer for LogObserver {
                 }
             }
             Notice::Breaker(state) => {
-                if let Some(n) = self.throttles.breaker.admit(now) {
+                if let Some(n) = self.throttles.breaker.admit(Instant::now()) {
                     match state {
                         BreakerState::Open => warn!("circuit breaker opened{}", LeftOut(n)),
                         BreakerState::HalfOpen => info!("circuit breaker probes{}", LeftOut(n)),

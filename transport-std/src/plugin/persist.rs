@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Write as _};
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
 
@@ -14,8 +15,8 @@ use crate::client::handle::MAX_URL;
 
 /// The file's name, as in the original.
 const FILE_NAME: &str = "webhook_url";
-/// Where it is written before it takes the file's place. One name, so that crashes leave one.
-const TEMPORARY_NAME: &str = ".webhook_url.tmp";
+/// Saves of this process, so that no two of them write to one file.
+static SAVES: AtomicU64 = AtomicU64::new(0);
 
 /// Why the URL could not be loaded or saved. `Display` names the file, and nothing that is in it.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub enum PersistErrorKind {
     NoHome,
     /// The operating system said no.
     Io(io::Error),
+    /// It is something else than a file, such as a pipe, which would wait for a writer.
+    NotAFile,
     /// It is longer than a URL may be.
     TooLong,
     /// It is not UTF-8.
@@ -41,6 +44,11 @@ pub enum PersistErrorKind {
 }
 
 impl PersistError {
+    /// What the operating system said about the file in `home`.
+    pub(crate) fn io(home: &Path, error: io::Error) -> Self {
+        Self { path: home.join(FILE_NAME), kind: PersistErrorKind::Io(error) }
+    }
+
     /// What is wrong.
     #[must_use]
     pub const fn kind(&self) -> &PersistErrorKind {
@@ -54,6 +62,7 @@ impl fmt::Display for PersistError {
         match &self.kind {
             PersistErrorKind::NoHome => f.write_str("set PILOT_HOME or HOME"),
             PersistErrorKind::Io(error) => error.fmt(f),
+            PersistErrorKind::NotAFile => f.write_str("not a regular file"),
             PersistErrorKind::TooLong => write!(f, "longer than {MAX_URL} bytes"),
             PersistErrorKind::NotUtf8 => f.write_str("not UTF-8"),
             PersistErrorKind::Url(error) => error.fmt(f),
@@ -82,10 +91,15 @@ pub fn pilot_home() -> Result<PathBuf, PersistError> {
 /// before it is passed over, white space around it is trimmed.
 ///
 /// # Errors
-/// When the file cannot be read, or what is in it is no endpoint by `policy`.
+/// When the file cannot be read or is something else than a file, or what is in it is no endpoint by `policy`.
 pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>, PersistError> {
     let path = home.join(FILE_NAME);
     let fail = |kind| Err(PersistError { path: path.clone(), kind });
+    match fs::metadata(&path) {
+        Ok(found) if !found.is_file() => return fail(PersistErrorKind::NotAFile),
+        // What else is wrong, reading says.
+        _ => {}
+    }
     let mut contents = Vec::new();
     let read =
         File::open(&path).and_then(|file| file.take(MAX_URL as u64 + 1).read_to_end(&mut contents));
@@ -109,16 +123,13 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
 }
 
 /// Saves `url` in `home`, or removes the file when it is empty. A crash at any point leaves the old
-/// URL or the new one. On Unix the directory is made with mode 0700, the file with 0600; elsewhere both
+/// URL or the new one, and so do other saves at the same time: the last one counts. On Unix the directory is made with mode 0700, the file with 0600; elsewhere both
 /// have what the system gives. A symbolic link in the file's place is replaced, not followed.
 ///
 /// # Errors
 /// When the operating system says no. The old URL is still there then.
 pub fn save_persisted_url(home: &Path, url: &str) -> Result<(), PersistError> {
-    save(home, url, &mut |_| {}).map_err(|error| PersistError {
-        path: home.join(FILE_NAME),
-        kind: PersistErrorKind::Io(error),
-    })
+    save(home, url, &mut |_| {}).map_err(|error| PersistError::io(home, error))
 }
 
 /// The steps of a save, in order: where a crash can come between.
@@ -147,10 +158,10 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
         #[cfg(unix)]
         directory.mode(0o700);
         directory.recursive(true).create(home)?;
-        let temporary = home.join(TEMPORARY_NAME);
+        let temporary = home.join(temporary_name());
         let replaced = replace(&temporary, &path, url, before);
         if replaced.is_err() {
-            // Of no use to anyone; the next save makes it anew.
+            // Of no use to anyone.
             let _ = fs::remove_file(&temporary);
         }
         replaced?;
@@ -163,6 +174,12 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
     Ok(())
 }
 
+/// Where a URL is written before it takes the file's place: a name that no other save has, of whatever
+/// process. (A crash leaves it behind.)
+fn temporary_name() -> String {
+    format!(".{FILE_NAME}.{}.{}.tmp", std::process::id(), SAVES.fetch_add(1, Relaxed))
+}
+
 fn replace(
     temporary: &Path,
     path: &Path,
@@ -170,7 +187,7 @@ fn replace(
     before: &mut dyn FnMut(Step),
 ) -> io::Result<()> {
     before(Step::Create);
-    // Left behind by a crash.
+    // Left behind by the crash of a process that had our number.
     match fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -74,21 +74,47 @@ fn a_directory_in_the_files_place_is_an_error() {
     fs::create_dir(home.path().join(FILE_NAME)).unwrap();
     assert!(load_persisted_url(home.path(), Policy::default()).is_err());
     assert!(save_persisted_url(home.path(), NEW).is_err());
-    assert!(!home.path().join(TEMPORARY_NAME).exists());
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "nothing is left behind");
+}
+
+/// It was waited for: a pipe has no end before it had a writer.
+#[test]
+fn a_pipe_in_the_files_place_is_an_error_at_once() {
+    let home = home();
+    let pipe = home.path().join(FILE_NAME);
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let error = load_persisted_url(home.path(), Policy::default()).unwrap_err();
+    assert!(matches!(error.kind(), PersistErrorKind::NotAFile), "{error}");
+    save_persisted_url(home.path(), NEW).unwrap();
+    assert_eq!(load(home.path()).as_deref(), Some(NEW));
 }
 
 #[test]
-fn a_link_in_the_place_of_either_file_is_replaced_and_not_followed() {
-    for name in [FILE_NAME, TEMPORARY_NAME] {
-        let home = home();
-        let target = home.path().join("precious");
-        fs::write(&target, "precious").unwrap();
-        symlink(&target, home.path().join(name)).unwrap();
-        save_persisted_url(home.path(), NEW).unwrap();
-        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-        assert_eq!(load(home.path()).as_deref(), Some(NEW));
-        assert!(!fs::symlink_metadata(home.path().join(FILE_NAME)).unwrap().is_symlink());
-    }
+fn a_link_in_the_files_place_is_replaced_and_not_followed() {
+    let home = home();
+    let target = home.path().join("precious");
+    fs::write(&target, "precious").unwrap();
+    symlink(&target, home.path().join(FILE_NAME)).unwrap();
+    save_persisted_url(home.path(), NEW).unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    assert_eq!(load(home.path()).as_deref(), Some(NEW));
+    assert!(!fs::symlink_metadata(home.path().join(FILE_NAME)).unwrap().is_symlink());
+}
+
+/// Of 800 saves by two daemons with one home 320 failed, and a reader saw an empty file.
+#[test]
+fn saves_at_the_same_time_all_succeed_and_no_reader_sees_less_than_a_url() {
+    let home = home();
+    save_persisted_url(home.path(), OLD).unwrap();
+    std::thread::scope(|threads| {
+        let save = |url| (0..100).for_each(|_| save_persisted_url(home.path(), url).unwrap());
+        let savers = [threads.spawn(move || save(OLD)), threads.spawn(move || save(NEW))];
+        while !savers.iter().all(|saver| saver.is_finished()) {
+            let found = load(home.path()).unwrap();
+            assert!([OLD, NEW].contains(&found.as_str()), "{found}");
+        }
+    });
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "nothing is left behind");
 }
 
 /// A panic stands for the crash: nothing after it runs, no clean-up either.

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use log::{info, warn};
 use pilot_webhook_core::{Event, Json, Stats};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 use crate::client::builder::ClientBuilder;
 use crate::client::error::ClientError;
@@ -309,11 +311,21 @@ async fn save_loop(home: Option<PathBuf>, mut received: mpsc::UnboundedReceiver<
     }
 }
 
+/// On a thread of its own, so that it waits for no other work, and that there is none is an error.
 async fn write(home: PathBuf, url: String) -> Saved {
-    let saved = spawn_blocking(move || save_persisted_url(&home, &url)).await;
-    // A task that is cancelled has no runtime to be told on.
-    saved.unwrap_or(Ok(())).map_err(|error| {
+    let (done, saved) = oneshot::channel();
+    let directory = home.clone();
+    let saving = move || done.send(save_persisted_url(&directory, &url));
+    let saved = match thread::Builder::new().name("webhook url".to_owned()).spawn(saving) {
+        Ok(_) => saved.await.unwrap_or_else(|_| Err(PersistError::io(&home, panicked()))),
+        Err(error) => Err(PersistError::io(&home, error)),
+    };
+    saved.map_err(|error| {
         warn!("the URL is not persisted: {error}");
         Arc::new(error)
     })
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("the thread that saves panicked")
 }

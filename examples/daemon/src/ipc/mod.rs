@@ -10,8 +10,16 @@ pub mod message;
 mod server;
 mod socket;
 
+use std::path::PathBuf;
+
 pub(crate) use info::info;
 pub(crate) use server::{Handler, Server};
 
-/// Where pilot's daemon and its tools meet.
-pub(crate) const DEFAULT_SOCKET: &str = "/tmp/pilot.sock";
+/// Where pilot's daemon and its tools meet: in the user's own directory for such things, which nobody else
+/// can write to, and where there is none in `/tmp`.
+pub(crate) fn default_socket() -> PathBuf {
+    let directory = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    // The standard says that a relative one is no directory.
+    let directory = directory.filter(|directory| directory.is_absolute());
+    directory.unwrap_or_else(|| PathBuf::from("/tmp")).join("pilot.sock")
+}

@@ -10,21 +10,22 @@ use log::{debug, error, warn};
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::frame::{Frame, FrameError, Frames};
 use super::message::{self, Request};
 use super::socket::{self, IpcError, SocketFile};
 
-/// Does what clients ask for. Called on threads that may block, several at once.
+/// Does what clients ask for, for several at once. It must not block: it may wait for threads that do, of which
+/// there may be one.
 pub(crate) trait Handler: Send + Sync + 'static {
     /// Delivers to another URL from now on; to none when it is empty.
     ///
     /// # Errors
     /// What is wrong, for the client: with the URL, and nothing changed; or with saving it, and the
     /// URL is in force until the daemon ends.
-    fn set_webhook(&self, url: &str) -> Result<(), String>;
+    fn set_webhook(&self, url: &str) -> impl Future<Output = Result<(), String>> + Send;
 
     /// The answer to `info`.
     fn info(&self) -> Value;
@@ -69,7 +70,7 @@ impl Server {
 
     /// Answers clients, for as long as it is polled. Dropping it cuts them off and removes the
     /// socket's file; what the handler is doing just then, it does to its end.
-    pub(crate) async fn serve(self, handler: Arc<dyn Handler>) -> Infallible {
+    pub(crate) async fn serve<H: Handler>(self, handler: Arc<H>) -> Infallible {
         let places = Arc::new(Semaphore::new(self.limits.clients));
         let mut clients = JoinSet::new();
         loop {
@@ -111,9 +112,9 @@ fn turn_away(stream: UnixStream) {
     }
 }
 
-async fn serve_client(
+async fn serve_client<H: Handler>(
     stream: &mut UnixStream,
-    handler: &Arc<dyn Handler>,
+    handler: &Arc<H>,
     stall: Duration,
 ) -> Result<(), FrameError> {
     let (reader, mut writer) = stream.split();
@@ -138,18 +139,20 @@ async fn serve_client(
 }
 
 /// The answer, and whether the client may go on. It may not when the handler panicked.
-async fn answer(frame: Frame, handler: &Arc<dyn Handler>) -> (Frame, bool) {
+async fn answer<H: Handler>(frame: Frame, handler: &Arc<H>) -> (Frame, bool) {
     let request = match Request::read(frame) {
         Ok(request) => request,
         Err(error) => return (message::error(error), true),
     };
     let handler = Arc::clone(handler);
-    // The handler may wait for a disk. A panic ends there, too.
-    let handled = spawn_blocking(move || {
+    // A task of its own, in which a panic ends, too.
+    let handled = tokio::spawn(async move {
         let outcome = match &request {
             Request::Info => Ok(handler.info()),
             // Echoed as pilot does, and not read back: another client may have set another since.
-            Request::SetWebhook(url) => handler.set_webhook(url).map(|()| json!({"webhook": url})),
+            Request::SetWebhook(url) => {
+                handler.set_webhook(url).await.map(|()| json!({"webhook": url}))
+            }
         };
         request.reply(outcome)
     });

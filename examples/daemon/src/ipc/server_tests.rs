@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::*;
 
@@ -18,7 +18,9 @@ const INFO: u8 = 0x0D;
 struct Memory(Mutex<String>);
 
 impl Handler for Memory {
-    fn set_webhook(&self, url: &str) -> Result<(), String> {
+    async fn set_webhook(&self, url: &str) -> Result<(), String> {
+        // As a save does.
+        spawn_blocking(|| ()).await.unwrap();
         match url {
             "no" => return Err("not this one".into()),
             "panic" => panic!("as it was asked to"),
@@ -89,6 +91,17 @@ async fn commands_reach_the_handler_and_its_answers_the_client() {
     let unknown = ask(&mut client, 0x2A, "x").await;
     assert_eq!(unknown, (0x0A, "\0\x01unknown command: 0x2A".into()));
     assert_eq!(ask(&mut client, SET, "").await.1, r#"{"webhook":""}"#);
+}
+
+/// The command sat on the thread that it waited for.
+#[test]
+fn a_command_may_wait_for_the_only_thread_that_may_block() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let serving = Serving::start(PATIENT).await;
+        assert_eq!(ask(&mut serving.client().await, SET, "http://h/").await.0, 0x1C);
+    });
 }
 
 #[tokio::test]

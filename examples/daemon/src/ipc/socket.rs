@@ -6,9 +6,10 @@
 //! answer is stale.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 };
@@ -86,7 +87,7 @@ pub(super) async fn listen(path: &Path) -> Result<(UnixListener, SocketFile), Ip
     SocketAddr::from_pathname(path).map_err(io)?;
     let staging = Staging::beside(path).map_err(io)?;
     let staged = staging.path("s");
-    let listener = UnixListener::bind(&staged).map_err(io)?;
+    let listener = staging.bind("s").map_err(io)?;
     fs::set_permissions(&staged, Permissions::from_mode(0o600)).map_err(io)?;
     let identity = Identity::of(&fs::symlink_metadata(&staged).map_err(io)?);
     let file = || SocketFile { path: path.to_owned(), identity };
@@ -163,6 +164,17 @@ impl Staging {
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// Listens in it. A path that is longer than a socket's may be, as our names can make it, is cut
+    /// short by way of the open directory, which Linux has a short path for.
+    fn bind(&self, name: &str) -> io::Result<UnixListener> {
+        let path = self.path(name);
+        if SocketAddr::from_pathname(&path).is_ok() {
+            return UnixListener::bind(path);
+        }
+        let directory = File::open(&self.0)?;
+        UnixListener::bind(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))
     }
 }
 

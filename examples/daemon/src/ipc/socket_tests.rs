@@ -42,6 +42,29 @@ async fn only_this_user_may_connect_and_the_file_goes_with_the_socket() {
     assert!(names(&directory).is_empty());
 }
 
+/// From 95 bytes on it was refused, as the path that is bound is a longer one.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn every_length_that_the_system_takes_is_taken() {
+    let directory = TempDir::new().unwrap();
+    let longest = 107;
+    for length in longest - 15..=longest + 1 {
+        let rest = length - directory.path().as_os_str().len() - "//s".len();
+        let parent = directory.path().join("d".repeat(rest));
+        fs::create_dir(&parent).unwrap();
+        let path = parent.join("s");
+        assert_eq!(path.as_os_str().len(), length);
+        let held = listen(&path).await;
+        assert_eq!(held.is_ok(), length <= longest, "{length}: {:?}", held.err());
+        if held.is_ok() {
+            assert!(connects(&path));
+            assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        drop(held);
+        assert_eq!(fs::read_dir(&parent).unwrap().count(), 0);
+    }
+}
+
 #[tokio::test]
 async fn a_stale_socket_is_replaced() {
     let (directory, path) = directory();

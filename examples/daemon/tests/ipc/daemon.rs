@@ -111,9 +111,8 @@ impl Daemon {
         serde_json::from_slice(&payload).unwrap()
     }
 
-    pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+    pub(crate) fn signal(&self, name: &str) {
+        support::signal(self.child.as_ref().unwrap(), name);
     }
 
     /// Waits for its end; returns the stats it printed.

@@ -53,3 +53,18 @@ fn what_is_no_socket_is_left_alone() {
     assert_eq!(fs::read_to_string(&place.socket).unwrap(), "mine");
     assert_eq!(place.names(), ["pilot.sock"]);
 }
+
+/// Both ends met in `/tmp`.
+#[test]
+fn the_default_is_in_the_users_own_directory() {
+    let place = Place::new();
+    let daemon = place.daemon(&["--node-id", "9"]);
+    for arguments in [&["info", "--json"][..], &["info", "--json", "--socket", "default"]] {
+        let mut command = crate::support::bare();
+        command.args(arguments).env("XDG_RUNTIME_DIR", place.directory.path());
+        let (status, stdout, stderr) = finish(&mut command);
+        assert_eq!(status, 0, "{stderr}");
+        assert!(stdout.contains("\"node_id\":9"), "{stdout}");
+    }
+    daemon.terminate();
+}

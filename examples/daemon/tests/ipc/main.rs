@@ -4,6 +4,7 @@
 mod commands;
 mod daemon;
 mod file;
+mod signals;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of `run`, which use the rest")]
 mod support;

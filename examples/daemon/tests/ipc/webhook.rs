@@ -28,7 +28,8 @@ fn all_read(daemon: &mut Daemon) {
 fn events_go_where_the_last_command_sent_them_and_ids_go_on() {
     let place = Place::new();
     let (one, two) = (Sink::start(), Sink::start());
-    let mut daemon = place.daemon(&["--events", "-", "--webhook", &one.url()]);
+    let arguments = ["--events", "-", "--on-full", "drop-newest", "--webhook", &one.url()];
+    let mut daemon = place.daemon(&arguments);
     daemon.event("first");
     one.wait_for(1);
     assert_eq!(set(&place, &two.url()), 0);
@@ -41,6 +42,29 @@ fn events_go_where_the_last_command_sent_them_and_ids_go_on() {
     assert_eq!(received(&one), [(1, "first".into())]);
     assert_eq!(received(&two), [(2, "second".into())]);
     assert_eq!((stats["emitted"].as_u64(), stats["delivered"].as_u64()), (Some(2), Some(2)));
+    assert_eq!(stats["not_taken"], 1);
+}
+
+/// They were discarded.
+#[test]
+fn events_that_can_wait_wait_for_a_webhook_with_reading() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let mut daemon = place.daemon(&["--events", EVENTS, "--exit-at-end"]);
+    daemon.wait_for_log("there is no webhook: the events wait for one");
+    assert_eq!(set(&place, &sink.url()), 0);
+    assert_eq!(daemon.end()["delivered"], 54);
+    expect_all_in_order(&sink);
+}
+
+#[test]
+fn an_event_that_waits_for_a_webhook_at_a_signal_is_counted() {
+    let place = Place::new();
+    let mut daemon = place.daemon(&["--events", "-"]);
+    daemon.event("first");
+    daemon.wait_for_log("there is no webhook: the events wait for one");
+    let stats = daemon.terminate();
+    assert_eq!((stats["lines"].as_u64(), stats["not_taken"].as_u64()), (Some(1), Some(1)));
 }
 
 /// To open one waits for a writer. So did the socket, and signals.
@@ -151,11 +175,22 @@ fn a_url_that_cannot_be_saved_is_an_error_that_says_what_is_in_force() {
 }
 
 #[test]
-fn a_persisted_url_that_is_wrong_is_said_and_the_daemon_runs_without() {
+fn a_persisted_url_that_is_wrong_is_said_and_the_events_wait_for_another() {
     let place = Place::new();
+    let sink = Sink::start();
     let file = place.home.path().join("webhook_url");
     std::fs::write(&file, "http://169.254.169.254/").unwrap();
-    let (_, _, stderr) = finish(place.command("run").args(["--events", EVENTS, "--exit-at-end"]));
+    let mut daemon = place.daemon(&["--events", EVENTS, "--exit-at-end"]);
+    daemon.wait_for_log("there is no webhook");
+    assert_eq!(set(&place, &sink.url()), 0);
+    assert_eq!(daemon.end()["delivered"], 54);
+
+    // Without a socket no other can come.
+    std::fs::write(&file, "http://169.254.169.254/").unwrap();
+    let mut command = crate::support::bare();
+    command.args(["run", "--events", EVENTS]).env("PILOT_HOME", place.home.path());
+    let (status, _, stderr) = finish(&mut command);
+    assert_eq!(status, 2, "{stderr}");
     assert!(stderr.contains("webhook_url") && stderr.contains("link-local"), "{stderr}");
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use pilot_webhook_receiver::{Behaviour, Receiver};
 use pilot_webhook_tests::PLACES;
 use serde_json::Value;
@@ -52,6 +53,13 @@ pub(crate) fn run(command: &mut Command) -> (Value, Output) {
     end(command.spawn().unwrap())
 }
 
+/// Sends it a signal, by its name without SIG.
+#[track_caller]
+pub(crate) fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+}
+
 /// How long a daemon may live. Arbitrary, and far more than any needs: a test that would wait for
 /// ever fails instead.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -80,6 +88,8 @@ pub(crate) fn end(child: Child) -> (Value, Output) {
     let count = |key: &str| stats[key].as_u64().unwrap();
     assert_eq!(count("emitted"), PLACES.into_iter().map(count).sum::<u64>(), "{stats}");
     assert_eq!((count("queued"), count("in_flight")), (0, 0));
+    let lines = count("emitted") + count("bad_lines") + count("not_taken");
+    assert_eq!(count("lines"), lines, "{stats}");
     (stats, output)
 }
 
@@ -136,6 +146,12 @@ impl Sink {
 
     pub(crate) fn start_with_secret(secret: &[u8]) -> Self {
         Self::bind().serve(Some(secret.to_vec()), Behaviour::default())
+    }
+
+    /// One that answers 503, with a `Retry-After` in seconds.
+    pub(crate) fn start_ill(retry_after: Option<u32>) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::bind().serve(None, Behaviour { status, retry_after, ..Behaviour::default() })
     }
 
     /// One that answers 413 to longer bodies, and to batches that are not signed 401.

@@ -1,0 +1,117 @@
+//! Where events come from, and how reading ends without tearing a line.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use tokio::sync::watch;
+
+use crate::Failure;
+
+/// Bytes of lines.
+pub(crate) type Input = Box<dyn Read + Send>;
+
+/// Opens a file, or standard input for `-`.
+pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
+    let unusable = |error| Failure::usage(format!("{}: {error}", path.display()));
+    if path == Path::new("-") {
+        // The standard library's has a buffer, in which lines would be lost from sight.
+        let input = io::stdin().as_fd().try_clone_to_owned().map_err(unusable)?;
+        return Ok(Box::new(File::from(input)));
+    }
+    if fs::metadata(path).map_err(unusable)?.file_type().is_fifo() {
+        return Ok(Box::new(NamedPipe { path: path.to_owned(), file: None }));
+    }
+    Ok(Box::new(File::open(path).map_err(unusable)?))
+}
+
+/// A pipe that the first read opens, which waits for a writer: only the reader's thread may.
+struct NamedPipe {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Read for NamedPipe {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::open(&self.path)?,
+        };
+        self.file.insert(file).read(out)
+    }
+}
+
+/// What the thread that reads is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It waits for bytes, and has accounted for all that it has.
+    Idle,
+    /// It waits for bytes, and has the beginning of a line.
+    Begun,
+    /// It goes through what it has.
+    Busy,
+}
+
+/// An input that ends early when it is told to, but never inside a line: whoever reads on finds
+/// whole ones.
+pub(crate) struct Gate {
+    source: Input,
+    stop: Arc<AtomicBool>,
+    progress: watch::Sender<Progress>,
+    is_inside_line: bool,
+}
+
+impl Gate {
+    /// Ends at the first end of a line after `stop` was set.
+    pub(crate) fn new(
+        source: Input,
+        stop: Arc<AtomicBool>,
+        progress: watch::Sender<Progress>,
+    ) -> Self {
+        Self { source, stop, progress, is_inside_line: false }
+    }
+}
+
+impl Read for Gate {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let out = match (self.stop.load(Relaxed), self.is_inside_line) {
+            (true, false) => return Ok(0),
+            // Not a byte of the next line.
+            (true, true) => &mut out[..1],
+            (false, _) => out,
+        };
+        let waiting = if self.is_inside_line { Progress::Begun } else { Progress::Idle };
+        self.progress.send_replace(waiting);
+        let read = self.source.read(out);
+        self.progress.send_replace(Progress::Busy);
+        if let Ok(length) = read {
+            self.is_inside_line = out[..length].last().is_some_and(|last| *last != b'\n');
+        }
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_that_is_told_to_stop_ends_behind_the_line() {
+        let source: &'static [u8] = b"one\ntwo\nthree\n";
+        let stop = Arc::<AtomicBool>::default();
+        let progress = watch::Sender::new(Progress::Idle);
+        let mut gate = Gate::new(Box::new(source), Arc::clone(&stop), progress);
+        assert_eq!(gate.read(&mut [0; 6]).unwrap(), 6);
+        stop.store(true, Relaxed);
+        let mut rest = String::new();
+        gate.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "o\n");
+        stop.store(false, Relaxed);
+        gate.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "o\nthree\n");
+    }
+}

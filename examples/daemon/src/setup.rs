@@ -1,0 +1,104 @@
+//! From options to a service, and what is read again while it runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use log::{info, warn};
+use pilot_webhook_core::Policy;
+use pilot_webhook_std::{Client, ClientBuilder, HttpConfig, ServiceOptions, WebhookService};
+
+use crate::Failure;
+use crate::args::{OnFullArg, Run};
+use crate::aside::aside;
+
+/// The service that the options describe. Reads files, which may be pipes. Within a tokio runtime.
+///
+/// # Errors
+/// When the options cannot be used.
+pub(crate) fn service(options: &Run) -> Result<WebhookService, Failure> {
+    let service = ServiceOptions { client: builder(options)?, home: options.home.clone() };
+    WebhookService::new(&options.webhook, service).map_err(Failure::usage)
+}
+
+fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
+    let mut builder = Client::builder("")
+        .node_id(options.node_id)
+        .http_timeout(options.http_timeout)
+        .retry_backoff(options.retry_backoff)
+        .retry_jitter(options.retry_jitter)
+        .circuit_threshold(options.circuit_threshold)
+        .circuit_cooldown(options.circuit_cooldown)
+        .queue_capacity(options.queue_capacity)
+        .on_full(options.on_full.into())
+        .on_open(options.on_open.into())
+        .max_in_flight(options.max_in_flight)
+        .batch(options.batch)
+        .batch_delay(options.batch_delay);
+    if let Some(path) = &options.secret_file {
+        builder = builder.secret(&secret(path)?);
+    }
+    let policy = Policy { deny_private: options.deny_private };
+    let mut http = HttpConfig::new().policy(policy);
+    if let Some(path) = &options.ca_file {
+        http = http.ca_file(path);
+    }
+    Ok(builder.http(http))
+}
+
+fn secret(path: &Path) -> Result<Vec<u8>, Failure> {
+    let fail = |what: &str| Err(Failure::usage(format!("{}: {what}", path.display())));
+    match fs::read(path) {
+        Ok(secret) if secret.trim_ascii_end().is_empty() => fail("the secret is empty"),
+        Ok(secret) => Ok(secret.trim_ascii_end().to_vec()),
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// What is going to happen, in a line. Of the URL it shows no more than the host.
+pub(crate) fn summary(options: &Run, url: Option<&str>) -> String {
+    let what = match &options.events {
+        None => "no events".to_owned(),
+        Some(path) if path == Path::new("-") => "events of standard input".to_owned(),
+        Some(path) => format!("events of {}", path.display()),
+    };
+    let to = url.map_or("nowhere until a webhook is set", origin);
+    let signed = if options.secret_file.is_some() { "signed" } else { "unsigned" };
+    let full = if options.blocks() { OnFullArg::Block } else { options.on_full };
+    format!(
+        "delivering {what} to {to}, {signed}; --on-full {}, --on-open {}",
+        word(&full),
+        word(&options.on_open)
+    )
+}
+
+/// The scheme, the host and the port.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |end| end + 3);
+    url[host..].find(['/', '?']).map_or(url, |end| &url[..host + end])
+}
+
+/// A value as it is given.
+fn word(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// Reads the secret again, if it is in a file. Where that fails, the old one still counts.
+pub(crate) async fn reload(client: &Client, secret_file: Option<&PathBuf>) {
+    let Some(path) = secret_file.cloned() else {
+        info!("there is no secret to read again");
+        return;
+    };
+    let read = aside(move || {
+        // A pipe had it once.
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(Failure::runtime(format!("{}: not a regular file", path.display())));
+        }
+        secret(&path)
+    });
+    let set = |secret: Vec<u8>| client.set_secret(&secret).map_err(Failure::runtime);
+    match read.await.and_then(|secret| secret).and_then(set) {
+        Ok(()) => info!("the secret was read again"),
+        Err(failure) => warn!("the secret is still the old one: {}", failure.message),
+    }
+}

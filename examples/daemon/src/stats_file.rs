@@ -1,0 +1,73 @@
+//! The file that the counters go to: written aside, and put in its place as a whole.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// Whether the file may be written: it is not there yet, or a regular one. Its permissions are those
+/// of the next one.
+///
+/// # Errors
+/// When something else stands there. A link would change a file that nobody named, and a pipe would
+/// wait for a reader.
+pub(crate) fn check(path: &Path) -> io::Result<Option<Permissions>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => Ok(Some(found.permissions())),
+        Ok(_) => Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file")),
+        // Also where it cannot be looked at; writing says why.
+        Err(_) => Ok(None),
+    }
+}
+
+/// Writes the file. A new one has mode 0600.
+///
+/// # Errors
+/// As [`check`], or when the system says no. The old file is still there then.
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let permissions = check(path)?.unwrap_or_else(|| Permissions::from_mode(0o600));
+    let name = format!(".pw-{:016x}", RandomState::new().hash_one(()));
+    let aside = path.with_file_name(name);
+    // `create_new` follows no link and opens no file of somebody else's.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    let written = fill(file, permissions, text).and_then(|()| fs::rename(&aside, path));
+    if written.is_err() {
+        // Of no use to anyone.
+        let _ = fs::remove_file(&aside);
+    }
+    written
+}
+
+fn fill(mut file: File, permissions: Permissions, text: &str) -> io::Result<()> {
+    file.set_permissions(permissions)?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_for_its_owner_and_the_next_one_is_like_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stats");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        write(&path, "one").unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        write(&path, "two").unwrap();
+        assert_eq!((mode(), fs::read_to_string(&path).unwrap()), (0o644, "two".to_owned()));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_put_in_its_place_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stats");
+        fs::create_dir(&path).unwrap();
+        assert!(write(&path, "one").is_err());
+        assert!(write(&directory.path().join("no").join("stats"), "one").is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+}
