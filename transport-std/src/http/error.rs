@@ -22,11 +22,12 @@ pub enum HttpError {
     NoAddress,
     /// The destination policy refuses the host, or every address it resolved to.
     Refused(Refusal),
-    /// No address of the host accepted a connection; this is what the last one said.
+    /// No address of the host accepted a connection. Of their failures this is the one that tells most:
+    /// a refusal before a timeout, and both before a family of addresses that this host has no way to.
     Connect {
-        /// The last address that was tried.
+        /// The address that failed so.
         address: SocketAddr,
-        /// What it ended with.
+        /// What its attempt ended with; [`io::ErrorKind::TimedOut`] when it did not end in time.
         error: io::Error,
     },
     /// The host's name cannot stand in a certificate, so that TLS cannot verify it.

@@ -1,10 +1,13 @@
 //! The HTTP transport: one POST at a time over tokio and rustls.
 
 mod config;
+mod connect;
 mod connection;
 mod dial;
 mod error;
+mod known;
 mod pinned;
+mod race;
 mod request;
 mod resolve;
 mod stream;

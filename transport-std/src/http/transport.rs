@@ -4,10 +4,11 @@ use std::fmt;
 
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{EndpointBuf, Message, Reply, SendTransport};
+use tokio::time::Instant;
 
 use crate::http::config::HttpShared;
 use crate::http::connection::{Answered, Connection};
-use crate::http::dial::dial;
+use crate::http::dial::{Attempt, dial};
 use crate::http::error::HttpError;
 use crate::http::request::write_head;
 
@@ -65,6 +66,7 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         to: &EndpointBuf<N>,
         message: &Message<'_>,
     ) -> Result<Reply, HttpError> {
+        let attempt = Attempt { began: Instant::now(), fresh: message.fresh };
         let endpoint = &to.get();
         write_head(&mut self.head, endpoint, message)?;
         // Taken out, so that it goes when this future is dropped half way.
@@ -78,7 +80,7 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
                 Err(error) => return Err(error),
             }
         }
-        let stream = dial(self.shared.get(), endpoint).await?;
+        let stream = dial(self.shared.get(), endpoint, attempt).await?;
         let mut connection = Connection::new(stream, endpoint);
         let answered = connection.exchange(&self.head, message.body).await?;
         Ok(self.settle(connection, answered).into())
