@@ -83,13 +83,11 @@ async fn a_silent_address_costs_its_hosts_first_connection_and_no_other() {
     assert!(times[0] >= quarter && times[1..].iter().any(|time| *time < quarter), "{times:?}");
 }
 
-/// It was called a timeout, and HTTP's.
-#[tokio::test]
-async fn a_client_whose_receiver_is_silent_says_that_nobody_accepted() {
-    let silent = Silent::start().await;
+/// Builds a client with a timeout of 100 ms, and says what its first attempt ended with.
+async fn first_failure(url: String, http: HttpConfig) -> (ErrorKind, String) {
     let (tell, mut told) = unbounded_channel();
-    let client = Client::builder(format!("http://{}/", silent.address))
-        .http(HttpConfig::new().system_roots(false))
+    let client = Client::builder(url)
+        .http(http.system_roots(false))
         .http_timeout(Duration::from_millis(100))
         .on_notice(move |notice| {
             if let Notice::Attempt { result: Err(error), .. } = notice {
@@ -99,6 +97,29 @@ async fn a_client_whose_receiver_is_silent_says_that_nobody_accepted() {
         .build()
         .unwrap();
     client.emit("t", &()).unwrap();
+    told.recv().await.unwrap()
+}
+
+/// It was called a timeout, and HTTP's.
+#[tokio::test]
+async fn a_client_whose_receiver_is_silent_says_that_nobody_accepted() {
+    let silent = Silent::start().await;
+    let failure = first_failure(format!("http://{}/", silent.address), HttpConfig::new()).await;
     let text = format!("no connection to {}: timed out", silent.address);
-    assert_eq!(told.recv().await, Some((ErrorKind::Connect, text)));
+    assert_eq!(failure, (ErrorKind::Connect, text));
+}
+
+/// It was called a timeout, and HTTP's.
+#[tokio::test]
+async fn a_client_whose_resolver_is_silent_says_that_the_name_did_not_resolve() {
+    struct Mute;
+    impl Resolve for Mute {
+        fn resolve<'a>(&'a self, _host: &'a str) -> Resolving<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let http = HttpConfig::new().resolver(Mute);
+    let failure = first_failure("http://receiver.test/?token=secret".into(), http).await;
+    let text = "the look-up of receiver.test did not end within the timeout".to_owned();
+    assert_eq!(failure, (ErrorKind::Resolve, text));
 }

@@ -9,6 +9,7 @@ use pilot_webhook_core::Policy;
 use rustls::ClientConfig;
 
 use crate::http::known::Known;
+use crate::http::look_ups::LookUps;
 use crate::http::resolve::{Resolve, SystemResolver};
 use crate::http::tls::{self, HttpConfigError};
 
@@ -88,7 +89,7 @@ impl HttpConfig {
             inner: Arc::new(Shared {
                 policy: self.policy,
                 tls: tls::client_config(self.system_roots, &self.ca_files)?,
-                resolver: self.resolver,
+                look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 known: Known::default(),
             }),
@@ -112,8 +113,8 @@ impl fmt::Debug for HttpConfig {
     }
 }
 
-/// What every transport of a process shares: TLS roots and sessions, resolver and policy. Cheap to
-/// clone. [`HttpTransport::new`](crate::HttpTransport::new) makes a transport of it.
+/// What every transport of a process shares: TLS roots and sessions, look-ups and the addresses that
+/// worked, and the policy. Cheap to clone. [`HttpTransport::new`](crate::HttpTransport::new) makes a transport of it.
 #[derive(Clone)]
 pub struct HttpShared {
     inner: Arc<Shared>,
@@ -123,7 +124,7 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     /// `None` when there is nobody to trust.
     pub(crate) tls: Option<Arc<ClientConfig>>,
-    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) look_ups: LookUps,
     /// How long an attempt may take to find its receiver: to look its name up and to connect.
     pub(crate) dial_time: Duration,
     pub(crate) known: Known,

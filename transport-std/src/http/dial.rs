@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use pilot_webhook_core::{Endpoint, Host, Policy, Scheme};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::http::attempt::Attempt;
 use crate::http::config::Shared;
 use crate::http::connect::connect;
 use crate::http::error::HttpError;
@@ -20,21 +22,12 @@ use crate::http::tls::server_name;
 /// more than anybody has receivers.
 const MAX_ADDRESSES: usize = 32;
 
-/// The attempt that a connection is made for.
-#[derive(Clone, Copy)]
-pub(crate) struct Attempt {
-    /// When it began.
-    pub(crate) began: Instant,
-    /// An attempt before it failed: what is known of that one is no guide.
-    pub(crate) fresh: bool,
-}
-
 /// Connects to `endpoint`. When no address accepts in the time of [`Shared::dial_time`], counted from
 /// the attempt's beginning, that is an error; the TLS handshake has what time the caller gives it.
 pub(crate) async fn dial(
     shared: &Shared,
     endpoint: &Endpoint<'_>,
-    attempt: Attempt,
+    attempt: &mut Attempt<'_>,
 ) -> Result<Stream, HttpError> {
     // Before connecting: a handshake that cannot succeed need not be begun.
     let tls = match endpoint.scheme() {
@@ -61,23 +54,19 @@ pub(crate) async fn dial(
 async fn reach<T, F: Future<Output = io::Result<T>>>(
     shared: &Shared,
     endpoint: &Endpoint<'_>,
-    attempt: Attempt,
+    attempt: &mut Attempt<'_>,
     open: impl Fn(SocketAddr) -> F,
 ) -> Result<T, HttpError> {
-    let until = attempt.began + shared.dial_time;
     let port = endpoint.port();
     let (name, found) = match endpoint.host() {
-        Host::Address(address) => (None, vec![address]),
-        Host::Name(name) => {
-            shared.policy.check_name(name).map_err(HttpError::Refused)?;
-            (Some(name), shared.resolver.resolve(name).await.map_err(HttpError::Resolve)?)
-        }
+        Host::Address(address) => (None, Arc::from([address])),
+        Host::Name(name) => (Some(name), look_up(shared, name, attempt).await?),
     };
     let now = Instant::now();
     let known = name.filter(|_| !attempt.fresh).and_then(|name| shared.known.get(name, port, now));
     let addresses = in_order(allowed(shared.policy, &found)?, known);
     let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
-    let mut race = Race::new(addresses, now, until);
+    let mut race = Race::new(addresses, now, attempt.until);
     let winner = connect(&mut race, open).await;
     if let Some(name) = name {
         let address = winner.as_ref().map(|(address, _)| address.ip());
@@ -88,6 +77,20 @@ async fn reach<T, F: Future<Output = io::Result<T>>>(
         (None, Some((address, error))) => Err(HttpError::Connect { address, error }),
         (None, None) => Err(HttpError::NoAddress),
     }
+}
+
+/// The addresses of `name`, in the time of the attempt.
+async fn look_up(
+    shared: &Shared,
+    name: &str,
+    attempt: &mut Attempt<'_>,
+) -> Result<Arc<[IpAddr]>, HttpError> {
+    shared.policy.check_name(name).map_err(HttpError::Refused)?;
+    attempt.looks_up = true;
+    let found = timeout_at(attempt.until, shared.look_ups.addresses(name)).await;
+    let found = found.map_err(|_| HttpError::LookUpTimedOut { name: name.into() })?;
+    attempt.looks_up = false;
+    found.map_err(HttpError::Resolve)
 }
 
 /// Leaves out what the policy refuses; an error when that is everything.

@@ -1,5 +1,6 @@
 use std::future::pending;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pilot_webhook_core::EndpointBuf;
@@ -47,18 +48,30 @@ fn refused_addresses_are_skipped_and_only_refused_if_all_are() {
     assert!(matches!(allowed(Policy::default(), &[]), Err(HttpError::NoAddress)));
 }
 
-/// Knows these addresses, whatever it is asked.
-struct Names(Vec<IpAddr>);
+/// Knows these addresses, whatever it is asked, after this time.
+#[derive(Clone)]
+struct Names {
+    addresses: Vec<IpAddr>,
+    after: Duration,
+    asked: Arc<AtomicUsize>,
+}
 
 impl Resolve for Names {
     fn resolve<'a>(&'a self, _host: &'a str) -> Resolving<'a> {
-        Box::pin(async { Ok(self.0.clone()) })
+        Box::pin(async {
+            self.asked.fetch_add(1, Relaxed);
+            sleep(self.after).await;
+            Ok(self.addresses.clone())
+        })
     }
 }
+
+type Reached = (Result<IpAddr, HttpError>, Duration, Vec<IpAddr>);
 
 /// A network in virtual time.
 struct Net {
     shared: HttpShared,
+    names: Names,
     /// What becomes of attempts to connect; to any other address they never end.
     outcomes: Vec<(IpAddr, Duration, Option<io::ErrorKind>)>,
     tried: Mutex<Vec<IpAddr>>,
@@ -66,19 +79,35 @@ struct Net {
 
 impl Net {
     fn new(names: &[&str], outcomes: &[(&str, u64, Option<io::ErrorKind>)]) -> Self {
-        let http = HttpConfig::new().system_roots(false).resolver(Names(addresses(names)));
+        Self::with_look_ups_of(0, names, outcomes)
+    }
+
+    fn with_look_ups_of(
+        millis: u64,
+        names: &[&str],
+        outcomes: &[(&str, u64, Option<io::ErrorKind>)],
+    ) -> Self {
+        let after = Duration::from_millis(millis);
+        let names = Names { addresses: addresses(names), after, asked: Arc::default() };
+        let http = HttpConfig::new().system_roots(false).resolver(names.clone());
         let outcomes = outcomes.iter().map(|(address, millis, error)| {
             (address.parse().unwrap(), Duration::from_millis(*millis), *error)
         });
         Self {
             shared: http.attempts_end_after(Duration::from_secs(5)).build().unwrap(),
             outcomes: outcomes.collect(),
+            names,
             tried: Mutex::default(),
         }
     }
 
     /// Which address answered, how long that took, and which were tried.
-    async fn reach(&self, fresh: bool) -> (Result<IpAddr, HttpError>, Duration, Vec<IpAddr>) {
+    async fn reach(&self, fresh: bool) -> Reached {
+        self.attempt(fresh, true).await
+    }
+
+    /// The same; whether the receiver that was reached then does what it should.
+    async fn attempt(&self, fresh: bool, succeeds: bool) -> Reached {
         let began = Instant::now();
         let url = EndpointBuf::<64>::parse("http://receiver.test/", Policy::default()).unwrap();
         let open = async |address: SocketAddr| {
@@ -92,8 +121,13 @@ impl Net {
                 }
             }
         };
-        let attempt = Attempt { began, fresh };
-        let reached = reach(self.shared.get(), &url.get(), attempt, open).await;
+        let endpoint = url.get();
+        let shared = self.shared.get();
+        let mut attempt = Attempt::begin(shared, &endpoint, fresh);
+        let reached = reach(shared, &endpoint, &mut attempt, open).await;
+        if reached.is_ok() && succeeds {
+            attempt.succeed();
+        }
         (reached, began.elapsed(), std::mem::take(&mut *self.tried.lock().unwrap()))
     }
 }
@@ -169,4 +203,42 @@ async fn an_attempt_that_connects_to_nobody_ends_before_its_timeout_and_says_so(
         Net::new(&["192.0.2.1", "2001:db8::1"], &outcomes).reach(false).await;
     assert!(elapsed < Duration::from_secs(5) && about(elapsed, 5_000), "{elapsed:?}");
     assert_eq!(reached.unwrap_err().to_string(), "no connection to 192.0.2.1:80: timed out");
+}
+
+/// The second server of names was never asked: the look-up began anew in each attempt.
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_takes_longer_than_an_attempt_costs_one() {
+    let net = Net::with_look_ups_of(5_005, &["192.0.2.1"], &[("192.0.2.1", 10, None)]);
+    let (reached, elapsed, _) = net.reach(false).await;
+    let error = reached.unwrap_err();
+    assert!(elapsed < Duration::from_secs(5) && about(elapsed, 5_000), "{elapsed:?}");
+    assert_eq!(error.to_string(), "the look-up of receiver.test did not end within the timeout");
+    // The next attempt comes while the look-up runs, or after it.
+    for (wait, takes) in [(0, 20), (1_000, 10)] {
+        tokio::time::advance(Duration::from_millis(wait)).await;
+        let (reached, elapsed, _) = net.reach(true).await;
+        assert!(reached.is_ok() && about(elapsed, takes), "{elapsed:?}");
+    }
+    assert_eq!(net.names.asked.load(Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_result_does_not_outlast_a_failure_of_its_addresses() {
+    let net = Net::with_look_ups_of(5_005, &["192.0.2.1"], &[("192.0.2.1", 10, None)]);
+    assert!(net.reach(false).await.0.is_err());
+    sleep(Duration::from_secs(1)).await;
+    // The receiver is reached, but fails.
+    assert!(net.attempt(true, false).await.0.is_ok());
+    assert!(matches!(net.reach(true).await.0, Err(HttpError::LookUpTimedOut { .. })));
+    assert_eq!(net.names.asked.load(Relaxed), 2);
+}
+
+/// What nobody missed is not kept: a new connection asks where the name leads.
+#[tokio::test(start_paused = true)]
+async fn every_connection_looks_its_name_up() {
+    let net = Net::with_look_ups_of(1, &["192.0.2.1"], &[("192.0.2.1", 1, None)]);
+    for looked_up in 1..=3 {
+        assert!(net.reach(false).await.0.is_ok());
+        assert_eq!(net.names.asked.load(Relaxed), looked_up);
+    }
 }

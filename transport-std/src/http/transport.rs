@@ -3,12 +3,12 @@
 use std::fmt;
 
 use pilot_webhook_core::http::Response;
-use pilot_webhook_core::{EndpointBuf, Message, Reply, SendTransport};
-use tokio::time::Instant;
+use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport, Verdict};
 
+use crate::http::attempt::Attempt;
 use crate::http::config::HttpShared;
 use crate::http::connection::{Answered, Connection};
-use crate::http::dial::{Attempt, dial};
+use crate::http::dial::dial;
 use crate::http::error::HttpError;
 use crate::http::request::write_head;
 
@@ -51,6 +51,31 @@ impl HttpTransport {
         self.idle.is_some()
     }
 
+    /// Sends the message over the kept connection, or over a new one.
+    async fn exchange(
+        &mut self,
+        endpoint: &Endpoint<'_>,
+        message: &Message<'_>,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Response, HttpError> {
+        write_head(&mut self.head, endpoint, message)?;
+        // Taken out, so that it goes when this future is dropped half way.
+        if let Some(mut kept) = self.idle.take()
+            && !message.fresh
+            && kept.is_ready_for(endpoint).await
+        {
+            match kept.exchange(&self.head, message.body).await {
+                Ok(answered) => return Ok(self.settle(kept, answered)),
+                Err(HttpError::Closed(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let stream = dial(self.shared.get(), endpoint, attempt).await?;
+        let mut connection = Connection::new(stream, endpoint);
+        let answered = connection.exchange(&self.head, message.body).await?;
+        Ok(self.settle(connection, answered))
+    }
+
     /// Keeps the connection if it can be used again.
     fn settle(&mut self, connection: Connection, answered: Answered) -> Response {
         self.idle = Some(connection).filter(|_| answered.reusable);
@@ -66,24 +91,14 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         to: &EndpointBuf<N>,
         message: &Message<'_>,
     ) -> Result<Reply, HttpError> {
-        let attempt = Attempt { began: Instant::now(), fresh: message.fresh };
+        let shared = self.shared.clone();
         let endpoint = &to.get();
-        write_head(&mut self.head, endpoint, message)?;
-        // Taken out, so that it goes when this future is dropped half way.
-        if let Some(mut kept) = self.idle.take()
-            && !message.fresh
-            && kept.is_ready_for(endpoint).await
-        {
-            match kept.exchange(&self.head, message.body).await {
-                Ok(answered) => return Ok(self.settle(kept, answered).into()),
-                Err(HttpError::Closed(_)) => {}
-                Err(error) => return Err(error),
-            }
+        let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
+        let reply = Reply::from(self.exchange(endpoint, message, &mut attempt).await?);
+        if !matches!(reply.verdict, Verdict::Later(_)) {
+            attempt.succeed();
         }
-        let stream = dial(self.shared.get(), endpoint, attempt).await?;
-        let mut connection = Connection::new(stream, endpoint);
-        let answered = connection.exchange(&self.head, message.body).await?;
-        Ok(self.settle(connection, answered).into())
+        Ok(reply)
     }
 }
 
