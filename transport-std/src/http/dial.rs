@@ -66,7 +66,7 @@ async fn reach<T, F: Future<Output = io::Result<T>>>(
     let known = name.filter(|_| !attempt.fresh).and_then(|name| shared.known.get(name, port, now));
     let addresses = in_order(allowed(shared.policy, &found)?, known);
     let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
-    let mut race = Race::new(addresses, now, attempt.until);
+    let mut race = Race::new(addresses, now, attempt.until());
     let winner = connect(&mut race, open).await;
     if let Some(name) = name {
         let address = winner.as_ref().map(|(address, _)| address.ip());
@@ -86,11 +86,15 @@ async fn look_up(
     attempt: &mut Attempt<'_>,
 ) -> Result<Arc<[IpAddr]>, HttpError> {
     shared.policy.check_name(name).map_err(HttpError::Refused)?;
-    attempt.looks_up = true;
-    let found = timeout_at(attempt.until, shared.look_ups.addresses(name)).await;
+    attempt.look_up();
+    let found = timeout_at(attempt.until(), shared.look_ups.addresses(name)).await;
     let found = found.map_err(|_| HttpError::LookUpTimedOut { name: name.into() })?;
-    attempt.looks_up = false;
-    found.map_err(HttpError::Resolve)
+    let found = found.map_err(HttpError::Resolve)?;
+    if attempt.found() {
+        // The next attempt shall not begin with the same wait.
+        shared.look_ups.keep(name, &found);
+    }
+    Ok(found)
 }
 
 /// Leaves out what the policy refuses; an error when that is everything.

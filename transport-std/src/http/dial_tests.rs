@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pilot_webhook_core::EndpointBuf;
+use pilot_webhook_core::{EndpointBuf, Verdict};
 use tokio::time::sleep;
 
 use super::*;
@@ -125,9 +125,8 @@ impl Net {
         let shared = self.shared.get();
         let mut attempt = Attempt::begin(shared, &endpoint, fresh);
         let reached = reach(shared, &endpoint, &mut attempt, open).await;
-        if reached.is_ok() && succeeds {
-            attempt.succeed();
-        }
+        let verdict = if succeeds { Verdict::Accepted } else { Verdict::Later(None) };
+        attempt.end(reached.as_ref().map(|_| verdict));
         (reached, began.elapsed(), std::mem::take(&mut *self.tried.lock().unwrap()))
     }
 }
@@ -220,6 +219,19 @@ async fn a_look_up_that_takes_longer_than_an_attempt_costs_one() {
         assert!(reached.is_ok() && about(elapsed, takes), "{elapsed:?}");
     }
     assert_eq!(net.names.asked.load(Relaxed), 1);
+}
+
+/// The look-up left too little time to connect, in each attempt.
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_takes_most_of_an_attempt_costs_one() {
+    let net = Net::with_look_ups_of(4_900, &["192.0.2.1"], &[("192.0.2.1", 200, None)]);
+    assert!(matches!(net.reach(false).await.0, Err(HttpError::Connect { .. })));
+    assert!(net.attempt(true, true).await.0.is_ok());
+    // The receiver fails, with time enough.
+    assert!(net.attempt(true, false).await.0.is_ok());
+    assert_eq!(net.names.asked.load(Relaxed), 1);
+    assert!(matches!(net.reach(true).await.0, Err(HttpError::Connect { .. })));
+    assert_eq!(net.names.asked.load(Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ const KEPT_FOR: Duration = Duration::from_secs(5 * 60);
 /// look-up does not end with the attempt that began it. When an attempt that waited is over before, the
 /// result is kept for those that follow it, for five minutes at most, and until
 /// [`forget`](Self::forget): so a look-up that takes longer than an attempt may costs one attempt, and
-/// not each. A result that nobody missed is not kept.
+/// not each. A result that nobody missed is only kept on demand ([`keep`](Self::keep)).
 #[derive(Clone)]
 pub(crate) struct LookUps {
     resolver: Arc<dyn Resolve>,
@@ -67,6 +67,12 @@ impl LookUps {
         let answer = answer.and_then(|answer| Option::clone(&answer)).unwrap_or_else(cut_off);
         waiter.has_answer = true;
         answer.map_err(|error| io::Error::new(error.kind(), error))
+    }
+
+    /// Keeps the result of a look-up, which came so late that the attempt may end before it is of use.
+    pub(crate) fn keep(&self, name: &str, addresses: &Arc<[IpAddr]>) {
+        let kept = State::Kept { addresses: Arc::clone(addresses), since: Instant::now() };
+        self.lock().names.entry(name.into()).or_insert(kept);
     }
 
     /// An attempt at an address of `name` failed: a result that is kept from before is no guide.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use pilot_webhook_core::http::Response;
-use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport, Verdict};
+use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport};
 
 use crate::http::attempt::Attempt;
 use crate::http::config::HttpShared;
@@ -26,9 +26,10 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 /// connection asks.
 ///
 /// There is no timeout here: the caller drops the future of [`send`](SendTransport::send), and with it
-/// the connection it was using. There is no task either: an idle connection is not watched, but
-/// looked at when it is next needed, and not trusted after 30 s (or what the server announces with
-/// `Keep-Alive`).
+/// the connection it was using. (In a client, an attempt that has not found its receiver ends a moment
+/// before the timeout, with what it waited for.) An idle connection is not watched, but looked at when
+/// it is next needed, and not trusted after 30 s (or what the server announces with `Keep-Alive`). Only
+/// look-ups are tasks: they go on when the attempt is over.
 ///
 /// Must be used within a tokio runtime with I/O and time enabled.
 pub struct HttpTransport {
@@ -94,11 +95,9 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         let shared = self.shared.clone();
         let endpoint = &to.get();
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
-        let reply = Reply::from(self.exchange(endpoint, message, &mut attempt).await?);
-        if !matches!(reply.verdict, Verdict::Later(_)) {
-            attempt.succeed();
-        }
-        Ok(reply)
+        let result = self.exchange(endpoint, message, &mut attempt).await.map(Reply::from);
+        attempt.end(result.as_ref().map(|reply| reply.verdict));
+        result
     }
 }
 
