@@ -251,6 +251,13 @@ mod tests {
                 // Only a failure makes it shorter, and nothing makes it longer.
                 prop_assert!(waited == gap || (waited < gap && story.failures.contains(&pair[1].0)));
             }
+            // A failure starts the next address at once.
+            for failed in &story.failures {
+                let is_at_once = story.starts.iter().any(|(at, _)| at == failed);
+                let none_is_left = story.starts.len() == fates.len()
+                    && story.starts.iter().all(|(at, _)| at <= failed);
+                prop_assert!(is_at_once || none_is_left || *failed == time);
+            }
             prop_assert!(story.end <= time);
             // The first attempt to connect wins, whatever the others do.
             let connects = story.starts.iter().filter_map(|&(at, n)| match fates[n] {
@@ -271,6 +278,10 @@ mod tests {
                 None if story.end < time => {
                     prop_assert_eq!(story.starts.len(), fates.len());
                     prop_assert_eq!(story.failures.len(), fates.len());
+                }
+                // Nobody waits for attempts that have failed.
+                None if !time.is_zero() && story.failures.len() == fates.len() => {
+                    prop_assert_eq!(story.failures.last().copied().unwrap_or_default(), time);
                 }
                 None => prop_assert!(story.failure.is_some() || fates.is_empty()),
             }
