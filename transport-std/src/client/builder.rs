@@ -92,7 +92,8 @@ impl ClientBuilder {
     /// # Errors
     /// When an option is wrong, or there is no runtime.
     pub fn build(self) -> Result<Client, ClientError> {
-        let http = self.via.http.build()?;
+        let timeout = self.options.config.http_timeout;
+        let http = self.via.http.attempts_end_after(timeout).build()?;
         let policy = http.get().policy;
         let target = endpoint(&self.via.url, policy)?;
         self.options.start(move || HttpTransport::new(&http), target, policy)

@@ -3,12 +3,21 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pilot_webhook_core::Policy;
 use rustls::ClientConfig;
 
+use crate::http::known::Known;
+use crate::http::look_ups::LookUps;
 use crate::http::resolve::{Resolve, SystemResolver};
 use crate::http::tls::{self, HttpConfigError};
+
+/// What an attempt without a timeout may take to find its receiver: its caller ends it.
+const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long before its timeout an attempt stops looking for its receiver, so that it can still tell
+/// what it waited for. More than the resolution of tokio's timers, 1 ms.
+const LAST_WORDS: Duration = Duration::from_millis(5);
 
 /// Options for HTTP transports, checked once by [`build`](Self::build).
 ///
@@ -20,6 +29,7 @@ pub struct HttpConfig {
     system_roots: bool,
     ca_files: Vec<PathBuf>,
     resolver: Arc<dyn Resolve>,
+    dial_time: Duration,
 }
 
 impl HttpConfig {
@@ -30,6 +40,7 @@ impl HttpConfig {
             system_roots: true,
             ca_files: Vec::new(),
             resolver: Arc::new(SystemResolver),
+            dial_time: UNLIMITED,
         }
     }
 
@@ -59,6 +70,13 @@ impl HttpConfig {
         self
     }
 
+    /// Makes attempts, which the caller ends after `timeout`, end a moment earlier when they have not
+    /// found their receiver by then.
+    pub(crate) fn attempts_end_after(mut self, timeout: Duration) -> Self {
+        self.dial_time = timeout.saturating_sub(LAST_WORDS.min(timeout / 2)).min(UNLIMITED);
+        self
+    }
+
     /// Reads the trust roots and makes what the transports share. Reads files, so it blocks for
     /// some milliseconds.
     ///
@@ -71,7 +89,9 @@ impl HttpConfig {
             inner: Arc::new(Shared {
                 policy: self.policy,
                 tls: tls::client_config(self.system_roots, &self.ca_files)?,
-                resolver: self.resolver,
+                look_ups: LookUps::new(self.resolver),
+                dial_time: self.dial_time,
+                known: Known::default(),
             }),
         })
     }
@@ -93,8 +113,8 @@ impl fmt::Debug for HttpConfig {
     }
 }
 
-/// What every transport of a process shares: TLS roots and sessions, resolver and policy. Cheap to
-/// clone. [`HttpTransport::new`](crate::HttpTransport::new) makes a transport of it.
+/// What every transport of a process shares: TLS roots and sessions, look-ups and the addresses that
+/// worked, and the policy. Cheap to clone. [`HttpTransport::new`](crate::HttpTransport::new) makes a transport of it.
 #[derive(Clone)]
 pub struct HttpShared {
     inner: Arc<Shared>,
@@ -104,7 +124,10 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     /// `None` when there is nobody to trust.
     pub(crate) tls: Option<Arc<ClientConfig>>,
-    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) look_ups: LookUps,
+    /// How long an attempt may take to find its receiver: to look its name up and to connect.
+    pub(crate) dial_time: Duration,
+    pub(crate) known: Known,
 }
 
 impl HttpShared {

@@ -1,29 +1,34 @@
 //! From an endpoint to a connected stream: resolve, check, connect, shake hands.
 
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::sync::Arc;
 
 use pilot_webhook_core::{Endpoint, Host, Policy, Scheme};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::http::attempt::Attempt;
 use crate::http::config::Shared;
+use crate::http::connect::connect;
 use crate::http::error::HttpError;
+use crate::http::race::Race;
 use crate::http::stream::Stream;
 use crate::http::tls::server_name;
 
-/// How long an address has to accept before the next one is tried. The last one has all the time
-/// that the HTTP timeout leaves. Half a second is longer than a handshake takes across the globe,
-/// and shorter than the first retransmission of a lost SYN (1 s), after which hope is small.
-const CONNECT_SHARE: Duration = Duration::from_millis(500);
-/// How many addresses are tried at most, so that the last one still has time within the HTTP
-/// timeout of 5 s.
-const MAX_ADDRESSES: usize = 6;
+/// How many addresses of a name are tried at most, against a resolver's hostile answer. Arbitrary:
+/// more than anybody has receivers.
+const MAX_ADDRESSES: usize = 32;
 
-/// Connects to `endpoint`.
-pub(crate) async fn dial(shared: &Shared, endpoint: &Endpoint<'_>) -> Result<Stream, HttpError> {
+/// Connects to `endpoint`. When no address accepts in the time of [`Shared::dial_time`], counted from
+/// the attempt's beginning, that is an error; the TLS handshake has what time the caller gives it.
+pub(crate) async fn dial(
+    shared: &Shared,
+    endpoint: &Endpoint<'_>,
+    attempt: &mut Attempt<'_>,
+) -> Result<Stream, HttpError> {
     // Before connecting: a handshake that cannot succeed need not be begun.
     let tls = match endpoint.scheme() {
         Scheme::Http => None,
@@ -33,8 +38,7 @@ pub(crate) async fn dial(shared: &Shared, endpoint: &Endpoint<'_>) -> Result<Str
             Some((TlsConnector::from(config), name))
         }
     };
-    let addresses = allowed_addresses(shared, endpoint.host()).await?;
-    let tcp = connect(&addresses, endpoint.port()).await?;
+    let tcp = reach(shared, endpoint, attempt, TcpStream::connect).await?;
     // Only costs time if it fails.
     let _ = tcp.set_nodelay(true);
     match tls {
@@ -46,19 +50,51 @@ pub(crate) async fn dial(shared: &Shared, endpoint: &Endpoint<'_>) -> Result<Str
     }
 }
 
-/// The addresses of `host` that the policy allows, in the order to try them. At least one.
-async fn allowed_addresses(shared: &Shared, host: Host<'_>) -> Result<Vec<IpAddr>, HttpError> {
-    let addresses = match host {
-        Host::Address(address) => vec![address],
-        Host::Name(name) => {
-            shared.policy.check_name(name).map_err(HttpError::Refused)?;
-            shared.resolver.resolve(name).await.map_err(HttpError::Resolve)?
-        }
+/// What the first address to accept is opened as.
+async fn reach<T, F: Future<Output = io::Result<T>>>(
+    shared: &Shared,
+    endpoint: &Endpoint<'_>,
+    attempt: &mut Attempt<'_>,
+    open: impl Fn(SocketAddr) -> F,
+) -> Result<T, HttpError> {
+    let port = endpoint.port();
+    let (name, found) = match endpoint.host() {
+        Host::Address(address) => (None, Arc::from([address])),
+        Host::Name(name) => (Some(name), look_up(shared, name, attempt).await?),
     };
-    let mut allowed = allowed(shared.policy, &addresses)?;
-    alternate(&mut allowed);
-    allowed.truncate(MAX_ADDRESSES);
-    Ok(allowed)
+    let now = Instant::now();
+    let known = name.filter(|_| !attempt.fresh).and_then(|name| shared.known.get(name, port, now));
+    let addresses = in_order(allowed(shared.policy, &found)?, known);
+    let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+    let mut race = Race::new(addresses, now, attempt.until());
+    let winner = connect(&mut race, open).await;
+    if let Some(name) = name {
+        let address = winner.as_ref().map(|(address, _)| address.ip());
+        shared.known.set(name, port, address, Instant::now());
+    }
+    match (winner, race.into_failure()) {
+        (Some((_, stream)), _) => Ok(stream),
+        (None, Some((address, error))) => Err(HttpError::Connect { address, error }),
+        (None, None) => Err(HttpError::NoAddress),
+    }
+}
+
+/// The addresses of `name`, in the time of the attempt.
+async fn look_up(
+    shared: &Shared,
+    name: &str,
+    attempt: &mut Attempt<'_>,
+) -> Result<Arc<[IpAddr]>, HttpError> {
+    shared.policy.check_name(name).map_err(HttpError::Refused)?;
+    attempt.look_up();
+    let found = timeout_at(attempt.until(), shared.look_ups.addresses(name)).await;
+    let found = found.map_err(|_| HttpError::LookUpTimedOut { name: name.into() })?;
+    let found = found.map_err(HttpError::Resolve)?;
+    if attempt.found() {
+        // The next attempt shall not begin with the same wait.
+        shared.look_ups.keep(name, &found);
+    }
+    Ok(found)
 }
 
 /// Leaves out what the policy refuses; an error when that is everything.
@@ -78,68 +114,30 @@ fn allowed(policy: Policy, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, HttpErro
     }
 }
 
-/// Makes the address families take turns, beginning with the resolver's choice (RFC 8305, section
-/// 4), so that a broken IPv6 costs one share of the time and not all of it.
-fn alternate(addresses: &mut Vec<IpAddr>) {
-    let Some(first_v4) = addresses.first().map(IpAddr::is_ipv4) else { return };
+/// The addresses in the order to try them, each once: first the one that is known to work, if the
+/// resolver still names it, then the families in turns, beginning with the resolver's choice (RFC 8305,
+/// section 4).
+fn in_order(mut addresses: Vec<IpAddr>, known: Option<IpAddr>) -> Vec<IpAddr> {
+    // Stable, so that what is not known stays as the resolver sorted it.
+    addresses.sort_by_key(|address| Some(*address) != known);
+    let Some(is_v4) = addresses.first().map(IpAddr::is_ipv4) else { return addresses };
     let (first, second): (Vec<_>, Vec<_>) =
-        addresses.drain(..).partition(|address| address.is_ipv4() == first_v4);
+        addresses.into_iter().partition(|address| address.is_ipv4() == is_v4);
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut ordered = Vec::new();
     loop {
         let pair = (first.next(), second.next());
-        addresses.extend(pair.0.into_iter().chain(pair.1));
-        if pair == (None, None) {
-            return;
+        for address in pair.0.into_iter().chain(pair.1) {
+            if ordered.len() < MAX_ADDRESSES && !ordered.contains(&address) {
+                ordered.push(address);
+            }
+        }
+        if pair == (None, None) || ordered.len() == MAX_ADDRESSES {
+            return ordered;
         }
     }
-}
-
-/// Connects to the first address that accepts.
-async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream, HttpError> {
-    let mut result = Err(HttpError::NoAddress);
-    let mut rest = addresses.iter();
-    while let Some(&address) = rest.next() {
-        let address = SocketAddr::new(address, port);
-        let attempt = TcpStream::connect(address);
-        let outcome = if rest.as_slice().is_empty() {
-            attempt.await
-        } else {
-            let elapsed = |_| Err(io::ErrorKind::TimedOut.into());
-            timeout(CONNECT_SHARE, attempt).await.unwrap_or_else(elapsed)
-        };
-        result = outcome.map_err(|error| HttpError::Connect { address, error });
-        if result.is_ok() {
-            break;
-        }
-    }
-    result
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn families_take_turns_beginning_with_the_resolvers_choice() {
-        let mut mixed = addresses(&["::2", "::3", "::4", "1.1.1.1", "2.2.2.2"]);
-        alternate(&mut mixed);
-        assert_eq!(mixed, addresses(&["::2", "1.1.1.1", "::3", "2.2.2.2", "::4"]));
-        let mut single = addresses(&["1.1.1.1", "2.2.2.2"]);
-        alternate(&mut single);
-        assert_eq!(single, addresses(&["1.1.1.1", "2.2.2.2"]));
-        alternate(&mut Vec::new());
-    }
-
-    #[test]
-    fn refused_addresses_are_skipped_and_only_refused_if_all_are() {
-        let mixed = addresses(&["169.254.169.254", "127.0.0.1"]);
-        assert_eq!(allowed(Policy::default(), &mixed).unwrap(), addresses(&["127.0.0.1"]));
-        let refused = allowed(Policy::DENY_PRIVATE, &mixed);
-        assert!(matches!(refused, Err(HttpError::Refused(_))));
-        assert!(matches!(allowed(Policy::default(), &[]), Err(HttpError::NoAddress)));
-    }
-}
+#[path = "dial_tests.rs"]
+mod tests;

@@ -18,15 +18,22 @@ use rustls::CertificateError;
 pub enum HttpError {
     /// The resolver failed or does not know the name.
     Resolve(io::Error),
+    /// The look-up of the name did not end within the attempt's timeout: a server of names does not
+    /// answer. The look-up goes on, and the attempts that follow take its result.
+    LookUpTimedOut {
+        /// The host's name.
+        name: Box<str>,
+    },
     /// The resolver knows the name but has no address for it.
     NoAddress,
     /// The destination policy refuses the host, or every address it resolved to.
     Refused(Refusal),
-    /// No address of the host accepted a connection; this is what the last one said.
+    /// No address of the host accepted a connection. Of their failures this is the one that tells most:
+    /// a refusal before a timeout, and both before a family of addresses that this host has no way to.
     Connect {
-        /// The last address that was tried.
+        /// The address that failed so.
         address: SocketAddr,
-        /// What it ended with.
+        /// What its attempt ended with; [`io::ErrorKind::TimedOut`] when it did not end in time.
         error: io::Error,
     },
     /// The host's name cannot stand in a certificate, so that TLS cannot verify it.
@@ -49,7 +56,7 @@ pub enum HttpError {
 impl TransportError for HttpError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Resolve(_) | Self::NoAddress => ErrorKind::Resolve,
+            Self::Resolve(_) | Self::LookUpTimedOut { .. } | Self::NoAddress => ErrorKind::Resolve,
             Self::Refused(_) => ErrorKind::Refused,
             Self::Connect { .. } | Self::Closed(_) => ErrorKind::Connect,
             Self::ServerName | Self::NoTrustRoots | Self::Tls(_) => ErrorKind::Tls,
@@ -63,6 +70,9 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resolve(error) => write!(f, "the host name did not resolve: {error}"),
+            Self::LookUpTimedOut { name } => {
+                write!(f, "the look-up of {name} did not end within the timeout")
+            }
             Self::NoAddress => f.write_str("the host name has no address"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Connect { address, error } => write!(f, "no connection to {address}: {error}"),

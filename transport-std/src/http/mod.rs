@@ -1,10 +1,15 @@
 //! The HTTP transport: one POST at a time over tokio and rustls.
 
+mod attempt;
 mod config;
+mod connect;
 mod connection;
 mod dial;
 mod error;
+mod known;
+mod look_ups;
 mod pinned;
+mod race;
 mod request;
 mod resolve;
 mod stream;

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use pilot_webhook_core::http::Response;
-use pilot_webhook_core::{EndpointBuf, Message, Reply, SendTransport};
+use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport};
 
+use crate::http::attempt::Attempt;
 use crate::http::config::HttpShared;
 use crate::http::connection::{Answered, Connection};
 use crate::http::dial::dial;
@@ -25,9 +26,10 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 /// connection asks.
 ///
 /// There is no timeout here: the caller drops the future of [`send`](SendTransport::send), and with it
-/// the connection it was using. There is no task either: an idle connection is not watched, but
-/// looked at when it is next needed, and not trusted after 30 s (or what the server announces with
-/// `Keep-Alive`).
+/// the connection it was using. (In a client, an attempt that has not found its receiver ends a moment
+/// before the timeout, with what it waited for.) An idle connection is not watched, but looked at when
+/// it is next needed, and not trusted after 30 s (or what the server announces with `Keep-Alive`). Only
+/// look-ups are tasks: they go on when the attempt is over.
 ///
 /// Must be used within a tokio runtime with I/O and time enabled.
 pub struct HttpTransport {
@@ -50,6 +52,31 @@ impl HttpTransport {
         self.idle.is_some()
     }
 
+    /// Sends the message over the kept connection, or over a new one.
+    async fn exchange(
+        &mut self,
+        endpoint: &Endpoint<'_>,
+        message: &Message<'_>,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Response, HttpError> {
+        write_head(&mut self.head, endpoint, message)?;
+        // Taken out, so that it goes when this future is dropped half way.
+        if let Some(mut kept) = self.idle.take()
+            && !message.fresh
+            && kept.is_ready_for(endpoint).await
+        {
+            match kept.exchange(&self.head, message.body).await {
+                Ok(answered) => return Ok(self.settle(kept, answered)),
+                Err(HttpError::Closed(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let stream = dial(self.shared.get(), endpoint, attempt).await?;
+        let mut connection = Connection::new(stream, endpoint);
+        let answered = connection.exchange(&self.head, message.body).await?;
+        Ok(self.settle(connection, answered))
+    }
+
     /// Keeps the connection if it can be used again.
     fn settle(&mut self, connection: Connection, answered: Answered) -> Response {
         self.idle = Some(connection).filter(|_| answered.reusable);
@@ -65,23 +92,12 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         to: &EndpointBuf<N>,
         message: &Message<'_>,
     ) -> Result<Reply, HttpError> {
+        let shared = self.shared.clone();
         let endpoint = &to.get();
-        write_head(&mut self.head, endpoint, message)?;
-        // Taken out, so that it goes when this future is dropped half way.
-        if let Some(mut kept) = self.idle.take()
-            && !message.fresh
-            && kept.is_ready_for(endpoint).await
-        {
-            match kept.exchange(&self.head, message.body).await {
-                Ok(answered) => return Ok(self.settle(kept, answered).into()),
-                Err(HttpError::Closed(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let stream = dial(self.shared.get(), endpoint).await?;
-        let mut connection = Connection::new(stream, endpoint);
-        let answered = connection.exchange(&self.head, message.body).await?;
-        Ok(self.settle(connection, answered).into())
+        let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
+        let result = self.exchange(endpoint, message, &mut attempt).await.map(Reply::from);
+        attempt.end(result.as_ref().map(|reply| reply.verdict));
+        result
     }
 }
 
