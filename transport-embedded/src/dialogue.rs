@@ -7,12 +7,12 @@ use core::task::{Context, Poll};
 
 use embassy_futures::select::{Either, select};
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Read, Write};
+use pilot_webhook_core::Endpoint;
 use pilot_webhook_core::http::{Head, Rest};
-use pilot_webhook_core::{Endpoint, Message};
 
 use crate::answer::{ReadError, Reader};
 use crate::link::Link;
-use crate::request;
+use crate::request::Request;
 use crate::wire::Wire;
 
 /// The most bytes of an answer's body that are read to keep the connection. Arbitrary: webhook
@@ -29,13 +29,13 @@ const BODY_MAX: u64 = 16 * 1_024;
 pub(crate) async fn dialogue<S: Read + Write>(
     link: &mut Link<'_, S>,
     endpoint: &Endpoint<'_>,
-    message: &Message<'_>,
+    request: &Request<'_>,
     buf: &mut [u8],
 ) -> Result<(Head, Option<Rest>), ReadError> {
     #[cfg(feature = "tls")]
     if link.is_tls() {
         let mut whole = Side::Whole(link);
-        let written = request::write(endpoint, message, &mut whole, buf).await;
+        let written = request.write(endpoint, &mut whole, buf).await;
         let mut reader = Reader::new(&mut whole, buf);
         let head = reader.head().await.map_err(|error| root_cause(error, written))?;
         return Ok(finish(reader, head, written.is_ok()).await);
@@ -48,8 +48,7 @@ pub(crate) async fn dialogue<S: Read + Write>(
     let mut written = Err(IoKind::Interrupted);
     let head = {
         let mut reading = pin!(reader.head());
-        match select(request::write(endpoint, message, &mut sink, request_buf), &mut reading).await
-        {
+        match select(request.write(endpoint, &mut sink, request_buf), &mut reading).await {
             Either::First(result) => {
                 written = result;
                 reading.await

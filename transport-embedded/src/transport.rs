@@ -14,6 +14,7 @@ use crate::dialogue::dialogue;
 use crate::error::Error;
 use crate::fmt::{debug, warning};
 use crate::link::{Lease, Link, Watch};
+use crate::request::Request;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::wire::Wire;
@@ -240,11 +241,11 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
     async fn exchange(
         &mut self,
         endpoint: &Endpoint<'_>,
-        message: &Message<'_>,
+        request: &Request<'_>,
     ) -> Result<Response, Error> {
         self.link.meter().begin(ANSWER_MAX);
         let mut lease = Lease::new(&mut self.link);
-        let (head, rest) = dialogue(lease.link(), endpoint, message, self.http)
+        let (head, rest) = dialogue(lease.link(), endpoint, request, self.http)
             .await
             .map_err(|error| explain(lease.link(), error))?;
         if !lease.link().meter().has_sent() {
@@ -285,8 +286,9 @@ impl<'b, N: TcpConnect + Dns, const URL: usize> Transport<EndpointBuf<URL>>
 
     async fn send(&mut self, to: &EndpointBuf<URL>, message: &Message<'_>) -> Result<Reply, Error> {
         let endpoint = &to.get();
+        let request = &Request::new(message).ok_or(Error::InvalidRequest)?;
         if !message.fresh && self.link.is_open() && self.reusable(endpoint).await {
-            let result = self.exchange(endpoint, message).await;
+            let result = self.exchange(endpoint, request).await;
             if result.is_ok() || self.link.meter().has_sent() {
                 return result.map(Reply::from);
             }
@@ -300,6 +302,6 @@ impl<'b, N: TcpConnect + Dns, const URL: usize> Transport<EndpointBuf<URL>>
         // Longer than any authority is none that can be compared: then it is not kept.
         let authority = String::try_from(endpoint.authority());
         self.origin = authority.ok().map(|authority| (endpoint.scheme(), authority));
-        self.exchange(endpoint, message).await.map(Reply::from)
+        self.exchange(endpoint, request).await.map(Reply::from)
     }
 }

@@ -466,13 +466,17 @@ async fn no_name_and_no_listener_are_different_errors() {
     assert!(matches!(result, Err(Error::Connect(_))), "{result:?}");
 }
 
+/// It waited for an answer to what it had not sent, until the HTTP timeout.
 #[tokio::test]
-async fn more_headers_than_there_is_room_for_are_an_error() {
+async fn a_request_that_cannot_be_encoded_is_an_error_at_once() {
     let server = once(OK);
     let endpoint = EndpointBuf::<64>::parse(&server.url(), Policy::default()).unwrap();
     let headers = [("X-A", "b"); 17];
-    let message = Message::new(&headers, BODY);
-    assert!(node().send(&endpoint, &message).await.is_err());
+    for headers in [&headers[..], &[("X A", "b")], &[("X-A", "b\r\nX-B: c")]] {
+        let result = node().send(&endpoint, &Message::new(headers, BODY)).await;
+        assert_eq!(result, Err(Error::InvalidRequest), "{headers:?}");
+    }
+    assert_eq!(server.accepted(), 0, "there is nothing to connect for");
     let message = Message::new(&headers[1..], BODY);
     assert_eq!(node().send(&endpoint, &message).await, status(200));
 }

@@ -21,6 +21,7 @@
 mod answer;
 mod body;
 mod fields;
+mod request;
 mod status;
 
 use core::error::Error;
@@ -29,6 +30,7 @@ use core::fmt;
 pub use answer::{Answer, HEADS_MAX};
 pub use body::Rest;
 pub use fields::Head;
+pub use request::is_header;
 pub use status::Response;
 
 pub use crate::json::{DIGITS, decimal};
@@ -60,26 +62,3 @@ impl fmt::Display for Malformed {
 }
 
 impl Error for Malformed {}
-
-/// `tchar` of RFC 9110, section 5.6.2: what names of headers are made of.
-#[must_use]
-pub const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
-}

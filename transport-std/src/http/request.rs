@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
-use pilot_webhook_core::http::{DIGITS, decimal, is_token};
+use pilot_webhook_core::http::{DIGITS, decimal, is_header};
 use pilot_webhook_core::{Endpoint, Message};
 
 use crate::http::error::HttpError;
@@ -40,10 +40,7 @@ pub(crate) fn write_head(
 }
 
 fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), HttpError> {
-    // What could be read as more than a header, or as none (RFC 9110, sections 5.1 and 5.5).
-    let is_name = !name.is_empty() && name.bytes().all(is_token);
-    let is_value = value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
-    if !is_name || !is_value {
+    if !is_header(name, value) {
         return Err(HttpError::InvalidRequest);
     }
     for part in [name, ": ", value, "\r\n"] {
