@@ -9,6 +9,7 @@
 
 mod answer;
 mod clock;
+mod dial;
 mod dialogue;
 mod error;
 mod fmt;

@@ -1,15 +1,14 @@
 //! The engine's `Transport`: one POST over one connection that is kept while it is good.
 
-use core::net::{IpAddr, SocketAddr};
-
 use embassy_time::{Duration, Instant, with_timeout};
-use embedded_io_async::{Error as _, ErrorKind as IoKind, Read, Write};
-use embedded_nal_async::{AddrType, Dns, TcpConnect};
+use embedded_io_async::{ErrorKind as IoKind, Read, Write};
+use embedded_nal_async::{Dns, TcpConnect};
 use heapless::String;
 use pilot_webhook_core::http::{Malformed, Response, Rest};
-use pilot_webhook_core::{Endpoint, EndpointBuf, Host, Message, Policy, Reply, Scheme, Transport};
+use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Policy, Reply, Scheme, Transport};
 
 use crate::answer::{ReadError, Reader};
+use crate::dial::Dialer;
 use crate::dialogue::dialogue;
 use crate::error::Error;
 use crate::fmt::{debug, warning};
@@ -71,8 +70,9 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 ///    takes its place within the same attempt: the request surely was not processed. In any other
 ///    case the attempt ends with an error, and the engine decides.
 /// 2. Otherwise the policy is asked about the host name, the name resolved, the policy asked about
-///    the address, and a connection made to that very address. For `https`, the server is authenticated before a byte of the request is
-///    written.
+///    the address, and a connection made to that very address. When that fails, or says nothing for 2 s,
+///    the name's address of the other family gets its turn. For `https`, the server is authenticated
+///    before a byte of the request is written.
 /// 3. The request is written and the answer's head read. Interim answers are skipped. The status is
 ///    what counts: once it is known the post succeeds. The body only decides whether the connection
 ///    can be kept, and what of it comes later is read by the next post.
@@ -82,9 +82,8 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 /// connection is closed, and the next post makes a new one. Nothing in here waits without end except
 /// on the network, so that timeout bounds every step.
 pub struct NodeTransport<'b, N: TcpConnect + Dns> {
-    net: &'b N,
+    dialer: Dialer<'b, N>,
     http: &'b mut [u8],
-    policy: Policy,
     link: Link<'b, N::Connection<'b>>,
     /// Where the link goes to.
     origin: Option<(Scheme, String<AUTHORITY_MAX>)>,
@@ -109,9 +108,8 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
     /// The same over the parts of [`Buffers`].
     pub(crate) fn over(net: &'b N, http: &'b mut [u8], watch: &'b Watch, policy: Policy) -> Self {
         Self {
-            net,
+            dialer: Dialer::new(net, policy),
             http,
-            policy,
             link: Link::new(watch),
             origin: None,
             idle_until: Instant::MIN,
@@ -160,41 +158,13 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         self.link.is_idle()
     }
 
-    /// Connects to where the endpoint's name leads, and where that fails to the name's address of
-    /// the other family: `Dns` tells one address at a time.
+    /// Makes a new connection the link.
     async fn connect(&mut self, endpoint: &Endpoint<'_>) -> Result<(), Error> {
         if endpoint.scheme() == Scheme::Https && !self.has_tls() {
             return Err(Error::NoTls);
         }
-        let name = match endpoint.host() {
-            Host::Address(address) => {
-                let socket = self.dial(address, endpoint.port()).await?;
-                return self.greet(socket, endpoint).await;
-            }
-            Host::Name(name) => name,
-        };
-        self.policy.check_name(name).map_err(Error::Refused)?;
-        let first = self.resolve(name, AddrType::Either).await?;
-        let socket = match self.dial(first, endpoint.port()).await {
-            Ok(socket) => socket,
-            Err(error) => {
-                let other = if first.is_ipv4() { AddrType::IPv6 } else { AddrType::IPv4 };
-                let second = self.resolve(name, other).await.map_err(|_| error)?;
-                if second.is_ipv4() == first.is_ipv4() {
-                    return Err(error);
-                }
-                self.dial(second, endpoint.port()).await.map_err(|_| error)?
-            }
-        };
+        let socket = self.dialer.dial(endpoint).await?;
         self.greet(socket, endpoint).await
-    }
-
-    /// Connects to an address, if the policy allows it.
-    async fn dial(&self, address: IpAddr, port: u16) -> Result<N::Connection<'b>, Error> {
-        self.policy.check(address).map_err(Error::Refused)?;
-        debug!("connecting");
-        let connected = self.net.connect(SocketAddr::new(address, port)).await;
-        connected.map_err(|error| Error::Connect(error.kind()))
     }
 
     /// Makes the socket the link, over TLS if need be.
@@ -229,11 +199,6 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         return self.tls.is_some();
         #[cfg(not(feature = "tls"))]
         false
-    }
-
-    async fn resolve(&self, name: &str, family: AddrType) -> Result<IpAddr, Error> {
-        let found = self.net.get_host_by_name(name, family).await;
-        found.map_err(|_| Error::Resolve)
     }
 
     /// Writes the request and reads the answer. The link stays open after it only if it may carry
