@@ -61,6 +61,7 @@ pub struct Exchange {
     kept_until: Instant,
     sent: Sent,
     state: State,
+    answer: Answer,
 }
 
 /// How much of the request was sent.
@@ -72,11 +73,11 @@ enum Sent {
 }
 
 /// What is expected of the server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum State {
     /// Nothing. Whatever arrives is the end of the connection, and not an answer to what is asked next.
     Silence,
-    Heads(Answer),
+    Heads,
     Body(Rest),
     /// Nothing any more.
     Over,
@@ -93,6 +94,7 @@ impl Exchange {
             kept_until: now,
             sent: Sent::Nothing,
             state: State::Silence,
+            answer: Answer::new(),
         }
     }
 
@@ -127,7 +129,8 @@ impl Exchange {
     /// A request begins.
     pub fn begin(&mut self) {
         self.sent = Sent::Nothing;
-        self.state = State::Heads(Answer::new());
+        self.state = State::Heads;
+        self.answer = Answer::new();
     }
 
     /// A byte of the request may have left.
@@ -161,11 +164,11 @@ impl Exchange {
         now: Instant,
     ) -> Result<Option<Response>, Failure> {
         let mut response = None;
-        if let State::Heads(answer) = &mut self.state {
+        if matches!(self.state, State::Heads) {
             if self.sent == Sent::Nothing {
                 return Err(self.fail(Failure::Unsent));
             }
-            let head = match answer.take(bytes) {
+            let head = match self.answer.take(bytes) {
                 Err(malformed) => return Err(self.fail(Failure::Malformed(malformed))),
                 Ok((_, None)) => return Ok(None),
                 Ok((taken, Some(head))) => {
