@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{EndpointBuf, Message, Reply, SendTransport};
 
 use crate::http::config::HttpShared;
-use crate::http::connection::{Answered, Connection};
+use crate::http::connection::Connection;
 use crate::http::dial::dial;
 use crate::http::error::HttpError;
 use crate::http::request::write_head;
@@ -26,7 +25,7 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 ///
 /// There is no timeout here: the caller drops the future of [`send`](SendTransport::send), and with it
 /// the connection it was using. There is no task either: an idle connection is not watched, but
-/// looked at when it is next needed, and not trusted after 30 s (or what the server announces with
+/// looked at when it is next needed, and not trusted after 55 s (or what the server announces with
 /// `Keep-Alive`).
 ///
 /// Must be used within a tokio runtime with I/O and time enabled.
@@ -51,9 +50,8 @@ impl HttpTransport {
     }
 
     /// Keeps the connection if it can be used again.
-    fn settle(&mut self, connection: Connection, answered: Answered) -> Response {
-        self.idle = Some(connection).filter(|_| answered.reusable);
-        answered.response
+    fn keep(&mut self, connection: Connection) {
+        self.idle = Some(connection).filter(Connection::is_kept);
     }
 }
 
@@ -69,19 +67,22 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         write_head(&mut self.head, endpoint, message)?;
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
-            && !message.fresh
-            && kept.is_ready_for(endpoint).await
+            && kept.is_ready_for(endpoint, message).await
         {
-            match kept.exchange(&self.head, message.body).await {
-                Ok(answered) => return Ok(self.settle(kept, answered).into()),
+            match kept.send(&self.head, message.body).await {
+                // Nobody has seen the request.
                 Err(HttpError::Closed(_)) => {}
-                Err(error) => return Err(error),
+                result => {
+                    self.keep(kept);
+                    return result.map(Reply::from);
+                }
             }
         }
         let stream = dial(self.shared.get(), endpoint).await?;
         let mut connection = Connection::new(stream, endpoint);
-        let answered = connection.exchange(&self.head, message.body).await?;
-        Ok(self.settle(connection, answered).into())
+        let result = connection.send(&self.head, message.body).await;
+        self.keep(connection);
+        result.map(Reply::from)
     }
 }
 
