@@ -109,7 +109,7 @@ fn what_comes_behind_an_answer_is_the_end_of_the_connection_and_no_error() {
 
 #[test]
 fn a_body_without_a_near_end_is_not_read() {
-    for length in [DRAIN_MAX + 1, u64::MAX] {
+    for length in [DRAIN_MAX as u64 + 1, u64::MAX] {
         let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
         assert!(!answered(text.as_bytes(), START).is_kept());
     }

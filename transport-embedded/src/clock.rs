@@ -109,7 +109,7 @@ impl<'a> EmbassyClock<'a> {
 
 impl Clock for EmbassyClock<'_> {
     fn now(&self) -> Instant {
-        Instant::from_micros(embassy_time::Instant::now().as_micros())
+        monotonic()
     }
 
     fn wall(&self) -> Timestamp {
@@ -137,6 +137,11 @@ impl WallClock for EmbassyClock<'_> {
     fn unix_seconds(&self) -> Option<u64> {
         self.wall.unix_seconds()
     }
+}
+
+/// The engine's monotonic time.
+pub(crate) fn monotonic() -> Instant {
+    Instant::from_micros(uptime())
 }
 
 /// Microseconds since embassy-time's instant zero.

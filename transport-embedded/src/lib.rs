@@ -7,7 +7,6 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-mod answer;
 mod clock;
 mod dial;
 mod dialogue;

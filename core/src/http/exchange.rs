@@ -19,7 +19,7 @@ use crate::transport::Message;
 /// The most bytes of an answer's body, framing included, that are read to keep the connection.
 /// Arbitrary: receivers of webhooks answer with a line or two, and a new connection costs less than
 /// more of it.
-pub const DRAIN_MAX: u64 = 16 * 1_024;
+pub const DRAIN_MAX: usize = 16 * 1_024;
 /// How long the next request waits for the rest of the last answer's body before it takes a new
 /// connection. Arbitrary: about what a new one costs.
 pub const DRAIN_TIME: Duration = Duration::from_millis(250);
@@ -199,7 +199,7 @@ impl Exchange {
     fn answered(&mut self, head: &Head, now: Instant) {
         let idle = head.idle_max(IDLE_MAX);
         self.kept_until = (now + idle).min(self.made_at + AGE_MAX);
-        self.state = match head.rest(DRAIN_MAX) {
+        self.state = match head.rest(DRAIN_MAX as u64) {
             Some(rest) if self.sent == Sent::All && !idle.is_zero() => State::Body(rest),
             _ => State::Over,
         };
