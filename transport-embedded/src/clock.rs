@@ -125,10 +125,13 @@ impl Clock for EmbassyClock<'_> {
             loop {
                 let left = deadline.as_micros().saturating_sub(clock.now().as_micros());
                 if left == 0 {
-                    return;
+                    break;
                 }
                 Timer::after(Duration::from_micros(left.min(3_600_000_000))).await;
             }
+            // The executor may have been blocked, and the network's task not have run since: what has
+            // arrived is to be read before time is judged.
+            embassy_futures::yield_now().await;
         }
     }
 }

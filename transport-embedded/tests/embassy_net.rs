@@ -223,3 +223,34 @@ async fn with_batches_every_event_that_is_taken_is_sent() {
     assert_eq!(stats.delivered + stats.oversize, 150, "{stats:?}");
     assert!(stats.delivered > 0 && stats.oversize > 0, "{stats:?}");
 }
+
+/// The executor is blocked past the HTTP timeout, by a TLS handshake say. When it goes on, the worker may
+/// come before the network's task, which has the answer: it was not read, and the receiver got the event
+/// again.
+#[tokio::test]
+async fn an_answer_that_arrived_while_the_executor_was_blocked_counts() {
+    static NODE: WebhookNode<1_024, (), 200, 64> = WebhookNode::new();
+    let timeout = Duration::from_millis(500);
+    wired(|stack, server| async move {
+        let config = pilot_webhook_core::Config { http_timeout: timeout, ..<_>::default() };
+        NODE.start(1, 1, config, Policy::default()).unwrap();
+        NODE.set_url(URL).unwrap();
+        NODE.emit("t", &1).unwrap();
+        let server = async {
+            let mut socket = listener(server);
+            socket.accept(8_080).await.unwrap();
+            assert!(read_request(&mut socket).await.is_some());
+            socket.write(OK).await.unwrap();
+            // The server's stack puts the answer on the cable.
+            embassy_futures::yield_now().await;
+            std::thread::sleep(timeout);
+            NODE.drained().await;
+            NODE.close();
+        };
+        let mut observer = ();
+        embassy_futures::join::join(server, NODE.run(stack, &mut observer)).await.1.unwrap();
+    })
+    .await;
+    let stats = NODE.stats().unwrap();
+    assert_eq!((stats.delivered, stats.attempts), (1, 1), "{stats:?}");
+}
