@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use embassy_futures::select::{Either, select};
-use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
+use embassy_net::{ConfigV4, Stack};
 use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
@@ -253,4 +253,52 @@ async fn an_answer_that_arrived_while_the_executor_was_blocked_counts() {
     .await;
     let stats = NODE.stats().unwrap();
     assert_eq!((stats.delivered, stats.attempts), (1, 1), "{stats:?}");
+}
+
+/// Three attempts were over before DHCP was done.
+#[tokio::test]
+async fn without_a_network_configuration_events_wait_and_no_attempt_is_counted() {
+    static NODE: WebhookNode<1_024, (), 200, 64> = WebhookNode::new();
+    wired(|stack, server| async move {
+        let address = stack.config_v4().unwrap();
+        stack.set_config_v4(ConfigV4::None);
+        NODE.start(1, 1, <_>::default(), Policy::default()).unwrap();
+        NODE.set_url(URL).unwrap();
+        NODE.emit("t", &1).unwrap();
+        let client = async {
+            // Time for several looks at the stack.
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            let stats = NODE.stats().unwrap();
+            assert_eq!((stats.queued, stats.attempts), (1, 0), "{stats:?}");
+            stack.set_config_v4(ConfigV4::Static(address));
+            NODE.drained().await;
+            NODE.close();
+        };
+        let mut observer = ();
+        let node = embassy_futures::join::join(NODE.run(stack, &mut observer), client);
+        let server = serve(listener(server), usize::MAX, OK);
+        assert!(matches!(select(node, server).await, Either::First((Ok(()), ()))));
+    })
+    .await;
+    let stats = NODE.stats().unwrap();
+    assert_eq!((stats.delivered, stats.attempts), (1, 1), "{stats:?}");
+}
+
+#[tokio::test]
+async fn without_a_network_configuration_a_close_ends_in_its_time() {
+    static NODE: WebhookNode<1_024, (), 200, 64> = WebhookNode::new();
+    wired(|stack, _| async move {
+        stack.set_config_v4(ConfigV4::None);
+        let drain_timeout = Duration::from_millis(100);
+        let config = pilot_webhook_core::Config { drain_timeout, ..<_>::default() };
+        NODE.start(1, 1, config, Policy::default()).unwrap();
+        NODE.set_url(URL).unwrap();
+        NODE.emit("t", &1).unwrap();
+        let mut observer = ();
+        let close = async { NODE.close() };
+        embassy_futures::join::join(NODE.run(stack, &mut observer), close).await.0.unwrap();
+    })
+    .await;
+    let stats = NODE.stats().unwrap();
+    assert_eq!((stats.delivered, stats.queued, stats.in_flight), (0, 0, 0), "{stats:?}");
 }
