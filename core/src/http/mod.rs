@@ -26,14 +26,14 @@ mod exchange;
 mod fields;
 mod request;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use core::error::Error;
 use core::fmt;
 
-pub use answer::{Answer, HEADS_MAX};
-pub use body::Rest;
+pub use answer::HEADS_MAX;
 pub use exchange::{AGE_MAX, DRAIN_MAX, DRAIN_TIME, Exchange, Failure, IDLE_MAX};
-pub use fields::Head;
 pub use request::is_header;
 pub use status::Response;
 
