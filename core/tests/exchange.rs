@@ -150,6 +150,19 @@ fn nothing_is_an_answer_to_what_was_not_sent() {
 }
 
 #[test]
+fn a_connection_carries_as_many_requests_as_its_age_allows() {
+    let mut exchange = new();
+    for _ in 0..HEADS_MAX {
+        exchange.begin();
+        exchange.written();
+        // Told again, as by a driver that only knows that something was sent.
+        exchange.wrote();
+        assert_eq!(exchange.received(OK, START), Ok(Some(Response::status(200))));
+        assert!(exchange.is_ready() && may_carry(&exchange, START));
+    }
+}
+
+#[test]
 fn an_attempt_that_was_cut_short_is_the_end() {
     let mut exchange = answered(OK, START);
     exchange.begin();
