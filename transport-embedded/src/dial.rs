@@ -3,8 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::pin::pin;
 
-use embassy_futures::select::{Either, select};
-use embassy_time::{Duration, Instant, Timer};
+use embassy_time::{Duration, Instant, TimeoutError, with_timeout};
 use embedded_io_async::Error as _;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use pilot_webhook_core::{Endpoint, Host, Policy};
@@ -72,34 +71,33 @@ impl<'b, N: TcpConnect + Dns> Dialer<'b, N> {
         };
         network.policy.check_name(name).map_err(Error::Refused)?;
         let preferred = self.preferred.filter(|(_, until)| Instant::now() < *until);
-        let first = network.first(name, preferred).await.ok_or(Error::Resolve)?;
+        let first = network.first(name, preferred.map(|(family, _)| family)).await?;
         let other = Family::of(first).other();
         self.preferred = Some((other, Instant::now() + REMEMBERED));
         let (failure, second) = {
             let mut dialling = pin!(network.connect(first, port));
-            let mut resolving = pin!(network.resolve(name, other));
-            let early = match select(dialling.as_mut(), Timer::after(FIRST_SHARE)).await {
-                Either::First(result) => Either::First(result),
-                // It goes on until there is another address, and for good if there is none.
-                Either::Second(()) => select(dialling.as_mut(), resolving.as_mut()).await,
-            };
-            match early {
-                Either::First(Ok(socket)) => {
+            let failure = match with_timeout(FIRST_SHARE, dialling.as_mut()).await {
+                Ok(Ok(socket)) => {
                     self.preferred = preferred;
                     return Ok(socket);
                 }
-                Either::First(Err(failure)) => (Some(failure), resolving.await),
-                Either::Second(None) => {
+                Ok(Err(failure)) => Some(failure),
+                Err(TimeoutError) => None,
+            };
+            let second = network.resolve(name, Some(other)).await;
+            match (failure, second.filter(|second| Family::of(*second) == other)) {
+                (failure, Some(second)) => (failure, second),
+                // There is no other address: the first one has all the time.
+                (failure, None) => {
                     self.preferred = None;
-                    return dialling.await;
+                    return match failure {
+                        Some(failure) => Err(failure),
+                        None => dialling.await,
+                    };
                 }
-                Either::Second(second) => (None, second),
             }
         };
-        let result = match second {
-            Some(second) => network.connect(second, port).await,
-            None => Err(Error::Resolve),
-        };
+        let result = network.connect(second, port).await;
         if result.is_err() {
             self.preferred = None;
         }
@@ -117,24 +115,23 @@ impl<'b, N: TcpConnect + Dns> Network<'b, N> {
         connected.map_err(|error| Error::Connect(error.kind()))
     }
 
-    /// The name's address to try first: of the preferred family, or whatever the resolver prefers.
-    async fn first(&self, name: &str, preferred: Option<(Family, Instant)>) -> Option<IpAddr> {
-        if let Some((family, _)) = preferred
-            && let Some(address) = self.resolve(name, family).await
-        {
-            return Some(address);
+    /// The name's address to try first: of the preferred family, or else of the resolver's choice.
+    async fn first(&self, name: &str, mut preferred: Option<Family>) -> Result<IpAddr, Error> {
+        loop {
+            match self.resolve(name, preferred).await {
+                Some(address) => return Ok(address),
+                None if preferred.is_none() => return Err(Error::Resolve),
+                None => preferred = None,
+            }
         }
-        self.net.get_host_by_name(name, AddrType::Either).await.ok()
     }
 
-    /// The name's address of this family.
-    async fn resolve(&self, name: &str, family: Family) -> Option<IpAddr> {
+    async fn resolve(&self, name: &str, family: Option<Family>) -> Option<IpAddr> {
         let wanted = match family {
-            Family::V4 => AddrType::IPv4,
-            Family::V6 => AddrType::IPv6,
+            None => AddrType::Either,
+            Some(Family::V4) => AddrType::IPv4,
+            Some(Family::V6) => AddrType::IPv6,
         };
-        let found = self.net.get_host_by_name(name, wanted).await.ok();
-        // Some resolvers tell what they have.
-        found.filter(|address| Family::of(*address) == family)
+        self.net.get_host_by_name(name, wanted).await.ok()
     }
 }

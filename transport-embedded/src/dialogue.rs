@@ -33,17 +33,12 @@ pub(crate) async fn dialogue<S: Read + Write>(
 ) -> Result<Response, Failed> {
     exchange.begin();
     let mut news = News { meter: link.meter(), exchange, write_error: None };
-    let response = if let Some(wire) = link.plain() {
-        both_ways(wire, &mut news, endpoint, request, buf).await?
-    } else {
-        let written = request.write(endpoint, &mut Sink::Whole(link), buf).await;
-        news.written(written)?;
-        loop {
-            let read = link.read(buf).await;
-            if let Some(response) = news.read(buf, read)? {
-                break response;
-            }
-        }
+    let response = match link.plain() {
+        Some(wire) => both_ways(wire, &mut news, endpoint, request, buf).await?,
+        #[cfg(feature = "tls")]
+        None => one_after_the_other(link, &mut news, endpoint, request, buf).await?,
+        #[cfg(not(feature = "tls"))]
+        None => return Err(Failed(news.exchange.ended(), None)),
     };
     // Waiting for a body that nobody reads could turn a delivery into a timeout.
     let _ = poll_once(drain(link, exchange, buf));
@@ -94,6 +89,25 @@ async fn both_ways<'b, S: Read + Write + 'b>(
         }
     })
     .await
+}
+
+/// Writes the request, then reads the answer.
+#[cfg(feature = "tls")]
+async fn one_after_the_other<'b, S: Read + Write + 'b>(
+    link: &mut Link<'b, S>,
+    news: &mut News<'_>,
+    endpoint: &Endpoint<'_>,
+    request: &Request<'_>,
+    buf: &mut [u8],
+) -> Result<Response, Failed> {
+    let written = request.write(endpoint, &mut Sink::Whole(link), buf).await;
+    news.written(written)?;
+    loop {
+        let read = link.read(buf).await;
+        if let Some(response) = news.read(buf, read)? {
+            return Ok(response);
+        }
+    }
 }
 
 /// Tells the exchange what happens on the wire.
@@ -153,6 +167,7 @@ enum Sink<'h, 'w, 'b, S: Read + Write + 'b> {
     /// [`NodeTransport`](crate::NodeTransport) demands of them.
     Half(&'h RefCell<&'w mut Wire<'b, S>>),
     /// The link, for one direction after the other.
+    #[cfg(feature = "tls")]
     Whole(&'w mut Link<'b, S>),
 }
 
@@ -178,6 +193,7 @@ impl<'b, S: Read + Write + 'b> Write for Sink<'_, '_, 'b, S> {
             Self::Half(wire) => {
                 poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.write(buf)).poll(cx))).await
             }
+            #[cfg(feature = "tls")]
             Self::Whole(link) => link.write(buf).await,
         }
     }
@@ -187,6 +203,7 @@ impl<'b, S: Read + Write + 'b> Write for Sink<'_, '_, 'b, S> {
             Self::Half(wire) => {
                 poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.flush()).poll(cx))).await
             }
+            #[cfg(feature = "tls")]
             Self::Whole(link) => link.flush().await,
         }
     }

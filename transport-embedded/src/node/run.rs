@@ -1,7 +1,7 @@
 //! The future to spawn.
 
 use core::future::poll_fn;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::ready;
 
 use embassy_net::Stack;
@@ -26,8 +26,11 @@ const LOOK: Duration = Duration::from_millis(250);
 impl<const QUEUE: usize, const URL: usize> Engine<QUEUE, URL> {
     /// Runs the worker while `stack` has a configuration: without one no attempt is made, and none is
     /// counted. What a clear or a close lets drain ends in its time all the same.
-    async fn run_configured(&self, stack: Stack<'_>, worker: impl Future<Output = ()>) {
-        let mut worker = pin!(worker);
+    async fn run_configured(
+        &self,
+        stack: Stack<'_>,
+        mut worker: Pin<&mut impl Future<Output = ()>>,
+    ) {
         let mut look = Timer::after(LOOK);
         poll_fn(|cx| {
             while !stack.is_config_up() && !self.is_draining() {
@@ -74,7 +77,7 @@ impl<const QUEUE: usize, const EVENT: usize, const URL: usize, const IO: usize>
         let clock = self.clock();
         let worker =
             pilot_webhook_core::run(&engine.dispatcher, &mut transport, &clock, observer, body);
-        engine.run_configured(stack, worker).await;
+        engine.run_configured(stack, pin!(worker)).await;
         Ok(())
     }
 }
@@ -114,7 +117,7 @@ impl<
         let clock = self.clock();
         let worker =
             pilot_webhook_core::run(&engine.dispatcher, &mut transport, &clock, observer, body);
-        engine.run_configured(stack, worker).await;
+        engine.run_configured(stack, pin!(worker)).await;
         Ok(())
     }
 }
