@@ -54,7 +54,9 @@ pub trait Clock {
     /// The wall-clock time now, in UTC. It may jump.
     fn wall(&self) -> Timestamp;
 
-    /// Completes at `deadline` or as soon after it as the platform's timer allows.
+    /// Completes at `deadline` or as soon after it as the platform's timer allows. What has arrived from
+    /// the network by then is to be known to the tasks that wait for it: where a timer that was held up
+    /// may come before such news, the news gets a turn first.
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()>;
 }
 

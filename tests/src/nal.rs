@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
@@ -35,6 +36,8 @@ pub struct Counts {
 #[derive(Clone, Debug, Default)]
 pub struct TokioNet {
     names: HashMap<String, Vec<IpAddr>>,
+    /// How long connecting to an address takes, if not no time.
+    slow: HashMap<IpAddr, Duration>,
     /// What happened to its sockets.
     pub counts: Arc<Counts>,
 }
@@ -44,6 +47,13 @@ impl TokioNet {
     #[must_use]
     pub fn with(mut self, name: &str, address: &str) -> Self {
         self.names.entry(name.into()).or_default().push(address.parse().unwrap());
+        self
+    }
+
+    /// Connecting to `address` takes so much time.
+    #[must_use]
+    pub fn slow(mut self, address: &str, time: Duration) -> Self {
+        self.slow.insert(address.parse().unwrap(), time);
         self
     }
 
@@ -65,6 +75,9 @@ impl TcpConnect for TokioNet {
 
     async fn connect(&self, remote: SocketAddr) -> Result<Socket, ErrorKind> {
         self.counts.dialled.lock().unwrap().push(remote.ip());
+        if let Some(time) = self.slow.get(&remote.ip()) {
+            tokio::time::sleep(*time).await;
+        }
         if !remote.ip().is_loopback() {
             return Err(ErrorKind::ConnectionRefused);
         }

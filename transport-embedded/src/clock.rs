@@ -109,7 +109,7 @@ impl<'a> EmbassyClock<'a> {
 
 impl Clock for EmbassyClock<'_> {
     fn now(&self) -> Instant {
-        Instant::from_micros(embassy_time::Instant::now().as_micros())
+        monotonic()
     }
 
     fn wall(&self) -> Timestamp {
@@ -125,10 +125,13 @@ impl Clock for EmbassyClock<'_> {
             loop {
                 let left = deadline.as_micros().saturating_sub(clock.now().as_micros());
                 if left == 0 {
-                    return;
+                    break;
                 }
                 Timer::after(Duration::from_micros(left.min(3_600_000_000))).await;
             }
+            // The executor may have been blocked, and the network's task not have run since: what has
+            // arrived is to be read before time is judged.
+            embassy_futures::yield_now().await;
         }
     }
 }
@@ -137,6 +140,11 @@ impl WallClock for EmbassyClock<'_> {
     fn unix_seconds(&self) -> Option<u64> {
         self.wall.unix_seconds()
     }
+}
+
+/// The engine's monotonic time.
+pub(crate) fn monotonic() -> Instant {
+    Instant::from_micros(uptime())
 }
 
 /// Microseconds since embassy-time's instant zero.

@@ -1,91 +1,165 @@
-//! One request and its answer over an open link.
+//! One request and its answer over an open link. What happens there is told to the exchange of core,
+//! which decides what it means.
 
 use core::cell::RefCell;
 use core::future::poll_fn;
 use core::pin::pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
-use embassy_futures::select::{Either, select};
+use embassy_futures::poll_once;
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Read, Write};
-use pilot_webhook_core::http::{Head, Rest};
-use pilot_webhook_core::{Endpoint, Message};
+use pilot_webhook_core::Endpoint;
+use pilot_webhook_core::http::{Exchange, Failure, Response};
 
-use crate::answer::{ReadError, Reader};
+use crate::clock::monotonic;
 use crate::link::Link;
-use crate::request;
-use crate::wire::Wire;
+use crate::request::Request;
+use crate::wire::{Meter, Wire};
 
-/// The most bytes of an answer's body that are read to keep the connection. Arbitrary: webhook
-/// receivers answer with a line or two, and a new connection costs less than more of it.
-const BODY_MAX: u64 = 16 * 1_024;
+/// Why there is no answer, and what the network said to that.
+pub(crate) struct Failed(pub(crate) Failure, pub(crate) Option<IoKind>);
 
-/// Sends the request and reads the answer. Tells also what of its body is to be read before the link
-/// may carry another request; `None` when it may not.
+/// Sends the request and reads the answer, but not the body, of which it takes what is there.
 ///
-/// A receiver may answer before it has read the whole request, and close or read no more: what it
-/// said counts. So over plain TCP the answer is read while the request is written. embedded-tls can
-/// only do one after the other; there the answer is read even if writing failed, and a receiver that
-/// answers early *and* neither reads nor closes ends in the time-out.
+/// Over plain TCP the answer is read while the request is written. embedded-tls can only do one after
+/// the other; there the answer is read even if writing failed, and a receiver that answers early *and*
+/// neither reads nor closes ends in the time-out.
 pub(crate) async fn dialogue<S: Read + Write>(
     link: &mut Link<'_, S>,
+    exchange: &mut Exchange,
     endpoint: &Endpoint<'_>,
-    message: &Message<'_>,
+    request: &Request<'_>,
     buf: &mut [u8],
-) -> Result<(Head, Option<Rest>), ReadError> {
-    #[cfg(feature = "tls")]
-    if link.is_tls() {
-        let mut whole = Side::Whole(link);
-        let written = request::write(endpoint, message, &mut whole, buf).await;
-        let mut reader = Reader::new(&mut whole, buf);
-        let head = reader.head().await.map_err(|error| root_cause(error, written))?;
-        return Ok(finish(reader, head, written.is_ok()).await);
+) -> Result<Response, Failed> {
+    exchange.begin();
+    let mut news = News { meter: link.meter(), exchange, write_error: None };
+    let response = match link.plain() {
+        Some(wire) => both_ways(wire, &mut news, endpoint, request, buf).await?,
+        #[cfg(feature = "tls")]
+        None => one_after_the_other(link, &mut news, endpoint, request, buf).await?,
+        #[cfg(not(feature = "tls"))]
+        None => return Err(Failed(news.exchange.ended(), None)),
+    };
+    // Waiting for a body that nobody reads could turn a delivery into a timeout.
+    let _ = poll_once(drain(link, exchange, buf));
+    if exchange.is_draining() && link.is_in_record() {
+        // The read that was dropped cannot be made up for.
+        exchange.ended();
     }
-    let Some(wire) = link.plain() else { return Err(ReadError::Closed) };
+    Ok(response)
+}
+
+/// Reads the rest of the last answer. Dropped while it waits, it has told all that it read.
+pub(crate) async fn drain<S: Read + Write>(
+    link: &mut Link<'_, S>,
+    exchange: &mut Exchange,
+    buf: &mut [u8],
+) {
+    let mut news = News { meter: link.meter(), exchange, write_error: None };
+    while news.exchange.is_draining() {
+        let read = link.read(buf).await;
+        // A failure is the exchange's affair.
+        let _ = news.read(buf, read);
+    }
+}
+
+/// Reads the answer while the request is written.
+async fn both_ways<'b, S: Read + Write + 'b>(
+    wire: &mut Wire<'b, S>,
+    news: &mut News<'_>,
+    endpoint: &Endpoint<'_>,
+    request: &Request<'_>,
+    buf: &mut [u8],
+) -> Result<Response, Failed> {
     let (request_buf, answer_buf) = buf.split_at_mut(buf.len() / 2);
     let shared = RefCell::new(wire);
-    let (mut sink, mut source) = (Side::Half(&shared), Side::Half(&shared));
-    let mut reader = Reader::new(&mut source, answer_buf);
-    let mut written = Err(IoKind::Interrupted);
-    let head = {
-        let mut reading = pin!(reader.head());
-        match select(request::write(endpoint, message, &mut sink, request_buf), &mut reading).await
-        {
-            Either::First(result) => {
-                written = result;
-                reading.await
-            }
-            Either::Second(head) => head,
+    let mut sink = Sink::Half(&shared);
+    let mut writing = pin!(request.write(endpoint, &mut sink, request_buf));
+    let mut is_writing = true;
+    poll_fn(|cx| {
+        if is_writing && let Poll::Ready(written) = writing.as_mut().poll(cx) {
+            is_writing = false;
+            news.written(written)?;
         }
-    };
-    let head = head.map_err(|error| root_cause(error, written))?;
-    Ok(finish(reader, head, written.is_ok()).await)
+        loop {
+            let read = poll(&shared, cx, |wire, cx| pin!(wire.read(answer_buf)).poll(cx));
+            if let Some(response) = news.read(answer_buf, ready!(read))? {
+                return Poll::Ready(Ok(response));
+            }
+        }
+    })
+    .await
 }
 
-/// When both directions failed, the first one to fail tells more.
-fn root_cause(error: ReadError, written: Result<(), IoKind>) -> ReadError {
-    match written {
-        Ok(()) | Err(IoKind::Interrupted) => error,
-        Err(kind) => ReadError::Io(kind),
+/// Writes the request, then reads the answer.
+#[cfg(feature = "tls")]
+async fn one_after_the_other<'b, S: Read + Write + 'b>(
+    link: &mut Link<'b, S>,
+    news: &mut News<'_>,
+    endpoint: &Endpoint<'_>,
+    request: &Request<'_>,
+    buf: &mut [u8],
+) -> Result<Response, Failed> {
+    let written = request.write(endpoint, &mut Sink::Whole(link), buf).await;
+    news.written(written)?;
+    loop {
+        let read = link.read(buf).await;
+        if let Some(response) = news.read(buf, read)? {
+            return Ok(response);
+        }
     }
 }
 
-/// Reads of the body what is there.
-///
-/// It does not wait: the status is known, and waiting for a body that nobody reads could turn a
-/// delivery into a timeout. What is missing is read when the next request comes.
-async fn finish<S: Read + Write>(
-    mut reader: Reader<'_, Side<'_, '_, '_, S>>,
-    head: Head,
-    written: bool,
-) -> (Head, Option<Rest>) {
-    let Some(mut rest) = head.rest(BODY_MAX).filter(|_| written) else { return (head, None) };
-    let read = poll_fn(|cx| Poll::Ready(pin!(reader.drain(&mut rest)).poll(cx))).await;
-    (head, Some(rest).filter(|_| read != Poll::Ready(false)))
+/// Tells the exchange what happens on the wire.
+struct News<'e> {
+    exchange: &'e mut Exchange,
+    /// Knows of each byte that was sent, also of those of TLS.
+    meter: &'e Meter,
+    /// When both directions fail, the first one to fail tells more.
+    write_error: Option<IoKind>,
 }
 
-/// What a request is written to, or its answer read from. One type for both kinds of link, so that
-/// the code for that is there once.
-enum Side<'h, 'w, 'b, S: Read + Write + 'b> {
+impl News<'_> {
+    /// Writing has ended so.
+    fn written(&mut self, result: Result<(), IoKind>) -> Result<(), Failed> {
+        self.look_at_meter();
+        self.write_error = result.err();
+        match result {
+            Ok(()) => self.exchange.written(),
+            Err(kind) => {
+                self.exchange.write_failed().map_err(|failure| Failed(failure, Some(kind)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// So much was read into the buffer.
+    fn read(
+        &mut self,
+        buf: &[u8],
+        read: Result<usize, IoKind>,
+    ) -> Result<Option<Response>, Failed> {
+        self.look_at_meter();
+        let (failure, error) = match read {
+            Ok(length @ 1..) => match self.exchange.received(&buf[..length], monotonic()) {
+                Ok(response) => return Ok(response),
+                Err(failure) => (failure, None),
+            },
+            ended => (self.exchange.ended(), ended.err()),
+        };
+        Err(Failed(failure, self.write_error.or(error)))
+    }
+
+    fn look_at_meter(&mut self) {
+        if self.meter.has_sent() {
+            self.exchange.wrote();
+        }
+    }
+}
+
+/// What a request is written to. One type for both kinds of link, so that the code for that is there
+/// once.
+enum Sink<'h, 'w, 'b, S: Read + Write + 'b> {
     /// One direction of a wire whose other direction is in use in the same task.
     ///
     /// Each poll makes the wire's future anew and drops it, so that the wire is borrowed only while
@@ -109,23 +183,11 @@ fn poll<S, T>(
     }
 }
 
-impl<'b, S: Read + Write + 'b> ErrorType for Side<'_, '_, 'b, S> {
+impl<'b, S: Read + Write + 'b> ErrorType for Sink<'_, '_, 'b, S> {
     type Error = IoKind;
 }
 
-impl<'b, S: Read + Write + 'b> Read for Side<'_, '_, 'b, S> {
-    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoKind> {
-        match self {
-            Self::Half(wire) => {
-                poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.read(buf)).poll(cx))).await
-            }
-            #[cfg(feature = "tls")]
-            Self::Whole(link) => link.read(buf).await,
-        }
-    }
-}
-
-impl<'b, S: Read + Write + 'b> Write for Side<'_, '_, 'b, S> {
+impl<'b, S: Read + Write + 'b> Write for Sink<'_, '_, 'b, S> {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, IoKind> {
         match self {
             Self::Half(wire) => {

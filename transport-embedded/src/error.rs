@@ -30,6 +30,9 @@ pub enum Error {
     /// The TLS connection became unusable after the handshake.
     #[cfg(feature = "tls")]
     TlsSession(TlsFailure),
+    /// There are more headers than the encoder has room for, or one that HTTP cannot carry. Nothing was
+    /// sent, and no connection was made.
+    InvalidRequest,
     /// The connection broke after the request was begun.
     Disconnected(IoKind),
     /// The server closed the connection before its answer was complete.
@@ -50,7 +53,7 @@ impl TransportError for Error {
             #[cfg(feature = "tls")]
             Self::TlsSession(_) => ErrorKind::Disconnected,
             Self::Disconnected(_) | Self::Closed => ErrorKind::Disconnected,
-            Self::Malformed(_) => ErrorKind::Protocol,
+            Self::InvalidRequest | Self::Malformed(_) => ErrorKind::Protocol,
         }
     }
 }
@@ -66,6 +69,7 @@ impl fmt::Display for Error {
             Self::Tls(failure) => write!(f, "TLS: {failure}"),
             #[cfg(feature = "tls")]
             Self::TlsSession(failure) => write!(f, "TLS after the handshake: {failure}"),
+            Self::InvalidRequest => f.write_str("a header cannot be sent over HTTP, or too many"),
             Self::Disconnected(kind) => write!(f, "the connection broke: {kind:?}"),
             Self::Closed => f.write_str("the server closed the connection before its answer"),
             Self::Malformed(what) => write!(f, "the answer is not HTTP/1: {what}"),

@@ -7,8 +7,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-mod answer;
 mod clock;
+mod dial;
 mod dialogue;
 mod error;
 mod fmt;

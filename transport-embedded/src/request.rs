@@ -2,6 +2,7 @@
 
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Write};
 use heapless::Vec;
+use pilot_webhook_core::http::is_header;
 use pilot_webhook_core::{Endpoint, Message};
 use reqwless::request::{Request as Encoder, RequestBuilder as _};
 
@@ -11,34 +12,46 @@ const USER_AGENT: (&str, &str) =
 /// The most headers that the engine may want. It has three.
 const HEADERS_MAX: usize = 16;
 
-/// Writes the head and the body, and flushes.
-///
-/// The `Host` header holds [`Endpoint::authority`](pilot_webhook_core::Endpoint::authority), with
-/// the port: reqwless's own client leaves it out, so its request encoder is used alone.
-pub(crate) async fn write<W: Write<Error = IoKind>>(
-    endpoint: &Endpoint<'_>,
-    message: &Message<'_>,
-    sink: &mut W,
-    buf: &mut [u8],
-) -> Result<(), IoKind> {
-    let mut headers = Vec::<_, { HEADERS_MAX + 1 }>::new();
-    let fits =
-        headers.push(USER_AGENT).is_ok() && headers.extend_from_slice(message.headers).is_ok();
-    if !fits {
-        return Err(IoKind::InvalidInput);
+/// A request that can be encoded.
+pub(crate) struct Request<'m> {
+    headers: Vec<(&'m str, &'m str), { HEADERS_MAX + 1 }>,
+    body: &'m [u8],
+}
+
+impl<'m> Request<'m> {
+    /// That of a message: the one place where it becomes header lines. `None` when there are too many of
+    /// them, or when HTTP cannot carry one.
+    pub(crate) fn new(message: &Message<'m>) -> Option<Self> {
+        let mut headers = Vec::new();
+        headers.push(USER_AGENT).ok()?;
+        headers.extend_from_slice(message.headers).ok()?;
+        let valid = headers.iter().all(|(name, value)| is_header(name, value));
+        valid.then_some(Self { headers, body: message.body })
     }
-    let mut pieces = Pieces { sink, buf, length: 0 };
-    let encoder = Encoder::post(endpoint.target())
-        .host(endpoint.authority())
-        .headers(&headers)
-        .body(message.body)
-        .build();
-    encoder.write_header(&mut pieces).await.map_err(|error| match error {
-        reqwless::Error::Network(kind) => kind,
-        _ => IoKind::Other,
-    })?;
-    pieces.write_all(message.body).await?;
-    pieces.flush().await
+
+    /// Writes the head and the body, and flushes.
+    ///
+    /// The `Host` header holds [`Endpoint::authority`](pilot_webhook_core::Endpoint::authority), with
+    /// the port: reqwless's own client leaves it out, so its request encoder is used alone.
+    pub(crate) async fn write<W: Write<Error = IoKind>>(
+        &self,
+        endpoint: &Endpoint<'_>,
+        sink: &mut W,
+        buf: &mut [u8],
+    ) -> Result<(), IoKind> {
+        let mut pieces = Pieces { sink, buf, length: 0 };
+        let encoder = Encoder::post(endpoint.target())
+            .host(endpoint.authority())
+            .headers(&self.headers)
+            .body(self.body)
+            .build();
+        encoder.write_header(&mut pieces).await.map_err(|error| match error {
+            reqwless::Error::Network(kind) => kind,
+            _ => IoKind::Other,
+        })?;
+        pieces.write_all(self.body).await?;
+        pieces.flush().await
+    }
 }
 
 /// Gathers small writes, so that a request leaves in few segments and TLS records.

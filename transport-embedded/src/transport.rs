@@ -1,34 +1,27 @@
 //! The engine's `Transport`: one POST over one connection that is kept while it is good.
 
-use core::net::{IpAddr, SocketAddr};
+use embassy_time::{Duration, with_timeout};
+use embedded_io_async::{ErrorKind as IoKind, Read, Write};
+use embedded_nal_async::{Dns, TcpConnect};
+use pilot_webhook_core::http::{
+    DRAIN_MAX, DRAIN_TIME, Exchange, Failure, HEADS_MAX, Malformed, Response,
+};
+use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Policy, Reply, Scheme, Transport};
 
-use embassy_time::{Duration, Instant, with_timeout};
-use embedded_io_async::{Error as _, ErrorKind as IoKind, Read, Write};
-use embedded_nal_async::{AddrType, Dns, TcpConnect};
-use heapless::String;
-use pilot_webhook_core::http::{Malformed, Response, Rest};
-use pilot_webhook_core::{Endpoint, EndpointBuf, Host, Message, Policy, Reply, Scheme, Transport};
-
-use crate::answer::{ReadError, Reader};
-use crate::dialogue::dialogue;
+use crate::clock::monotonic;
+use crate::dial::Dialer;
+use crate::dialogue::{Failed, dialogue, drain};
 use crate::error::Error;
 use crate::fmt::{debug, warning};
 use crate::link::{Lease, Link, Watch};
+use crate::request::Request;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::wire::Wire;
 
-/// The most bytes of one answer that are taken from the socket: the head's and the body's bounds
-/// with room for what TLS adds.
-const ANSWER_MAX: usize = 64 * 1_024;
-/// How long the next request waits for the rest of the last answer's body, before it takes a new
-/// connection. Arbitrary: less than a TLS handshake takes on a node.
-const DRAIN_TIME: Duration = Duration::from_millis(250);
-/// How long an idle connection is believed in. Arbitrary: below the patience of the usual routers
-/// and servers.
-const IDLE_MAX: core::time::Duration = core::time::Duration::from_secs(90);
-/// The longest `host:port`: a name of 253 bytes with a trailing dot, a colon and five digits.
-const AUTHORITY_MAX: usize = 260;
+/// The most bytes that are taken from the socket for one answer, or for a handshake: the bounds of its
+/// heads and of its body, and room for what TLS adds, in which a hostile server could go on for ever.
+const WIRE_MAX: usize = HEADS_MAX + DRAIN_MAX + 16 * 1_024;
 
 /// The memory of a [`NodeTransport`], owned by the caller.
 ///
@@ -64,14 +57,15 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 ///
 /// # A post
 /// 1. A connection that was kept from the last post is used again if it goes to the same origin,
-///    has not been idle for more than 90 s (or what the server announces with `Keep-Alive`), is still
-///    open, and the server has not spoken on it.
+///    is not older than 5 minutes, has not been idle for more than 55 s (or what the server announces with
+///    `Keep-Alive`), is still open, and the server has not spoken on it.
 ///    If it turns out to be unusable before the socket took a byte of the request, a new connection
 ///    takes its place within the same attempt: the request surely was not processed. In any other
 ///    case the attempt ends with an error, and the engine decides.
 /// 2. Otherwise the policy is asked about the host name, the name resolved, the policy asked about
-///    the address, and a connection made to that very address. For `https`, the server is authenticated before a byte of the request is
-///    written.
+///    the address, and a connection made to that very address. When that fails, or says nothing for 2 s,
+///    the name's address of the other family gets its turn. For `https`, the server is authenticated
+///    before a byte of the request is written.
 /// 3. The request is written and the answer's head read. Interim answers are skipped. The status is
 ///    what counts: once it is known the post succeeds. The body only decides whether the connection
 ///    can be kept, and what of it comes later is read by the next post.
@@ -81,16 +75,11 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 /// connection is closed, and the next post makes a new one. Nothing in here waits without end except
 /// on the network, so that timeout bounds every step.
 pub struct NodeTransport<'b, N: TcpConnect + Dns> {
-    net: &'b N,
+    dialer: Dialer<'b, N>,
     http: &'b mut [u8],
-    policy: Policy,
     link: Link<'b, N::Connection<'b>>,
-    /// Where the link goes to.
-    origin: Option<(Scheme, String<AUTHORITY_MAX>)>,
-    /// Until when the link is believed in.
-    idle_until: Instant,
-    /// What is not read yet of the last answer.
-    rest: Option<Rest>,
+    /// What is known of the link's connection.
+    exchange: Option<Exchange>,
     #[cfg(feature = "tls")]
     tls: Option<Tls<'b>>,
 }
@@ -108,13 +97,10 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
     /// The same over the parts of [`Buffers`].
     pub(crate) fn over(net: &'b N, http: &'b mut [u8], watch: &'b Watch, policy: Policy) -> Self {
         Self {
-            net,
+            dialer: Dialer::new(net, policy),
             http,
-            policy,
             link: Link::new(watch),
-            origin: None,
-            idle_until: Instant::MIN,
-            rest: None,
+            exchange: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -133,67 +119,38 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
 
     /// Closes the connection that is kept, if any. The next post makes a new one.
     pub fn disconnect(&mut self) {
-        self.origin = None;
+        self.exchange = None;
         self.link.hang_up();
     }
 
-    /// Is the link open, idle and going where the endpoint is?
-    async fn reusable(&mut self, endpoint: &Endpoint<'_>) -> bool {
-        let same = self.origin.as_ref().is_some_and(|(scheme, authority)| {
-            *scheme == endpoint.scheme() && authority == endpoint.authority()
-        });
-        if !same || Instant::now() >= self.idle_until {
+    /// Whether this message may go over the link that is kept, if any.
+    async fn is_ready_for(&mut self, endpoint: &Endpoint<'_>, message: &Message<'_>) -> bool {
+        let Some(exchange) = &mut self.exchange else { return false };
+        if !self.link.is_open() || !exchange.may_carry(endpoint, message, monotonic()) {
             return false;
         }
         // Let the network's task run first: it may know that the server is gone.
         embassy_futures::yield_now().await;
-        if let Some(mut rest) = self.rest.take() {
+        if exchange.is_draining() {
             let mut lease = Lease::new(&mut self.link);
-            let mut reader = Reader::new(lease.link(), self.http);
-            if with_timeout(DRAIN_TIME, reader.drain(&mut rest)).await != Ok(true) {
+            let most = Duration::try_from(DRAIN_TIME).unwrap_or(Duration::MIN);
+            let _ = with_timeout(most, drain(lease.link(), exchange, self.http)).await;
+            if !exchange.is_ready() {
                 return false;
             }
             lease.keep();
         }
-        self.link.meter().begin(ANSWER_MAX);
+        self.link.meter().begin(WIRE_MAX);
         self.link.is_idle()
     }
 
-    /// Connects to where the endpoint's name leads, and where that fails to the name's address of
-    /// the other family: `Dns` tells one address at a time.
+    /// Makes a new connection the link.
     async fn connect(&mut self, endpoint: &Endpoint<'_>) -> Result<(), Error> {
         if endpoint.scheme() == Scheme::Https && !self.has_tls() {
             return Err(Error::NoTls);
         }
-        let name = match endpoint.host() {
-            Host::Address(address) => {
-                let socket = self.dial(address, endpoint.port()).await?;
-                return self.greet(socket, endpoint).await;
-            }
-            Host::Name(name) => name,
-        };
-        self.policy.check_name(name).map_err(Error::Refused)?;
-        let first = self.resolve(name, AddrType::Either).await?;
-        let socket = match self.dial(first, endpoint.port()).await {
-            Ok(socket) => socket,
-            Err(error) => {
-                let other = if first.is_ipv4() { AddrType::IPv6 } else { AddrType::IPv4 };
-                let second = self.resolve(name, other).await.map_err(|_| error)?;
-                if second.is_ipv4() == first.is_ipv4() {
-                    return Err(error);
-                }
-                self.dial(second, endpoint.port()).await.map_err(|_| error)?
-            }
-        };
+        let socket = self.dialer.dial(endpoint).await?;
         self.greet(socket, endpoint).await
-    }
-
-    /// Connects to an address, if the policy allows it.
-    async fn dial(&self, address: IpAddr, port: u16) -> Result<N::Connection<'b>, Error> {
-        self.policy.check(address).map_err(Error::Refused)?;
-        debug!("connecting");
-        let connected = self.net.connect(SocketAddr::new(address, port)).await;
-        connected.map_err(|error| Error::Connect(error.kind()))
     }
 
     /// Makes the socket the link, over TLS if need be.
@@ -202,7 +159,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         socket: N::Connection<'b>,
         endpoint: &Endpoint<'_>,
     ) -> Result<(), Error> {
-        self.link.meter().begin(ANSWER_MAX);
+        self.link.meter().begin(WIRE_MAX);
         let wire = Wire::new(socket, self.link.meter());
         match endpoint.scheme() {
             Scheme::Http => {
@@ -230,51 +187,39 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         false
     }
 
-    async fn resolve(&self, name: &str, family: AddrType) -> Result<IpAddr, Error> {
-        let found = self.net.get_host_by_name(name, family).await;
-        found.map_err(|_| Error::Resolve)
-    }
-
     /// Writes the request and reads the answer. The link stays open after it only if it may carry
     /// another request.
-    async fn exchange(
+    async fn attempt(
         &mut self,
         endpoint: &Endpoint<'_>,
-        message: &Message<'_>,
-    ) -> Result<Response, Error> {
-        self.link.meter().begin(ANSWER_MAX);
+        request: &Request<'_>,
+    ) -> Result<Response, (Failure, Error)> {
+        let Some(exchange) = &mut self.exchange else {
+            return Err((Failure::Unsent, Error::Closed));
+        };
+        self.link.meter().begin(WIRE_MAX);
         let mut lease = Lease::new(&mut self.link);
-        let (head, rest) = dialogue(lease.link(), endpoint, message, self.http)
+        let response = dialogue(lease.link(), exchange, endpoint, request, self.http)
             .await
-            .map_err(|error| explain(lease.link(), error))?;
-        if !lease.link().meter().has_sent() {
-            // Whatever was read is no answer to what nobody has seen.
-            return Err(Error::Closed);
-        }
-        let idle = Duration::try_from(head.idle_max(IDLE_MAX)).unwrap_or(Duration::MIN);
-        if let Some(rest) = rest
-            && (rest.is_over() || !lease.link().is_in_record())
-            && idle > Duration::MIN
-        {
+            .map_err(|failed| (failed.0, explain(lease.link(), failed)))?;
+        if exchange.is_kept() {
             lease.keep();
-            self.rest = Some(rest).filter(|rest| !rest.is_over());
-            self.idle_until = Instant::now() + idle;
         }
-        Ok(head.response)
+        Ok(response)
     }
 }
 
-/// The reason behind a failed read or write on the link.
-fn explain<S: Read + Write>(link: &Link<'_, S>, error: ReadError) -> Error {
+/// The same in the transport's words.
+fn explain<S: Read + Write>(link: &Link<'_, S>, Failed(failure, kind): Failed) -> Error {
     #[cfg(feature = "tls")]
     if let Some(failure) = link.take_failure() {
         return Error::TlsSession(failure);
     }
-    match error {
+    match (failure, kind) {
         _ if link.meter().is_exhausted() => Error::Malformed(Malformed::TooLarge),
-        ReadError::Closed | ReadError::Io(IoKind::ConnectionAborted) => Error::Closed,
-        ReadError::Io(kind) => Error::Disconnected(kind),
-        ReadError::Malformed(what) => Error::Malformed(what),
+        (Failure::Malformed(what), _) => Error::Malformed(what),
+        (_, None | Some(IoKind::ConnectionAborted)) => Error::Closed,
+        (_, Some(kind)) => Error::Disconnected(kind),
     }
 }
 
@@ -285,21 +230,19 @@ impl<'b, N: TcpConnect + Dns, const URL: usize> Transport<EndpointBuf<URL>>
 
     async fn send(&mut self, to: &EndpointBuf<URL>, message: &Message<'_>) -> Result<Reply, Error> {
         let endpoint = &to.get();
-        if !message.fresh && self.link.is_open() && self.reusable(endpoint).await {
-            let result = self.exchange(endpoint, message).await;
-            if result.is_ok() || self.link.meter().has_sent() {
-                return result.map(Reply::from);
+        let request = &Request::new(message).ok_or(Error::InvalidRequest)?;
+        if self.is_ready_for(endpoint, message).await {
+            match self.attempt(endpoint, request).await {
+                Err((Failure::Unsent, _)) => debug!("the kept connection failed: making a new one"),
+                result => return result.map(Reply::from).map_err(|(_, error)| error),
             }
-            debug!("the kept connection failed before a byte was sent: making a new one");
         }
         self.disconnect();
         if let Err(error) = self.connect(endpoint).await {
             warning!("no connection: {:?}", error);
             return Err(error);
         }
-        // Longer than any authority is none that can be compared: then it is not kept.
-        let authority = String::try_from(endpoint.authority());
-        self.origin = authority.ok().map(|authority| (endpoint.scheme(), authority));
-        self.exchange(endpoint, message).await.map(Reply::from)
+        self.exchange = Some(Exchange::new(endpoint, monotonic()));
+        self.attempt(endpoint, request).await.map(Reply::from).map_err(|(_, error)| error)
     }
 }

@@ -13,12 +13,14 @@
 use std::time::Duration;
 
 use embassy_futures::select::{Either, select};
-use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
+use embassy_net::{ConfigV4, Stack};
 use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
-use pilot_webhook_embassy::{Buffers, Error, NodeTransport, Options, Resources, SocketNet};
+use pilot_webhook_embassy::{
+    Buffers, Error, NodeTransport, Options, Resources, Runner, SocketNet, Webhook,
+};
 
 use cable::wired;
 
@@ -222,4 +224,81 @@ async fn with_batches_every_event_that_is_taken_is_sent() {
     assert_eq!(stats.abandoned, 0, "{stats:?}");
     assert_eq!(stats.delivered + stats.oversize, 150, "{stats:?}");
     assert!(stats.delivered > 0 && stats.oversize > 0, "{stats:?}");
+}
+
+/// A webhook with room for one event, and that event.
+fn webhook(set: impl FnOnce(&mut Options)) -> (Webhook, Runner) {
+    let resources = Box::leak(Box::new(Resources::<1_024, (), 200>::new()));
+    let mut options = Options::new(1, 1);
+    options.config.capacity = 1;
+    set(&mut options);
+    let (webhook, runner) = pilot_webhook_embassy::new(resources, options).unwrap();
+    webhook.set_url(URL).unwrap();
+    webhook.emit("t", &1).unwrap();
+    (webhook, runner)
+}
+
+/// The executor is blocked past the HTTP timeout, by a TLS handshake say. When it goes on, the worker may
+/// come before the network's task, which has the answer: it was not read, and the receiver got the event
+/// again.
+#[tokio::test]
+async fn an_answer_that_arrived_while_the_executor_was_blocked_counts() {
+    let timeout = Duration::from_millis(500);
+    let (webhook, mut runner) = webhook(|options| options.config.http_timeout = timeout);
+    wired(|stack, server| async move {
+        let server = async {
+            let mut socket = listener(server);
+            socket.accept(8_080).await.unwrap();
+            assert!(read_request(&mut socket).await.is_some());
+            socket.write(OK).await.unwrap();
+            // The server's stack puts the answer on the cable.
+            embassy_futures::yield_now().await;
+            std::thread::sleep(timeout);
+            webhook.drained().await;
+            webhook.close().await;
+        };
+        embassy_futures::join::join(server, runner.run(stack)).await;
+    })
+    .await;
+    let stats = webhook.stats();
+    assert_eq!((stats.delivered, stats.attempts), (1, 1), "{stats:?}");
+}
+
+/// Three attempts were over before DHCP was done.
+#[tokio::test]
+async fn without_a_network_configuration_events_wait_and_no_attempt_is_counted() {
+    let (webhook, mut runner) = webhook(|_| ());
+    wired(|stack, server| async move {
+        let address = stack.config_v4().unwrap();
+        stack.set_config_v4(ConfigV4::None);
+        let client = async {
+            // Time for several looks at the stack.
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            // A queue that is full loses nothing by being looked at.
+            let stats = webhook.stats();
+            assert_eq!((stats.queued, stats.attempts, stats.dropped), (1, 0, 0), "{stats:?}");
+            stack.set_config_v4(ConfigV4::Static(address));
+            webhook.drained().await;
+            webhook.close().await;
+        };
+        let node = embassy_futures::join::join(runner.run(stack), client);
+        let server = serve(listener(server), usize::MAX, OK);
+        assert!(matches!(select(node, server).await, Either::First(((), ()))));
+    })
+    .await;
+    let stats = webhook.stats();
+    assert_eq!((stats.delivered, stats.attempts), (1, 1), "{stats:?}");
+}
+
+#[tokio::test]
+async fn without_a_network_configuration_a_close_ends_in_its_time() {
+    let drain_timeout = Duration::from_millis(100);
+    let (webhook, mut runner) = webhook(|options| options.config.drain_timeout = drain_timeout);
+    wired(|stack, _| async move {
+        stack.set_config_v4(ConfigV4::None);
+        embassy_futures::join::join(runner.run(stack), webhook.close()).await;
+    })
+    .await;
+    let stats = webhook.stats();
+    assert_eq!((stats.delivered, stats.queued, stats.in_flight), (0, 0, 0), "{stats:?}");
 }

@@ -457,6 +457,55 @@ async fn a_refused_or_dead_address_gives_way_to_one_of_the_other_family() {
     }
 }
 
+/// The whole attempt went to the silent address, and the next one too.
+#[tokio::test]
+async fn a_silent_address_leaves_time_for_the_other_family_which_is_remembered() {
+    let server = Server::start([vec![Read, send(OK), Hold]]);
+    let net = TokioNet::default()
+        .with("receiver.test", "::1")
+        .with("receiver.test", "127.0.0.1")
+        .slow("::1", Duration::from_secs(3_600));
+    let counts = net.counts.clone();
+    let mut node = plain(net);
+    let url = format!("http://receiver.test:{}/", server.address.port());
+    let begun = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(post(&mut node, &url).await, status(200));
+        node.disconnect();
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    let v6 = counts.dialled.lock().unwrap().iter().filter(|address| address.is_ipv6()).count();
+    assert_eq!(v6, 1);
+}
+
+/// The HTTP timeout may be shorter than what the first address gets.
+#[tokio::test]
+async fn an_attempt_that_is_dropped_while_an_address_is_silent_makes_the_next_one_begin_elsewhere()
+{
+    let server = Server::start([vec![Read, send(OK), Hold]]);
+    let net = TokioNet::default()
+        .with("receiver.test", "::1")
+        .with("receiver.test", "127.0.0.1")
+        .slow("::1", Duration::from_secs(3_600));
+    let mut node = plain(net);
+    let url = format!("http://receiver.test:{}/", server.address.port());
+    let first = tokio::time::timeout(Duration::from_millis(50), post(&mut node, &url)).await;
+    assert!(first.is_err());
+    let begun = Instant::now();
+    assert_eq!(post(&mut node, &url).await, status(200));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_only_address_may_be_slow() {
+    let server = Server::start([vec![Read, send(OK), Hold]]);
+    let net = TokioNet::default()
+        .with("receiver.test", "127.0.0.1")
+        .slow("127.0.0.1", Duration::from_millis(2_500));
+    let url = format!("http://receiver.test:{}/", server.address.port());
+    assert_eq!(post(&mut plain(net), &url).await, status(200));
+}
+
 #[tokio::test]
 async fn no_name_and_no_listener_are_different_errors() {
     let mut node = node();
@@ -466,13 +515,17 @@ async fn no_name_and_no_listener_are_different_errors() {
     assert!(matches!(result, Err(Error::Connect(_))), "{result:?}");
 }
 
+/// It waited for an answer to what it had not sent, until the HTTP timeout.
 #[tokio::test]
-async fn more_headers_than_there_is_room_for_are_an_error() {
+async fn a_request_that_cannot_be_encoded_is_an_error_at_once() {
     let server = once(OK);
     let endpoint = EndpointBuf::<64>::parse(&server.url(), Policy::default()).unwrap();
     let headers = [("X-A", "b"); 17];
-    let message = Message::new(&headers, BODY);
-    assert!(node().send(&endpoint, &message).await.is_err());
+    for headers in [&headers[..], &[("X A", "b")], &[("X-A", "b\r\nX-B: c")]] {
+        let result = node().send(&endpoint, &Message::new(headers, BODY)).await;
+        assert_eq!(result, Err(Error::InvalidRequest), "{headers:?}");
+    }
+    assert_eq!(server.accepted(), 0, "there is nothing to connect for");
     let message = Message::new(&headers[1..], BODY);
     assert_eq!(node().send(&endpoint, &message).await, status(200));
 }

@@ -152,6 +152,11 @@ where
         self.lock(|inner| *inner.state.config())
     }
 
+    /// Whether what is queued is on its way out for good: a clear or a close set a deadline.
+    pub fn is_draining(&self) -> bool {
+        self.lock(|inner| inner.state.deadline().is_some())
+    }
+
     /// Where events go: like [`endpoint`](Self::endpoint), but `None` from a clear on, although
     /// what was queued still drains to the old endpoint.
     pub fn destination(&self) -> Option<T>

@@ -111,7 +111,7 @@ impl<B, T> State<B, T> {
     }
 
     /// Until when what is queued still goes out; `None` without a limit.
-    const fn deadline(&self) -> Option<Instant> {
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Clearing { deadline } | Phase::Closing { deadline } => Some(deadline),
             _ => None,

@@ -14,7 +14,7 @@ const LINE_MAX: usize = 128;
 
 /// Reads heads until that of the final answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(super) struct Answer {
     /// The beginning of a line that comes in pieces.
     line: Vec<u8, LINE_MAX>,
     /// There was more of it.
@@ -27,8 +27,7 @@ pub struct Answer {
 
 impl Answer {
     /// Nothing of it has come yet.
-    #[must_use]
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { line: Vec::new(), is_cut: false, left: HEADS_MAX, fields: None }
     }
 
@@ -38,7 +37,7 @@ impl Answer {
     ///
     /// # Errors
     /// When it is not HTTP/1, or goes on too long before a final status. The connection is of no more use then.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), Malformed> {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), Malformed> {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, behind) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
@@ -112,11 +111,5 @@ impl Answer {
             Some(head) if head.response.status < 200 => Ok(None),
             head => Ok(head),
         }
-    }
-}
-
-impl Default for Answer {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -12,7 +12,7 @@ pub(super) enum Framing {
 
 /// What is not read yet of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rest {
+pub(super) struct Rest {
     state: State,
     /// Bytes that may still come, framing included.
     limit: u64,
@@ -53,14 +53,13 @@ impl Rest {
     }
 
     /// Whether nothing is left.
-    #[must_use]
-    pub const fn is_over(&self) -> bool {
+    pub(super) const fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }
 
     /// Takes what belongs to it from the beginning of `bytes`; tells how much that was, or `None`
     /// when it is wrong or too long.
-    pub fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut taken = 0;
         while !self.is_over()
             && let Some(&byte) = bytes.get(taken)

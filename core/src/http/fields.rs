@@ -10,9 +10,9 @@ use crate::transport::{RetryAfter, parse_date};
 
 /// The head of a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub(super) struct Head {
     /// What the engine wants to know.
-    pub response: Response,
+    pub(super) response: Response,
     /// How long the server keeps an idle connection, if it says so.
     keep_alive: Option<Duration>,
     /// `None` when the connection ends with this answer.
@@ -22,15 +22,13 @@ pub struct Head {
 impl Head {
     /// What is to be read before the connection may carry another request; `None` when it may not,
     /// or when that is more than `limit` bytes as far as is known.
-    #[must_use]
-    pub fn rest(&self, limit: u64) -> Option<Rest> {
+    pub(super) fn rest(&self, limit: u64) -> Option<Rest> {
         Rest::new(self.framing?, limit)
     }
 
     /// How long the connection may idle: `most`, or less than the server says it waits (in the
     /// widespread form `Keep-Alive: timeout=5`).
-    #[must_use]
-    pub fn idle_max(&self, most: Duration) -> Duration {
+    pub(super) fn idle_max(&self, most: Duration) -> Duration {
         // A second less, for the request's way.
         self.keep_alive.map_or(most, |kept| most.min(kept.saturating_sub(Duration::from_secs(1))))
     }

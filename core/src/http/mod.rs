@@ -1,34 +1,40 @@
-//! HTTP/1.1 answers without I/O: what every transport needs to know of what a receiver says.
+//! HTTP/1.1 without I/O: what every transport needs to know of a connection and of what a receiver says.
 //!
-//! A transport writes a request and hands whatever it reads to an [`Answer`], until that has a
-//! [`Head`]: the status, and what is to be read before the connection may carry another request.
+//! A transport writes a request and tells an [`Exchange`] what becomes of that and what it reads, until
+//! there is an answer. Then the exchange knows whether the connection may carry another request.
 //! Nothing here depends on the pieces that the bytes come in, and nothing grows with them.
 //!
 //! ```
-//! use pilot_webhook_core::http::Answer;
+//! use pilot_webhook_core::http::Exchange;
+//! use pilot_webhook_core::{EndpointBuf, Instant, Message, Policy};
 //!
+//! let endpoint = EndpointBuf::<64>::parse("http://example.com/", Policy::default())?;
+//! let now = Instant::from_micros(0);
+//! let mut exchange = Exchange::new(&endpoint.get(), now);
+//! exchange.begin();
+//! exchange.written();
 //! let bytes = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok";
-//! let mut answer = Answer::new();
-//! let (taken, head) = answer.take(bytes)?;
-//! let head = head.expect("all of it is there");
-//! assert_eq!(head.response.status, 202);
-//! let mut rest = head.rest(1_024).expect("the connection may be kept");
-//! assert_eq!(rest.take(&bytes[taken..]), Some(2));
-//! assert!(rest.is_over());
-//! # Ok::<(), pilot_webhook_core::http::Malformed>(())
+//! let response = exchange.received(bytes, now)?.expect("all of it is there");
+//! assert_eq!(response.status, 202);
+//! assert!(exchange.may_carry(&endpoint.get(), &Message::new(&[], b"{}"), now));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod answer;
 mod body;
+mod exchange;
 mod fields;
+mod request;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use core::error::Error;
 use core::fmt;
 
-pub use answer::{Answer, HEADS_MAX};
-pub use body::Rest;
-pub use fields::Head;
+pub use answer::HEADS_MAX;
+pub use exchange::{AGE_MAX, DRAIN_MAX, DRAIN_TIME, Exchange, Failure, IDLE_MAX};
+pub use request::is_header;
 pub use status::Response;
 
 pub use crate::json::{DIGITS, decimal};
@@ -60,26 +66,3 @@ impl fmt::Display for Malformed {
 }
 
 impl Error for Malformed {}
-
-/// `tchar` of RFC 9110, section 5.6.2: what names of headers are made of.
-#[must_use]
-pub const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
-}

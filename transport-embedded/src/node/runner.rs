@@ -1,6 +1,11 @@
 //! The task that delivers.
 
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
+use core::task::ready;
+
 use embassy_net::Stack;
+use embassy_time::{Duration, Timer};
 #[cfg(feature = "tls")]
 use embedded_tls::CryptoRngCore;
 use pilot_webhook_core::{Encoding, run};
@@ -40,20 +45,22 @@ impl<T> Runner<T> {
 }
 
 impl Runner {
-    /// Delivers over `stack` until the webhook is closed. Dropping the future loses nothing; it may be
+    /// Delivers over `stack` until the webhook is closed. While the stack has no configuration (DHCP takes
+    /// seconds), events wait. Dropping the future loses nothing; it may be
     /// run again.
     pub async fn run(&mut self, stack: Stack<'static>) {
         let NodeBuffers { event, rx, tx, http } = &mut self.buffers;
         let net = SocketNet::new(stack, rx, tx);
         let watch = Watch::new();
         let transport = NodeTransport::over(&net, http, &watch, self.webhook.policy());
-        deliver(self.webhook, transport, event).await;
+        deliver(stack, self.webhook, transport, event).await;
     }
 }
 
 #[cfg(feature = "tls")]
 impl Runner<TlsMemory> {
-    /// Delivers over `stack` until the webhook is closed. `roots` are the trusted CA certificates in
+    /// Delivers over `stack` until the webhook is closed. While the stack has no configuration (DHCP takes
+    /// seconds), events wait. `roots` are the trusted CA certificates in
     /// DER, `rng` gives each connection its keys; until the [`wall`](Webhook::wall) time is known,
     /// `https` is refused. Dropping the future loses nothing; it may be run again.
     pub async fn run(
@@ -69,12 +76,17 @@ impl Runner<TlsMemory> {
         let watch = Watch::new();
         let policy = self.webhook.policy();
         let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
-        deliver(self.webhook, transport, event).await;
+        deliver(stack, self.webhook, transport, event).await;
     }
 }
 
+/// How often a stack without a configuration is looked at. Not waited for: a stack remembers one who
+/// waits, and two would keep each other awake. Arbitrary: what an event may be late by.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// The same for both.
 async fn deliver(
+    stack: Stack<'_>,
     webhook: Webhook,
     mut transport: NodeTransport<'_, SocketNet<'_>>,
     buffer: &mut [u8],
@@ -82,5 +94,24 @@ async fn deliver(
     let (shared, clock) = (webhook.0, webhook.clock());
     let signer = (&shared.secret, shared.signer);
     let encoding = Encoding { format: shared.format, signer: &signer };
-    run(&shared.dispatcher, &mut transport, &clock, encoding, buffer).await;
+    let worker = run(&shared.dispatcher, &mut transport, &clock, encoding, buffer);
+    while_configured(stack, || shared.dispatcher.is_draining(), pin!(worker)).await;
+}
+
+/// Runs the worker while `stack` has a configuration: without one no attempt is made, and none is
+/// counted. What a clear or a close lets drain ends in its time all the same.
+async fn while_configured(
+    stack: Stack<'_>,
+    is_draining: impl Fn() -> bool,
+    mut worker: Pin<&mut impl Future<Output = ()>>,
+) {
+    let mut look = Timer::after(LOOK);
+    poll_fn(|cx| {
+        while !stack.is_config_up() && !is_draining() {
+            ready!(pin!(&mut look).poll(cx));
+            look = Timer::after(LOOK);
+        }
+        worker.as_mut().poll(cx)
+    })
+    .await;
 }

@@ -5,6 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use pilot_webhook_core::{Clock, Instant, Timestamp};
 
+/// A timer that fires so late was held up. Twice tokio's resolution.
+const LATE: Duration = Duration::from_millis(2);
+
 /// Tokio's monotonic clock and timers, and the system's wall clock.
 ///
 /// The monotonic time follows a paused tokio runtime, so tests may stop and advance it; the wall
@@ -39,7 +42,15 @@ impl Clock for TokioClock {
 
     async fn sleep_until(&self, deadline: Instant) {
         match self.start.checked_add(Duration::from_micros(deadline.as_micros())) {
-            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            Some(deadline) => {
+                tokio::time::sleep_until(deadline).await;
+                if deadline.elapsed() >= LATE {
+                    // The process was stopped, or its runtime blocked. Its timers may go on before it has
+                    // asked the system for news, and what has arrived is to be read before time is
+                    // judged. A timer that is set now fires after that.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
             // The end of time, which `core` uses to say "never".
             None => pending().await,
         }

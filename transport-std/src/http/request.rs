@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
-use pilot_webhook_core::http::{DIGITS, decimal, is_token};
+use pilot_webhook_core::http::{DIGITS, Exchange, Failure, decimal, is_header};
 use pilot_webhook_core::{Endpoint, Message};
 
 use crate::http::error::HttpError;
@@ -40,10 +40,7 @@ pub(crate) fn write_head(
 }
 
 fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), HttpError> {
-    // What could be read as more than a header, or as none (RFC 9110, sections 5.1 and 5.5).
-    let is_name = !name.is_empty() && name.bytes().all(is_token);
-    let is_value = value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
-    if !is_name || !is_value {
+    if !is_header(name, value) {
         return Err(HttpError::InvalidRequest);
     }
     for part in [name, ": ", value, "\r\n"] {
@@ -56,56 +53,53 @@ fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), HttpEr
 pub(crate) struct Outgoing<'r> {
     head: &'r [u8],
     body: &'r [u8],
-    has_begun: bool,
-    state: State,
-}
-
-enum State {
-    Writing,
-    Written,
-    Failed(io::Error),
+    /// What writing ended with, once it has.
+    result: Option<io::Result<()>>,
 }
 
 impl<'r> Outgoing<'r> {
     pub(crate) const fn new(head: &'r [u8], body: &'r [u8]) -> Self {
-        Self { head, body, has_begun: false, state: State::Writing }
-    }
-
-    /// Whether a byte of it may have been sent. If not, nobody can have seen it.
-    pub(crate) const fn has_begun(&self) -> bool {
-        self.has_begun
-    }
-
-    /// Whether all of it was handed to the network.
-    pub(crate) const fn is_written(&self) -> bool {
-        matches!(self.state, State::Written)
+        Self { head, body, result: None }
     }
 
     /// What writing ended with, if it failed.
     pub(crate) fn into_error(self) -> Option<io::Error> {
-        match self.state {
-            State::Failed(error) => Some(error),
-            State::Writing | State::Written => None,
-        }
+        self.result?.err()
     }
 
-    /// Writes what can be written.
-    pub(crate) fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) {
-        if !matches!(self.state, State::Writing) {
-            return;
+    /// Writes what can be written, and tells the exchange.
+    ///
+    /// # Errors
+    /// When nobody can have seen any of it, and it cannot be written.
+    pub(crate) fn poll(
+        &mut self,
+        stream: &mut Stream,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Failure> {
+        if self.result.is_some() {
+            return Ok(());
         }
-        match self.poll_write(stream, cx) {
-            Poll::Pending => {}
-            Poll::Ready(Ok(())) => self.state = State::Written,
-            Poll::Ready(Err(error)) => {
-                // Over TLS, some records may have gone out before the one that did not.
-                self.has_begun |= stream.is_tls();
-                self.state = State::Failed(error);
+        let Poll::Ready(result) = self.poll_write(stream, exchange, cx) else { return Ok(()) };
+        match self.result.insert(result) {
+            Ok(()) => exchange.written(),
+            Err(_) => {
+                if stream.is_tls() {
+                    // Some records may have gone out before the one that did not.
+                    exchange.wrote();
+                }
+                exchange.write_failed()?;
             }
         }
+        Ok(())
     }
 
-    fn poll_write(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(
+        &mut self,
+        stream: &mut Stream,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while !(self.head.is_empty() && self.body.is_empty()) {
             // In one piece, so that a small request leaves in one segment or TLS record.
             let both = [IoSlice::new(self.head), IoSlice::new(self.body)];
@@ -113,7 +107,7 @@ impl<'r> Outgoing<'r> {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.has_begun = true;
+            exchange.wrote();
             let of_head = written.min(self.head.len());
             self.head = &self.head[of_head..];
             self.body = &self.body[written - of_head..];

@@ -7,7 +7,7 @@ use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport};
 
 use crate::http::attempt::Attempt;
 use crate::http::config::HttpShared;
-use crate::http::connection::{Answered, Connection};
+use crate::http::connection::Connection;
 use crate::http::dial::dial;
 use crate::http::error::HttpError;
 use crate::http::request::write_head;
@@ -28,7 +28,7 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 /// There is no timeout here: the caller drops the future of [`send`](SendTransport::send), and with it
 /// the connection it was using. (In a client, an attempt that has not found its receiver ends a moment
 /// before the timeout, with what it waited for.) An idle connection is not watched, but looked at when
-/// it is next needed, and not trusted after 30 s (or what the server announces with `Keep-Alive`). Only
+/// it is next needed, and not trusted after 55 s (or what the server announces with `Keep-Alive`). Only
 /// look-ups are tasks: they go on when the attempt is over.
 ///
 /// Must be used within a tokio runtime with I/O and time enabled.
@@ -62,25 +62,27 @@ impl HttpTransport {
         write_head(&mut self.head, endpoint, message)?;
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
-            && !message.fresh
-            && kept.is_ready_for(endpoint).await
+            && kept.is_ready_for(endpoint, message).await
         {
-            match kept.exchange(&self.head, message.body).await {
-                Ok(answered) => return Ok(self.settle(kept, answered)),
+            match kept.send(&self.head, message.body).await {
+                // Nobody has seen the request.
                 Err(HttpError::Closed(_)) => {}
-                Err(error) => return Err(error),
+                result => {
+                    self.keep(kept);
+                    return result;
+                }
             }
         }
         let stream = dial(self.shared.get(), endpoint, attempt).await?;
         let mut connection = Connection::new(stream, endpoint);
-        let answered = connection.exchange(&self.head, message.body).await?;
-        Ok(self.settle(connection, answered))
+        let result = connection.send(&self.head, message.body).await;
+        self.keep(connection);
+        result
     }
 
     /// Keeps the connection if it can be used again.
-    fn settle(&mut self, connection: Connection, answered: Answered) -> Response {
-        self.idle = Some(connection).filter(|_| answered.reusable);
-        answered.response
+    fn keep(&mut self, connection: Connection) {
+        self.idle = Some(connection).filter(Connection::is_kept);
     }
 }
 

@@ -1,14 +1,19 @@
 //! Answers, in whatever pieces they come. What `httparse` makes of them is compared by fuzzing.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
+use std::format;
+use std::string::ToString as _;
 use std::time::Duration;
+use std::vec;
+use std::vec::Vec;
 
-use pilot_webhook_core::RetryAfter;
-use pilot_webhook_core::http::Response;
-use pilot_webhook_core::http::{Answer, HEADS_MAX, Head, Malformed};
-use proptest::collection::vec;
+use proptest::collection;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use super::answer::{Answer, HEADS_MAX};
+use super::fields::Head;
+use super::{Malformed, Response};
+use crate::transport::RetryAfter;
 
 /// How much was taken, and the head if there was one.
 type Outcome = Result<(usize, Option<Head>), Malformed>;
@@ -335,10 +340,10 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         ])
         .prop_map(|part| part.as_bytes().to_vec()),
         1 => (select(vec![b'x', b' ', b'0']), 100_usize..140).prop_map(|(byte, n)| vec![byte; n]),
-        1 => vec(any::<u8>(), 0..8),
+        1 => collection::vec(any::<u8>(), 0..8),
     ];
     let start = prop_oneof![Just("HTTP/1.1 200 OK\r\n"), Just("HTTP/1.1 200"), Just("")];
-    (start, vec(part, 0..24))
+    (start, collection::vec(part, 0..24))
         .prop_map(|(start, parts)| [start.as_bytes(), &parts.concat()].concat())
 }
 
@@ -346,7 +351,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_096))]
 
     #[test]
-    fn pieces_make_no_difference(text in text(), lengths in vec(1_usize..40, 1..6)) {
+    fn pieces_make_no_difference(text in text(), lengths in collection::vec(1_usize..40, 1..6)) {
         let outcome = whole(&text);
         prop_assert_eq!(in_pieces(&text, &lengths), outcome);
         if let Ok((taken, head)) = outcome {
@@ -357,7 +362,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(bytes in vec(any::<u8>(), 0..600), limit in any::<u64>()) {
+    fn nothing_panics(bytes in collection::vec(any::<u8>(), 0..600), limit in any::<u64>()) {
         let _ = whole(&bytes);
         for lines in ["Transfer-Encoding: chunked\r\n", "Content-Length: 300\r\n"] {
             if let Some(mut rest) = with(lines).rest(limit) {
