@@ -1,17 +1,18 @@
 //! The shared state: one queue, one breaker, one set of counters, behind one lock.
 
 mod concerned;
+mod wait;
 mod work;
 
 use core::cell::RefCell;
-use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Poll, Waker};
+use core::task::Poll;
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 
 use concerned::Concerned;
+use wait::Wait;
 
 use crate::clock::Instant;
 use crate::destination::EndpointBuf;
@@ -123,7 +124,7 @@ where
 
     /// Takes them out at once: those who are woken may come back before the last one is.
     fn wake_all(&self, set: fn(&mut Inner<B, T, WORKERS>) -> &mut WakerSet<WORKERS>) {
-        self.lock(|inner| set(inner).take_all()).into_iter().for_each(Waker::wake);
+        self.lock(|inner| set(inner).take_all()).wake();
     }
 
     /// Lets a worker that waits for an event, if there is one, ask for it.
@@ -274,8 +275,8 @@ where
     }
 
     /// Like [`emit`](Self::emit), but waits until there is room: where the queue was full, until it
-    /// is half empty. Cancel-safe: when the future is dropped, the event was not taken. More than
-    /// `WORKERS` emitters that wait keep one another awake.
+    /// is half empty. Cancel-safe: when the future is dropped, the event was not taken. Any number of
+    /// tasks may wait; beyond `WORKERS`, they wake one another.
     ///
     /// # Errors
     /// As `emit`, but for [`EmitError::Full`].
@@ -290,23 +291,11 @@ where
             Err(error) => return self.change(|state| state.refuse_payload(error)).0,
         };
         // One that waits drops no other, so there is always an answer.
-        let push =
-            || self.change(|state| state.push(&event, true)).0.unwrap_or(Err(EmitError::Full));
-        poll_fn(|cx| {
-            let mut answer = push();
-            if answer == Err(EmitError::Full) {
-                if let Some(waker) = self.lock(|inner| inner.crowded.add(cx.waker())) {
-                    waker.wake();
-                }
-                // Room that came between the two is not missed.
-                answer = push();
-            }
-            match answer {
-                Err(EmitError::Full) => Poll::Pending,
-                answer => Poll::Ready(answer),
-            }
-        })
-        .await
+        let push = || match self.change(|state| state.push(&event, true)).0 {
+            Some(Err(EmitError::Full)) | None => Poll::Pending,
+            Some(answer) => Poll::Ready(answer),
+        };
+        Wait::new(self, |inner| &mut inner.crowded, push).await
     }
 
     /// Sends events to `endpoint` from now on: those that are queued, those that are being retried
@@ -344,8 +333,8 @@ where
         self.change(|state| state.close(now));
     }
 
-    /// Completes when the dispatcher is closed and every event is accounted for. More than
-    /// `WORKERS` who wait for this or for [`drained`](Self::drained) keep one another awake.
+    /// Completes when the dispatcher is closed and every event is accounted for. Any number of tasks may
+    /// wait; beyond `WORKERS`, they wake one another.
     pub async fn closed(&self) {
         self.ended(State::is_closed).await;
     }
@@ -356,20 +345,8 @@ where
     }
 
     async fn ended(&self, is_so: impl Fn(&State<B, T>) -> bool) {
-        poll_fn(|cx| {
-            let (poll, replaced) = self.lock(|inner| {
-                if is_so(&inner.state) {
-                    (Poll::Ready(()), None)
-                } else {
-                    (Poll::Pending, inner.ending.add(cx.waker()))
-                }
-            });
-            if let Some(waker) = replaced {
-                waker.wake();
-            }
-            poll
-        })
-        .await;
+        let look = || ready_when(self.lock(|inner| is_so(&inner.state)));
+        Wait::new(self, |inner| &mut inner.ending, look).await;
     }
 
     /// The oldest event that may go out, or a batch, its first attempt begun and what was queued
@@ -428,19 +405,11 @@ where
     /// Completes when the endpoint, the breaker or the phase changed, or a batch is full. A worker
     /// with an event in its hands, or that waits for a time, waits here. Cancel-safe.
     pub async fn changed(&self, seen: Seen) {
-        poll_fn(|cx| {
-            let (poll, replaced) = self.lock(|inner| {
-                if inner.changes == seen.changes {
-                    (Poll::Pending, inner.busy.add(cx.waker()))
-                } else {
-                    (Poll::Ready(()), None)
-                }
-            });
-            if let Some(waker) = replaced {
-                waker.wake();
-            }
-            poll
-        })
-        .await;
+        let look = || ready_when(self.lock(|inner| inner.changes != seen.changes));
+        Wait::new(self, |inner| &mut inner.busy, look).await;
     }
+}
+
+const fn ready_when(is_so: bool) -> Poll<()> {
+    if is_so { Poll::Ready(()) } else { Poll::Pending }
 }

@@ -187,18 +187,13 @@ impl<const W: usize> Runner<'_, W> {
 
     fn op(&mut self, op: Op) {
         self.world.ledger.borrow_mut().note(|| format!("{op:?}"));
-        // More than there are slots for keep one another awake.
-        let (may_wait, may_watch) = {
-            let ledger = self.world.ledger.borrow();
-            (ledger.waiting.len() < W, ledger.drained_waiters + ledger.closed_waiters < W)
-        };
         match op {
             Op::Emit { length } => self.emit(length),
             Op::EmitMany { count, length } => {
                 self.ops_at_once += count;
                 (0..count).for_each(|_| self.emit(length));
             }
-            Op::EmitWhenRoom { length } if may_wait => {
+            Op::EmitWhenRoom { length } => {
                 let data = self.data(length);
                 let emitter = self.world.emitter(self.serial, data);
                 let task = self.tasks.spawn(Role::Other, emitter);
@@ -219,15 +214,14 @@ impl<const W: usize> Runner<'_, W> {
                 let task = self.crew(worker).0;
                 self.tasks.migrate(task);
             }
-            Op::Drained if may_watch => {
+            Op::Drained => {
                 let drained = self.world.drained();
                 self.tasks.spawn(Role::Other, drained);
             }
-            Op::Closed if may_watch => {
+            Op::Closed => {
                 let closed = self.world.closed();
                 self.tasks.spawn(Role::Other, closed);
             }
-            Op::EmitWhenRoom { .. } | Op::Drained | Op::Closed => {}
         }
     }
 

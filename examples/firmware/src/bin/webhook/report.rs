@@ -8,10 +8,7 @@ pub(crate) struct Report;
 impl Observer for Report {
     fn notice(&self, notice: Notice<'_>) {
         match notice {
-            Notice::Attempt { event_id, attempt, is_probe, result, .. } => {
-                if is_probe {
-                    breaker(BreakerState::HalfOpen);
-                }
+            Notice::Attempt { event_id, attempt, result, .. } => {
                 match result {
                     Ok(reply) if (200..300).contains(&reply.code) => {}
                     Ok(reply) => {

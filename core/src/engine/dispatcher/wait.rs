@@ -1,0 +1,64 @@
+//! One who waits in a set of wakers.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use embassy_sync::blocking_mutex::raw::RawMutex;
+
+use super::{Dispatcher, Inner};
+use crate::engine::waker_set::{Waiter, WakerSet};
+
+/// The set that one waits in.
+pub(super) type SetOf<B, T, const WORKERS: usize> =
+    fn(&mut Inner<B, T, WORKERS>) -> &mut WakerSet<WORKERS>;
+
+/// Completes when `look` has an answer. It looks whenever those in the set are woken.
+pub(super) struct Wait<'d, M: RawMutex, B, T, O, L, const WORKERS: usize> {
+    pub(super) dispatcher: &'d Dispatcher<M, B, T, O, WORKERS>,
+    pub(super) set: SetOf<B, T, WORKERS>,
+    pub(super) look: L,
+    pub(super) waiter: Waiter,
+}
+
+impl<'d, M: RawMutex, B, T, O, L, const WORKERS: usize> Wait<'d, M, B, T, O, L, WORKERS> {
+    pub(super) fn new(
+        dispatcher: &'d Dispatcher<M, B, T, O, WORKERS>,
+        set: SetOf<B, T, WORKERS>,
+        look: L,
+    ) -> Self {
+        Self { dispatcher, set, look, waiter: Waiter::default() }
+    }
+
+    fn leave(&mut self) {
+        let Self { dispatcher, set, waiter, .. } = self;
+        dispatcher.lock(|inner| set(inner).leave(waiter)).wake();
+    }
+}
+
+impl<M, B, T, O, L, R, const WORKERS: usize> Future for Wait<'_, M, B, T, O, L, WORKERS>
+where
+    M: RawMutex,
+    L: FnMut() -> Poll<R> + Unpin,
+{
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        let mut answer = (self.look)();
+        if answer.is_pending() {
+            let Self { dispatcher, set, waiter, .. } = &mut *self;
+            dispatcher.lock(|inner| set(inner).join(waiter, cx.waker())).wake();
+            // What came between the two is not missed.
+            answer = (self.look)();
+        }
+        if answer.is_ready() {
+            self.leave();
+        }
+        answer
+    }
+}
+
+impl<M: RawMutex, B, T, O, L, const WORKERS: usize> Drop for Wait<'_, M, B, T, O, L, WORKERS> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
