@@ -68,7 +68,7 @@ impl Engine {
     /// # Errors
     /// When there is no room.
     pub fn emit(&mut self) -> Result<()> {
-        let event = Event { topic: TOPIC, node_id: 1, timestamp: self.clock.wall() };
+        let event = Event::new(TOPIC, 1, self.clock.wall());
         self.dispatcher.emit(&event, &DATA, &mut self.scratch)?;
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Engine {
         let mut transport = Memory;
         let emit = async {
             for _ in 0..events {
-                let event = Event { topic: TOPIC, node_id: 1, timestamp: clock.wall() };
+                let event = Event::new(TOPIC, 1, clock.wall());
                 if dispatcher.emit_when_room(&event, &DATA, scratch).await.is_err() {
                     break;
                 }

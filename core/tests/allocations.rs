@@ -100,7 +100,7 @@ fn emitting_delivering_and_retrying_allocates_nothing() {
     {
         let mut worker = pin!(run(&dispatcher, &mut script, &time, encoding, &mut body));
         for n in 0..EVENTS {
-            let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+            let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
             dispatcher.emit(&event, &("peer", n), &mut scratch).unwrap();
             // So that the queue is now short, now long.
             if n % 20 == 0 {

@@ -38,7 +38,7 @@ fn swap(core: &Core) {
 }
 
 fn emit(core: &Core, count: usize) {
-    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
     for _ in 0..count {
         core.emit(&event, &(), &mut [0; 200]).unwrap();
     }

@@ -78,7 +78,7 @@ impl Bench {
     }
 
     fn emit(&self, length: usize) -> Result<Option<u64>, EmitError> {
-        let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+        let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
         self.core.emit(&event, "x".repeat(length).as_str(), &mut [0; TEXTS])
     }
 
@@ -590,7 +590,7 @@ fn a_clear_whose_time_is_over_abandons_what_is_left() {
 #[test]
 fn a_dispatcher_without_an_endpoint_does_nothing() {
     let core = Core::new(config(), vec![0; 100], 1);
-    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
     assert_eq!(core.emit(&event, &f64::NAN, &mut [0; TEXTS]), Ok(None));
     assert_eq!(core.stats().emitted, 0);
     core.close(Instant::default());

@@ -20,7 +20,7 @@ fn core(config: Config, bytes: usize) -> Core {
     core
 }
 
-const EVENT: Event<'_> = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+const EVENT: Event<'_> = Event::new("t", 1, Timestamp::UNIX_EPOCH);
 
 /// Emits an event that takes so many bytes.
 fn emit(core: &Core, bytes: usize) -> Result<Option<u64>, EmitError> {

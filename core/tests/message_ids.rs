@@ -9,9 +9,9 @@ use std::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    After, Backoff, Clock, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Instant,
-    MESSAGE_ID_HEADER, Message, MessageId, Next, PilotFormat, Policy, Reply, Timestamp, Transport,
-    run,
+    After, Backoff, Clock, Config, Dispatcher, EmitError, Encoding, EndpointBuf, ErrorKind, Event,
+    Instant, MESSAGE_ID_HEADER, Message, MessageId, Next, PilotFormat, Policy, Reply, Timestamp,
+    Transport, run,
 };
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ type Core = Dispatcher<NoopRawMutex, [u8; 1_024], EndpointBuf<64>, (), 1>;
 fn started(config: Config, seed: u64, events: usize) -> Core {
     let core = Core::new(config, [0; 1_024], seed);
     core.swap(EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap()).unwrap();
-    let event = Event { topic: "t", node_id: 7, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new("t", 7, Timestamp::UNIX_EPOCH);
     for _ in 0..events {
         core.emit(&event, &(), &mut [0; 128]).unwrap();
     }
@@ -105,6 +105,28 @@ fn a_batch_is_named_by_its_first_and_last_event_and_their_number() {
     // A batch that comes again in two halves is two other messages.
     let core = started(batches, 1, 2);
     assert_eq!(ids(&core, &[413]), [both, "7-0000000000000001-1", "7-0000000000000001-2"]);
+}
+
+/// A source that stores its events gives them their ids, and the same ones after a restart.
+#[test]
+fn ids_of_the_source_go_up_and_are_what_is_sent_and_told() {
+    let core = started(at_once(), 0xfeed, 1);
+    let event = |id| Event::new("t", 7, Timestamp::UNIX_EPOCH).with_id(id);
+    let emit = |id| core.emit(&event(id), &(), &mut [0; 128]);
+    assert_eq!(emit(40), Ok(Some(40)));
+    for id in [0, 1, 39, 40] {
+        assert_eq!(emit(id), Err(EmitError::Id), "{id}");
+    }
+    assert!(core.emit(&event(41), &f64::NAN, &mut [0; 128]).is_err());
+    assert_eq!(emit(41), Err(EmitError::Id), "it was counted as oversize");
+    assert_eq!(emit(u64::MAX), Ok(Some(u64::MAX)));
+    // There is no next one.
+    let none = Event::new("t", 7, Timestamp::UNIX_EPOCH);
+    assert_eq!(core.emit(&none, &(), &mut [0; 128]), Err(EmitError::Id));
+    let expected = ["1", "40", "18446744073709551615"].map(|id| format!("7-000000000000feed-{id}"));
+    assert_eq!(ids(&core, &[]), expected);
+    assert_eq!((core.stats().emitted, core.stats().oversize), (4, 1));
+    assert!(core.stats().is_balanced());
 }
 
 /// The waits of two nodes were the same: all nodes came back at the same instants.

@@ -133,7 +133,7 @@ fn a_dispatcher_says_what_it_was_given() {
     assert_ne!(core.endpoint().unwrap().0, first);
 
     // A clear ends it as a destination at once, and what is queued goes there still.
-    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
     core.emit(&event, &(), &mut [0; 128]).unwrap();
     core.clear(Instant::default());
     assert_eq!(core.destination(), None);

@@ -25,7 +25,7 @@ fn dispatcher() -> Bench {
 }
 
 fn event(topic: &str) -> Event<'_> {
-    Event { topic, node_id: 5, timestamp: Timestamp::new(1_768_480_496, 789_000_000) }
+    Event::new(topic, 5, Timestamp::new(1_768_480_496, 789_000_000))
 }
 
 /// The body that would be sent.
@@ -69,14 +69,11 @@ fn equals_every_payload_of_the_original_and_verifies_its_signature() {
         let text = |key: &str| vector[key].as_str().unwrap();
         let number = |key: &str| vector[key].as_i64().unwrap();
         let (name, original) = (text("name"), text("body"));
-        let event = Event {
-            topic: text("event"),
-            node_id: number("node_id").try_into().unwrap(),
-            timestamp: Timestamp::new(
-                number("unix_seconds"),
-                number("subsec_nanos").try_into().unwrap(),
-            ),
-        };
+        let event = Event::new(
+            text("event"),
+            number("node_id").try_into().unwrap(),
+            Timestamp::new(number("unix_seconds"), number("subsec_nanos").try_into().unwrap()),
+        );
         let data_json = vector["data_json"].as_str().filter(|json| !json.is_empty());
         let ours = match data_json {
             Some(json) => emitted(&event, &Json(json)),
@@ -271,7 +268,7 @@ fn the_longest_event_is_the_configured_one_to_the_byte() {
 fn the_longest_body_is_as_long_as_the_bound() {
     let texts = 1 + 2 + 2 + 2;
     let longest = PilotFormat::BOUND.body(1, texts);
-    let event = Event { topic: "t", node_id: u32::MAX, timestamp: Timestamp::new(0, 999_999_999) };
+    let event = Event::new("t", u32::MAX, Timestamp::new(0, 999_999_999));
     let body = with_id(&emitted(&event, "xx").unwrap(), &u64::MAX.to_string());
     // Without the brackets, and the comma, of a batch.
     assert_eq!(body.len(), longest - 3, "{body}");

@@ -43,7 +43,7 @@ fn every_transport_error_is_retryable() {
     for kind in [Resolve, Refused, Connect, Tls, Timeout, Disconnected, Protocol] {
         let core = Dispatcher::<NoopRawMutex, [u8; 256]>::new(Config::DEFAULT, [0; 256], 1);
         core.swap(EndpointBuf::parse("http://h/", Policy::default()).unwrap()).unwrap();
-        let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+        let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
         core.emit(&event, &(), &mut [0; 128]).unwrap();
         let start = Instant::from_micros(0);
         let Next::Attempt(mut delivery) = core.next(start, PilotFormat::BOUND, &mut [0; 512]).0

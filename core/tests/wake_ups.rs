@@ -39,7 +39,7 @@ fn endpoint() -> EndpointBuf<64> {
 }
 
 fn event() -> Event<'static> {
-    Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH }
+    Event::new("t", 1, Timestamp::UNIX_EPOCH)
 }
 
 #[track_caller]

@@ -43,7 +43,7 @@ fn endpoint(url: &str) -> EndpointBuf<64> {
 }
 
 fn emit(core: &Core) {
-    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
     core.emit(&event, &(), &mut [0; BODY]).unwrap();
 }
 
@@ -443,7 +443,7 @@ fn how_each_event_ended_is_told_by_its_id() {
     let receiver = Receiver::new(&time, [Answer::Status(400), Answer::Never]);
     let mut worker = Box::pin(worker(&core, &receiver));
     assert!(time.run_until(1, &mut worker).is_pending());
-    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
     assert!(core.emit(&event, &f64::NAN, &mut [0; BODY]).is_err());
     emit(&core);
     emit(&core);
@@ -468,7 +468,7 @@ fn how_each_event_ended_is_told_by_its_id() {
 #[test]
 fn an_event_that_the_full_queue_does_not_take_is_told() {
     let core = core(Config { capacity: 1, ..Config::DEFAULT }, 1);
-    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
     assert_eq!(core.emit(&event, &(), &mut [0; BODY]), Err(EmitError::Full));
     assert_eq!(notices(&core), ["2 Dropped"]);
     // One that waits for room is no event yet.

@@ -77,7 +77,7 @@ fn body<D: Data + ?Sized>(topic: &str, data: &D) -> Option<String> {
     let queue = Dispatcher::<NoopRawMutex, Vec<u8>>::new(config, vec![0; MAX], 1);
     let url = EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap();
     queue.swap(url).unwrap();
-    let event = Event { topic, node_id: 5, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new(topic, 5, Timestamp::UNIX_EPOCH);
     queue.emit(&event, data, &mut vec![0; MAX]).ok()?;
     let bound = PilotFormat.bound();
     let mut buffer = vec![0; bound.buffer(1, MAX)];

@@ -101,7 +101,7 @@ fn core_of(config: Config) -> Arc<Core> {
     core
 }
 
-const EVENT: Event<'static> = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+const EVENT: Event<'static> = Event::new("t", 1, Timestamp::UNIX_EPOCH);
 
 fn emit(core: &Core) -> Result<Option<u64>, EmitError> {
     core.emit(&EVENT, &(), &mut [0; BODY])

@@ -67,7 +67,7 @@ async fn two_hundred_emitters_that_wait_for_room_are_at_rest_and_then_all_have_t
     for n in 0..WAITERS {
         let (client, polls) = (client.clone(), Arc::clone(&polls));
         emitters.spawn(async move {
-            let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::default() };
+            let event = Event::new("t", 1, Timestamp::default());
             counted(client.emit_when_room(&event, &n), polls).await
         });
     }
@@ -107,7 +107,7 @@ async fn two_hundred_who_wait_for_the_end_are_at_rest_until_it_comes() {
 #[tokio::test]
 async fn one_that_waits_and_is_forgotten_keeps_nobody_waiting() {
     let (client, gate) = full().await;
-    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::default() };
+    let event = Event::new("t", 1, Timestamp::default());
     let mut forgotten = pin!(client.emit_when_room(&event, &0));
     let mut forgotten_end = pin!(client.drained());
     poll_fn(|cx| {

@@ -127,7 +127,8 @@ impl Breaker {
         }
     }
 
-    /// An event used up its attempts, or the probe failed.
+    /// An event used up its attempts, or the probe failed. A cooldown that follows begins at `now`; one
+    /// that is to end later, for jitter, is told a later time.
     pub fn failure(&mut self, permit: Permit, now: Instant) {
         match (permit, self.state) {
             // A `Retry-After` that another event got meanwhile has the last word.

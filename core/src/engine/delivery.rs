@@ -60,7 +60,9 @@ pub struct Delivery {
     pub(crate) attempts: u8,
     pub(crate) permit: Permit,
     pub(crate) endpoint_epoch: u32,
-    /// Whether its body is a JSON array.
+    /// Whether an attempt is under way.
+    pub(crate) sending: bool,
+    /// Whether it is a batch, of however many events.
     pub(crate) is_batch: bool,
     /// Whether the queue still holds it for this worker.
     pub(crate) leased: bool,

@@ -260,7 +260,10 @@ where
         data: &D,
         scratch: &mut [u8],
     ) -> Result<Option<u64>, EmitError> {
-        if let Some(answer) = self.refuse() {
+        // One with an id of its own is told by it.
+        if event.id.is_none()
+            && let Some(answer) = self.refuse()
+        {
             return answer;
         }
         match Encoded::new(event, data, scratch) {
@@ -270,7 +273,7 @@ where
                     return answer;
                 }
             },
-            Err(error) => self.change(|state| state.refuse_payload(error)).0,
+            Err(error) => self.change(|state| state.refuse_payload(event.id, error)).0,
         }
     }
 
@@ -288,7 +291,7 @@ where
     ) -> Result<Option<u64>, EmitError> {
         let event = match Encoded::new(event, data, scratch) {
             Ok(event) => event,
-            Err(error) => return self.change(|state| state.refuse_payload(error)).0,
+            Err(error) => return self.change(|state| state.refuse_payload(event.id, error)).0,
         };
         // One that waits drops no other, so there is always an answer.
         let push = || match self.change(|state| state.push(&event, true)).0 {

@@ -20,8 +20,9 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 pub struct Backoff {
     /// The wait after the first failed attempt.
     pub initial: Duration,
-    /// By how many percent, at most, a wait is made longer at random, 0 to 100. With 0 (the
-    /// default) the schedule is exact; many nodes behind one receiver want more.
+    /// By how many percent, at most, a wait is made longer at random, 0 to 100: between attempts, of an
+    /// open breaker, and beyond the end of a `Retry-After`, so that many nodes behind one receiver do not
+    /// come back at one instant. With 0 (the default) all of them are exact.
     pub jitter_percent: u8,
 }
 
@@ -43,9 +44,19 @@ impl Backoff {
         let exponent = u32::from(attempts.saturating_sub(1)).min(63);
         let initial = micros(self.initial);
         let exact = if initial.leading_zeros() < exponent { u64::MAX } else { initial << exponent };
+        Duration::from_micros(self.lengthen(exact, random))
+    }
+
+    /// A wait that is up to `jitter_percent` longer, by `random`. Saturates.
+    #[must_use]
+    pub fn jittered(self, exact: Duration, random: u32) -> Duration {
+        Duration::from_micros(self.lengthen(micros(exact), random))
+    }
+
+    fn lengthen(self, exact: u64, random: u32) -> u64 {
         let percent = u64::from(self.jitter_percent.min(100));
         // In steps of 1/100 of the percentage, without floating point.
         let share = percent * u64::from(random % 101);
-        Duration::from_micros(exact.saturating_add(exact / 10_000 * share))
+        exact.saturating_add(exact / 10_000 * share)
     }
 }

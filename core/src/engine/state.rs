@@ -43,6 +43,10 @@ pub(crate) struct State<B, T> {
     not_before: Instant,
     /// The receiver takes no longer batches, in bytes.
     batch_longest: usize,
+    /// Attempts that are under way at this endpoint.
+    sending: u32,
+    /// Attempts that may be under way at once: few when the receiver has just come back.
+    window: u32,
     /// A batch that is not full yet.
     gathering: Option<Gathering>,
     counters: Counters,
@@ -66,6 +70,8 @@ impl<B, T> State<B, T> {
             endpoint_epoch: 0,
             not_before: Instant::from_micros(0),
             batch_longest: usize::MAX,
+            sending: 0,
+            window: u32::MAX,
             gathering: None,
             counters: Counters::ZERO,
             ended: None,
@@ -145,6 +151,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             queued: self.queue.queued(),
             held: self.queue.queued() + self.queue.leased(),
             used: self.queue.used(),
+            may_send: self.sending < self.window,
             gathering: self.gathering.map(|batch| self.is_full_batch(&batch.fit)),
         }
     }
@@ -169,6 +176,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         self.breaker.reset();
         self.not_before = Instant::default();
         self.batch_longest = usize::MAX;
+        (self.sending, self.window) = (0, u32::MAX);
         true
     }
 
@@ -251,7 +259,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                     return Next::Again;
                 };
                 self.gathering = None;
-                self.counters.attempts += 1;
+                self.begin();
                 let message = MessageId {
                     node_id: lease.node_id,
                     instance: self.instance,
@@ -267,6 +275,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                     attempts: 0,
                     permit,
                     endpoint_epoch: self.endpoint_epoch,
+                    sending: true,
                     is_batch: self.config.batch > 1,
                     leased: true,
                 })
@@ -291,7 +300,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                 Admit::Go(permit) => {
                     delivery.permit = permit;
                     delivery.endpoint_epoch = self.endpoint_epoch;
-                    self.counters.attempts += 1;
+                    delivery.sending = true;
+                    self.begin();
                     return Retry::Attempt;
                 }
                 Admit::Wait(until) => return Retry::Wait(until),
@@ -301,6 +311,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         };
         self.settle(delivery, fate);
         Retry::Settled(fate)
+    }
+
+    const fn begin(&mut self) {
+        self.counters.attempts += 1;
+        self.sending += 1;
     }
 
     /// Until when a batch that is not full waits for more events; `None` when what there is goes
@@ -328,6 +343,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             return wait(self.not_before);
         }
         match self.breaker.admit(now) {
+            Admission::Allowed(Permit::Normal) if self.sending >= self.window => {
+                Admit::Wait(deadline)
+            }
             Admission::Allowed(permit) => Admit::Go(permit),
             Admission::Probing => Admit::Wait(deadline),
             Admission::Until(_) if self.config.on_open == OnOpen::Skip => Admit::Open,
@@ -363,6 +381,8 @@ pub(crate) struct Mark {
     pub(crate) queued: u32,
     pub(crate) held: u32,
     pub(crate) used: usize,
+    /// One more attempt may be under way.
+    pub(crate) may_send: bool,
     /// Workers wait for a batch to be full; whether it is.
     pub(crate) gathering: Option<bool>,
 }

@@ -12,15 +12,34 @@ mod timestamp;
 pub use message_id::{MESSAGE_ID_HEADER, MessageId};
 pub use timestamp::Timestamp;
 
-/// The envelope of an event, but for its id, which the dispatcher gives.
+/// The envelope of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Event<'a> {
+    /// Its id, where its source has one; otherwise the dispatcher gives the next one.
+    pub id: Option<u64>,
     /// The topic, as in `conn.established`.
     pub topic: &'a str,
     /// The node it happened on.
     pub node_id: u32,
     /// When it happened.
     pub timestamp: Timestamp,
+}
+
+impl<'a> Event<'a> {
+    /// An event that the dispatcher gives an id.
+    #[must_use]
+    pub const fn new(topic: &'a str, node_id: u32, timestamp: Timestamp) -> Self {
+        Self { id: None, topic, node_id, timestamp }
+    }
+
+    /// With an id of its source, which must be greater than that of every event before it. Message ids
+    /// are unique by the ids and the dispatcher's seed: a source whose ids go on after a restart keeps the
+    /// seed, too.
+    #[must_use]
+    pub const fn with_id(self, id: u64) -> Self {
+        Self { id: Some(id), ..self }
+    }
 }
 
 /// An event's data: any [`Serialize`] type, or [`Json`] text. `()` and whatever else is written as
@@ -51,6 +70,8 @@ pub enum EmitError {
     Full,
     /// The dispatcher is closed. It was not counted.
     Closed,
+    /// The id that it came with is not greater than the last one. It was not counted. Correct the source.
+    Id,
     /// It is too long or cannot be encoded. It was counted as oversize. Correct the data.
     Payload(EncodeError),
 }
@@ -60,6 +81,7 @@ impl fmt::Display for EmitError {
         match self {
             Self::Full => f.write_str("the event queue is full"),
             Self::Closed => f.write_str("the webhook is closed"),
+            Self::Id => f.write_str("the event's id is not greater than the last one"),
             Self::Payload(error) => error.fmt(f),
         }
     }

@@ -7,6 +7,8 @@ use crate::queue::entry::Entry;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Encoded<'s> {
+    /// The id that its source gave it.
+    pub(crate) id: Option<u64>,
     /// Without an id.
     entry: Entry,
     pub(crate) texts: &'s [u8],
@@ -27,10 +29,10 @@ impl<'s> Encoded<'s> {
         if out.written().get(topic..) == Some(b"null") {
             out.truncate(topic);
         }
-        let &Event { node_id, timestamp, .. } = event;
+        let &Event { id, node_id, timestamp, .. } = event;
         let (topic, texts) = (short(topic), short(out.length()));
         let entry = Entry { id: 0, timestamp, node_id, topic, texts, leased: false };
-        Ok(Self { entry, texts: out.finish() })
+        Ok(Self { id, entry, texts: out.finish() })
     }
 
     /// With the id that the event is given.

@@ -168,7 +168,7 @@ proptest! {
                         leased: false,
                     };
                     let fits = model.used() + entry.size() <= capacity;
-                    let event = Event { topic, node_id, timestamp };
+                    let event = Event::new(topic, node_id, timestamp);
                     prop_assert_eq!(push(&mut queue, id, &event, data), fits);
                     if fits {
                         model.entries.push_back(entry);
@@ -230,7 +230,7 @@ proptest! {
 #[test]
 fn an_entry_longer_than_the_workers_buffer_is_not_leased() {
     let mut queue = Queue::new([0; 64]);
-    let event = Event { topic: "t", node_id: 2, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new("t", 2, Timestamp::UNIX_EPOCH);
     assert!(push(&mut queue, 1, &event, ""));
     let length = Entry::HEADER + 3;
     assert_eq!(queue.lease(&mut vec![0; length - 1], |_, _| true), None);
@@ -245,11 +245,7 @@ fn an_entry_longer_than_the_workers_buffer_is_not_leased() {
 #[test]
 fn an_event_takes_32_bytes_and_its_texts() {
     let data = r#"{"conn_id":123456,"dst_port":444,"src_addr":"0:0000.0000.0002:49152"}"#;
-    let event = Event {
-        topic: "conn.established",
-        node_id: 1,
-        timestamp: Timestamp::new(1_768_480_496, 789_123_456),
-    };
+    let event = Event::new("conn.established", 1, Timestamp::new(1_768_480_496, 789_123_456));
     let mut scratch = [0; 256];
     let encoded = Encoded::new(&event, &Json(data), &mut scratch).unwrap();
     assert_eq!(encoded.entry(123_456).size(), 119);

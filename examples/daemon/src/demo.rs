@@ -64,11 +64,8 @@ pub(crate) async fn demo() -> Result<(), Failure> {
             }
             _ => {}
         }
-        let event = Event {
-            topic: &line.topic,
-            node_id: line.node_id.unwrap_or(0),
-            timestamp: line.timestamp.unwrap_or_default(),
-        };
+        let event =
+            Event::new(&line.topic, line.node_id.unwrap_or(0), line.timestamp.unwrap_or_default());
         let skipped = client.stats().skipped;
         client.emit_event(&event, &Json(line.data())).map_err(Failure::runtime)?;
         sent += 1;

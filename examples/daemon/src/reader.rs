@@ -110,11 +110,11 @@ impl Reader {
         line: &Line<'_>,
         webhook: &mut watch::Receiver<()>,
     ) -> Result<Option<u64>, EmitError> {
-        let event = Event {
-            topic: &line.topic,
-            node_id: line.node_id.unwrap_or(self.node_id),
-            timestamp: line.timestamp.unwrap_or_else(|| TokioClock::new().wall()),
-        };
+        let event = Event::new(
+            &line.topic,
+            line.node_id.unwrap_or(self.node_id),
+            line.timestamp.unwrap_or_else(|| TokioClock::new().wall()),
+        );
         let data = Json(line.data());
         if !self.blocks {
             return self.client.emit_event(&event, &data);

@@ -106,7 +106,7 @@ impl<M> Bench<'_, M> {
         let url = Url::parse(&url, Policy::default()).unwrap();
         let mut transport = (self.make)(&Setup { policy, ca_pem: self.ca_pem.clone(), names });
         let before = self.server.connections();
-        let event = Event { topic: "destination", node_id: 1, timestamp: Timestamp::new(0, 0) };
+        let event = Event::new("destination", 1, Timestamp::new(0, 0));
         let delivered =
             deliver(&mut transport, url, CONFIG, None, &event, &(), Memory::UNCOUNTED).await;
         let delivered = delivered.unwrap_or_else(|error| panic!("{what}: {error}"));

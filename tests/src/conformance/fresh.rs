@@ -21,7 +21,7 @@ pub async fn leaves_the_connection<T: Transport<Url>>(make: impl Fn(&Setup) -> T
         names: &[],
     });
     let url = Url::parse(&format!("http://{}/", server.address()), Policy::default()).unwrap();
-    let event = Event { topic: "t", node_id: 1, timestamp: Timestamp::UNIX_EPOCH };
+    let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
     for attempts in [2, 1] {
         let transport = &mut transport;
         let delivered =

@@ -46,14 +46,14 @@ async fn send<T: Transport<Url>>(
     let url = format!("http://{}/hook", server.address());
     let url = Url::parse(&url, Policy::default()).unwrap();
     let config = Config { max_event_bytes: MAX, ..CONFIG };
-    let event = Event {
-        topic: vector.text("event"),
-        node_id: vector.number("node_id").try_into().unwrap(),
-        timestamp: Timestamp::new(
+    let event = Event::new(
+        vector.text("event"),
+        vector.number("node_id").try_into().unwrap(),
+        Timestamp::new(
             vector.number("unix_seconds"),
             vector.number("subsec_nanos").try_into().unwrap(),
         ),
-    };
+    );
     let secret = Some(vector.text("secret"));
     // No data is `null`, whose key is left out.
     let data = Some(vector.text("data_json")).filter(|data| !data.is_empty());

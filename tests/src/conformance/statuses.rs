@@ -61,7 +61,7 @@ async fn check<T: Transport<Url>>(
     let query = if asks { "?retry-after" } else { "" };
     let url = format!("http://{}/{status}{query}", server.address());
     let url = Url::parse(&url, Policy::default()).unwrap();
-    let event = Event { topic: "status", node_id: 1, timestamp: Timestamp::new(0, 0) };
+    let event = Event::new("status", 1, Timestamp::new(0, 0));
     let before = server.request_count();
     let delivered = deliver(transport, url, CONFIG, None, &event, &(), Memory::UNCOUNTED).await?;
     let stats = delivered.stats;

@@ -218,7 +218,7 @@ impl Bench {
         let length = if large { LARGE } else { 100 };
         let config =
             Config { max_attempts: 1, http_timeout, max_event_bytes: length + 1_024, ..CONFIG };
-        let event = Event { topic: "hostile", node_id: 1, timestamp: Timestamp::new(0, 0) };
+        let event = Event::new("hostile", 1, Timestamp::new(0, 0));
         let data = format!("\"{}\"", "x".repeat(length));
         deliver(transport, url, config, None, &event, &Json(&data), self.memory).await
     }

@@ -5,10 +5,23 @@ use pilot_webhook_core::{BreakerState, Config};
 
 use super::time::micros;
 
+/// A time that jitter leaves open: no sooner, and no later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+impl Span {
+    fn max(self, other: Self) -> Self {
+        Self { from: self.from.max(other.from), to: self.to.max(other.to) }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lock {
     Closed { failures: u16 },
-    Open { until: u64 },
+    Open { until: Span },
     HalfOpen { prober: usize },
 }
 
@@ -16,9 +29,13 @@ pub(crate) enum Lock {
 pub(crate) struct Gate {
     threshold: u16,
     cooldown: u64,
+    jitter_percent: u64,
     pub(crate) lock: Lock,
     /// Nothing may be sent before. Times are in microseconds.
-    pub(crate) quiet_until: u64,
+    pub(crate) quiet_until: Span,
+    /// Attempts that may be under way at once, and since when one more may.
+    pub(crate) window: usize,
+    pub(crate) free_since: u64,
     /// How often the receiver asked for quiet.
     pub(crate) asks: u32,
     pub(crate) epoch: u32,
@@ -32,8 +49,11 @@ impl Gate {
         Self {
             threshold: config.circuit_threshold,
             cooldown: micros(config.circuit_cooldown),
+            jitter_percent: config.backoff.jitter_percent.into(),
             lock: Lock::Closed { failures: 0 },
-            quiet_until: 0,
+            quiet_until: Span::default(),
+            window: usize::MAX,
+            free_since: 0,
             asks: 0,
             epoch: 0,
             opens: 0,
@@ -54,7 +74,7 @@ impl Gate {
     }
 
     /// From when on something may be sent; `None` while a probe is under way.
-    pub(crate) fn admits_at(&self) -> Option<u64> {
+    pub(crate) fn admits_at(&self) -> Option<Span> {
         match self.lock {
             Lock::Closed { .. } => Some(self.quiet_until),
             Lock::Open { until } => Some(self.quiet_until.max(until)),
@@ -62,18 +82,31 @@ impl Gate {
         }
     }
 
-    /// Whether the attempt that begins now may do so, and is a probe.
-    pub(crate) fn begin(&mut self, worker: usize, now: u64) -> Result<bool, String> {
-        if now < self.quiet_until {
-            return Err(format!("the receiver asked for quiet until {}", self.quiet_until));
+    /// When a wait is over that begins now.
+    pub(crate) fn after(&self, wait: u64, now: u64) -> Span {
+        Span { from: now + wait, to: now + wait + wait * self.jitter_percent / 100 }
+    }
+
+    /// Whether the attempt that begins now, beside `sending` others, may do so, and is a probe.
+    pub(crate) fn begin(
+        &mut self,
+        worker: usize,
+        sending: usize,
+        now: u64,
+    ) -> Result<bool, String> {
+        if now < self.quiet_until.from {
+            return Err(format!("the receiver asked for quiet until {:?}", self.quiet_until));
         }
         match self.lock {
+            Lock::Closed { .. } if sending >= self.window => {
+                Err(format!("{sending} are under way, and no more than {} may be", self.window))
+            }
             Lock::Closed { .. } => Ok(false),
-            Lock::Open { until } if now >= until => {
+            Lock::Open { until } if now >= until.from => {
                 self.lock = Lock::HalfOpen { prober: worker };
                 Ok(true)
             }
-            Lock::Open { until } => Err(format!("the breaker is open until {until}")),
+            Lock::Open { until } => Err(format!("the breaker is open until {until:?}")),
             Lock::HalfOpen { prober } => Err(format!("worker {prober} is probing")),
         }
     }
@@ -83,14 +116,15 @@ impl Gate {
         self.closed_since = now;
     }
 
-    fn open(&mut self, until: u64) {
+    fn open(&mut self, until: Span) {
         self.opens += 1;
         self.lock = Lock::Open { until };
     }
 
     pub(crate) fn swap(&mut self, now: u64) {
         self.epoch += 1;
-        self.quiet_until = 0;
+        self.quiet_until = Span::default();
+        self.window = usize::MAX;
         if self.is_closed() {
             self.lock = Lock::Closed { failures: 0 };
         } else {
@@ -98,10 +132,19 @@ impl Gate {
         }
     }
 
-    /// An attempt was answered, well (2xx) or with a rejection.
-    pub(crate) fn answered(&mut self, well: bool, is_probe: bool, now: u64) {
+    /// An attempt was answered, well (2xx) or with a rejection, beside which `sending` are under way.
+    pub(crate) fn answered(&mut self, well: bool, is_probe: bool, sending: usize, now: u64) {
+        let was_full = sending + 1 >= self.window;
         match self.lock {
-            Lock::HalfOpen { .. } if is_probe => self.close(now),
+            Lock::HalfOpen { .. } if is_probe => {
+                self.close(now);
+                self.window = 1;
+                return;
+            }
+            _ if was_full => self.window = self.window.saturating_add(1),
+            _ => {}
+        }
+        match self.lock {
             Lock::Closed { .. } if well => self.lock = Lock::Closed { failures: 0 },
             _ => {}
         }
@@ -109,7 +152,7 @@ impl Gate {
 
     /// A probe failed, or an event used up its attempts.
     pub(crate) fn failed(&mut self, is_probe: bool, now: u64) {
-        let until = now + self.cooldown;
+        let until = self.after(self.cooldown, now);
         match self.lock {
             Lock::HalfOpen { .. } if is_probe => self.open(until),
             Lock::Closed { failures } if failures + 1 >= self.threshold => self.open(until),
@@ -123,13 +166,13 @@ impl Gate {
     }
 
     /// The receiver asked for quiet.
-    pub(crate) fn asked(&mut self, until: u64) {
+    pub(crate) fn asked(&mut self, until: Span) {
         self.asks += 1;
         self.quiet_until = self.quiet_until.max(until);
     }
 
     /// That is long enough to open the breaker.
-    pub(crate) fn tripped(&mut self, until: u64) {
+    pub(crate) fn tripped(&mut self, until: Span) {
         match self.lock {
             Lock::Open { until: known } => self.lock = Lock::Open { until: known.max(until) },
             _ => self.open(until),
@@ -139,7 +182,7 @@ impl Gate {
     /// An attempt vanished with its worker. Was it the probe, another may be made at once.
     pub(crate) fn vanished(&mut self, worker: usize) {
         if self.lock == (Lock::HalfOpen { prober: worker }) {
-            self.lock = Lock::Open { until: 0 };
+            self.lock = Lock::Open { until: Span::default() };
         }
     }
 }

@@ -190,6 +190,16 @@ impl Ledger {
         self.live.len() - self.leased()
     }
 
+    /// Attempts under way at the endpoint of this moment.
+    pub(crate) fn sending(&self) -> usize {
+        let is_sending = |hand: &&Hand| {
+            let held = hand.ids.first().and_then(|id| self.live.get(id)?.held);
+            matches!(held, Some(Held { step: Step::Sending { epoch, .. }, .. })
+                if epoch == self.gate.epoch)
+        };
+        self.hands.iter().filter(is_sending).count()
+    }
+
     fn oldest_queued(&self) -> Option<u64> {
         self.live.iter().find(|(_, entry)| entry.held.is_none()).map(|(id, _)| *id)
     }
@@ -357,6 +367,9 @@ impl Ledger {
 
     /// A worker's future was dropped.
     pub(crate) fn worker_vanishes(&mut self, worker: usize) {
+        if self.sending() >= self.gate.window {
+            self.gate.free_since = self.now;
+        }
         self.hands[worker].is_alive = false;
         for id in std::mem::take(&mut self.hands[worker].ids) {
             if let Some(entry) = self.live.get_mut(&id)
@@ -405,7 +418,7 @@ impl Ledger {
     fn skip(&mut self, id: u64) {
         self.ends(id, Fate::Skipped);
         let is_open = self.gate.state() == BreakerState::Open
-            && self.gate.admits_at().is_some_and(|at| self.now < at);
+            && self.gate.admits_at().is_some_and(|at| self.now < at.to);
         if !is_open || self.config.on_open != OnOpen::Skip {
             self.fail("skipped only while open", format!("event {id}, {:?}", self.gate));
         }
@@ -428,7 +441,7 @@ impl Ledger {
         self.ends(id, Fate::Abandoned);
         let is_hopeless = |deadline| {
             let opens_at = self.gate.admits_at().unwrap_or(self.gate.quiet_until);
-            self.now >= deadline || opens_at >= deadline
+            self.now >= deadline || opens_at.to >= deadline
         };
         let is_over = self.deadline().is_some_and(is_hopeless);
         if !is_over {

@@ -37,7 +37,10 @@ impl Ledger {
     /// An event could go out and a worker is free.
     fn idle_worker(&self, now: u64) -> Option<String> {
         let idle = self.idle()?;
-        let at = self.gate.admits_at()?;
+        if self.sending() >= self.gate.window {
+            return None;
+        }
+        let at = self.gate.admits_at()?.to.max(self.gate.free_since);
         let ripe = self.gathers_since.map_or(0, |since| since + micros(self.config.batch_delay));
         let is_late = self.queued() > 0 && now > at.max(ripe) + self.grain;
         is_late.then(|| format!("worker {idle} is idle, and events wait since {at}"))
@@ -46,6 +49,9 @@ impl Ledger {
     /// An event in a worker's hands is due.
     fn held(&self, now: u64) -> Option<String> {
         let timeout = micros(self.config.http_timeout);
+        let is_full = self.sending() >= self.gate.window;
+        let free_at = self.gate.admits_at().filter(|_| !is_full);
+        let free_at = free_at.map(|at| at.to.max(self.gate.free_since));
         self.hands.iter().find_map(|hand| {
             let id = hand.ids.first()?;
             let Held { worker, step, .. } = self.live.get(id)?.held()?;
@@ -57,7 +63,7 @@ impl Ledger {
                 Step::Waiting { earliest, latest, epoch, .. } => {
                     let is_cut = self.deadline().is_some_and(|deadline| earliest >= deadline);
                     let is_due = is_cut || epoch != self.gate.epoch;
-                    if is_due { 0 } else { latest }.max(self.gate.admits_at()?)
+                    if is_due { 0 } else { latest }.max(free_at?)
                 }
             };
             (now > due.saturating_add(self.grain))

@@ -161,7 +161,7 @@ impl<const W: usize> World<W> {
 }
 
 fn event() -> Event<'static> {
-    Event { topic: TOPIC, node_id: 7, timestamp: Timestamp::UNIX_EPOCH }
+    Event::new(TOPIC, 7, Timestamp::UNIX_EPOCH)
 }
 
 /// What follows the event's id in its payload.

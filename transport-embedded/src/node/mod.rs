@@ -228,7 +228,7 @@ impl Webhook {
     /// An event that happens now on this node.
     #[must_use]
     pub fn event(self, topic: &str) -> Event<'_> {
-        Event { topic, node_id: self.0.node_id, timestamp: self.clock().wall() }
+        Event::new(topic, self.0.node_id, self.clock().wall())
     }
 }
 

@@ -144,7 +144,7 @@ impl<To: Target> Client<To> {
     }
 
     fn event<'a>(&self, topic: &'a str) -> Event<'a> {
-        Event { topic, node_id: self.node_id(), timestamp: self.handle.shared.clock.wall() }
+        Event::new(topic, self.node_id(), self.handle.shared.clock.wall())
     }
 
     /// Takes in an event that happened now on this node; returns its id, or `None` when there is

@@ -238,7 +238,7 @@ async fn pump(
     {
         let node_id =
             identity.as_ref().map_or_else(|| client.node_id(), |identity| identity.node_id());
-        let envelope = Event { topic: &event.topic, node_id, timestamp: event.timestamp };
+        let envelope = Event::new(&event.topic, node_id, event.timestamp);
         // What is not taken is counted; that the queue is full is logged by the client.
         let _ = client.emit_event(&envelope, &Json(event.payload.as_str()));
     }

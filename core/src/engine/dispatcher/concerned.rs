@@ -11,7 +11,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS>
     #[inline(never)]
     pub(super) fn note(&mut self, before: &Mark) -> Option<Concerned> {
         let after = self.state.mark();
-        let changed = before.control != after.control;
+        let changed = before.control != after.control || (after.may_send && !before.may_send);
         // A batch that came back is work for more than one.
         let has_much = after.queued > before.queued + 1;
         let has_work = after.queued > before.queued;

@@ -41,17 +41,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         let permit = delivery.permit;
         // An answer of an endpoint that was swapped meanwhile says nothing of the new one.
         let is_current = delivery.endpoint_epoch == self.endpoint_epoch;
+        let was_closed = self.breaker.state() == BreakerState::Closed;
+        let was_full = self.ended_attempt(delivery);
         // No answer is one that may be better the next time.
         match result.map_or(Verdict::Later(None), |reply| reply.verdict) {
             Verdict::Accepted => {
                 if is_current {
                     self.breaker.success(permit);
+                    self.recover(was_closed, was_full);
                 }
                 self.settle(delivery, Fate::Delivered)
             }
             verdict @ (Verdict::Refused | Verdict::TooLarge) => {
                 if is_current {
                     self.breaker.answered(permit);
+                    self.recover(was_closed, was_full);
                 }
                 if verdict == Verdict::TooLarge && delivery.events() > 1 {
                     if is_current {
@@ -69,19 +73,44 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         }
     }
 
+    /// The attempt is over; whether it was one of as many as may be under way.
+    fn ended_attempt(&mut self, delivery: &mut Delivery) -> bool {
+        let was_full = self.sending >= self.window;
+        if core::mem::take(&mut delivery.sending) && delivery.endpoint_epoch == self.endpoint_epoch
+        {
+            self.sending = self.sending.saturating_sub(1);
+        }
+        was_full
+    }
+
+    /// The receiver is there. When it has just come back, one attempt at a time goes out, and one more for
+    /// each that ends well (slow start, RFC 5681 section 3.1), as long as that many are wanted.
+    const fn recover(&mut self, was_closed: bool, was_full: bool) {
+        if !was_closed && matches!(self.breaker.state(), BreakerState::Closed) {
+            self.window = 1;
+        } else if was_full {
+            self.window = self.window.saturating_add(1);
+        }
+    }
+
     /// An attempt failed and the receiver asked to be left alone for `asked`.
     fn fail(&mut self, delivery: &mut Delivery, asked: Duration, now: Instant) -> After {
         let permit = delivery.permit;
+        let is_long = asked > RETRY_AFTER_WAIT;
+        let (jitter, random) = (self.config.backoff, self.next_random());
+        let asked = jitter.jittered(asked, random);
         delivery.attempts = delivery.attempts.saturating_add(1);
         let is_last = delivery.attempts >= self.config.max_attempts;
-        if asked > RETRY_AFTER_WAIT {
+        if is_long {
             self.breaker.trip(now + asked);
         } else {
             if asked > Duration::ZERO {
                 self.not_before = self.not_before.max(now + asked);
             }
             if permit == Permit::Probe || is_last {
-                self.breaker.failure(permit, now);
+                let cooldown = self.config.circuit_cooldown;
+                let later = jitter.jittered(cooldown, random).saturating_sub(cooldown);
+                self.breaker.failure(permit, now + later);
             }
         }
         if self.is_past_deadline(now) {
@@ -89,7 +118,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         }
         let is_open = self.breaker.state() != BreakerState::Closed;
         match self.config.on_open {
-            OnOpen::Skip if permit == Permit::Probe || is_last || asked > RETRY_AFTER_WAIT => {
+            OnOpen::Skip if permit == Permit::Probe || is_last || is_long => {
                 return self.settle(delivery, Fate::Exhausted);
             }
             OnOpen::Hold if is_open => {
@@ -97,8 +126,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             }
             _ => {}
         }
-        let random = self.next_random();
-        let backoff = self.config.backoff.delay(delivery.attempts, random);
+        let backoff = jitter.delay(delivery.attempts, random);
         if is_last {
             if self.is_past_deadline(now + self.config.backoff.initial) {
                 // All waits of another round would be cut, and of the one after that.
@@ -113,6 +141,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
 
     /// Ends a message that cannot be made. The attempt that was begun for it was none.
     pub(crate) fn refuse_message(&mut self, delivery: &mut Delivery) {
+        self.ended_attempt(delivery);
         if delivery.endpoint_epoch == self.endpoint_epoch {
             self.breaker.abort(delivery.permit);
         }
@@ -137,6 +166,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
 
     /// Takes back an event whose worker gave up on it without an end.
     pub(crate) fn release(&mut self, delivery: &mut Delivery) {
+        self.ended_attempt(delivery);
         if core::mem::take(&mut delivery.leased) {
             if delivery.endpoint_epoch == self.endpoint_epoch {
                 self.breaker.abort(delivery.permit);

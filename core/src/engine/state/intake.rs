@@ -33,30 +33,48 @@ impl<B, T> State<B, T> {
         if let Some(answer) = self.turned_away() {
             return Some(answer);
         }
-        self.is_refusing().then(|| self.turn_away(Fate::Dropped, EmitError::Full))
+        self.is_refusing().then(|| self.turn_away(None, Fate::Dropped, EmitError::Full))
     }
 
     /// Accounts for an event that is not taken in.
-    fn turn_away(&mut self, fate: Fate, error: EmitError) -> Result<Option<u64>, EmitError> {
-        let id = self.give_id();
+    fn turn_away(
+        &mut self,
+        given: Option<u64>,
+        fate: Fate,
+        error: EmitError,
+    ) -> Result<Option<u64>, EmitError> {
+        let id = self.take_in(self.next_id(given)?);
         self.end(id, fate);
         Err(error)
     }
 
+    /// The id of the event that comes.
+    const fn next_id(&self, given: Option<u64>) -> Result<u64, EmitError> {
+        match given {
+            None if self.last_id < u64::MAX => Ok(self.last_id + 1),
+            Some(id) if id > self.last_id => Ok(id),
+            _ => Err(EmitError::Id),
+        }
+    }
+
     /// Takes in an event: every one that is counted has an id of its own, so that a gap in the ids
     /// at the receiver is a loss.
-    const fn give_id(&mut self) -> u64 {
+    const fn take_in(&mut self, id: u64) -> u64 {
         self.counters.emitted += 1;
-        self.last_id += 1;
-        self.last_id
+        self.last_id = id;
+        id
     }
 
     /// Accounts for an event that could not be encoded.
-    pub(crate) fn refuse_payload(&mut self, error: EncodeError) -> Result<Option<u64>, EmitError> {
+    pub(crate) fn refuse_payload(
+        &mut self,
+        given: Option<u64>,
+        error: EncodeError,
+    ) -> Result<Option<u64>, EmitError> {
         if let Some(answer) = self.turned_away() {
             return answer;
         }
-        self.turn_away(Fate::Oversize, EmitError::Payload(error))
+        self.turn_away(given, Fate::Oversize, EmitError::Payload(error))
     }
 }
 
@@ -77,20 +95,29 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         if let Some(answer) = self.turned_away() {
             return Some(answer);
         }
-        let entry = event.entry(self.last_id + 1);
+        let id = match self.next_id(event.id) {
+            Ok(id) => id,
+            Err(error) => return Some(Err(error)),
+        };
+        let entry = event.entry(id);
         let size = entry.size();
         if event.texts.len() > self.config.max_event_bytes || size > self.queue.capacity() {
-            return Some(self.refuse_payload(EncodeError::TooLong));
+            return Some(self.refuse_payload(event.id, EncodeError::TooLong));
         }
         if self.is_full() || size > self.queue.free() {
-            return self.make_room(size, wait);
+            return self.make_room(event.id, size, wait);
         }
         self.queue.push(entry, event.texts);
-        Some(Ok(Some(self.give_id())))
+        Some(Ok(Some(self.take_in(id))))
     }
 
     /// Drops the oldest event for one that has no room, or else that one.
-    fn make_room(&mut self, size: usize, wait: bool) -> Option<Result<Option<u64>, EmitError>> {
+    fn make_room(
+        &mut self,
+        given: Option<u64>,
+        size: usize,
+        wait: bool,
+    ) -> Option<Result<Option<u64>, EmitError>> {
         if wait {
             return Some(Err(EmitError::Full));
         }
@@ -102,7 +129,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                 self.end(oldest, Fate::Dropped);
                 None
             }
-            None => Some(self.turn_away(Fate::Dropped, EmitError::Full)),
+            None => Some(self.turn_away(given, Fate::Dropped, EmitError::Full)),
         }
     }
 }

@@ -119,7 +119,7 @@ fn check(bounds: Bounds) {
     let batches = config.batch > 1;
     let gathers = batches && !config.batch_delay.is_zero();
     let expected =
-        [true, true, skips, skips, !batches, true, true, true, workers > 1, batches, gathers];
+        [true, true, skips, skips, !batches, true, true, true, workers > 1, batches, gathers, true];
     let seen = checker.model().seen.load(Ordering::Relaxed);
     let seen: Vec<_> = (0..expected.len()).map(|bit| seen >> bit & 1 == 1).collect();
     assert_eq!(seen, expected, "what happened somewhere: see `World::sights`");

@@ -106,7 +106,7 @@ async fn measure(spawner: Spawner, board: Board) -> Option<()> {
     spawner.spawn(worker(engine).ok()?);
 
     let emit = |topic: &str, data: &Json<'_>| {
-        let event = Event { topic, node_id: 1, timestamp: CLOCK.wall() };
+        let event = Event::new(topic, 1, CLOCK.wall());
         engine.emit(&event, data, &mut [0; EVENT]).is_ok()
     };
     let (emitted, delivered) = rounds(&emit, async || engine.drained().await).await?;

@@ -74,7 +74,7 @@ async fn emit(spawner: Spawner) -> Option<()> {
     engine.swap(EndpointBuf::parse("http://10.0.2.2:8080/hook", Policy::default()).ok()?).ok()?;
     spawner.spawn(worker(engine).ok()?);
     for _ in 0..3 {
-        let event = Event { topic: "conn.fin", node_id: 1, timestamp: CLOCK.wall() };
+        let event = Event::new("conn.fin", 1, CLOCK.wall());
         engine.emit(&event, &Json(r#"{"conn_id": 2}"#), &mut [0; EVENT]).ok()?;
         Timer::after_millis(1).await;
     }

@@ -27,7 +27,8 @@ impl Ledger {
         let is_fresh = self.hands[worker].ids != ids;
         let expected = if is_fresh { self.next_ids(worker) } else { ids.clone() };
         let deadline = self.deadline();
-        let gate = self.gate.begin(worker, now);
+        let sending = self.sending();
+        let gate = self.gate.begin(worker, sending, now);
         let mut failed = 0;
         let mut schedule = Ok(());
         if ids != expected {
@@ -144,11 +145,15 @@ impl Ledger {
         }
         self.counts.last_status = result.map_or(0, |reply| reply.code);
         let is_current = epoch == self.gate.epoch;
+        let others = self.sending().saturating_sub(usize::from(is_current));
+        if others + 1 >= self.gate.window {
+            self.gate.free_since = now;
+        }
         match result.map_or(0, |reply| reply.code) {
             413 if events > 1 => {
                 // The batch was too long; it comes again as shorter ones.
                 if is_current {
-                    self.gate.answered(false, probes, now);
+                    self.gate.answered(false, probes, others, now);
                     let texts = ids.iter().map(|id| texts(&self.live[id].body)).sum();
                     let length = PilotFormat::BOUND.body(events, texts);
                     self.longest = self.longest.min(length / 2);
@@ -158,7 +163,7 @@ impl Ledger {
             status @ 200..=499 if !matches!(status, 408 | 425 | 429) => {
                 let well = status < 300;
                 if is_current {
-                    self.gate.answered(well, probes, now);
+                    self.gate.answered(well, probes, others, now);
                 }
                 self.settle(worker, if well { Fate::Delivered } else { Fate::Rejected });
             }
@@ -184,11 +189,12 @@ impl Ledger {
         let now = self.now;
         held.failed += 1;
         let is_last = held.failed >= self.config.max_attempts;
+        let quiet = self.gate.after(asked, now);
         if asked > 0 {
-            self.gate.asked(now + asked);
+            self.gate.asked(quiet);
         }
         if asked > LONG {
-            self.gate.tripped(now + asked);
+            self.gate.tripped(quiet);
         } else if is_probe || is_last {
             self.gate.failed(is_probe, now);
         }
@@ -214,8 +220,8 @@ impl Ledger {
         }
         held.step = Step::Waiting {
             since: now,
-            earliest: now + exact.max(asked),
-            latest: now + (exact + jitter).max(asked),
+            earliest: (now + exact).max(quiet.from),
+            latest: (now + exact + jitter).max(quiet.to),
             epoch: self.gate.epoch,
         };
         let ids = self.hands[worker].ids.clone();
@@ -259,7 +265,7 @@ impl Held {
             return Err(format!("sent before {earliest}"));
         }
         // Unless the breaker meant it to wait, it goes to the microsecond.
-        let due = latest.max(gate.quiet_until);
+        let due = latest.max(gate.quiet_until.to).max(gate.free_since);
         if now > due + grain && gate.is_closed() && gate.closed_since <= since {
             return Err(format!("sent after {due}"));
         }

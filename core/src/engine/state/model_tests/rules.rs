@@ -19,6 +19,9 @@ pub(super) enum Rule {
     Lease,
     /// There are never two probes.
     Probes,
+    /// Attempts under way are counted, and after a probe that ended well there are no more of them than
+    /// have ended well since, and one.
+    SlowStart,
     /// Once closed, nothing is queued or in flight.
     Closed,
     /// An event is counted once, when it leaves the queue, and never comes back.
@@ -53,6 +56,8 @@ pub(super) fn broken_state(world: &World) -> Option<Rule> {
         Some(Rule::Lease)
     } else if world.probes() > 1 {
         Some(Rule::Probes)
+    } else if world.sending() != world.state.sending {
+        Some(Rule::SlowStart)
     } else if world.is_closed() && !is_empty {
         Some(Rule::Closed)
     } else {

@@ -77,7 +77,7 @@ impl World {
     fn emit(&mut self, bounds: &Bounds) {
         let is_full = self.entries.len() >= bounds.config.capacity as usize;
         let last = self.state.counters.emitted;
-        let event = Event { topic: "", node_id: 0, timestamp: Timestamp::UNIX_EPOCH };
+        let event = Event::new("", 0, Timestamp::UNIX_EPOCH);
         let mut scratch = [0; 8];
         let Ok(event) = Encoded::new(&event, &(), &mut scratch) else {
             return self.expect(Rule::OneEnd, false);
@@ -98,7 +98,7 @@ impl World {
             Err(EmitError::Closed) => {
                 matches!(self.state.phase, Phase::Closing { .. } | Phase::Closed)
             }
-            Err(EmitError::Payload(_)) => false,
+            Err(EmitError::Payload(_) | EmitError::Id) => false,
         };
         self.expect(Rule::OneEnd, is_kept);
     }
@@ -170,13 +170,14 @@ impl World {
             BreakerState::Open => false,
         };
         self.expect(Rule::Early, may_go && is_current && self.now >= self.quiet_until);
+        self.expect(Rule::SlowStart, is_probe || self.sending() <= self.state.window);
     }
 
     /// A worker waits: for a time to come, for an event, or for a probe that is under way.
     fn waits(&mut self, until: Option<Instant>, has_event: bool) {
         let is_sound = match until {
             Some(until) => until > self.now && self.state.deadline().is_none_or(|end| until <= end),
-            None => !has_event || self.probes() == 1,
+            None => !has_event || self.probes() == 1 || self.sending() >= self.state.window,
         };
         self.expect(Rule::Wait, is_sound);
     }

@@ -130,6 +130,12 @@ impl World {
         self.hands.iter().filter(probing).count()
     }
 
+    /// Attempts that are under way at this endpoint.
+    pub(super) fn sending(&self) -> u32 {
+        let sending = |hand: &&Hand| hand.is_posting() && self.is_current(&hand.delivery);
+        u32::try_from(self.hands.iter().filter(sending).count()).unwrap_or(u32::MAX)
+    }
+
     /// What of the things that may happen has happened here, a bit each.
     pub(super) fn sights(&self) -> u32 {
         let stats = self.stats();
@@ -145,6 +151,7 @@ impl World {
             self.hands.len() > 1,
             self.hands.iter().any(|hand| hand.ids.len() > 1),
             self.state.gathering.is_some(),
+            self.state.window == 1,
         ];
         sights.iter().rev().fold(0, |bits, sight| bits << 1 | u32::from(*sight))
     }
@@ -222,6 +229,8 @@ impl World {
             endpoint_epoch,
             not_before,
             batch_longest,
+            sending,
+            window,
             gathering,
             counters,
             ended: _,
@@ -247,7 +256,7 @@ impl World {
         let until = |time: Instant| time.max(self.now);
         (
             (&self.entries, breaker, *phase, endpoint_epoch, until(*not_before), emitted, ended),
-            (batch_longest, gathering),
+            (batch_longest, gathering, sending, window),
             (self.now, &self.hands, self.idle, self.swaps, self.clears, self.losses),
             (until(self.quiet_until), self.last_delivered, self.broken),
         )

@@ -8,15 +8,13 @@ pub(crate) struct Report;
 impl Observer for Report {
     fn notice(&self, notice: Notice<'_>) {
         match notice {
-            Notice::Attempt { event_id, attempt, result, .. } => {
-                match result {
-                    Ok(reply) if (200..300).contains(&reply.code) => {}
-                    Ok(reply) => {
-                        println!("event {event_id} attempt {attempt}: status {}", reply.code);
-                    }
-                    Err(error) => println!("event {event_id} attempt {attempt}: {error}"),
+            Notice::Attempt { event_id, attempt, result, .. } => match result {
+                Ok(reply) if (200..300).contains(&reply.code) => {}
+                Ok(reply) => {
+                    println!("event {event_id} attempt {attempt}: status {}", reply.code);
                 }
-            }
+                Err(error) => println!("event {event_id} attempt {attempt}: {error}"),
+            },
             Notice::Breaker(state) => breaker(state),
             _ => {}
         }
