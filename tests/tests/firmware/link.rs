@@ -51,7 +51,9 @@ impl Monitor {
     }
 }
 
-/// Nobody answers, not even ARP. The node goes on by itself when the link is back.
+/// The driver notices, and the stack has no address until DHCP is done once more. Meanwhile no attempt is
+/// made, so that none is used up: nothing is skipped, with the breaker's usual policy. The node goes on by
+/// itself when the link is back.
 #[tokio::test]
 async fn nothing_is_lost_while_the_link_is_silent() {
     if !Image::An386.is_there() {
@@ -61,20 +63,16 @@ async fn nothing_is_lost_while_the_link_is_silent() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("qmp");
     let mut words = vec![url("http", &server)];
-    for word in ["events=30", "pace_ms=400", "on_open=hold", "threshold=1", "drain_s=90"] {
-        words.push(word.into());
-    }
-    words.extend(["timeout_ms=2000", "backoff_ms=100", "cooldown_ms=1000"].map(String::from));
+    words.extend(["events=30", "pace_ms=400", "drain_s=90", "timeout_ms=2000"].map(String::from));
     let variables = [
         ("QEMU_ARGS", format!("-qmp unix:{},server=on,wait=off", socket.display())),
         ("NIC_ARGS", ",id=cable".to_owned()),
     ];
-    let mut node = Node::start_with(Image::An386, &words, &variables).await;
+    let node = Node::start_with(Image::An386, &words, &variables).await;
     server.read(5).await;
     let mut monitor = Monitor::connect(&socket);
     monitor.set_link(false);
     let before = server.requests().len();
-    node.line("breaker: open").await;
     // What is tested is the time itself.
     tokio::time::sleep(SILENCE).await;
     let during = server.requests().len();
@@ -84,8 +82,8 @@ async fn nothing_is_lost_while_the_link_is_silent() {
     // One may have been on its way when the link went down.
     assert!(during <= before + 1, "{before} and then {during} requests");
     assert_eq!(report.count("delivered"), 30);
-    assert!(report.count("circuit_opens") >= 1);
-    assert_eq!(report.story().last(), Some(&"breaker: closed"));
+    // The answer of one was lost, and it waited for the link with the others.
+    assert!(report.count("attempts") <= 31, "{:?}", report.story());
     // Each arrived, in order; the one whose answer was lost twice, as there is no way to know.
     let mut ids = ids(&server);
     assert!(ids.len() <= 31, "{ids:?}");
