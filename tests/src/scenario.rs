@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use pilot_webhook_core::http::Response;
+use pilot_webhook_core::http::{Malformed, Response};
 use pilot_webhook_core::{ErrorKind, Policy, RetryAfter};
 
 use crate::{Certificate, Script};
@@ -49,6 +49,8 @@ pub enum Expect {
     Answer(Response),
     /// No answer, for one of these reasons.
     Fails(&'static [ErrorKind]),
+    /// [`ErrorKind::Protocol`], and the error's text says this.
+    Malformed(Malformed),
     /// Nothing, within 300 ms of the server's having read it; then the future is dropped.
     Nothing,
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pilot_webhook_core::{ErrorKind, RetryAfter, Timestamp};
+use pilot_webhook_core::http::{DRAIN_MAX, Malformed};
+use pilot_webhook_core::{RetryAfter, Timestamp};
 
 use super::{OK, answer, answers};
 use crate::Act::{Drip, Flood, Read, Send};
@@ -100,7 +101,7 @@ fn interim() -> Vec<Scenario> {
         Scenario::new(
             "interim answers without end",
             [vec![Read, Flood(hint.repeat(50).into())], answer(OK)],
-            [Post(Expect::Fails(&[ErrorKind::Protocol])), ok()],
+            [Post(Expect::Malformed(Malformed::TooLarge)), ok()],
         ),
         Scenario::new(
             "a switch of protocols that nobody asked for",
@@ -110,7 +111,7 @@ fn interim() -> Vec<Scenario> {
                 ),
                 answer(OK),
             ],
-            [Post(Expect::Fails(&[ErrorKind::Protocol])), ok()],
+            [Post(Expect::Malformed(Malformed::Upgrade)), ok()],
         ),
     ]
 }
@@ -119,6 +120,8 @@ fn framing() -> Vec<Scenario> {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunks = format!("{chunked}5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n");
     let trailers = format!("{chunked}2\r\nok\r\n0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n");
+    let empty = format!("{chunked}0\r\n\r\n");
+    let long = long();
     let megabytes = 10 * 1024 * 1024;
     let sized = format!("HTTP/1.1 200 OK\r\nContent-Length: {megabytes}\r\n\r\n");
     let body = vec![b'x'; megabytes];
@@ -140,7 +143,19 @@ fn framing() -> Vec<Scenario> {
             [answer("HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n"), answer(OK)],
             [Post(Expect::status(204)), ok()],
         ),
+        Scenario::new(
+            "304 with the length of a body that does not come",
+            [answers(["HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n"; 2])],
+            [Post(Expect::status(304)), Post(Expect::status(304))],
+        ),
+        Scenario::new(
+            "lines that end with a line feed alone",
+            [answers(["HTTP/1.1 200 OK\nContent-Length: 2\n\nok"; 2])],
+            [ok(), ok()],
+        ),
+        Scenario::new("a long head and a long body", [answers([&long; 2])], [ok(), ok()]),
         Scenario::new("a chunked body", [answers([&chunks; 2])], [ok(), ok()]),
+        Scenario::new("a chunked body that is empty", [answers([&empty; 2])], [ok(), ok()]),
         Scenario::new("a chunked body with trailers", [answers([&trailers; 2])], [ok(), ok()]),
         Scenario::new(
             "an HTTP/1.0 answer that ends with the connection",
@@ -174,4 +189,16 @@ fn framing() -> Vec<Scenario> {
             [ok()],
         ),
     ]
+}
+
+/// Longer than a node's buffers, and short enough for the connection to be kept.
+fn long() -> String {
+    let reason = "OK ".repeat(500);
+    let cookies = "Set-Cookie: a=b; Path=/; HttpOnly; SameSite=Strict\r\n".repeat(200);
+    let policy = "default-src 'self'; ".repeat(500);
+    let body = "x".repeat(DRAIN_MAX);
+    format!(
+        "HTTP/1.1 200 {reason}\r\n{cookies}Content-Security-Policy: {policy}\r\n\
+         Content-Length: {DRAIN_MAX}\r\n\r\n{body}"
+    )
 }

@@ -7,6 +7,7 @@ use crate::Act::{AwaitPosts, Close, Cut, Hold, Read, Reset, Send};
 use crate::Step::{Closed, Post, Sent};
 use crate::{Certificate, Expect, Scenario};
 
+const TIMED_OUT: &str = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
 const UNASKED: &str = "HTTP/1.1 500 Not Asked\r\nContent-Length: 0\r\n\r\n";
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -46,17 +47,13 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         // Whatever an idle connection says: the request was not sent over it.
         Scenario::new(
+            "an idle connection speaks up and stays",
+            [vec![Read, Send(OK.into()), AwaitPosts(1), Send(TIMED_OUT.into()), Hold], answer(OK)],
+            [ok(), Sent(OK.len() + TIMED_OUT.len()), ok()],
+        ),
+        Scenario::new(
             "an idle connection speaks up and closes",
-            [
-                vec![
-                    Read,
-                    Send(OK.into()),
-                    AwaitPosts(1),
-                    Send("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n".into()),
-                    Close,
-                ],
-                answer(OK),
-            ],
+            [vec![Read, Send(OK.into()), AwaitPosts(1), Send(TIMED_OUT.into()), Close], answer(OK)],
             [ok(), Closed(1), ok()],
         ),
         // The same, in one piece with the answer: it must not pass for the next request's.

@@ -42,6 +42,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         private(untouched("localhost, with private refused", refused()))
             .resolved(&[("localhost", &[LOOPBACK])]),
         private(untouched("a loopback address, with private refused", refused())),
+        Scenario {
+            host: "unknown.test",
+            ..untouched("a name nobody knows", unresolved())
+                .resolved(&[("receiver.test", &[LOOPBACK])])
+        },
         untouched("a name without addresses", unresolved()).resolved(&[("empty.test", &[])]),
     ]
 }

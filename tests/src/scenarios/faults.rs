@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use pilot_webhook_core::ErrorKind;
+use pilot_webhook_core::http::Malformed;
 
 use super::{OK, answer, answer_then};
 use crate::Act::{Close, Drip, Flood, Hold, Read, ReadHead, Reset, Send};
 use crate::Step::{Post, PostLarge};
 use crate::{Expect, Scenario, Script};
 
-const BROKEN: &[ErrorKind] = &[ErrorKind::Protocol];
 const LOST: &[ErrorKind] = &[ErrorKind::Disconnected];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -84,29 +84,36 @@ fn cut() -> Vec<Scenario> {
 }
 
 fn malformed() -> Vec<Scenario> {
-    let broken = |name, text: &str| fault(name, answer_then(text, Close), Expect::Fails(BROKEN));
+    let broken = |name, text: &str, what| fault(name, answer_then(text, Close), what);
+    let status_line = || Expect::Malformed(Malformed::StatusLine);
+    let content_length = || Expect::Malformed(Malformed::ContentLength);
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut banner = fault(
         "speaks first, and no HTTP",
         vec![Send(b"220 mail.test ESMTP ready\r\n".to_vec()), Hold],
-        Expect::Fails(BROKEN),
+        status_line(),
     );
     banner.arrived = vec![1];
     vec![
         banner,
-        broken("answers garbage", "\x00\x01\x02 hello?\r\n\r\n"),
-        broken("answers with another protocol", "SSH-2.0-OpenSSH_9.9\r\n\r\n"),
-        broken("answers with a version that is none", "HTTP/9.9 200 OK\r\n\r\n"),
-        broken("answers with a status that is none", "HTTP/1.1 2x0 OK\r\n\r\n"),
+        broken("answers garbage", "\x00\x01\x02 hello?\r\n\r\n", status_line()),
+        broken("answers with another protocol", "SSH-2.0-OpenSSH_9.9\r\n\r\n", status_line()),
+        broken("answers with a version that is none", "HTTP/9.9 200 OK\r\n\r\n", status_line()),
+        broken("answers with a status that is none", "HTTP/1.1 2x0 OK\r\n\r\n", status_line()),
         fault(
             "answers with a header that is none",
             answer_then("HTTP/1.1 200 OK\r\nPHP Warning: no header\r\n\r\n", Close),
             Expect::status(200),
         ),
-        broken("a negative Content-Length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
+        broken(
+            "a negative Content-Length",
+            "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            content_length(),
+        ),
         broken(
             "two Content-Lengths that differ",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk",
+            content_length(),
         ),
         fault(
             "invalid chunks",
@@ -135,13 +142,26 @@ fn malformed() -> Vec<Scenario> {
     ]
 }
 
-/// Answers before the request is read. It is not read to its end, so that nothing arrives.
+/// Answers before the request is read. After a final one it is not read to its end.
 fn early() -> Vec<Scenario> {
     let large = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
-    let refusal = vec![ReadHead, Send(large.into()), Hold];
-    let steps = [PostLarge(Expect::status(413)), Post(Expect::status(200))];
+    let hint = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let refuse = |name, text: String| {
+        let script = vec![ReadHead, Send(text.into()), Hold];
+        let steps = [PostLarge(Expect::status(413)), Post(Expect::status(200))];
+        Scenario::new(name, [script, answer(OK)], steps).arrived([1])
+    };
+    let hints = vec![Send(hint.repeat(2).into()), Read, Send(OK.into())];
     vec![
-        Scenario::new("an answer before the request is read", [refusal, answer(OK)], steps)
-            .arrived([1]),
+        refuse("an answer before the request is read", large.into()),
+        refuse(
+            "an interim answer and the final one before the request is read",
+            hint.to_owned() + large,
+        ),
+        Scenario::new(
+            "interim answers before the request is read",
+            [hints],
+            [PostLarge(Expect::status(200))],
+        ),
     ]
 }
