@@ -16,16 +16,8 @@ pub enum Act {
     /// Reads a request, by its `Content-Length`.
     Read,
     Send(Vec<u8>),
-    /// Sends the same again and again until the client goes away.
-    Flood(Vec<u8>),
-    /// Byte by byte.
-    Drip(Vec<u8>, Duration),
-    /// Resets the connection.
-    Reset,
     /// Waits until the client goes away.
     Hold,
-    /// Reads nothing for ten seconds.
-    Pause,
 }
 
 pub fn send(bytes: impl AsRef<[u8]>) -> Act {
@@ -130,24 +122,6 @@ fn play(mut stream: TcpStream, script: &[Act], requests: &std::sync::Mutex<Vec<S
                 None => return,
             },
             Act::Send(bytes) => stream.write_all(bytes),
-            Act::Flood(bytes) => loop {
-                if stream.write_all(bytes).is_err() {
-                    return;
-                }
-            },
-            Act::Drip(bytes, pause) => bytes.iter().try_for_each(|byte| {
-                std::thread::sleep(*pause);
-                stream.write_all(&[*byte])
-            }),
-            Act::Reset => {
-                // Closing with unread data resets; what the client has sent is left unread.
-                std::thread::sleep(Duration::from_millis(20));
-                return;
-            }
-            Act::Pause => {
-                std::thread::sleep(Duration::from_secs(10));
-                return;
-            }
             Act::Hold => std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ()),
         };
         if done.is_err() {
