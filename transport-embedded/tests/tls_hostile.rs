@@ -11,13 +11,13 @@
 mod support;
 
 use pilot_webhook_embassy::{Algorithm, Error, Limit, TlsFailure};
+use pilot_webhook_tests::Act::{Close, Read};
 use support::hostile_tls::{
     After, Behaviour, Hello, HostileServer, Identity, Message, handshake, record,
 };
 use support::net::TokioNet;
 use support::pki::{self, Authority, Kind, leaf};
-use support::server::{Act, Server};
-use support::{Node, authority, post, tls};
+use support::{Node, authority, post, serve, tls};
 
 use Message::{
     BadCertificateVerify, BadFinished, Certificate, CertificateRequest, CertificateVerify, Chain,
@@ -363,8 +363,8 @@ async fn what_was_wrong_with_a_tls_connection_is_not_said_of_a_plain_one() {
     let broken = HostileServer::start(authority().server(), behaviour);
     let mut node = node();
     assert_eq!(post(&mut node, &url(&broken)).await.map(|reply| reply.code), Ok(200));
-    let silent = Server::start([vec![Act::Read]]);
-    assert_eq!(post(&mut node, &silent.url()).await, Err(Error::Closed));
+    let silent = serve(vec![Read, Close]).await;
+    assert_eq!(post(&mut node, &support::url(&silent)).await, Err(Error::Closed));
 }
 
 #[test]

@@ -14,11 +14,11 @@ use pilot_webhook_core::http::Malformed;
 use pilot_webhook_embassy::{
     Algorithm, CertificateFault, Error, NodeTransport, TlsFailure, UnknownTime,
 };
+use pilot_webhook_tests::Server;
 use support::hostile_tls::Identity;
 use support::net::TokioNet;
 use support::pki::{self, Authority, Kind, leaf, leaf_for};
-use support::server::Server;
-use support::{NOW, authority, post, tls, tls_at};
+use support::{NOW, authority, good_tls, post, send, serve, tls, tls_at, url};
 
 /// Posts to a rustls server with this identity, by this host name, trusting `root`.
 #[track_caller]
@@ -34,14 +34,24 @@ fn ask_at(
     now: Option<u64>,
     unknown: UnknownTime,
 ) -> Result<u16, Error> {
-    let server = Server::tls(pki::rustls(identity));
-    let net = TokioNet::default().with(host, "127.0.0.1");
-    let mut node = tls_at(net, &[root], move || now, unknown);
-    let url = format!("https://{host}:{}/hook", server.address.port());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = runtime.block_on(post(&mut node, &url)).map(|reply| reply.code);
-    assert_eq!(server.requests().len(), usize::from(result.is_ok()), "what the server read");
-    result
+    run(async {
+        let server = good_tls(pki::rustls(identity)).await;
+        let net = TokioNet::default().with(host, "127.0.0.1");
+        let mut node = tls_at(net, &[root], move || now, unknown);
+        let url = format!("https://{host}:{}/hook", server.address().port());
+        let result = post(&mut node, &url).await.map(|reply| reply.code);
+        assert_eq!(server.request_count(), usize::from(result.is_ok()), "what the server read");
+        result
+    })
+}
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+}
+
+/// The server's URL, by the name in its certificate.
+fn by_name(server: &Server) -> String {
+    format!("https://{}:{}/hook", pki::NAME, server.address().port())
 }
 
 #[track_caller]
@@ -75,15 +85,13 @@ fn a_server_below_intermediates_is_accepted() {
     assert_eq!(ask(&second.server(), authority().root()), Ok(200));
 }
 
-#[test]
-fn any_of_several_roots_will_do() {
+#[tokio::test]
+async fn any_of_several_roots_will_do() {
     let others = [Authority::new(), Authority::new()];
-    let server = Server::tls(pki::rustls(&authority().server()));
+    let server = good_tls(pki::rustls(&authority().server())).await;
     let roots = [others[0].root(), b"no certificate", authority().root(), others[1].root()];
     let mut node = tls(TokioNet::default().with(pki::NAME, "127.0.0.1"), &roots);
-    let url = format!("https://{}:{}/", pki::NAME, server.address.port());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    assert!(runtime.block_on(post(&mut node, &url)).is_ok());
+    assert!(post(&mut node, &by_name(&server)).await.is_ok());
 }
 
 /// The certificates of four CAs that all have the root's name and did not get it from the root, and a
@@ -105,8 +113,8 @@ fn a_chain_that_makes_many_paths_is_refused_after_few_signature_checks() {
     assert_eq!(unknown, too_complex);
 }
 
-#[test]
-fn the_longest_chain_passes_beside_roots_of_the_same_name() {
+#[tokio::test]
+async fn the_longest_chain_passes_beside_roots_of_the_same_name() {
     let below = |authority: &Authority, name| authority.below(Kind::P256, pki::ca(name));
     let third = below(&below(&below(authority(), "first"), "second"), "third");
     let identity = below(&third, "fourth").server();
@@ -114,12 +122,11 @@ fn the_longest_chain_passes_beside_roots_of_the_same_name() {
     let mut roots: Vec<&[u8]> = others.iter().map(Authority::root).collect();
     roots.push(authority().root());
     for (now, unknown) in [(Some(NOW), UnknownTime::Refuse), (None, UnknownTime::SkipValidity)] {
-        let server = Server::tls(pki::rustls(&identity));
+        let server = good_tls(pki::rustls(&identity)).await;
         let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
         let mut node = tls_at(net, &roots, move || now, unknown);
-        let url = format!("https://{}:{}/", pki::NAME, server.address.port());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        assert_eq!(runtime.block_on(post(&mut node, &url)).map(|reply| reply.code), Ok(200));
+        let result = post(&mut node, &by_name(&server)).await;
+        assert_eq!(result.map(|reply| reply.code), Ok(200));
     }
 }
 
@@ -314,25 +321,25 @@ fn ed25519_is_refused_by_name() {
 async fn a_server_without_tls_1_3_is_refused() {
     let identity = authority().server();
     let config = pki::rustls_versions(&identity, &[&rustls::version::TLS12]);
-    let server = Server::tls(config);
+    let server = good_tls(config).await;
     let mut node = tls(TokioNet::default().with(pki::NAME, "127.0.0.1"), &[authority().root()]);
-    let url = format!("https://{}:{}/", pki::NAME, server.address.port());
-    assert_eq!(post(&mut node, &url).await, Err(Error::Tls(TlsFailure::Alert(70))));
+    let result = post(&mut node, &by_name(&server)).await;
+    assert_eq!(result, Err(Error::Tls(TlsFailure::Alert(70))));
 }
 
 #[tokio::test]
 async fn a_server_without_tls_is_refused_and_reads_no_request() {
-    let server = Server::start([vec![support::server::send("HTTP/1.1 400 Bad Request\r\n\r\n")]]);
+    let server = serve(vec![send("HTTP/1.1 400 Bad Request\r\n\r\n")]).await;
     let mut node = tls(TokioNet::default(), &[authority().root()]);
-    let url = format!("https://{}/", server.address);
+    let url = format!("https://{}/", server.address());
     assert_eq!(post(&mut node, &url).await, Err(Error::Tls(TlsFailure::Malformed)));
 }
 
 #[tokio::test]
 async fn tls_towards_a_plain_endpoint_is_no_http() {
-    let server = Server::tls(pki::rustls(&authority().server()));
+    let server = good_tls(pki::rustls(&authority().server())).await;
     let mut node = support::plain(TokioNet::default());
-    let result = post(&mut node, &server.url()).await;
+    let result = post(&mut node, &url(&server)).await;
     // rustls answers a request without TLS with an alert, in binary.
     assert!(
         matches!(result, Err(Error::Malformed(Malformed::StatusLine) | Error::Closed)),
@@ -348,21 +355,21 @@ async fn https_needs_tls() {
 
 #[tokio::test]
 async fn one_handshake_serves_many_posts_and_ticket_records_do_not_matter() {
-    let server = Server::tls(pki::rustls(&authority().server()));
+    let server = good_tls(pki::rustls(&authority().server())).await;
     let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
     let counts = net.counts.clone();
     let mut node: NodeTransport<'_, _> = tls(net, &[authority().root()]);
-    let url = format!("https://{}:{}/hook", pki::NAME, server.address.port());
+    let url = by_name(&server);
     for _ in 0..20 {
         assert_eq!(post(&mut node, &url).await.map(|reply| reply.code), Ok(200));
     }
-    assert_eq!(server.accepted(), 1);
+    assert_eq!(server.connections(), 1);
     assert_eq!(counts.resolved.load(std::sync::atomic::Ordering::Relaxed), 1);
     // A large body takes many records.
     let body = vec![b'x'; 100_000];
     assert!(support::post_body(&mut node, &url, &body).await.is_ok());
-    assert!(server.requests().last().unwrap().ends_with("xxx"));
+    assert!(server.requests().last().unwrap().body.ends_with(b"xxx"));
     // The Host header carries the port.
-    let host = format!("\r\nHost: {}:{}\r\n", pki::NAME, server.address.port());
-    assert!(server.requests().iter().all(|request| request.contains(&host)));
+    let host = format!("{}:{}", pki::NAME, server.address().port());
+    assert!(server.requests().iter().all(|seen| seen.header("host") == Some(&host)));
 }

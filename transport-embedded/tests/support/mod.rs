@@ -2,9 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses a part of it")]
 
-pub mod server;
-
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
@@ -12,6 +10,7 @@ use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
 #[cfg(feature = "tls")]
 use pilot_webhook_embassy::{Tls, TlsBuffers, UnknownTime, WallClock};
 
+use pilot_webhook_tests::{Act, Script, Server};
 pub use pilot_webhook_tests::{hostile_tls, nal as net, pki};
 
 use net::TokioNet;
@@ -21,6 +20,8 @@ pub const NOW: u64 = 1_795_392_000;
 
 pub const HEADERS: [(&str, &str); 1] = [("Content-Type", "application/json")];
 pub const BODY: &[u8] = br#"{"event_id":1,"event":"test"}"#;
+
+pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A transport for one test. Memory leaks, as it does on a node, where it is static.
 pub type Node = NodeTransport<'static, TokioNet>;
@@ -66,6 +67,30 @@ pub async fn post_body(node: &mut Node, url: &str, body: &[u8]) -> Result<Reply,
     // The engine's bound, so that a hang is a failure and not a hang.
     let post = node.send(&endpoint, &message);
     tokio::time::timeout(std::time::Duration::from_secs(20), post).await.expect("it hangs")
+}
+
+pub fn send(text: impl AsRef<[u8]>) -> Act {
+    Act::Send(text.as_ref().to_vec())
+}
+
+/// A server for a few connections that does this on each.
+pub async fn serve(script: Script) -> Server {
+    Server::start(vec![script; 50], None).await
+}
+
+/// A server that answers every request well.
+pub async fn good() -> Server {
+    serve(vec![Act::Serve(|_| vec![send(OK)])]).await
+}
+
+/// The same over TLS.
+pub async fn good_tls(config: rustls::ServerConfig) -> Server {
+    Server::start(vec![vec![Act::Serve(|_| vec![send(OK)])]], Some(Arc::new(config))).await
+}
+
+/// The server's URL, by its address.
+pub fn url(server: &Server) -> String {
+    format!("http://{}/hook?key=1", server.address())
 }
 
 /// The tests' usual authority, made once.
