@@ -35,7 +35,11 @@ pub(crate) enum Command {
     /// Show how a running daemon is.
     Info(Remote),
     /// Show it at work on this machine, in under 20 seconds.
-    Demo,
+    Demo {
+        /// The time between two events. All other times of the demo are multiples of it.
+        #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = duration, hide = true)]
+        pace: Duration,
+    },
 }
 
 /// How to speak with a running daemon.

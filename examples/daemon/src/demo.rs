@@ -17,12 +17,11 @@ use crate::{Failure, print};
 
 /// Captured from a real pilot daemon.
 const EVENTS: &str = include_str!("../../../tests/data/pilot-events.jsonl");
-/// Between two events: slow enough to watch, 54 of them in some seconds.
-const PACE: Duration = Duration::from_millis(150);
-const COOLDOWN: Duration = Duration::from_secs(2);
 const SECRET: &[u8] = b"demo";
 
-pub(crate) async fn demo() -> Result<(), Failure> {
+/// Sends an event every `pace`: of the 54 events, 25 meet a receiver that is ill. All other times are
+/// multiples of `pace`, such that the breaker opens, probes in vain, and closes in the end.
+pub(crate) async fn demo(pace: Duration) -> Result<(), Failure> {
     let verified = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&verified);
     let receiver = Receiver::new(Some(SECRET.to_vec()), move |received| {
@@ -40,9 +39,9 @@ pub(crate) async fn demo() -> Result<(), Failure> {
     let watcher = Arc::clone(&screen);
     let client = Client::builder(url)
         .secret(SECRET)
-        .retry_backoff(Duration::from_millis(100))
+        .retry_backoff(pace * 2 / 3)
         .circuit_threshold(2)
-        .circuit_cooldown(COOLDOWN)
+        .circuit_cooldown(pace * 13)
         .on_notice(move |notice| watcher.show(notice))
         .build()
         .map_err(Failure::runtime)?;
@@ -69,7 +68,7 @@ pub(crate) async fn demo() -> Result<(), Failure> {
         let skipped = client.stats().skipped;
         client.emit_event(&event, &Json(line.data())).map_err(Failure::runtime)?;
         sent += 1;
-        sleep(PACE).await;
+        sleep(pace).await;
         for _ in skipped..client.stats().skipped {
             screen.mark('-');
         }

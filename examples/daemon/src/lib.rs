@@ -105,7 +105,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
         }
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
-        Command::Demo => runtime.block_on(demo::demo()),
+        Command::Demo { pace } => runtime.block_on(demo::demo(pace)),
     };
     // A look-up of a name that was given up may still be waiting: nobody waits for it.
     runtime.shutdown_background();
