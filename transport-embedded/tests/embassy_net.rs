@@ -23,6 +23,7 @@ use pilot_webhook_embassy::{
 };
 
 use cable::wired;
+use tokio::sync::Notify;
 
 #[path = "support/cable.rs"]
 mod cable;
@@ -136,18 +137,28 @@ async fn the_server_hears_of_every_connection_that_is_given_up() {
 #[tokio::test]
 async fn the_server_hears_of_a_post_that_is_dropped() {
     wired(|stack, server| async move {
+        const POSTS: usize = 10;
+        let arrived = Notify::new();
         let client = async {
             let mut node = node(stack);
-            for _ in 0..10 {
+            for _ in 0..POSTS {
                 // The server never answers.
-                let timeout = tokio::time::sleep(Duration::from_millis(20));
-                let ended = select(post(&mut node, b"{}"), timeout).await;
+                let ended = select(post(&mut node, b"{}"), arrived.notified()).await;
                 assert!(matches!(ended, Either::Second(())));
             }
         };
-        let ((), requests) =
-            embassy_futures::join::join(client, serve(listener(server), 10, b"")).await;
-        assert_eq!(requests, 10);
+        let server = async {
+            let mut socket = listener(server);
+            for _ in 0..POSTS {
+                socket.accept(8_080).await.unwrap();
+                assert_eq!(read_request(&mut socket).await, Some(2));
+                arrived.notify_one();
+                assert_eq!(read_request(&mut socket).await, None);
+                socket.abort();
+                let _ = socket.flush().await;
+            }
+        };
+        embassy_futures::join::join(client, server).await;
     })
     .await;
 }
