@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::cell::RefCell;
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -10,11 +10,15 @@ use std::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    After, BATCH_HEADER, Backoff, BreakerState, Clock, Config, ConfigError, Delivery, Dispatcher,
+    After, BATCH_HEADER, Backoff, BreakerState, Config, ConfigError, Delivery, Dispatcher,
     Encoding, EndpointBuf, ErrorKind, Event, Fate, Format, Instant, MESSAGE_ID_HEADER, Message,
     Next, OnOpen, PilotFormat, Policy, Reply, Retry, SIGNATURE_HEADER, Secret, Timestamp,
     Transport, run,
 };
+use still::Still;
+
+#[path = "support/still.rs"]
+mod still;
 
 const DELAY: Duration = Duration::from_millis(50);
 const BUFFER: usize = 2_000;
@@ -290,27 +294,10 @@ impl Transport<EndpointBuf<64>> for &Receiver {
     }
 }
 
-/// Time stands still.
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Instant {
-        NOW
-    }
-
-    fn wall(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
-    }
-
-    fn sleep_until(&self, _: Instant) -> impl Future<Output = ()> {
-        pending()
-    }
-}
-
 /// Sends until the worker waits.
 fn work(core: &Core, mut receiver: &Receiver, encoding: Encoding<'_>) {
     let mut buffer = [0; BUFFER];
-    let worker = pin!(run(core, &mut receiver, &Still, encoding, &mut buffer));
+    let worker = pin!(run(core, &mut receiver, &Still(NOW), encoding, &mut buffer));
     assert!(worker.poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 

@@ -1,7 +1,7 @@
 //! Message ids are unique for all time and the same in every attempt; a seed makes waits differ.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -9,11 +9,15 @@ use std::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    After, Backoff, Clock, Config, Dispatcher, EmitError, Encoding, EndpointBuf, ErrorKind, Event,
+    After, Backoff, Config, Dispatcher, EmitError, Encoding, EndpointBuf, ErrorKind, Event,
     Instant, MESSAGE_ID_HEADER, Message, MessageId, Next, PilotFormat, Policy, Reply, Timestamp,
     Transport, run,
 };
 use proptest::prelude::*;
+use still::Still;
+
+#[path = "support/still.rs"]
+mod still;
 
 const NOW: Instant = Instant::from_micros(0);
 
@@ -28,22 +32,6 @@ fn started(config: Config, seed: u64, events: usize) -> Core {
         core.emit(&event, &(), &mut [0; 128]).unwrap();
     }
     core
-}
-
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Instant {
-        NOW
-    }
-
-    fn wall(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
-    }
-
-    fn sleep_until(&self, _: Instant) -> impl Future<Output = ()> {
-        pending()
-    }
 }
 
 /// Answers with these statuses, one after the other, then with 204. Keeps the ids that it saw.
@@ -71,7 +59,7 @@ fn ids(core: &Core, statuses: &[u16]) -> Vec<String> {
     let mut receiver = Receiver { statuses: statuses.iter().rev().copied().collect(), ids: vec![] };
     {
         let mut body = [0; 512];
-        let worker = pin!(run(core, &mut receiver, &Still, Encoding::PILOT, &mut body));
+        let worker = pin!(run(core, &mut receiver, &Still(NOW), Encoding::PILOT, &mut body));
         assert!(worker.poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     receiver.ids

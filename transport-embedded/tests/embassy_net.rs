@@ -12,11 +12,11 @@
 
 use std::time::Duration;
 
+use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{ConfigV4, Stack};
-use pilot_webhook_core::http::Malformed;
-use pilot_webhook_core::http::Response;
+use pilot_webhook_core::http::{Malformed, Response};
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
 use pilot_webhook_embassy::{
     Buffers, Error, NodeTransport, Options, Resources, Runner, SocketNet, Webhook,
@@ -87,6 +87,35 @@ async fn serve(mut socket: TcpSocket<'_>, connections: usize, answer: &[u8]) -> 
     requests
 }
 
+/// Accepts so many connections, one after the other. Reads a request of each, does `then`, and waits
+/// until the client has ended the connection.
+async fn serve_one_each(
+    stack: Stack<'static>,
+    connections: usize,
+    then: impl AsyncFn(&mut TcpSocket<'_>),
+) {
+    let mut socket = listener(stack);
+    for _ in 0..connections {
+        socket.accept(8_080).await.unwrap();
+        assert_eq!(read_request(&mut socket).await, Some(2));
+        then(&mut socket).await;
+        assert_eq!(read_request(&mut socket).await, None);
+        socket.abort();
+        let _ = socket.flush().await;
+    }
+}
+
+/// Runs a webhook towards a server that answers well, until `client` has closed it.
+async fn run_with(
+    runner: &mut Runner,
+    [stack, server]: [Stack<'static>; 2],
+    client: impl Future<Output = ()>,
+) {
+    let node = join(runner.run(stack), client);
+    let server = serve(listener(server), usize::MAX, OK);
+    assert!(matches!(select(node, server).await, Either::First(((), ()))));
+}
+
 #[tokio::test]
 async fn one_connection_carries_posts_of_all_sizes_and_ends_in_order() {
     wired(|stack, server| async move {
@@ -108,7 +137,7 @@ async fn one_connection_carries_posts_of_all_sizes_and_ends_in_order() {
             // A FIN, not a reset.
             assert_eq!(socket.read(&mut [0]).await, Ok(0));
         };
-        embassy_futures::join::join(client, server).await;
+        join(client, server).await;
     })
     .await;
 }
@@ -128,7 +157,7 @@ async fn the_server_hears_of_every_connection_that_is_given_up() {
         // Half of it is left unread by the client.
         let answer = [b"nonsense\r\n".repeat(50)].concat();
         let served = serve(listener(server), ROUNDS, &answer);
-        let ((), requests) = embassy_futures::join::join(client, served).await;
+        let ((), requests) = join(client, served).await;
         assert_eq!(requests, ROUNDS);
     })
     .await;
@@ -147,18 +176,8 @@ async fn the_server_hears_of_a_post_that_is_dropped() {
                 assert!(matches!(ended, Either::Second(())));
             }
         };
-        let server = async {
-            let mut socket = listener(server);
-            for _ in 0..POSTS {
-                socket.accept(8_080).await.unwrap();
-                assert_eq!(read_request(&mut socket).await, Some(2));
-                arrived.notify_one();
-                assert_eq!(read_request(&mut socket).await, None);
-                socket.abort();
-                let _ = socket.flush().await;
-            }
-        };
-        embassy_futures::join::join(client, server).await;
+        let server = serve_one_each(server, POSTS, async |_| arrived.notify_one());
+        join(client, server).await;
     })
     .await;
 }
@@ -175,7 +194,7 @@ async fn nobody_listens_and_then_somebody_does() {
             assert_eq!(post(&mut node, b"{}").await, Ok(Response::status(200).into()));
             node.disconnect();
         };
-        embassy_futures::join::join(client, serve(listener(server), 1, OK)).await;
+        join(client, serve(listener(server), 1, OK)).await;
     })
     .await;
 }
@@ -191,19 +210,11 @@ async fn a_kept_connection_that_the_server_closed_costs_no_attempt() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let server = async {
-            let mut socket = listener(server);
-            for _ in 0..10 {
-                socket.accept(8_080).await.unwrap();
-                assert_eq!(read_request(&mut socket).await, Some(2));
-                socket.write(OK).await.unwrap();
-                socket.close();
-                assert_eq!(read_request(&mut socket).await, None);
-                socket.abort();
-                let _ = socket.flush().await;
-            }
-        };
-        embassy_futures::join::join(client, server).await;
+        let server = serve_one_each(server, 10, async |socket| {
+            socket.write(OK).await.unwrap();
+            socket.close();
+        });
+        join(client, server).await;
     })
     .await;
 }
@@ -226,9 +237,7 @@ async fn with_batches_every_event_that_is_taken_is_sent() {
             webhook.drained().await;
             webhook.close().await;
         };
-        let node = embassy_futures::join::join(runner.run(stack), client);
-        let server = serve(listener(server), usize::MAX, OK);
-        assert!(matches!(select(node, server).await, Either::First(((), ()))));
+        run_with(&mut runner, [stack, server], client).await;
     })
     .await;
     let stats = webhook.stats();
@@ -268,7 +277,7 @@ async fn an_answer_that_arrived_while_the_executor_was_blocked_counts() {
             webhook.drained().await;
             webhook.close().await;
         };
-        embassy_futures::join::join(server, runner.run(stack)).await;
+        join(server, runner.run(stack)).await;
     })
     .await;
     let stats = webhook.stats();
@@ -292,9 +301,7 @@ async fn without_a_network_configuration_events_wait_and_no_attempt_is_counted()
             webhook.drained().await;
             webhook.close().await;
         };
-        let node = embassy_futures::join::join(runner.run(stack), client);
-        let server = serve(listener(server), usize::MAX, OK);
-        assert!(matches!(select(node, server).await, Either::First(((), ()))));
+        run_with(&mut runner, [stack, server], client).await;
     })
     .await;
     let stats = webhook.stats();
@@ -307,7 +314,7 @@ async fn without_a_network_configuration_a_close_ends_in_its_time() {
     let (webhook, mut runner) = webhook(|options| options.config.drain_timeout = drain_timeout);
     wired(|stack, _| async move {
         stack.set_config_v4(ConfigV4::None);
-        embassy_futures::join::join(runner.run(stack), webhook.close()).await;
+        join(runner.run(stack), webhook.close()).await;
     })
     .await;
     let stats = webhook.stats();

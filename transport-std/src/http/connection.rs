@@ -138,6 +138,17 @@ mod tests {
 
     const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n";
 
+    /// A connection to a listener, with the server's end of it.
+    async fn connected() -> (Connection, TcpStream, EndpointBuf<64>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let endpoint =
+            EndpointBuf::parse(&format!("http://{address}/"), Policy::default()).unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let connection = Connection::new(Stream::Plain(stream), &endpoint.get());
+        (connection, listener.accept().await.unwrap().0, endpoint)
+    }
+
     /// Reads a request of one byte, and accepts it.
     async fn answer(server: &mut TcpStream) {
         let mut request = [0; HEAD.len() + 1];
@@ -148,12 +159,7 @@ mod tests {
     /// A connection was kept as long as it was used, and nobody asked where the name leads.
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_not_used_beyond_its_greatest_age() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        let endpoint = EndpointBuf::<64>::parse(&url, Policy::default()).unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut connection = Connection::new(Stream::Plain(stream), &endpoint.get());
-        let (mut server, _) = listener.accept().await.unwrap();
+        let (mut connection, mut server, endpoint) = connected().await;
         let begin = time::Instant::now();
         let message = Message::new(&[], b"1");
         loop {
@@ -173,12 +179,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn what_is_said_to_a_request_that_was_not_sent_is_no_answer() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        let endpoint = EndpointBuf::<64>::parse(&url, Policy::default()).unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut connection = Connection::new(Stream::Plain(stream), &endpoint.get());
-        let (mut server, _) = listener.accept().await.unwrap();
+        let (mut connection, mut server, endpoint) = connected().await;
         let (first, ()) = tokio::join!(connection.send(HEAD, b"1"), answer(&mut server));
         assert!(first.is_ok() && connection.is_kept());
         let message = Message::new(&[], b"2");
