@@ -16,47 +16,47 @@ use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_WORKERS, Target};
 use crate::http::{HttpConfig, HttpTransport};
 
-/// The longest payload on std, in bytes, unless told otherwise. Arbitrary: receivers commonly take
-/// 64 KiB and more.
+/// Default bound of an event's topic and data on std, in bytes. Arbitrary: receivers commonly take 64 KiB
+/// and more.
 pub const MAX_EVENT_BYTES: usize = 65_536;
-/// Bytes of queue for each event of its capacity, unless told otherwise. Arbitrary: five times the
+/// Default bytes of queue for each event of its capacity. Arbitrary: five times the
 /// middle of the captured events' payloads. Memory is touched only where it is used.
 const BYTES_PER_EVENT: usize = 1_024;
-/// Bytes of queue that are asked for at most, unless told otherwise: more, the queue cannot number.
+/// Upper bound of the default queue size, in bytes: the queue's lengths are 31-bit.
 const MAX_QUEUE_BYTES: usize = i32::MAX as usize;
-/// The longest batch, in bytes, unless one event is longer. Arbitrary: what nginx takes unless told
-/// otherwise (`client_max_body_size`).
+/// The longest batch, in bytes, unless a single event is longer. Arbitrary: nginx's default limit of a
+/// body (`client_max_body_size`).
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
-/// The options of a [`Client`]; the defaults are the original's.
+/// The options of a [`Client`]; the defaults are those of pilot's Go plugin.
 ///
-/// `V` is what the client delivers over: [`OverHttp`], or [`Over`] a transport of one's own.
+/// `V` is what the client delivers over: [`OverHttp`], or [`Over`] for the caller's own transport.
 #[must_use = "`build` makes the client"]
 pub struct ClientBuilder<V = OverHttp> {
     options: Options,
     via: V,
 }
 
-/// A client over HTTP: where to, and how.
+/// Delivery over HTTP: the URL, and the options of the transports.
 pub struct OverHttp {
     url: String,
     http: HttpConfig,
 }
 
-/// A client over a transport of one's own: what makes one, and where to.
+/// Delivery over the caller's own transport: a function that makes one, and the target.
 pub struct Over<F, To> {
     transport: F,
     target: Option<To>,
 }
 
-/// What all clients have.
+/// The options that do not depend on the transport.
 struct Options {
     node_id: u32,
     config: Config,
     queue_bytes: Option<usize>,
     max_in_flight: usize,
     format: Arc<dyn Format + Send>,
-    /// An empty one is an error of the build.
+    /// `Some(None)`: an empty secret was given, which `build` refuses.
     secret: Option<Option<Secret>>,
     signer: Arc<dyn Signer + Send>,
     hook: Option<Hook>,
@@ -106,7 +106,7 @@ where
     S: SendTransport<To> + 'static,
     To: Target,
 {
-    /// Options for a client that delivers to `target` over a transport of one's own; `None` for no
+    /// Options for a client that delivers to `target` over the caller's own transport; `None` for no
     /// target yet. `transport` makes one for each attempt that may be in flight, and another in the
     /// place of one that panicked.
     pub fn with_transport(transport: F, target: Option<To>) -> Self {
@@ -165,7 +165,7 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// No longer than `limit`, whatever was said before.
+    /// Lowers the drain timeout to `limit` if it is longer.
     #[cfg(feature = "plugin")]
     pub(crate) fn drain_at_most(mut self, limit: Duration) -> Self {
         self.options.config.drain_timeout = self.options.config.drain_timeout.min(limit);
@@ -228,36 +228,35 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// Makes bodies and headers in another way. Default: [`PilotFormat`], the original's.
+    /// The format of bodies and their headers. Default: [`PilotFormat`], that of pilot's Go plugin.
     pub fn format(mut self, format: impl Format + Send + 'static) -> Self {
         self.options.format = Arc::new(format);
         self
     }
 
-    /// Signs each attempt in another way, too, beside the [`secret`](Self::secret). Default: `()`, in no
-    /// other way.
+    /// Another signer of each attempt, in addition to the [`secret`](Self::secret). Default: `()`, none.
     pub fn signer(mut self, signer: impl Signer + Send + 'static) -> Self {
         self.options.signer = Arc::new(signer);
         self
     }
 
-    /// Signs each attempt with this secret, which must not be empty: nothing is sent unsigned because a
-    /// variable was not set.
+    /// Signs each attempt with this secret. An empty secret is an error of the build, so that an unset
+    /// variable does not turn signing off.
     pub fn secret(mut self, secret: &[u8]) -> Self {
         self.options.secret = Some(Secret::new(secret));
         self
     }
 
-    /// Is told of every attempt, of every change of the breaker's state, and once of every event that was
-    /// counted how it ended. It is called by workers between attempts and by emitters whose event, or the
-    /// one that it displaced, is lost: it must not block, and must not emit. A panic in it is caught.
+    /// A hook that is called with every attempt, every change of the breaker's state, and once with the end
+    /// of every event that was counted. Workers call it between attempts; emitters call it when their event,
+    /// or the one that it displaced, is lost. It must not block, and must not emit. A panic in it is caught.
     pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
         self.options.hook = Some(Box::new(hook));
         self
     }
 
-    /// Is told, with their number so far, of panics of the workers and of the hook for notices that were
-    /// caught.
+    /// A hook that is called when a panic of a worker, or of the hook for notices, was caught, with the
+    /// number of such panics so far.
     pub fn on_panic(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Self {
         self.options.on_panic = Some(Box::new(hook));
         self
@@ -289,7 +288,8 @@ impl Options {
         let least = self.config.max_event_bytes.saturating_mul(2);
         let queue_bytes = events.saturating_mul(BYTES_PER_EVENT).min(MAX_QUEUE_BYTES).max(least);
         let queue_bytes = self.queue_bytes.unwrap_or(queue_bytes);
-        // No longer one is ever taken, and workers and emitters have buffers for the longest.
+        // A longer event would never fit the queue, and the buffers of workers and emitters are made for
+        // the longest.
         self.config.max_event_bytes = self.config.max_event_bytes.min(queue_bytes);
         let batch = BYTES_PER_EVENT.saturating_mul(self.config.batch.into()).min(MAX_BATCH_BYTES);
         let longest = self.format.bound().buffer(1, self.config.max_event_bytes);

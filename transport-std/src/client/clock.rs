@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use pilot_webhook_core::{Clock, Instant, Timestamp};
 
-/// A timer that fires so late was held up. Twice tokio's resolution.
+/// A timer that fires this late was delayed: the process was stopped, or its runtime blocked. Twice
+/// tokio's resolution.
 const LATE: Duration = Duration::from_millis(2);
 
 /// Tokio's monotonic clock and timers, and the system's wall clock.
@@ -45,13 +46,13 @@ impl Clock for TokioClock {
             Some(deadline) => {
                 tokio::time::sleep_until(deadline).await;
                 if deadline.elapsed() >= LATE {
-                    // The process was stopped, or its runtime blocked. Its timers may go on before it has
-                    // asked the system for news, and what has arrived is to be read before time is
-                    // judged. A timer that is set now fires after that.
+                    // The process was stopped, or its runtime blocked. Timers may fire before tokio has polled
+                    // its sockets, and an answer that has arrived must be read before the attempt is timed
+                    // out. A timer that is set now fires after that poll.
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
-            // The end of time, which `core` uses to say "never".
+            // `core` uses the end of time for "never".
             None => pending().await,
         }
     }

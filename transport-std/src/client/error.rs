@@ -1,4 +1,4 @@
-//! Why a client could not be built, or not be told something.
+//! Why a client could not be built, or refused a setting.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use pilot_webhook_core::{ConfigError, EndpointError};
 use crate::client::worker::MAX_WORKERS;
 use crate::http::HttpConfigError;
 
-/// Why a client could not be built, or a URL not be set.
+/// Why a client could not be built, or refused a setting.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -21,7 +21,7 @@ pub enum ClientError {
     EmptySecret,
     /// The CA file cannot be used.
     Http(HttpConfigError),
-    /// There is not so much memory as the queue is to hold.
+    /// The memory for the queue could not be allocated.
     Memory,
     /// `build` was called outside of a tokio runtime.
     NoRuntime,

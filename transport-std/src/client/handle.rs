@@ -69,23 +69,23 @@ impl<To> Clone for Client<To> {
     }
 }
 
-/// What only the client holds, so that the last clone's drop is noticed.
+/// What clones of the client share and its workers do not, so that the drop of the last clone is noticed.
 struct Handles<To> {
     shared: Arc<Shared<To>>,
-    /// What URLs are parsed by. Targets of other kinds need none.
+    /// The policy that URLs are parsed with. Other kinds of targets do not use it.
     policy: Policy,
     node_id: AtomicU32,
     drain_timeout: Duration,
-    /// For the encoding of an event: `null` is written, and taken back.
+    /// Length of the buffer that an event is encoded in, with room for a `null` that is removed again.
     scratch_bytes: usize,
     workers: Mutex<Vec<JoinHandle<()>>>,
     /// Emitters that wait for room.
     room: Waiting,
-    /// Those who wait for the end of what is queued.
+    /// Tasks that wait until the queue has drained.
     end: Waiting,
 }
 
-/// What a client is made of, beside its workers' equipment.
+/// What a client is made of. What only its workers need comes beside it.
 pub(crate) struct Parts {
     pub(crate) node_id: u32,
     pub(crate) config: Config,
@@ -151,16 +151,16 @@ impl<To: Target> Client<To> {
     /// no target. Never blocks; may be called from any thread.
     ///
     /// # Errors
-    /// When it is not queued. Unless the client is closed, it was counted.
+    /// When the event is not queued. It is counted, unless the client is closed.
     pub fn emit<D: Data + ?Sized>(&self, topic: &str, data: &D) -> Result<Option<u64>, EmitError> {
-        // Before the time is asked for.
+        // Asked first, since an event that is refused needs no time stamp.
         match self.dispatcher().refuse() {
             Some(answer) => answer,
             None => self.emit_event(&self.event(topic), data),
         }
     }
 
-    /// Takes in an event with an envelope of its own.
+    /// Takes in an event whose node id, time stamp and id the caller sets.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).
@@ -262,7 +262,7 @@ impl<To: Target> Client<To> {
         let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
         let closed = self.handle.end.until(shared.dispatcher.closed());
         if timeout(limit, closed).await.is_err() {
-            // Only when a worker could not run: its runtime is stalled or gone.
+            // Reached only when a worker could not run: its runtime is stalled or gone.
             self.handle.workers().iter().for_each(JoinHandle::abort);
         }
     }
@@ -300,7 +300,7 @@ impl Client {
     }
 }
 
-/// The endpoint of a URL; none of an empty one.
+/// Parses a URL; `None` for an empty one.
 pub(crate) fn endpoint(url: &str, policy: Policy) -> Result<Option<HttpTarget>, EndpointError> {
     match url.len() {
         0 => Ok(None),

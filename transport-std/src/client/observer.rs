@@ -1,4 +1,4 @@
-//! What the std client logs, and whom else it tells.
+//! Logs the engine's notices, and passes them to the host's hooks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use pilot_webhook_core::{
 
 use crate::client::throttle::Throttle;
 
-/// A host's own ear: called by workers and emitters.
+/// The host's hook for notices. Workers and emitters call it.
 pub(crate) type Hook = Box<dyn Fn(&Notice<'_>) + Send + Sync>;
 
-/// Is told how many panics there have been.
+/// The host's hook for panics, called with their number so far.
 pub(crate) type PanicHook = Box<dyn Fn(u64) + Send + Sync>;
 
 /// The panics of workers, and of the host's hook, that were caught.
@@ -34,7 +34,7 @@ impl Panics {
         self.count.load(Relaxed)
     }
 
-    /// One was caught.
+    /// Counts one, and calls the hook.
     pub(crate) fn caught(&self) {
         let count = self.count.fetch_add(1, Relaxed) + 1;
         if let Some(hook) = &self.hook {
@@ -59,7 +59,7 @@ pub(crate) struct LogObserver {
     panics: Arc<Panics>,
 }
 
-/// A log line's end: how many like it were left out.
+/// The end of a log line: how many like it were suppressed.
 struct LeftOut(u64);
 
 impl std::fmt::Display for LeftOut {
@@ -71,8 +71,8 @@ impl std::fmt::Display for LeftOut {
     }
 }
 
-/// An event by its id, or a batch by its first one's and how many there are. (The others need not be
-/// the next ids.)
+/// An event by its id, or a batch by the id of its first event and their number. (The ids of the others
+/// need not follow.)
 struct Which(u64, u32);
 
 impl std::fmt::Display for Which {
@@ -117,7 +117,7 @@ impl Observer for LogObserver {
                     warn!("the event queue is full: events are dropped{}", LeftOut(n));
                 }
             }
-            // A batch is said once, with its first event.
+            // A batch is logged once, with its first event.
             Notice::Settled { event_id, message: Some(message), .. }
                 if message.first != *event_id => {}
             Notice::Settled { event_id, fate, message, attempt } => {
@@ -154,7 +154,7 @@ impl LogObserver {
         Self { throttles: Throttles::default(), hook, panics }
     }
 
-    /// A hook that panics keeps no event from its end: workers and emitters go on.
+    /// A panic in the hook stops neither workers nor emitters, and loses no event.
     fn pass_on(&self, notice: &Notice<'_>) {
         if let Some(hook) = &self.hook
             && catch_unwind(AssertUnwindSafe(|| hook(notice))).is_err()

@@ -1,11 +1,11 @@
-//! The dispatcher's lock on std: a real mutex, held for a copy's time.
+//! The dispatcher's lock on std: a mutex that is held for as long as copying an event takes.
 
 use std::sync::{Mutex, PoisonError};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 
-/// A [`RawMutex`] over [`std::sync::Mutex`]. It is not reentrant; the dispatcher calls nothing of
-/// its caller's under the lock.
+/// A [`RawMutex`] over [`std::sync::Mutex`]. It is not reentrant: the dispatcher runs no code of its
+/// caller under the lock.
 #[derive(Debug)]
 pub struct StdRawMutex(Mutex<()>);
 

@@ -1,4 +1,4 @@
-//! The buffer an event is encoded in: one a thread, kept, so that `emit` does not allocate.
+//! The buffer an event is encoded in. Each thread keeps one, so that `emit` does not allocate.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ thread_local! {
     static KEPT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A zeroed or used buffer of `length` bytes. It goes back to whatever thread drops it.
+/// A buffer of `length` bytes, zeroed or used before. The thread that drops it keeps it.
 pub(crate) struct Scratch(Vec<u8>);
 
 impl Scratch {

@@ -1,12 +1,12 @@
-//! Log lines that do not flood: one a second of each kind, with a count of what was left out.
+//! Rate limit for log lines: one a second of each kind, with a count of those suppressed.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How long a kind of line is silent after one. Arbitrary: enough to read it.
+/// The least time between two lines of a kind. Arbitrary: enough to read one.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The gate for one kind of log line.
+/// The rate limiter for one kind of log line.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     state: Mutex<State>,
@@ -19,8 +19,8 @@ struct State {
 }
 
 impl Throttle {
-    /// Whether a line may be written at `now`, and how many were left out since the last one.
-    /// When in doubt (another thread is asking at this moment) it is left out.
+    /// Whether a line may be written at `now`, and how many were suppressed since the last one. When
+    /// another thread asks at the same moment, one of the two lines is suppressed.
     pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.try_lock().ok()?;
         if state.last.is_some_and(|last| now.duration_since(last) < QUIET) {

@@ -1,4 +1,4 @@
-//! Any number of tasks that wait on the engine, over one place in the engine's lists.
+//! Lets any number of tasks wait on the engine with one waker in the engine's lists.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::sync::Notify;
 
-/// Those who wait for one kind of change.
+/// The tasks that wait for one kind of change.
 ///
 /// The engine's lists hold a fixed number of wakers, and one more wakes the oldest: tasks beyond that
 /// number would wake each other without end. Here the engine holds one waker for all of them, and

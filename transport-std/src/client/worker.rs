@@ -11,9 +11,10 @@ use crate::client::clock::TokioClock;
 use crate::client::observer::{LogObserver, Panics};
 use crate::client::raw_mutex::StdRawMutex;
 
-/// The most attempts in flight.
+/// The most workers of a client, which is the most POSTs in flight.
 pub(crate) const MAX_WORKERS: usize = 64;
-/// How long a worker that panicked rests. Arbitrary: ten panics a second can be watched.
+/// The pause before a worker that panicked is started again. Arbitrary: ten panics a second can still be
+/// followed in a log.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// What a client can deliver to: a URL, an address, a subject. Implemented for all such types.
@@ -33,12 +34,12 @@ pub(crate) struct Shared<To> {
     pub(crate) panics: Arc<Panics>,
 }
 
-/// What each worker is made of.
+/// What each worker is made from.
 pub(crate) struct Equipment<F> {
     /// Makes a transport.
     pub(crate) transport: F,
     pub(crate) format: Arc<dyn Format + Send>,
-    /// Signs beside the secret.
+    /// The signer in addition to the secret.
     pub(crate) signer: Arc<dyn Signer + Send>,
     /// Bytes for what is in flight.
     pub(crate) buffer_bytes: usize,
@@ -58,7 +59,7 @@ where
             Err(stopped) if stopped.is_panic() => {
                 error!("a delivery task panicked; it is started again");
                 shared.panics.caught();
-                // What panics at once would otherwise spin.
+                // A worker that panics at once would otherwise spin.
                 tokio::time::sleep(RESTART_DELAY).await;
             }
             _ => return,
@@ -66,7 +67,7 @@ where
     }
 }
 
-/// Ends the worker with its supervisor.
+/// Aborts the worker when its supervisor is dropped.
 struct Abort(JoinHandle<()>);
 
 impl Drop for Abort {

@@ -1,4 +1,4 @@
-//! What an attempt knows of itself while it finds its receiver, and what is learnt from its end.
+//! An attempt while it resolves and connects: its deadline, and what its end says about kept addresses.
 
 use std::io;
 
@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use crate::http::config::Shared;
 use crate::http::error::HttpError;
 
-/// An attempt under way. When it fails, what was kept of its host's addresses does not count any more,
-/// unless it only had no time left for them.
+/// An attempt under way. When it fails, the kept addresses of its host are discarded, unless the attempt
+/// merely ran out of time before it could use them.
 pub(crate) struct Attempt<'a> {
     shared: &'a Shared,
     name: Option<&'a str>,
@@ -24,7 +24,7 @@ enum Outcome {
     /// The receiver answered, and need not be asked again.
     Succeeded,
     Failed,
-    /// Its time was over. So it is when nobody says how it ended.
+    /// It timed out. An attempt that is dropped counts as such.
     RanOut,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Attempt<'a> {
         Self { shared, name, fresh, began, is_late: false, outcome: Outcome::RanOut }
     }
 
-    /// Until when it must have found its receiver.
+    /// The deadline for resolving and connecting.
     pub(crate) fn until(&self) -> Instant {
         self.began + self.shared.dial_time
     }
@@ -49,7 +49,7 @@ impl<'a> Attempt<'a> {
         self.is_late = true;
     }
 
-    /// It has its host's addresses. Says whether that is late: more than half of its time is over.
+    /// It has its host's addresses. Returns whether that is late: more than half of its time is over.
     pub(crate) fn found(&mut self) -> bool {
         self.is_late = self.began.elapsed() > self.shared.dial_time / 2;
         self.is_late

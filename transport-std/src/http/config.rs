@@ -1,4 +1,4 @@
-//! What every transport of a process shares.
+//! Options of HTTP transports, and the state that the transports of a client share.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,9 +13,9 @@ use crate::http::look_ups::LookUps;
 use crate::http::resolve::{Resolve, SystemResolver};
 use crate::http::tls::{self, HttpConfigError};
 
-/// What an attempt without a timeout may take to find its receiver: its caller ends it.
+/// The time to resolve and connect of an attempt without a timeout: its caller ends it.
 const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long before its timeout an attempt stops looking for its receiver, so that it can still tell
+/// How long before its timeout an attempt stops resolving and connecting, so that its error can still name
 /// what it waited for. More than the resolution of tokio's timers, 1 ms.
 const LAST_WORDS: Duration = Duration::from_millis(5);
 
@@ -70,8 +70,8 @@ impl HttpConfig {
         self
     }
 
-    /// Makes attempts, which the caller ends after `timeout`, end a moment earlier when they have not
-    /// found their receiver by then.
+    /// The timeout after which the caller ends an attempt. An attempt that has not connected a moment before
+    /// ends by itself, with an error that says what it waited for.
     pub(crate) fn attempts_end_after(mut self, timeout: Duration) -> Self {
         self.dial_time = timeout.saturating_sub(LAST_WORDS.min(timeout / 2)).min(UNLIMITED);
         self
@@ -113,7 +113,7 @@ impl fmt::Debug for HttpConfig {
     }
 }
 
-/// What every transport of a process shares: TLS roots and sessions, look-ups and the addresses that
+/// What transports share: TLS roots and sessions, look-ups and the addresses that
 /// worked, and the policy. Cheap to clone. [`HttpTransport::new`](crate::HttpTransport::new) makes a transport of it.
 #[derive(Clone)]
 pub struct HttpShared {
@@ -122,10 +122,10 @@ pub struct HttpShared {
 
 pub(crate) struct Shared {
     pub(crate) policy: Policy,
-    /// `None` when there is nobody to trust.
+    /// `None` when there is no trusted root.
     pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) look_ups: LookUps,
-    /// How long an attempt may take to find its receiver: to look its name up and to connect.
+    /// How long an attempt may take to resolve and connect.
     pub(crate) dial_time: Duration,
     pub(crate) known: Known,
 }

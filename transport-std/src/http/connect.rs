@@ -1,4 +1,4 @@
-//! The driver of a [`Race`]: attempts that run beside each other in one task.
+//! The driver of a [`Race`]: concurrent connection attempts in one task.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -30,7 +30,7 @@ pub(crate) async fn connect<T, F: Future<Output = io::Result<T>>>(
     }
 }
 
-/// Takes out the first attempt that ends. Waits for ever if there is none.
+/// Removes the first attempt that ends. Never completes if there is none.
 async fn first_to_end<F: Future>(
     attempts: &mut Vec<(SocketAddr, Pin<Box<F>>)>,
 ) -> (SocketAddr, F::Output) {

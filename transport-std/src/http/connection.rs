@@ -1,5 +1,5 @@
-//! One HTTP/1.1 connection, driven by whoever awaits its answer: no task of its own. What may be done
-//! with it is decided by the exchange of core.
+//! One HTTP/1.1 connection. It has no task: the future that awaits the answer drives it. Core's `Exchange`
+//! decides what may be done with it.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,13 +14,13 @@ use crate::http::error::HttpError;
 use crate::http::request::Outgoing;
 use crate::http::stream::Stream;
 
-/// What is read at once. Arbitrary: more than the usual answer.
+/// The most bytes of one read. Arbitrary: more than the usual answer.
 const BUFFER: usize = 4 * 1024;
 
 /// A connection to one origin, for one request at a time.
 pub(crate) struct Connection {
     exchange: Exchange,
-    /// When time began for the exchange.
+    /// The exchange's time zero.
     made_at: time::Instant,
     stream: Stream,
     buffer: Box<[u8; BUFFER]>,
@@ -37,8 +37,7 @@ impl Connection {
         self.exchange.is_kept()
     }
 
-    /// Whether this message may go over this kept connection, once the rest of the last answer is out of
-    /// the way.
+    /// Whether this message may go over this kept connection. Reads the rest of the last answer first.
     pub(crate) async fn is_ready_for(
         &mut self,
         endpoint: &Endpoint<'_>,
@@ -49,16 +48,16 @@ impl Connection {
         }
         // Beyond that time the connection is not ready.
         let _ = timeout(DRAIN_TIME, poll_fn(|cx| self.poll_drain(cx))).await;
-        // Is it silent? (A TLS session ticket may arrive late and is no end, or it is taken for one;
-        // then a good connection is given up, at no risk.)
+        // Is it silent? (A TLS session ticket that arrives late may be taken for data. Then a good
+        // connection is given up, which is safe.)
         poll_fn(|cx| Poll::Ready(self.poll_receive(cx).is_ready())).await;
         self.exchange.is_ready() && !self.stream.has_news()
     }
 
-    /// Sends a request and reads its answer, but not the body, of which it takes what is there.
+    /// Sends a request and reads the head of its answer. Of the body it reads only what has arrived.
     ///
     /// # Errors
-    /// [`HttpError::Closed`] when no byte of the request was written: surely nobody has processed it.
+    /// [`HttpError::Closed`] when no byte of the request was written, so that it cannot have been processed.
     pub(crate) async fn send(&mut self, head: &[u8], body: &[u8]) -> Result<Response, HttpError> {
         self.exchange.begin();
         let mut request = Outgoing::new(head, body);
@@ -74,7 +73,7 @@ impl Connection {
         })
         .await;
         let response = outcome.map_err(|(failure, error)| {
-            // When both directions failed, the first one to fail tells more.
+            // When both directions failed, the first failure is the cause.
             explain((failure, request.into_error().or(error)))
         })?;
         poll_fn(|cx| Poll::Ready(self.poll_drain(cx).is_ready())).await;
@@ -89,7 +88,7 @@ impl Connection {
     /// Reads the rest of the last answer.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.exchange.is_draining() {
-            // A failure is the exchange's affair.
+            // The exchange records a failure.
             let _ = ready!(self.poll_receive(cx));
         }
         Poll::Ready(())
@@ -111,10 +110,10 @@ impl Connection {
     }
 }
 
-/// Why there is no answer, and what the system said to that.
+/// Why there is no answer, and the system's error if there is one.
 type Failed = (Failure, Option<io::Error>);
 
-/// The same in the transport's words.
+/// Maps it to the transport's error.
 fn explain((failure, error): Failed) -> HttpError {
     let spoke = || io::Error::other("the server spoke before it was asked");
     match failure {

@@ -18,12 +18,12 @@ use crate::http::race::Race;
 use crate::http::stream::Stream;
 use crate::http::tls::server_name;
 
-/// How many addresses of a name are tried at most, against a resolver's hostile answer. Arbitrary:
-/// more than anybody has receivers.
+/// The most addresses of a name that are tried, against hostile DNS answers. Arbitrary: more than any
+/// receiver has.
 const MAX_ADDRESSES: usize = 32;
 
 /// Connects to `endpoint`. When no address accepts in the time of [`Shared::dial_time`], counted from
-/// the attempt's beginning, that is an error; the TLS handshake has what time the caller gives it.
+/// the attempt's beginning, that is an error; the TLS handshake is bounded by the caller's timeout only.
 pub(crate) async fn dial(
     shared: &Shared,
     endpoint: &Endpoint<'_>,
@@ -91,13 +91,13 @@ async fn look_up(
     let found = found.map_err(|_| HttpError::LookUpTimedOut { name: name.into() })?;
     let found = found.map_err(HttpError::Resolve)?;
     if attempt.found() {
-        // The next attempt shall not begin with the same wait.
+        // The next attempt should not begin with the same wait.
         shared.look_ups.keep(name, &found);
     }
     Ok(found)
 }
 
-/// Leaves out what the policy refuses; an error when that is everything.
+/// Removes the addresses that the policy refuses; an error when none is left.
 fn allowed(policy: Policy, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, HttpError> {
     let mut refusal = None;
     let mut allowed = Vec::with_capacity(addresses.len());

@@ -1,4 +1,4 @@
-//! What can go wrong with a POST, in the words of who has to act.
+//! Why a POST failed, told apart by what the operator has to do.
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ use rustls::CertificateError;
 pub enum HttpError {
     /// The resolver failed or does not know the name.
     Resolve(io::Error),
-    /// The look-up of the name did not end within the attempt's timeout: a server of names does not
+    /// The look-up of the name did not end within the attempt's timeout: a DNS server does not
     /// answer. The look-up goes on, and the attempts that follow take its result.
     LookUpTimedOut {
         /// The host's name.
@@ -28,8 +28,8 @@ pub enum HttpError {
     NoAddress,
     /// The destination policy refuses the host, or every address it resolved to.
     Refused(Refusal),
-    /// No address of the host accepted a connection. Of their failures this is the one that tells most:
-    /// a refusal before a timeout, and both before a family of addresses that this host has no way to.
+    /// No address of the host accepted a connection. This is the most informative of the failures: a
+    /// refusal before a timeout, and both before an address family without a route.
     Connect {
         /// The address that failed so.
         address: SocketAddr,

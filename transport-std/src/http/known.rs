@@ -1,4 +1,5 @@
-//! The addresses that worked, so that a dead one costs its host's first connection and not each.
+//! Remembers the addresses that connected, so that a dead one delays the first connection to its host and
+//! not each.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -38,7 +39,7 @@ impl Known {
     /// again is not known for longer: the resolver's choice gets its chance every ten minutes.
     pub(crate) fn set(&self, host: &str, port: u16, winner: Option<IpAddr>, now: Instant) {
         let mut addresses = self.lock();
-        // Few hosts are ever asked for, and those that are no longer must not stay.
+        // Entries that have expired are removed, so that the map does not grow with every URL.
         addresses.retain(|_, found| found.is_recent(now));
         let place = (host.into(), port);
         match winner {

@@ -1,4 +1,4 @@
-//! Look-ups that attempts share, and that go on when an attempt ends.
+//! DNS look-ups that attempts share, and that go on when an attempt ends.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::http::resolve::Resolve;
 
-/// How many look-ups run at a time; the names beyond wait for their turn. Arbitrary: a client has one
-/// name at a time, and those before it after a change of its URL.
+/// The most look-ups that run at a time; further names are queued. Arbitrary: a client resolves one name
+/// at a time, and after a change of its URL perhaps the ones before it.
 const AT_ONCE: usize = 4;
 /// How old a result may be that is kept for the next attempt: as old as a connection may get.
 const KEPT_FOR: Duration = Duration::from_secs(5 * 60);
@@ -46,7 +46,7 @@ enum State {
         /// Whether an attempt that waited is over.
         missed: bool,
     },
-    /// Looked up, and missed by an attempt that waited.
+    /// The result of a look-up that an attempt gave up on.
     Kept { addresses: Arc<[IpAddr]>, since: Instant },
 }
 

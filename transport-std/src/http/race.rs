@@ -1,5 +1,5 @@
-//! Which address is tried when, until one connects (RFC 8305, section 5). Decisions only: no I/O, and
-//! no clock is read.
+//! Which address is tried when, until one connects (Happy Eyeballs, RFC 8305, section 5). Decisions only:
+//! no I/O, and no clock is read.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// How long an attempt has for itself before the next one begins beside it: the standard's
 /// recommendation (RFC 8305, section 8).
 const STAGGER: Duration = Duration::from_millis(250);
-/// The same when there is little time for many addresses. The standard forbids less (section 5).
+/// The shortest delay, for many addresses in little time. The standard forbids less (section 5).
 const STAGGER_MIN: Duration = Duration::from_millis(10);
 
 /// A race of connection attempts to the addresses of one host.
@@ -94,8 +94,8 @@ impl Race {
     }
 }
 
-/// How much a failure tells of the receiver. A host without IPv6 has no way to any IPv6 address: that
-/// must not hide what became of the others.
+/// How informative a failure is about the receiver. A host without IPv6 has no route to any IPv6 address,
+/// which must not hide the failures of the others.
 fn weight(error: &io::Error) -> u8 {
     match error.kind() {
         io::ErrorKind::NetworkUnreachable

@@ -53,7 +53,7 @@ fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), HttpEr
 pub(crate) struct Outgoing<'r> {
     head: &'r [u8],
     body: &'r [u8],
-    /// What writing ended with, once it has.
+    /// The result of writing, once it has ended.
     result: Option<io::Result<()>>,
 }
 
@@ -62,7 +62,7 @@ impl<'r> Outgoing<'r> {
         Self { head, body, result: None }
     }
 
-    /// What writing ended with, if it failed.
+    /// The error of writing, if it failed.
     pub(crate) fn into_error(self) -> Option<io::Error> {
         self.result?.err()
     }
@@ -70,7 +70,7 @@ impl<'r> Outgoing<'r> {
     /// Writes what can be written, and tells the exchange.
     ///
     /// # Errors
-    /// When nobody can have seen any of it, and it cannot be written.
+    /// When it cannot be written, and no byte of it was sent.
     pub(crate) fn poll(
         &mut self,
         stream: &mut Stream,

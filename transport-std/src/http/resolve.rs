@@ -1,4 +1,4 @@
-//! Names to addresses.
+//! Resolves host names.
 
 use std::future::Future;
 use std::io;
@@ -24,8 +24,8 @@ pub trait Resolve: Send + Sync + 'static {
 
 /// The operating system's resolver, asked from a thread of its own for each look-up.
 ///
-/// A question cannot be taken back from the system. The thread is none of tokio's, whose others do not
-/// wait for it, and neither does the end of the runtime.
+/// `getaddrinfo` cannot be cancelled. The thread is not one of tokio's blocking pool, so neither other
+/// blocking work nor the end of the runtime waits for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 
@@ -39,7 +39,7 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// What `job` returns, done on a new `thread`. It is done to its end, whether anybody waits or not.
+/// Runs `job` on a new `thread` and returns its result. It runs to its end, also when the future is dropped.
 pub(crate) async fn on_a_thread<T: Send + 'static>(
     thread: Builder,
     job: impl FnOnce() -> io::Result<T> + Send + 'static,

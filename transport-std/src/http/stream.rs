@@ -1,4 +1,4 @@
-//! The bytes under HTTP: plain or TLS.
+//! The byte stream below HTTP: plain TCP or TLS.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A connected stream. Dropped, it says over TLS that it ends (RFC 8446, section 6.1), as far as that
-/// needs no waiting.
+/// A connected stream. When a TLS stream is dropped, it sends `close_notify` (RFC 8446, section 6.1) if
+/// that is possible without waiting.
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),

@@ -1,4 +1,4 @@
-//! Whom to trust: the system's roots, a CA file, and how a host is named to TLS.
+//! The TLS configuration: trust roots of the system and of CA files, and the server's name.
 
 use std::error::Error;
 use std::fmt;
@@ -73,8 +73,8 @@ impl Error for HttpConfigError {
     }
 }
 
-/// The TLS side of all connections, sessions to resume included. `None` when there is nobody to
-/// trust, which matters to `https` endpoints only.
+/// The TLS side of all connections, sessions to resume included. `None` when there is no
+/// trusted root, which matters to `https` endpoints only.
 pub(crate) fn client_config(
     system_roots: bool,
     ca_files: &[PathBuf],

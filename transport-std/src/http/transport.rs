@@ -65,7 +65,7 @@ impl HttpTransport {
             && kept.is_ready_for(endpoint, message).await
         {
             match kept.send(&self.head, message.body).await {
-                // Nobody has seen the request.
+                // No byte of the request was sent.
                 Err(HttpError::Closed(_)) => {}
                 result => {
                     self.keep(kept);

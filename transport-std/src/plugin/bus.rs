@@ -25,7 +25,7 @@ impl Payload {
     /// Encodes `data`, by the rules of an event's data.
     ///
     /// # Errors
-    /// When it is longer than 64 KiB, or JSON cannot say it.
+    /// When it is longer than 64 KiB, or cannot be expressed in JSON.
     pub fn new<T: Serialize + ?Sized>(data: &T) -> Result<Self, EncodeError> {
         let mut scratch = Scratch::take(MAX_EVENT_BYTES);
         to_json(data, scratch.bytes()).map(|text| Self(text.into()))
@@ -57,8 +57,8 @@ pub struct BusEvent {
 
 /// What a daemon publishes its events on.
 pub trait EventBus: Send + Sync {
-    /// Hands an event to every subscriber whose pattern matches. Never blocks: who is too slow
-    /// loses it.
+    /// Hands an event to every subscriber whose pattern matches. Never blocks: a subscriber that is too
+    /// slow loses it.
     fn publish(&self, topic: &str, payload: Payload);
 
     /// Everything published from now on whose topic matches `pattern`, where `*` stands for any
@@ -88,7 +88,7 @@ impl Subscription {
         self.events.poll_recv(cx)
     }
 
-    /// Takes no more; what came before is still to be had.
+    /// Takes no further events; those that came before can still be received.
     pub(crate) fn close(&mut self) {
         self.events.close();
     }
@@ -113,7 +113,7 @@ impl LocalBus {
         Self::default()
     }
 
-    /// Events that a subscriber was too slow for.
+    /// Events lost because a subscriber was too slow.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)

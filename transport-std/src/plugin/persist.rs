@@ -13,7 +13,7 @@ use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
 
 use crate::client::handle::MAX_URL;
 
-/// The file's name, as in the original.
+/// The file's name, as in pilot's Go plugin.
 const FILE_NAME: &str = "webhook_url";
 /// Saves of this process, so that no two of them write to one file.
 static SAVES: AtomicU64 = AtomicU64::new(0);
@@ -31,7 +31,7 @@ pub struct PersistError {
 pub enum PersistErrorKind {
     /// Neither a directory was given nor `PILOT_HOME` or `HOME` set.
     NoHome,
-    /// The operating system said no.
+    /// An operation on the file failed.
     Io(io::Error),
     /// It is something else than a file, such as a pipe, which would wait for a writer.
     NotAFile,
@@ -39,7 +39,7 @@ pub enum PersistErrorKind {
     TooLong,
     /// It is not UTF-8.
     NotUtf8,
-    /// What is in it is no endpoint.
+    /// Its content is not an endpoint.
     Url(EndpointError),
 }
 
@@ -97,7 +97,7 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
     let fail = |kind| Err(PersistError { path: path.clone(), kind });
     match fs::metadata(&path) {
         Ok(found) if !found.is_file() => return fail(PersistErrorKind::NotAFile),
-        // What else is wrong, reading says.
+        // Any other fault is found by reading.
         _ => {}
     }
     let mut contents = Vec::new();
@@ -161,7 +161,7 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
         let temporary = home.join(temporary_name());
         let replaced = replace(&temporary, &path, url, before);
         if replaced.is_err() {
-            // Of no use to anyone.
+            // The temporary file is useless now.
             let _ = fs::remove_file(&temporary);
         }
         replaced?;

@@ -63,11 +63,11 @@ pub trait Service: Send + Sync {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// It said why.
+    /// It returned an error.
     Failed {
         /// Which service.
         service: &'static str,
-        /// What it said.
+        /// The error.
         error: BoxError,
     },
     /// It panicked. The daemon goes on.

@@ -43,7 +43,7 @@ pub struct WebhookService {
     inner: Arc<Inner>,
 }
 
-/// What a service can be told.
+/// The options of a service.
 #[derive(Debug, Default)]
 pub struct ServiceOptions {
     /// The client's options. Their URL and `on_panic` are replaced; a drain takes at most 4.5 s, as
@@ -80,7 +80,7 @@ impl WebhookService {
             }
         });
         let client = client.build()?;
-        // Without a home there is nothing to persist to, which is no reason not to deliver.
+        // Without a home directory the URL is not persisted, and events are delivered all the same.
         let home = home.or_else(|| pilot_home().ok());
         let saver = Saver::start(home.clone());
         let inner = Inner { client, has_url, home, events, pump: Mutex::default(), saver };
@@ -137,7 +137,7 @@ impl WebhookService {
         Ok(())
     }
 
-    /// A file that is wrong is the operator's to mend; until then there is no URL.
+    /// Loads the persisted URL. A file that is invalid is logged, and there is no URL until one is set.
     fn start_with_persisted(&self) {
         let Some(home) = &self.inner.home else { return };
         let client = &self.inner.client;
@@ -277,7 +277,7 @@ impl Saver {
         Ok(())
     }
 
-    /// Does it, unless a URL was set before.
+    /// Runs `swap`, unless a URL was set before.
     fn unless_set<R>(&self, swap: impl FnOnce() -> R) -> Option<R> {
         let is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
         (!*is_set).then(swap)
@@ -305,13 +305,14 @@ async fn save_loop(home: Option<PathBuf>, mut received: mpsc::UnboundedReceiver<
             saved = write(home.clone(), url).await;
         }
         for report in reports {
-            // Whoever asked may have gone.
+            // The receiver may have been dropped.
             let _ = report.send(saved.clone());
         }
     }
 }
 
-/// On a thread of its own, so that it waits for no other work, and that there is none is an error.
+/// Writes the file on a thread of its own, so that it does not queue behind other work. A thread that
+/// cannot be spawned is an error.
 async fn write(home: PathBuf, url: String) -> Saved {
     let (done, saved) = oneshot::channel();
     let directory = home.clone();
