@@ -1,4 +1,4 @@
-//! Time on a microcontroller: monotonic from embassy-time, wall time once somebody knows it.
+//! Time on a microcontroller: monotonic from embassy-time, wall time once it has been set.
 
 use core::cell::Cell;
 use core::fmt;
@@ -27,11 +27,11 @@ impl<F: Fn() -> Option<u64>> WallClock for F {
 
 /// The node's wall time: how far its boot is from the Unix epoch, once known.
 ///
-/// Put it in a `static`; whoever learns the time (an RTC, the modem, `Sntp` of the feature `sntp`)
-/// calls [`set`](Self::set), from any task or interrupt.
+/// Put it in a `static`. The source of the time (an RTC, the modem, `Sntp` of the feature `sntp`) calls
+/// [`set`](Self::set), from any task or interrupt.
 ///
 /// Before that, [`EmbassyClock::wall`](Clock::wall) counts from the epoch as if the node had booted
-/// at 1970-01-01T00:00:00Z. An event stamped in 1970 therefore tells its uptime, and the receiver
+/// at 1970-01-01T00:00:00Z. An event stamped in 1970 therefore carries its uptime, and the receiver
 /// can place it as soon as one stamped event of the same boot arrives. No event is held back or
 /// rewritten: its stamp is that of the emit.
 ///
@@ -54,7 +54,7 @@ impl WallTime {
         Self { boot: Mutex::new(Cell::new(None)) }
     }
 
-    /// It is `now`; earlier than 1970 it cannot be.
+    /// Sets the time to `now`, or to 1970-01-01 if that is later.
     pub fn set(&self, now: Timestamp) {
         let seconds = u64::try_from(now.seconds()).unwrap_or(0);
         let unix = seconds * MICROS + u64::from(now.nanos() / 1_000);
@@ -100,7 +100,7 @@ pub struct EmbassyClock<'a> {
 }
 
 impl<'a> EmbassyClock<'a> {
-    /// A clock that tells the wall time that `wall` knows.
+    /// A clock whose wall time is that of `wall`.
     #[must_use]
     pub const fn new(wall: &'a WallTime) -> Self {
         Self { wall }
@@ -129,8 +129,8 @@ impl Clock for EmbassyClock<'_> {
                 }
                 Timer::after(Duration::from_micros(left.min(3_600_000_000))).await;
             }
-            // The executor may have been blocked, and the network's task not have run since: what has
-            // arrived is to be read before time is judged.
+            // The executor may have been blocked, and the network's task may not have run since: an
+            // answer that has arrived must be read before the attempt is timed out.
             embassy_futures::yield_now().await;
         }
     }

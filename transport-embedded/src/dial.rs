@@ -14,18 +14,18 @@ use crate::fmt::debug;
 /// How long the first address may be silent before the name's address of the other family gets its turn.
 /// Time for two SYNs, and it leaves more than half of the usual HTTP timeout of 5 s.
 const FIRST_SHARE: Duration = Duration::from_secs(2);
-/// How long the family that answered is asked for first. Arbitrary: a network that lost a family seldom
-/// has it back sooner.
+/// How long the family that answered is preferred. Arbitrary: a network that lost a family seldom gets it
+/// back sooner.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
 /// Makes connections, and remembers which address family works.
 pub(crate) struct Dialer<'b, N> {
     network: Network<'b, N>,
-    /// The family to ask for first, and until when.
+    /// The preferred family, and until when it is.
     preferred: Option<(Family, Instant)>,
 }
 
-/// The network, as far as the policy allows it.
+/// The network, with the policy applied to every address.
 struct Network<'b, N> {
     net: &'b N,
     policy: Policy,
@@ -55,11 +55,11 @@ impl<'b, N: TcpConnect + Dns> Dialer<'b, N> {
         Self { network: Network { net, policy }, preferred: None }
     }
 
-    /// Connects to where the endpoint's name leads, and where that fails or stays silent to the name's
-    /// address of the other family: `Dns` tells one address at a time.
+    /// Connects to the endpoint's address. If that fails or stays silent, connects to the name's address of
+    /// the other family: `Dns` returns one address at a time.
     ///
-    /// The family that worked in the place of the other one is asked for first for 10 minutes. The same
-    /// holds when the future is dropped while the first address is silent.
+    /// A family that worked in place of the other one is preferred for 10 minutes. The other family is also
+    /// preferred after the future was dropped while the first address was silent.
     pub(crate) async fn dial(
         &mut self,
         endpoint: &Endpoint<'_>,
@@ -87,7 +87,7 @@ impl<'b, N: TcpConnect + Dns> Dialer<'b, N> {
             let second = network.resolve(name, Some(other)).await;
             match (failure, second.filter(|second| Family::of(*second) == other)) {
                 (failure, Some(second)) => (failure, second),
-                // There is no other address: the first one has all the time.
+                // There is no other address, so the first one gets all the time.
                 (failure, None) => {
                     self.preferred = None;
                     return match failure {
@@ -101,7 +101,7 @@ impl<'b, N: TcpConnect + Dns> Dialer<'b, N> {
         if result.is_err() {
             self.preferred = None;
         }
-        // When both failed, the first one is what the resolver recommends.
+        // When both failed, the error is that of the resolver's first choice.
         result.map_err(|error| failure.unwrap_or(error))
     }
 }

@@ -1,4 +1,4 @@
-//! One request and its answer over an open link. What happens there is told to the exchange of core,
+//! One request and its answer over an open link. Every event on the link is reported to core's `Exchange`,
 //! which decides what it means.
 
 use core::cell::RefCell;
@@ -16,14 +16,14 @@ use crate::link::Link;
 use crate::request::Request;
 use crate::wire::{Meter, Wire};
 
-/// Why there is no answer, and what the network said to that.
+/// Why there is no answer, and the network's error if there is one.
 pub(crate) struct Failed(pub(crate) Failure, pub(crate) Option<IoKind>);
 
-/// Sends the request and reads the answer, but not the body, of which it takes what is there.
+/// Sends the request and reads the head of the answer. Of the body it reads only what has arrived.
 ///
 /// Over plain TCP the answer is read while the request is written. embedded-tls can only do one after
-/// the other; there the answer is read even if writing failed, and a receiver that answers early *and*
-/// neither reads nor closes ends in the time-out.
+/// the other; there the answer is read even if writing failed. A receiver that answers early and then
+/// neither reads nor closes costs the HTTP timeout.
 pub(crate) async fn dialogue<S: Read + Write>(
     link: &mut Link<'_, S>,
     exchange: &mut Exchange,
@@ -43,13 +43,13 @@ pub(crate) async fn dialogue<S: Read + Write>(
     // Waiting for a body that nobody reads could turn a delivery into a timeout.
     let _ = poll_once(drain(link, exchange, buf));
     if exchange.is_draining() && link.is_in_record() {
-        // The read that was dropped cannot be made up for.
+        // A part of the record is lost with the read that was dropped, so the connection is unusable.
         exchange.ended();
     }
     Ok(response)
 }
 
-/// Reads the rest of the last answer. Dropped while it waits, it has told all that it read.
+/// Reads the rest of the last answer. Cancel-safe: all that was read has been reported.
 pub(crate) async fn drain<S: Read + Write>(
     link: &mut Link<'_, S>,
     exchange: &mut Exchange,
@@ -58,7 +58,7 @@ pub(crate) async fn drain<S: Read + Write>(
     let mut news = News { meter: link.meter(), exchange, write_error: None };
     while news.exchange.is_draining() {
         let read = link.read(buf).await;
-        // A failure is the exchange's affair.
+        // The exchange records a failure.
         let _ = news.read(buf, read);
     }
 }
@@ -110,17 +110,17 @@ async fn one_after_the_other<'b, S: Read + Write + 'b>(
     }
 }
 
-/// Tells the exchange what happens on the wire.
+/// Reports the events on the wire to the exchange.
 struct News<'e> {
     exchange: &'e mut Exchange,
-    /// Knows of each byte that was sent, also of those of TLS.
+    /// Counts every byte that was sent, those of TLS included.
     meter: &'e Meter,
-    /// When both directions fail, the first one to fail tells more.
+    /// When both directions fail, the first failure is the cause.
     write_error: Option<IoKind>,
 }
 
 impl News<'_> {
-    /// Writing has ended so.
+    /// Writing has ended with this result.
     fn written(&mut self, result: Result<(), IoKind>) -> Result<(), Failed> {
         self.look_at_meter();
         self.write_error = result.err();
@@ -133,7 +133,7 @@ impl News<'_> {
         Ok(())
     }
 
-    /// So much was read into the buffer.
+    /// This many bytes were read into the buffer.
     fn read(
         &mut self,
         buf: &[u8],
@@ -157,8 +157,8 @@ impl News<'_> {
     }
 }
 
-/// What a request is written to. One type for both kinds of link, so that the code for that is there
-/// once.
+/// What a request is written to. One type for both kinds of link, so that the code of the encoder is
+/// generated once.
 enum Sink<'h, 'w, 'b, S: Read + Write + 'b> {
     /// One direction of a wire whose other direction is in use in the same task.
     ///

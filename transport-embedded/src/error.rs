@@ -1,4 +1,4 @@
-//! What can go wrong with a POST, told apart as far as somebody would act differently.
+//! Why a POST failed, told apart by what the operator has to do.
 
 use core::fmt;
 

@@ -53,7 +53,7 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
         &mut self.session
     }
 
-    /// What is sent and read from now on, over any connection.
+    /// The meter of bytes sent and read, which counts over any connection.
     pub(crate) const fn meter(&self) -> &'b Meter {
         self.meter
     }
@@ -88,13 +88,13 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
         self.session.close();
     }
 
-    /// Looks, without waiting, whether the server has closed the connection or spoken on it. A read
-    /// that is polled once and dropped while pending takes nothing from a socket.
+    /// Checks, without waiting, whether the server has closed the connection or sent data on it. A read that
+    /// is polled once and dropped while pending takes nothing from a socket.
     pub(crate) fn is_idle(&mut self) -> bool {
         poll_once(self.read(&mut [0])).is_pending() && !self.is_in_record()
     }
 
-    /// Did the last read end within a TLS record? If it was dropped, the connection is of no more use.
+    /// Whether the last read ended within a TLS record. If that read was dropped, the connection is unusable.
     pub(crate) const fn is_in_record(&self) -> bool {
         #[cfg(feature = "tls")]
         return self.session.is_in_record();
@@ -102,7 +102,7 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
         false
     }
 
-    /// Why the last read or write failed, if TLS is why. Asked once.
+    /// Takes the TLS failure that made the last read or write fail, if there is one.
     #[cfg(feature = "tls")]
     pub(crate) fn take_failure(&self) -> Option<TlsFailure> {
         self.session.take_failure()
@@ -148,7 +148,7 @@ impl<S: Read + Write> Write for Link<'_, S> {
 }
 
 /// Holds the link during a dialogue. Dropped without [`keep`](Self::keep), at an await point say,
-/// it hangs up: a dialogue that was cut short must not be continued.
+/// it closes the connection: a dialogue that was cut short must not be continued.
 pub(crate) struct Lease<'l, 'b, S: Read + Write + 'b> {
     link: &'l mut Link<'b, S>,
     keep: bool,

@@ -15,10 +15,10 @@ use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{Error as _, ErrorKind as IoKind, ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 
-/// How long a new connection waits for the last words of the one before it. Arbitrary: enough for
-/// an ARP answer on a slow link.
+/// How long a new connection waits until the last segments of the one before it are sent. Arbitrary:
+/// enough for an ARP answer on a slow link.
 const LAST_WORDS: Duration = Duration::from_millis(250);
-/// After this long without a word from the server a closed connection is given up.
+/// A closed connection is given up after this long without a segment from the server.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// One TCP socket and the stack's resolver.

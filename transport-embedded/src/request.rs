@@ -6,7 +6,7 @@ use pilot_webhook_core::http::is_header;
 use pilot_webhook_core::{Endpoint, Message};
 use reqwless::request::{Request as Encoder, RequestBuilder as _};
 
-/// What the node calls itself.
+/// The value of `User-Agent`.
 const USER_AGENT: (&str, &str) =
     ("User-Agent", concat!("pilot-webhook-embassy/", env!("CARGO_PKG_VERSION")));
 /// The most headers that the engine may want. It has three.
@@ -19,8 +19,8 @@ pub(crate) struct Request<'m> {
 }
 
 impl<'m> Request<'m> {
-    /// That of a message: the one place where it becomes header lines. `None` when there are too many of
-    /// them, or when HTTP cannot carry one.
+    /// The request of a message. This is the one place where a message becomes header lines. `None` when there
+    /// are too many headers, or one that HTTP cannot carry.
     pub(crate) fn new(message: &Message<'m>) -> Option<Self> {
         let mut headers = Vec::new();
         headers.push(USER_AGENT).ok()?;

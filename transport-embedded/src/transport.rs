@@ -1,4 +1,4 @@
-//! The engine's `Transport`: one POST over one connection that is kept while it is good.
+//! The engine's `Transport`: one POST at a time, over one connection that is kept while it is usable.
 
 use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{ErrorKind as IoKind, Read, Write};
@@ -60,15 +60,15 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 ///    is not older than 5 minutes, has not been idle for more than 55 s (or what the server announces with
 ///    `Keep-Alive`), is still open, and the server has not spoken on it.
 ///    If it turns out to be unusable before the socket took a byte of the request, a new connection
-///    takes its place within the same attempt: the request surely was not processed. In any other
+///    takes its place within the same attempt: the request cannot have been processed. In any other
 ///    case the attempt ends with an error, and the engine decides.
-/// 2. Otherwise the policy is asked about the host name, the name resolved, the policy asked about
-///    the address, and a connection made to that very address. When that fails, or says nothing for 2 s,
-///    the name's address of the other family gets its turn. For `https`, the server is authenticated
+/// 2. Otherwise the policy checks the host name, the name is resolved, the policy checks the address, and
+///    a connection is made to that very address. When that fails, or stays silent for 2 s, the name's
+///    address of the other family is tried. For `https`, the server is authenticated
 ///    before a byte of the request is written.
 /// 3. The request is written and the answer's head read. Interim answers are skipped. The status is
 ///    what counts: once it is known the post succeeds. The body only decides whether the connection
-///    can be kept, and what of it comes later is read by the next post.
+///    can be kept; the part of it that arrives later is read by the next post.
 ///
 /// # Cancel safety
 /// A post may be dropped at any await point, and the engine does so at the HTTP timeout: the
@@ -78,7 +78,7 @@ pub struct NodeTransport<'b, N: TcpConnect + Dns> {
     dialer: Dialer<'b, N>,
     http: &'b mut [u8],
     link: Link<'b, N::Connection<'b>>,
-    /// What is known of the link's connection.
+    /// The state of the link's connection.
     exchange: Option<Exchange>,
     #[cfg(feature = "tls")]
     tls: Option<Tls<'b>>,
@@ -129,7 +129,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         if !self.link.is_open() || !exchange.may_carry(endpoint, message, monotonic()) {
             return false;
         }
-        // Let the network's task run first: it may know that the server is gone.
+        // Let the network's task run first: it may find that the server has closed the connection.
         embassy_futures::yield_now().await;
         if exchange.is_draining() {
             let mut lease = Lease::new(&mut self.link);
@@ -209,7 +209,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
     }
 }
 
-/// The same in the transport's words.
+/// Maps it to the transport's error.
 fn explain<S: Read + Write>(link: &Link<'_, S>, Failed(failure, kind): Failed) -> Error {
     #[cfg(feature = "tls")]
     if let Some(failure) = link.take_failure() {

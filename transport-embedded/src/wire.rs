@@ -5,7 +5,7 @@ use core::cell::Cell;
 use embedded_io_async::{Error as _, ErrorKind as IoKind, ErrorType, Read, Write};
 
 /// The counters of a [`Wire`]. The wire moves into embedded-tls's connection, which gives no access
-/// to it, so they stand outside: the owner sets them when a request begins, then only the wire
+/// to it, so they are kept outside: the owner sets them when a request begins, then only the wire
 /// changes them.
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -26,12 +26,12 @@ impl Meter {
         self.allowance.set(allowance);
     }
 
-    /// Has the socket taken a byte since [`begin`](Self::begin)?
+    /// Whether the socket has taken a byte since [`begin`](Self::begin).
     pub(crate) const fn has_sent(&self) -> bool {
         self.sent.get() > 0
     }
 
-    /// Is the allowance used up? Every read fails then.
+    /// Whether the allowance is used up. Every read fails then.
     pub(crate) const fn is_exhausted(&self) -> bool {
         self.allowance.get() == 0
     }

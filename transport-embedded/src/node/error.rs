@@ -1,16 +1,16 @@
-//! What a webhook answers when it is told something that it cannot do.
+//! Why a webhook refuses a setting.
 
 use core::fmt;
 
 use pilot_webhook_core::EndpointError;
 
-/// Why a URL or a secret was not taken. Nothing changed.
+/// Why a URL or a secret was refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetError {
     /// The webhook is closed.
     Closed,
-    /// The secret is empty: nothing is sent unsigned because a setting was not there.
+    /// The secret is empty. A missing setting must not turn signing off.
     EmptySecret,
     /// The URL is no endpoint. The operator corrects it.
     Endpoint(EndpointError),

@@ -1,4 +1,4 @@
-//! A node's webhook: a handle for everybody, and a runner for one task.
+//! A node's webhook: a handle that can be copied, and a runner for one task.
 
 mod error;
 mod options;
@@ -27,8 +27,7 @@ use crate::tls::TlsBuffers;
 
 /// Wakers for each kind of waiting: the worker, and a task that waits for room or for the end.
 const WAKERS: usize = 2;
-/// The longest URL, in bytes. Those of the public services that give one to a webhook are at most 230
-/// long.
+/// The longest URL, in bytes. The webhook URLs of public services are at most 230 long.
 const URL: usize = 256;
 /// Bytes for the topic and the data of an event that is emitted, on the caller's stack.
 const SCRATCH: usize = 512;
@@ -65,7 +64,7 @@ struct Shared {
 /// ```
 ///
 /// # Errors
-/// The config breaks a rule, or the resources have no room for any event
+/// The config is invalid, or the resources have no room for any event
 /// ([`ConfigError::MaxEventBytes`]).
 pub fn new<const QUEUE: usize, const EVENT: usize, const IO: usize>(
     resources: &'static mut Resources<QUEUE, (), EVENT, IO>,
@@ -121,7 +120,7 @@ fn start<T>(
 pub struct Webhook(&'static Shared);
 
 impl Webhook {
-    /// The node's wall time, for whoever learns it to set. Events that are emitted before are
+    /// The node's wall time, to be set once it is known. Events that are emitted before are
     /// stamped with the time since boot, from 1970-01-01 on; see [`WallTime`].
     #[must_use]
     pub const fn wall(self) -> &'static WallTime {
@@ -168,13 +167,13 @@ impl Webhook {
     /// topic and the data, and a little more.
     ///
     /// # Errors
-    /// When it is not queued. Unless the webhook is closed, it was counted.
+    /// When the event is not queued. It is counted, unless the webhook is closed.
     pub fn emit<D: Data + ?Sized>(self, topic: &str, data: &D) -> Result<Option<u64>, EmitError> {
         self.emit_event(&self.event(topic), data, &mut [0; SCRATCH])
     }
 
-    /// Takes in an event with an envelope of its own. It is encoded in `scratch`, which bounds the topic
-    /// and the data.
+    /// Takes in an event whose node id, time stamp and id the caller sets. It is encoded in `scratch`,
+    /// which bounds the topic and the data.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).

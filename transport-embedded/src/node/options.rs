@@ -1,8 +1,8 @@
-//! What a node's webhook can be told when it is made.
+//! The options of a node's webhook.
 
 use pilot_webhook_core::{Config, Format, Observer, PilotFormat, Policy, Signer};
 
-/// The options of a webhook; the defaults are the original's.
+/// The options of a webhook; the defaults are those of pilot's Go plugin.
 ///
 /// ```
 /// # use pilot_webhook_embassy::Options;
@@ -21,12 +21,12 @@ pub struct Options {
     pub config: Config,
     /// Where events may go.
     pub policy: Policy,
-    /// Makes bodies and headers.
+    /// The format of bodies and their headers.
     pub format: &'static dyn Format,
-    /// Signs each attempt, beside the secret.
+    /// A signer of each attempt, in addition to the secret.
     pub signer: &'static dyn Signer,
-    /// Is told of every attempt, and how each event ended. It is called in the task that delivers, and
-    /// in those, interrupts too, that emit.
+    /// A hook that is called with every attempt and with the end of every event: in the task that delivers,
+    /// and in the tasks and interrupts that emit.
     pub observer: &'static (dyn Observer + Sync),
 }
 

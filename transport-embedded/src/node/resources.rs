@@ -64,7 +64,7 @@ impl<const QUEUE: usize, T, const EVENT: usize, const IO: usize> Resources<QUEUE
         }
     }
 
-    /// The same without the lengths in its type.
+    /// [`TlsBuffers`] without the lengths in its type.
     pub(super) fn lend(&'static mut self) -> Parts<T> {
         let Self { shared, queue, event, socket: [rx, tx], http, tls } = self;
         let buffers = NodeBuffers { event: event.as_flattened_mut(), rx, tx, http };

@@ -80,8 +80,9 @@ impl Runner<TlsMemory> {
     }
 }
 
-/// How often a stack without a configuration is looked at. Not waited for: a stack remembers one who
-/// waits, and two would keep each other awake. Arbitrary: what an event may be late by.
+/// How often a stack without a configuration is polled. `Stack::wait_config_up` is of no use here: a stack
+/// stores one waker, and two waiting tasks would wake each other for ever. Arbitrary: an acceptable delay
+/// of an event.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// The same for both.
@@ -99,7 +100,7 @@ async fn deliver(
 }
 
 /// Runs the worker while `stack` has a configuration: without one no attempt is made, and none is
-/// counted. What a clear or a close lets drain ends in its time all the same.
+/// counted. The deadline of a clear or a close counts all the same.
 async fn while_configured(
     stack: Stack<'_>,
     is_draining: impl Fn() -> bool,

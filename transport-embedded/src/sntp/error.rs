@@ -1,4 +1,4 @@
-//! Why a question for the time brought none.
+//! Why an SNTP query failed.
 
 use core::fmt;
 
@@ -15,13 +15,12 @@ pub enum SntpError {
     Network,
     /// No answer within the time limit.
     Timeout,
-    /// Within the time limit there were datagrams, but none that answers the question: from
-    /// somebody else, about another question, or not SNTP at all.
+    /// Datagrams arrived within the time limit, but none that answers the query: from another address, to
+    /// another query, or not SNTP at all.
     Unasked,
-    /// The server forbids to be asked again (kiss-o'-death `DENY` or `RSTR`). The operator names
-    /// another one.
+    /// The server refuses further queries (kiss-o'-death `DENY` or `RSTR`). The operator names another one.
     Denied,
-    /// The server wants to be left alone for a while (any other kiss-o'-death).
+    /// The server asks for a pause (any other kiss-o'-death).
     Busy,
     /// The server says that it does not know the time, or contradicts itself.
     Unfit,

@@ -21,12 +21,12 @@ const MICROS: u64 = 1_000_000;
 pub struct SntpConfig {
     /// The server's UDP port.
     pub port: u16,
-    /// The longest a question may take, from the look-up of the name to the answer. The time that is
+    /// The longest a query may take, from the look-up of the name to the answer. The time that is
     /// learned is off by half of what it really took at most.
     pub timeout: Duration,
-    /// From one answer to the next question.
+    /// From one answer to the next query.
     pub interval: Duration,
-    /// From a first failure to the next question. It doubles with each failure in a row, up to
+    /// From a first failure to the next query. It doubles with each failure in a row, up to
     /// `interval`.
     pub retry: Duration,
     /// No right time is before it. Later is better: the day the program was built, say. It also
@@ -64,13 +64,13 @@ impl Default for SntpConfig {
 
 /// Keeps a [`WallTime`] right by an SNTP server.
 ///
-/// While it asks it takes one of the stack's sockets, besides the one for DNS. Whoever sits between
-/// the node and the server can tell it any time: SNTP is not authenticated. What such a one gains is
-/// an expired certificate that is taken for a valid one, and wrong stamps.
+/// A query takes one of the stack's sockets, besides the one for DNS. SNTP is not authenticated: an
+/// on-path attacker can set any time, and thereby make an expired certificate validate and falsify
+/// stamps.
 ///
 /// An answer counts only if it comes from the server's address and port, repeats the question's
 /// random stamp, and is one of a server that knows the time, with stamps that agree with each other.
-/// Anything else that arrives is passed over, and the answer still waited for.
+/// Any other datagram is ignored.
 ///
 /// ```no_run
 /// # use embassy_net::Stack;
@@ -109,8 +109,8 @@ impl<'a> Sntp<'a> {
     }
 
     /// Asks again and again, from when the network is up: after an hour if all is well, sooner after
-    /// a failure. `told` hears how each question ended. Returns only when the server forbids to be
-    /// asked. May be dropped at any time.
+    /// a failure. `told` is called with the result of each query. Returns only when the server refuses
+    /// further queries. May be dropped at any time.
     pub async fn run(&mut self, mut told: impl FnMut(Result<Timestamp, SntpError>)) {
         loop {
             self.stack.wait_config_up().await;

@@ -1,4 +1,4 @@
-//! One question to an SNTP server, and its answer.
+//! One query to an SNTP server, and its answer.
 
 use core::net::SocketAddr;
 
@@ -17,11 +17,11 @@ const MICROS: u64 = 1_000_000;
 /// answer's era is the one nearest to the question's time, which must not be off by 68 years.
 const NONCE_BITS: u32 = 48;
 
-/// What a question is asked with.
+/// The parameters of a query.
 pub(super) struct Query {
     /// Microseconds since 1970 that no right time is before.
     pub(super) earliest: u64,
-    /// Nobody can guess it.
+    /// Unpredictable; it identifies the query.
     pub(super) nonce: u64,
     /// The longest the answer may take.
     pub(super) timeout: Duration,
@@ -49,7 +49,7 @@ impl Query {
             let sent = sntp_send_request(server, &socket, context).await?;
             loop {
                 match self.answer(&socket, server, context, sent).await {
-                    // Anybody can send these; the answer may still come.
+                    // Any host can send these; the answer may still come.
                     Err(SntpError::Unasked) => unasked = true,
                     answer => return answer,
                 }
@@ -92,8 +92,8 @@ impl Query {
 }
 
 /// The clock that a question and its answer are stamped with: right in its rate, and from a random
-/// start. The stamp in the question is what an answer must repeat, so it must not be guessed; and it
-/// is nobody's business what time a node takes it for (draft-ietf-ntp-data-minimization).
+/// start. An answer must repeat the stamp of the query, so the stamp must be unpredictable; and it does not
+/// reveal the node's time (draft-ietf-ntp-data-minimization).
 #[derive(Clone, Copy)]
 struct QueryClock {
     /// Its time when the node booted.

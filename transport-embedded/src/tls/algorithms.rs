@@ -1,5 +1,5 @@
-//! Signature verification: which algorithms there are, how many checks a handshake may ask for, and
-//! what the missing algorithms are called.
+//! Signature verification: the supported algorithms, the bound on the checks of a handshake, and the
+//! names of the algorithms that are missing.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 

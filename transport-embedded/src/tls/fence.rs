@@ -9,7 +9,7 @@ use super::scan::Scanner;
 use crate::wire::Wire;
 
 /// What a connection's fence has found. The fence moves into embedded-tls's connection, which gives
-/// no access to it, so this stands outside.
+/// no access to it, so its findings are kept outside.
 #[derive(Debug)]
 pub(crate) struct Findings {
     /// The first failure, until it is taken.

@@ -1,4 +1,4 @@
-//! Authenticates the server, and remembers whether that really happened.
+//! Authenticates the server, and records whether that really happened.
 //!
 //! embedded-tls calls the verifier for each message that comes, and is content when none comes: a
 //! server that sends neither `Certificate` nor `CertificateVerify` passes. So the guard keeps count,
@@ -65,7 +65,7 @@ impl<'g> Guard<'g> {
         Self { roots, name, now, checks: Checks::new(CHECKS_MAX), progress: Progress::Nothing }
     }
 
-    /// Was the server authenticated? To be asked when the handshake is over.
+    /// Whether the server was authenticated. Asked when the handshake is over.
     pub(super) const fn verdict(&self) -> Result<(), TlsFailure> {
         match self.progress {
             Progress::Authenticated => Ok(()),
@@ -75,7 +75,7 @@ impl<'g> Guard<'g> {
         }
     }
 
-    /// What the server was refused for, if it was.
+    /// Why the server was refused, if it was.
     pub(super) const fn failure(&self) -> Option<TlsFailure> {
         match self.progress {
             Progress::Failed(failure) => Some(failure),
@@ -83,7 +83,7 @@ impl<'g> Guard<'g> {
         }
     }
 
-    /// Makes a step, or ends in failure.
+    /// Records the result of one handshake message.
     fn step(&mut self, result: Result<Progress, TlsFailure>) -> Result<(), TlsError> {
         self.progress = result.unwrap_or_else(Progress::Failed);
         self.failure().map_or(Ok(()), |_| Err(TlsError::InvalidCertificate))

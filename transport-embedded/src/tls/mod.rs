@@ -2,9 +2,9 @@
 //! our own between them and the server, each for something that was measured to get past embedded-tls
 //! or to make it panic.
 //!
-//! What the server sends goes one way: `wire` counts it, `scan` (in `fence`) decides about records by
-//! what is readable of them, embedded-tls has them decrypted by `suite`, which decides about what it
-//! then sees, and `guard` decides about the certificates. `session` has the outcome.
+//! What the server sends passes in one direction: `wire` counts it, `scan` (in `fence`) checks records by
+//! their plain parts, `suite` decrypts them for embedded-tls and checks their content, and `guard` checks
+//! the certificates. `session` holds the outcome.
 
 mod algorithms;
 mod der;
@@ -110,7 +110,7 @@ impl<'b> Tls<'b> {
         Self { records: Some(records), roots, rng, clock, unknown_time }
     }
 
-    /// Chooses what happens while `clock` knows no time; refusal unless chosen otherwise.
+    /// What happens while `clock` knows no time. Default: refuse.
     #[must_use]
     pub const fn when_time_unknown(mut self, unknown_time: UnknownTime) -> Self {
         self.unknown_time = unknown_time;

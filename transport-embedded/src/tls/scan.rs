@@ -1,4 +1,4 @@
-//! Decides about each record by its header, and about the `ServerHello` by its bytes.
+//! Checks each record by its header, and the `ServerHello` byte by byte.
 //!
 //! embedded-tls 0.19 panics on some records and misreads others. The scanner passes only what a
 //! client may meet, and says by name what it stops:
@@ -13,7 +13,7 @@
 
 use super::failure::{Limit, TlsFailure};
 
-/// What the server may send.
+/// What the server may send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Its hello.

@@ -67,13 +67,13 @@ impl<'b, S: Read + Write + 'b> Session<'b, S> {
         self.findings.clear();
     }
 
-    /// Did the last read of the connection end within a record? A read that is dropped then cannot be
-    /// made up for.
+    /// Whether the last read of the connection ended within a record. If that read was dropped, a part of the
+    /// record is lost.
     pub(crate) const fn is_in_record(&self) -> bool {
         self.findings.is_in_record()
     }
 
-    /// Why the connection cannot be used any more, if TLS is why. Asked once.
+    /// Takes the TLS failure that made the connection unusable, if there is one.
     pub(crate) fn take_failure(&self) -> Option<TlsFailure> {
         self.findings.take_failure()
     }

@@ -2,8 +2,8 @@
 //!
 //! Handshake messages inside encrypted records are invisible to
 //! [`Scanner`](super::scan::Scanner), and embedded-tls 0.19 panics (`unimplemented!`) on most of
-//! those that come after the handshake, if only from a server that has proved its identity. The
-//! cipher is the one place of ours that sees them.
+//! those that come after the handshake (only an authenticated server can send them). The cipher is the
+//! only code of ours that sees them.
 
 use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::{self, AeadCore, AeadInPlace, Key, KeyInit, KeySizeUser, Nonce, Tag};
@@ -108,7 +108,7 @@ fn inspect(record: &mut [u8], handshaking: bool) -> aead::Result<()> {
     Ok(())
 }
 
-/// Are these whole handshake messages, and all of them tickets?
+/// Whether these are whole handshake messages, and all of them tickets.
 fn walk(mut messages: &[u8]) -> (bool, bool) {
     let mut tickets = true;
     let any = !messages.is_empty();
