@@ -1,4 +1,4 @@
-//! Work that may wait for somebody else, such as the writer of a named pipe, on a thread of its own.
+//! Work that may block, such as opening a named pipe that has no writer, on a thread of its own.
 
 use std::thread;
 
@@ -7,11 +7,11 @@ use tokio::sync::oneshot;
 
 use crate::Failure;
 
-/// Does `work` aside, within the same runtime. It goes on when nobody waits for it any more, and the end of
+/// Runs `work` on a new thread, within the same runtime. It goes on when the future is dropped, and the end of
 /// the process does not wait for it.
 ///
 /// # Errors
-/// When there can be no more threads, or the work panics.
+/// When no thread can be spawned, or the work panics.
 pub(crate) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {

@@ -1,4 +1,4 @@
-//! `demo`: a receiver that is well, ill, and well again, and what becomes of the events.
+//! `demo`: delivers events to a receiver that fails for a while, and shows what happens to them.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,8 +19,8 @@ use crate::{Failure, print};
 const EVENTS: &str = include_str!("../../../tests/data/pilot-events.jsonl");
 const SECRET: &[u8] = b"demo";
 
-/// Sends an event every `pace`: of the 54 events, 25 meet a receiver that is ill. All other times are
-/// multiples of `pace`, such that the breaker opens, probes in vain, and closes in the end.
+/// Sends an event every `pace`. Of the 54 events, 25 come while the receiver answers 503. All other times
+/// are multiples of `pace`: the breaker opens, a probe fails, and a later one closes it.
 pub(crate) async fn demo(pace: Duration) -> Result<(), Failure> {
     let verified = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&verified);
@@ -149,7 +149,7 @@ impl Screen {
     ) {
         let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = std::io::stdout().lock();
-        // Who closed the pipe does not want to see it.
+        // The reader may have closed the pipe.
         let _ = print(&mut out, &mut marked).and_then(|()| out.flush());
     }
 

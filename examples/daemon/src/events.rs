@@ -1,4 +1,4 @@
-//! The source of events: JSON objects, one a line.
+//! Reads events: JSON objects, one per line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ const LINE_MAX: u64 = 1024 * 1024;
 /// U+FEFF in UTF-8, which some editors write before the first line.
 const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
 
-/// A line: the topic, and what overrides the daemon's own. Other keys are ignored.
+/// A line: the topic, the data, and optionally a node id and a time. Other keys are ignored.
 #[derive(Deserialize)]
 pub struct Line<'a> {
     /// What the event is about.
@@ -33,7 +33,7 @@ pub struct Line<'a> {
     pub timestamp: Option<Timestamp>,
 }
 
-/// A time that can be written again as RFC 3339, which knows no year before 0.
+/// Parses a time, which must be in the range of RFC 3339: no year before 0.
 fn timestamp<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timestamp>, D::Error> {
     let Some(time) = Option::<Time>::deserialize(input)? else { return Ok(None) };
     // Counted from the second before, so that times before 1970 come out right.
@@ -56,14 +56,14 @@ impl Line<'_> {
     }
 }
 
-/// Why a line is no event. It shows no more of the line than a position.
+/// Why a line is not an event. `Display` shows nothing of the line but a position.
 #[derive(Debug)]
 pub enum BadLine {
-    /// It goes on beyond what is read of a line.
+    /// It is longer than the longest line that is read.
     TooLong,
-    /// It is no text.
+    /// It is not UTF-8.
     NotUtf8,
-    /// It is JSON of another kind.
+    /// It is JSON, but not an object.
     NotAnObject,
     /// It is not JSON, or lacks what an event needs.
     Json(serde_json::Error),
@@ -87,7 +87,7 @@ impl fmt::Display for BadLine {
     }
 }
 
-/// Reads lines, however long, in bounded memory.
+/// Reads lines of any length in bounded memory.
 pub struct Lines<R> {
     source: R,
     buffer: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Where events come from, and how reading ends without tearing a line.
+//! Opens the source of events, and stops reading between lines.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -45,19 +45,18 @@ impl Read for NamedPipe {
     }
 }
 
-/// What the thread that reads is doing.
+/// The state of the reading thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// It waits for bytes, and has accounted for all that it has.
+    /// It waits for bytes, and every line that it has read is accounted for.
     Idle,
     /// It waits for bytes, and has the beginning of a line.
     Begun,
-    /// It goes through what it has.
+    /// It works on lines that it has read.
     Busy,
 }
 
-/// An input that ends early when it is told to, but never inside a line: whoever reads on finds
-/// whole ones.
+/// An input that can be stopped early, but never inside a line: the next reader of a pipe finds whole lines.
 pub(crate) struct Gate {
     source: Input,
     stop: Arc<AtomicBool>,

@@ -1,7 +1,7 @@
 //! `pilot-webhookd`: a pilot daemon's events to a webhook.
 //!
-//! The program is [`main`]. What reads bytes from outside is public beside it, so that the fuzzers
-//! get at it; nobody else should build on this.
+//! The program is [`main`]. The parsers of external input are public for the fuzzers only; they are not a
+//! stable interface.
 
 mod args;
 mod aside;
@@ -26,10 +26,10 @@ use clap::Parser as _;
 
 use crate::args::{Args, Command};
 
-/// How long the end waits for someone to take the last lines. Arbitrary: much for who reads at all.
+/// How long the exit waits until the last log lines are read. Arbitrary: ample for any reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What a failed command says, and the status it exits with.
+/// The message of a failed command, and its exit status.
 struct Failure {
     message: String,
     status: u8,
@@ -58,7 +58,7 @@ impl Failure {
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        // Who closed the pipe does not want to see it.
+        // The reader may have closed the pipe.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::runtime(format!("standard output: {error}")))
         }
@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            // Where it cannot be said, the status tells.
+            // If it cannot be printed, the exit status tells.
             let line = format!("pilot-webhookd: {}\n", failure.message);
             stderr::last_line(line.as_bytes(), LAST_WORDS);
             ExitCode::from(failure.status)
@@ -107,7 +107,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
         Command::Demo { pace } => runtime.block_on(demo::demo(pace)),
     };
-    // A look-up of a name that was given up may still be waiting: nobody waits for it.
+    // Does not wait for a DNS look-up that was given up.
     runtime.shutdown_background();
     result
 }

@@ -18,24 +18,23 @@ use crate::Failure;
 use crate::events::{Line, Lines};
 use crate::input::{Gate, Input, Progress};
 
-/// How long the rest of a line is waited for at the end. Arbitrary: who writes lines writes them
-/// whole.
+/// How long a stop waits for the rest of a line. Arbitrary: writers write whole lines.
 const REST_OF_LINE: Duration = Duration::from_millis(100);
-/// Between two log lines about lines. Arbitrary: enough to read one.
+/// The least time between two log lines about bad lines. Arbitrary: enough to read one.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// What became of the lines that are no events of the client's: those are in its counters.
+/// Counts the lines. Those that the client took are also in its counters.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// All that were read, but blank ones.
     pub(crate) lines: AtomicU64,
-    /// Those that are no events.
+    /// Lines that are not valid events.
     pub(crate) bad_lines: AtomicU64,
     /// Events that were read when there was no webhook, or when it was closed.
     pub(crate) not_taken: AtomicU64,
 }
 
-/// What is to become of the lines.
+/// Reads lines and hands their events to the client.
 pub(crate) struct Reader {
     pub(crate) client: Client,
     pub(crate) runtime: Handle,
@@ -135,7 +134,7 @@ impl Reader {
     }
 }
 
-/// What is said of lines: of one a second, and how many are left out.
+/// Logs bad lines: one a second, with a count of those suppressed.
 #[derive(Default)]
 struct Complaints {
     last: Option<Instant>,

@@ -1,4 +1,4 @@
-//! The stats as they are printed: one JSON line.
+//! The counters as one JSON line.
 
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,7 +12,7 @@ use crate::aside::aside;
 use crate::reader::Tally;
 use crate::{Failure, print, stats_file};
 
-/// How long the end waits for someone to take the counters. Arbitrary: much for who reads at all.
+/// How long the exit waits until the counters are read. Arbitrary: ample for any reader.
 const PRINT_MAX: Duration = Duration::from_secs(2);
 
 /// All counters of the webhook, and the daemon's own.
@@ -41,7 +41,7 @@ impl Report {
     /// Whether all was delivered.
     ///
     /// # Errors
-    /// When it was not: how many events had which fate, by the keys of the report.
+    /// When not: the number of events with each other fate, by the keys of the report.
     pub(crate) fn verdict(&self) -> Result<(), Failure> {
         let Stats { emitted, delivered, .. } = self.stats;
         let all = emitted + self.bad_lines + self.not_taken;
@@ -93,7 +93,7 @@ impl Report {
     }
 }
 
-/// Prints it, unless nobody reads what stands in the pipe already.
+/// Prints it, unless the pipe is full and nobody reads it.
 async fn print_in_time(line: String) -> Result<(), Failure> {
     let printed = timeout(PRINT_MAX, aside(move || print(&line))).await;
     printed.unwrap_or_else(|_| Err(Failure::runtime("standard output: nobody reads it")))?

@@ -1,4 +1,4 @@
-//! `run`: read events, deliver them, account for them; take commands meanwhile.
+//! `run`: reads events, delivers them, accounts for them, and answers commands meanwhile.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -133,11 +133,11 @@ async fn tell(client: &Client, tally: &Tally, user_1: &mut Signal) -> Infallible
     pending().await
 }
 
-/// What ended it.
+/// Why the run ended.
 enum End {
-    /// All that was to be delivered was read.
+    /// The whole input was read.
     Input,
-    /// Somebody did not want to wait for that.
+    /// A signal came first.
     Signal,
 }
 
@@ -155,7 +155,7 @@ async fn serve(server: Option<Server>, commands: Commands) -> Infallible {
     server.serve(Arc::new(commands)).await
 }
 
-/// What commands over the socket do.
+/// Executes commands from the socket.
 struct Commands {
     service: WebhookService,
     /// Tells the reader that the webhook has changed.

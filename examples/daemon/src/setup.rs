@@ -1,4 +1,4 @@
-//! From options to a service, and what is read again while it runs.
+//! Builds the service from the options, and reloads files while it runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ fn secret(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// What is going to happen, in a line. Of the URL it shows no more than the host.
+/// A log line about what the daemon is going to do. Of the URL it shows only scheme, host and port.
 pub(crate) fn summary(options: &Run, url: Option<&str>) -> String {
     let what = match &options.events {
         None => "no events".to_owned(),
@@ -90,7 +90,7 @@ pub(crate) async fn reload(client: &Client, secret_file: Option<&PathBuf>) {
         return;
     };
     let read = aside(move || {
-        // A pipe had it once.
+        // A pipe has no second content.
         if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
             return Err(Failure::runtime(format!("{}: not a regular file", path.display())));
         }

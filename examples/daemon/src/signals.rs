@@ -4,14 +4,14 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Listeners, each of which keeps a signal until it is asked for.
+/// Listeners. Each keeps a signal that came until it is awaited.
 pub(crate) struct Signals {
     pub(crate) ends: Ends,
     /// SIGHUP.
     pub(crate) hang_up: Signal,
     /// SIGUSR1.
     pub(crate) user_1: Signal,
-    /// SIGUSR2 and SIGALRM, which nobody asks for.
+    /// SIGUSR2 and SIGALRM, which are ignored.
     _ignored: [Signal; 2],
 }
 
@@ -22,7 +22,7 @@ impl Signals {
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the system says no.
+    /// When a listener cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             ends: Ends([

@@ -1,4 +1,4 @@
-//! The file that the counters go to: written aside, and put in its place as a whole.
+//! Writes the counters to a file: to a temporary one, which is then renamed.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::hash::{BuildHasher as _, RandomState};
@@ -10,8 +10,8 @@ use std::path::Path;
 /// of the next one.
 ///
 /// # Errors
-/// When something else stands there. A link would change a file that nobody named, and a pipe would
-/// wait for a reader.
+/// When something else stands there. A link would change another file than the one named, and a
+/// pipe would wait for a reader.
 pub(crate) fn check(path: &Path) -> io::Result<Option<Permissions>> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_file() => Ok(Some(found.permissions())),

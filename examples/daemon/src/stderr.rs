@@ -1,5 +1,5 @@
-//! Standard error, which holds nobody up: one thread writes to it, from a queue of fixed length. A line
-//! that finds no room is left out, and how many were is said when there is room again.
+//! Standard error that never blocks its writers: one thread writes to it, from a queue of fixed length. A
+//! line that finds no room is dropped, and the number of dropped lines is logged when there is room again.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};

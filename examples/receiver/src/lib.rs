@@ -1,4 +1,4 @@
-//! A webhook receiver in one page: take a POST, check its signature, say what came, answer.
+//! A small webhook receiver: takes a POST, checks its signature, reports it, and answers.
 //!
 //! The signature is checked over the bytes as they came, before anything reads them, and in
 //! constant time: `Mac::verify_slice` does not tell how much of it was right.

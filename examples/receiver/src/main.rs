@@ -1,4 +1,4 @@
-//! `pilot-webhook-receiver`: see what a webhook gets, and how its sender takes failure.
+//! `pilot-webhook-receiver`: shows what a webhook receives, and fails on request.
 
 use std::fs;
 use std::io::Write as _;

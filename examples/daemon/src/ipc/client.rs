@@ -1,4 +1,4 @@
-//! The other end: one command to a daemon, and what came of it.
+//! The client's end: sends one command to a daemon and prints the answer.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::frame::Frames;
 use super::message::{NoAnswer, Request};
 use crate::{Failure, print};
 
-/// The longest a command may take. Arbitrary: a daemon that is well answers in a millisecond.
+/// The longest a command may take. Arbitrary: a daemon usually answers in a millisecond.
 const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn set_webhook(socket: &Path, url: String, json: bool) -> Result<(), Failure> {
@@ -47,7 +47,7 @@ async fn exchange(socket: &Path, request: &Request) -> Result<Value, String> {
         UnixStream::connect(socket).await.map_err(|error| format!("cannot be reached: {error}"))?;
     let (reader, mut writer) = stream.split();
     let written = request.frame().write(&mut writer, LIMIT).await;
-    // Looked for even when that failed: who turned us away said why before we asked.
+    // Read even when writing failed: a server that refuses a client sends the reason first.
     let reply = Frames::new(reader, LIMIT).next().await;
     match (reply, written) {
         (Ok(Some(reply)), _) => request.read_reply(&reply).map_err(|no| match no {
@@ -59,8 +59,8 @@ async fn exchange(socket: &Path, request: &Request) -> Result<Value, String> {
     }
 }
 
-/// The keys that say something about a webhook, one a line. What is not there is passed over:
-/// pilot's own daemon tells less.
+/// The keys that say something about a webhook, one a line. Missing keys are skipped:
+/// pilot's own daemon reports fewer.
 fn for_people(info: &Value) -> String {
     let webhook = &info["webhook"];
     let rows = [

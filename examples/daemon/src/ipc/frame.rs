@@ -1,7 +1,7 @@
 //! The wire format: a big-endian u32 length, then that many bytes, the first of them the command.
 //!
-//! Frames without any bytes hold no command, so they are passed over without an answer, as pilot
-//! does. Memory grows with what has come, never with what a length claims.
+//! Empty frames hold no command and are ignored, as pilot does. Memory grows with the bytes received, never
+//! with an announced length.
 
 use std::fmt;
 use std::io;
@@ -18,9 +18,9 @@ const STEP: usize = 4 * 1024;
 /// One message. Its Debug form shows no payload: URLs are often secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What it is about.
+    /// The command byte.
     pub command: u8,
-    /// What goes with it.
+    /// The payload.
     pub payload: Vec<u8>,
 }
 
@@ -31,15 +31,15 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// Why no frame was read or written. The connection is of no more use then: nobody knows where
-/// the next frame begins.
+/// Why no frame was read or written. The connection is unusable then, since the beginning of the next
+/// frame is unknown.
 #[derive(Debug)]
 pub enum FrameError {
     /// More than [`FRAME_MAX`] bytes.
     TooLong(usize),
     /// The end of the stream came inside a frame.
     Cut,
-    /// The other side kept us waiting inside a frame.
+    /// The peer stalled inside a frame.
     Stalled,
     /// The stream failed.
     Io(io::Error),
@@ -100,7 +100,7 @@ impl Frame {
     }
 }
 
-/// Reads frames, however their bytes come: in pieces, or several at once.
+/// Reads frames, whether they arrive in pieces or several at once.
 pub struct Frames<R> {
     source: R,
     stall: Duration,

@@ -1,4 +1,4 @@
-//! What `info` tells, under pilot's own keys.
+//! The answer to `info`, with pilot's own keys.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// The answer to `info`.
 ///
 /// Pilot's tools read every number as a float and stop at one that is missing, so all are there.
-/// This daemon has no tunnels: what is of the overlay is zero, empty or false, truthfully.
+/// This daemon has no tunnels, so everything about the overlay is zero, empty or false.
 /// `url` is where events go; without one the key is the empty string, as in the answer to
 /// set-webhook.
 pub(crate) fn info(

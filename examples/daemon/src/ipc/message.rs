@@ -1,4 +1,4 @@
-//! What the frames say.
+//! Requests and answers, and their frames.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum Request {
 pub enum NoRequest {
     /// A command that this daemon does not know.
     Unknown(u8),
-    /// The URL is no text.
+    /// The URL is not UTF-8.
     NotUtf8,
 }
 
@@ -86,7 +86,7 @@ impl Request {
     /// What an answer says, for the client.
     ///
     /// # Errors
-    /// When it says no, or nothing that can be understood.
+    /// When it is a refusal, or cannot be understood.
     pub fn read_reply(&self, reply: &Frame) -> Result<serde_json::Value, NoAnswer> {
         if reply.command == self.answer() {
             serde_json::from_slice(&reply.payload).map_err(|_| NoAnswer::Garbled)
@@ -102,9 +102,9 @@ impl Request {
 /// Why an answer is not the one that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// The daemon said no, and why.
+    /// The daemon refused, with this reason.
     Refused(String),
-    /// This is not how a daemon answers.
+    /// It is not a valid answer.
     Garbled,
 }
 

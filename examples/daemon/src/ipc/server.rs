@@ -1,4 +1,4 @@
-//! The daemon's end: clients come, ask, are answered, and cannot harm each other.
+//! The daemon's end: answers clients, which cannot harm each other.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -31,7 +31,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn info(&self) -> Value;
 }
 
-/// How much clients may take.
+/// Limits on clients.
 #[derive(Clone, Copy)]
 struct Limits {
     /// At once.
@@ -102,12 +102,12 @@ impl Server {
     }
 }
 
-/// Says why and closes, without ever waiting: a new socket has room for one short frame.
+/// Sends the reason and closes, without waiting: the buffer of a new socket has room for one short frame.
 fn turn_away(stream: UnixStream) {
     if let (Ok(mut stream), Ok(bytes)) =
         (stream.into_std(), message::error("too many clients").encode())
     {
-        // Who is gone already need not be told.
+        // Ignored: the client may have disconnected.
         let _ = stream.write(&bytes);
     }
 }

@@ -1,9 +1,8 @@
-//! The socket's file: how it comes to be, and how it goes.
+//! Creates and removes the socket's file.
 //!
 //! The socket is bound in a private directory beside its path, gets mode 0600 there, and is linked
-//! to its path when it listens already. So nobody else's process ever meets it with another mode,
-//! nothing that stands at the path is ever replaced unseen, and what stands there without an
-//! answer is stale.
+//! to its path when it listens already. So no other process ever sees it with another mode, no file at the
+//! path is replaced without a check, and a socket at the path that does not answer is stale.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
@@ -64,7 +63,7 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|found| Identity::of(&found) == self.identity)
         {
-            // Nobody is left to be told.
+            // There is nobody to report a failure to.
             let _ = fs::remove_file(&self.path);
         }
     }
