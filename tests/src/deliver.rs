@@ -10,13 +10,13 @@ use pilot_webhook_core::{
 };
 use tokio::time::timeout;
 
-/// What takes this long is stuck.
+/// Anything that takes this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// An endpoint as the tests have it.
+/// The type of the tests' endpoints.
 pub type Url = EndpointBuf<256>;
 
-/// How an event went.
+/// What happened to an event.
 #[derive(Clone, Debug)]
 pub struct Delivered {
     /// The counters, when it was settled.
@@ -104,7 +104,7 @@ impl<T: Transport<Url>> Transport<Url> for Recorder<'_, T> {
     type Error = T::Error;
 
     async fn send(&mut self, to: &Url, message: &Message<'_>) -> Result<Reply, T::Error> {
-        // Stands if the worker drops the attempt.
+        // Remains if the worker drops the attempt.
         self.attempts.push(Err(ErrorKind::Timeout));
         (self.memory.begin)();
         let peak = Peak { memory: self.memory, peak: &mut self.peak };

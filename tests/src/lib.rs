@@ -1,7 +1,7 @@
-//! Test servers and the shared scenarios: one list, every transport.
+//! Test servers, and the scenarios that every transport is tested with.
 //!
-//! A [`Scenario`] is data: what a raw loopback server does, what is posted to it, and what must
-//! come of that. [`scenarios`] is the list, and [`run_all`] plays it to any
+//! A [`Scenario`] is data: what a raw loopback server does, what is posted to it, and what the
+//! result must be. [`scenarios`] is the list, and [`run_all`] plays it to any
 //! [`Transport`](pilot_webhook_core::Transport):
 //!
 //! ```no_run
@@ -34,8 +34,8 @@
 //! ([`hostile_tls`]), an SNTP server ([`time_server`]), and this host's sockets for transports over
 //! `embedded-nal-async` ([`nal`]).
 //!
-//! The servers use nothing of the crates under test. They sleep only where slowness is what is
-//! tested; everything else waits for what it needs to have happened.
+//! The servers use no code of the crates under test. They sleep only where slowness is tested; all other
+//! waits are for an event.
 
 #![allow(
     clippy::expect_used,
@@ -67,7 +67,7 @@ pub use scenario::{Abilities, Expect, Names, Scenario, Setup, Step};
 pub use scenarios::scenarios;
 pub use server::{Act, Script, Seen, Server};
 
-/// The keys of the counters where events end up, and of where they are on the way.
+/// The keys of the counters that an event can be in: where it ends, queued, or in flight.
 pub const PLACES: [&str; 9] = [
     "delivered",
     "rejected",

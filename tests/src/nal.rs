@@ -1,6 +1,5 @@
-//! embedded-nal over tokio, with names of its own and a count of its sockets.
-//!
-//! For transports over [`TcpConnect`] and [`Dns`], which then run on this host.
+//! The traits of embedded-nal over tokio, with a fixed table of names and counters of sockets: runs
+//! transports over [`TcpConnect`] and [`Dns`] on this host.
 
 use std::collections::HashMap;
 use std::io;
@@ -31,8 +30,8 @@ pub struct Counts {
     pub dialled: Mutex<Vec<IpAddr>>,
 }
 
-/// A network that knows the names it was told, and nothing else. It never leaves this host:
-/// elsewhere, connections are refused.
+/// A network whose resolver knows a fixed table of names. It never leaves this host: connections to other
+/// hosts are refused.
 #[derive(Clone, Debug, Default)]
 pub struct TokioNet {
     names: HashMap<String, Vec<IpAddr>>,
@@ -57,7 +56,7 @@ impl TokioNet {
         self
     }
 
-    /// Knows what a scenario says.
+    /// A network that knows the names of a scenario.
     #[must_use]
     pub fn knowing(names: Names) -> Self {
         let names = names.iter().map(|(name, found)| ((*name).into(), found.to_vec()));

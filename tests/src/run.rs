@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use crate::scenarios::scenarios;
 use crate::{Abilities, Authority, Expect, Scenario, Server, Setup, Step};
 
-/// The request target of every post. Its query is a secret that no error may tell.
+/// The request target of every post. Its query is a secret that no error may show.
 pub const TARGET: &str = "/hook/%C3%A9?key=s3cret&list=[1]|'x'";
 /// The headers of every post, as core makes them. The signature is as secret.
 pub const HEADERS: [(&str, &str); 3] = [
@@ -18,9 +18,9 @@ pub const HEADERS: [(&str, &str); 3] = [
     ("Content-Type", "application/json"),
     ("X-Pilot-Signature-256", "sha256=c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00"),
 ];
-/// How long nothing must come where nothing is expected.
+/// How long a post must stay without a result where none is expected.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Where something is expected, it comes in milliseconds, or never.
+/// A result that is expected comes in milliseconds, or never.
 const STUCK: Duration = Duration::from_secs(60);
 /// More than fits into the buffers of both ends, after their largest growth on loopback.
 const LARGE: usize = 16 * 1024 * 1024;
@@ -63,7 +63,7 @@ pub async fn run_all<T: Transport<Url>>(abilities: Abilities, make: impl Fn(&Set
 /// Plays one scenario.
 ///
 /// # Errors
-/// What went otherwise than it must.
+/// What differs from the scenario.
 pub async fn run<T: Transport<Url>>(
     scenario: &Scenario,
     authority: &Authority,
@@ -143,7 +143,7 @@ async fn check_post<T: Transport<Url>>(
     }
 }
 
-/// What is logged must not tell what is secret.
+/// The text of an error must not show a secret.
 fn check_text(error: &impl TransportError) -> Result<(), String> {
     let text = error.to_string();
     let secret = ["s3cret", "/hook", "load", "c0ffee"].iter().find(|part| text.contains(**part));

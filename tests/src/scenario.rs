@@ -17,7 +17,7 @@ pub struct Setup {
     pub policy: Policy,
     /// The only authority to trust, in PEM.
     pub ca_pem: String,
-    /// All that its resolver knows. Asked for anything else, it fails.
+    /// The names that its resolver knows. It fails for any other.
     pub names: Names,
 }
 
@@ -42,7 +42,7 @@ impl Abilities {
         Self { tls: true, names: true, all_addresses: true, keep_alive: true, tls12: true };
 }
 
-/// What must come of a post.
+/// The result that a post must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// An answer.
@@ -82,12 +82,12 @@ pub enum Step {
     Sent(usize),
 }
 
-/// A server's behaviour, what is posted to it, and what must come of that.
+/// A server's behaviour, what is posted to it, and what the results must be.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// What it is about.
     pub name: &'static str,
-    /// What the server does, connection for connection; `None` if it refuses them.
+    /// What the server does on each connection; `None` if it refuses connections.
     pub server: Option<Vec<Script>>,
     /// The server's certificate, for `https`.
     pub tls: Option<Certificate>,

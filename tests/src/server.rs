@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::wire::{self, RawRequest, Wire};
 
-/// Nothing here takes long; what takes this long is stuck.
+/// Anything that takes this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
 /// The send buffer of a narrow server, in bytes. The kernel takes twice that.
@@ -50,7 +50,7 @@ pub enum Act {
     Cut,
     /// Resets the connection.
     Reset,
-    /// Drops the connection, and does not wait for anybody to notice.
+    /// Drops the connection, and does not wait until the client's kernel knows.
     Leave,
 }
 
@@ -96,7 +96,7 @@ pub struct Server {
 
 enum Running {
     Task(JoinHandle<()>),
-    /// A port that is taken, so that nobody else listens there, and refuses.
+    /// A port that is bound but does not listen: it refuses connections, and no other program gets it.
     Refusing(TcpSocket),
 }
 
@@ -204,7 +204,7 @@ impl Server {
     async fn wait(&self, condition: impl Fn(&Log) -> bool) {
         let mut log = self.log.subscribe();
         let waiting = log.wait_for(condition);
-        // Whoever waits checks afterwards what it got.
+        // The caller checks the condition itself after a timeout.
         let _ = tokio::time::timeout(STUCK, waiting).await;
     }
 }

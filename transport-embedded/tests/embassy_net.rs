@@ -1,7 +1,7 @@
 //! `SocketNet` over a real embassy-net stack, joined by a cable of memory to the server's stack.
 //!
-//! What the server sees of a connection that was given up is the point: embassy-net's own client
-//! tells it nothing.
+//! Most tests are about what the server sees when a connection is given up: embassy-net's own client sends
+//! nothing then.
 
 #![allow(
     clippy::expect_used,

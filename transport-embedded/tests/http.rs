@@ -1,5 +1,5 @@
-//! Plain HTTP: what is this transport's alone. Answers, kept connections and faults, which it has in
-//! common with the others, are in the shared scenarios.
+//! Plain HTTP, as far as it is specific to this transport. The shared scenarios test answers, kept
+//! connections and faults.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! What happens between the last look at a kept connection and the first byte of a request.
+//! Events on a kept connection between the last check and the first byte of a request.
 
 #![allow(clippy::unwrap_used, reason = "tests say where and why")]
 

@@ -1,4 +1,4 @@
-//! A process that is stopped past the HTTP timeout: what has arrived meanwhile counts.
+//! A process that is stopped past the HTTP timeout: an answer that arrived meanwhile counts.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 

@@ -1,4 +1,4 @@
-//! Where a transport may connect to, by address and by what a name resolves to.
+//! Where a transport may connect to: by address, and by the address that a name resolves to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
@@ -24,13 +24,13 @@ pub struct Attempted {
     pub refused: usize,
     /// Allowed, and dialled.
     pub dialled: usize,
-    /// Allowed, and left alone: the transport would have left this host.
+    /// Allowed, and not tried: the transport would have connected to another host.
     pub left_out: usize,
 }
 
 /// Gives every destination of the table to a transport, in the URL and behind a name, under both
-/// policies. `dialled` takes the addresses that were dialled since it was last asked, where that is
-/// known; there nothing leaves this host, so that every row can be tried.
+/// policies. `dialled` returns the addresses dialled since its last call, for a network that records
+/// them and never leaves this host; with it every row can be tried.
 ///
 /// # Panics
 /// When a transport dials what it must not, or does not dial what it may.
@@ -62,8 +62,8 @@ pub async fn destinations<T: Transport<Url>>(
     attempted
 }
 
-/// What a host stands for if it is an address. The system's resolver is the judge of its notation;
-/// a number is asked of nobody.
+/// The address that a host denotes, if it is one. The oracle of the notation is the system's resolver,
+/// which answers numeric hosts without a query.
 fn address(host: &str) -> Option<IpAddr> {
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         return Some(address.parse::<Ipv6Addr>().unwrap().into());

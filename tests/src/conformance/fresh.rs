@@ -7,6 +7,7 @@ use crate::{Act, Authority, Server, Setup, Url};
 
 /// A receiver moved to another address while the old server went on answering 503 on the kept
 /// connection: nothing ever arrived at the new one.
+///
 /// # Panics
 /// When the second attempt stays on the first attempt's connection.
 pub async fn leaves_the_connection<T: Transport<Url>>(make: impl Fn(&Setup) -> T) {

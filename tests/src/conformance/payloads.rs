@@ -1,4 +1,4 @@
-//! The original's payloads, as a receiver gets them.
+//! The payloads of pilot's Go plugin, as a receiver gets them.
 
 use hmac::{Hmac, Mac};
 use pilot_webhook_core::{Config, Event, Json, Policy, Timestamp, Transport};
@@ -12,7 +12,7 @@ use crate::{Authority, Seen, Server, Setup, Url};
 const VECTORS: &str = include_str!("../../data/go-payloads.jsonl");
 const MAX: usize = 16_384;
 
-/// Emits every vector's event and compares what arrives with what the original sent: as JSON, the
+/// Emits every vector's event and compares what arrives with what the Go plugin sent: as JSON, the
 /// envelope to the letter, the timestamp's text, and the signature. Returns how many there were.
 ///
 /// # Panics
@@ -65,14 +65,14 @@ async fn send<T: Transport<Url>>(
 fn check(vector: &Vector, seen: &Seen) {
     let (name, secret, original) =
         (vector.text("name"), vector.text("secret"), vector.text("body"));
-    // What judges the signatures is judged by the original first.
+    // The oracle of the signatures is first checked against the Go plugin's.
     assert_eq!(sign(secret, original.as_bytes()), vector.text("signature"), "{name}");
     let signature = seen.header("X-Pilot-Signature-256");
     assert_eq!(signature, Some(sign(secret, &seen.body).as_str()), "{name}");
     assert_eq!(seen.header("Content-Type"), Some("application/json"), "{name}");
 
     let ours = std::str::from_utf8(&seen.body).unwrap();
-    // Ids are the dispatcher's to give; here each is the first.
+    // The dispatcher gives the ids; here each event is the first.
     let id = format!("{{\"event_id\":{},", vector.text("event_id"));
     assert!(ours.starts_with("{\"event_id\":1,"), "{name}: {ours}");
     let ours = ours.replacen("{\"event_id\":1,", &id, 1);

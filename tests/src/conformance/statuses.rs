@@ -1,4 +1,4 @@
-//! What an answer amounts to: its counter, and how many attempts it takes.
+//! What each status means: the counter where the event ends, and the number of attempts.
 
 use pilot_webhook_core::{BreakerState, Event, Policy, Stats, Timestamp, Transport};
 
@@ -78,7 +78,7 @@ async fn check<T: Transport<Url>>(
         rejected: (outcome == "rejected").into(),
         exhausted: (outcome == "retryable").into(),
         attempts,
-        // An interim answer is none.
+        // An interim answer does not count as one.
         last_status: if status < 200 { 0 } else { status },
         breaker: if honoured { BreakerState::Open } else { BreakerState::Closed },
         circuit_opens: honoured.into(),

@@ -1,7 +1,7 @@
-//! Hostile receivers, met through the real worker loop: one list, every transport.
+//! Hostile receivers, played to every transport through the real worker loop.
 //!
-//! Beside [`scenarios`](crate::scenarios()), which say what a post comes to, these say what it may
-//! cost: an attempt ends within the HTTP timeout and a second, in the right counter, having read and
+//! [`scenarios`](crate::scenarios()) say what the result of a post is; these say what it may cost: an attempt
+//! ends within the HTTP timeout and a second, in the right counter, having read and
 //! allocated no more than stated here.
 
 mod http;
@@ -21,7 +21,7 @@ pub struct Hostile {
     pub name: &'static str,
     /// What the server does on the first connection. On the second one it is good.
     pub script: Script,
-    /// How it is spoken with.
+    /// The protocol to the server.
     pub over: Over,
     /// How the event ends after its one attempt.
     pub ends: Ends,
@@ -29,18 +29,18 @@ pub struct Hostile {
     pub large: bool,
 }
 
-/// What an endpoint and its server speak.
+/// The protocols of an endpoint and its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     /// `http`.
     Plain,
-    /// `https`, and the server has no idea of TLS. There is no second connection.
+    /// `https`, and the server does not speak TLS. There is no second connection.
     NoTls,
     /// `https`, TLS 1.3, which every transport speaks.
     Tls13,
     /// `https`, TLS 1.2, for transports that speak it.
     Tls12,
-    /// The same for those that do not.
+    /// `https`, TLS 1.2, for transports that do not speak it.
     Tls12Unknown,
 }
 

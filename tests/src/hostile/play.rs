@@ -15,15 +15,15 @@ use crate::{Abilities, Authority, Names, Server, Setup, Url};
 
 /// The HTTP timeout, where an attempt ends by it.
 const HTTP_TIMEOUT: Duration = Duration::from_millis(500);
-/// And where it ends by itself: too long to matter, so that a busy host does not decide how it ends.
+/// The HTTP timeout where an attempt ends by itself: so long that a busy host does not decide how it ends.
 const NO_TIMEOUT: Duration = Duration::from_secs(30);
-/// An attempt may end so long after the timeout.
+/// How long after the timeout an attempt may end.
 const GRACE: Duration = Duration::from_secs(1);
-/// And so many times as late as this host wakes who sleeps: that often, it waits for others.
+/// And so many times the measured scheduling delay of this host: that many waits are in an attempt.
 const LATE: u32 = 4;
-/// How often a receiver is met if an attempt takes too long. Only a host that is busy is slow once.
+/// How often a receiver is played if an attempt takes too long: a busy host can make one attempt slow.
 const TRIES: usize = 3;
-/// What a server gets rid of, in bytes, before the client is gone. A transport reads 64 KiB at
+/// The most bytes a server can send before the client is gone. A transport reads 64 KiB at
 /// most; the rest is in the buffers of both kernels.
 const SENT_MAX: usize = 1024 * 1024;
 /// What a transport allocates for an attempt, in bytes, beside copies of the event.
@@ -47,14 +47,14 @@ pub struct Measured {
     pub memory: usize,
 }
 
-/// Has a transport by `make` meet each hostile receiver that it is able to. Those whose name contains
-/// the value of the environment variable `SCENARIO`, if that is set.
+/// Plays each hostile receiver that fits the abilities to a transport by `make`. If the environment variable
+/// `SCENARIO` is set, only those whose name contains its value.
 ///
 /// The servers run on threads of their own, so that `memory` counts what the transport does on this
 /// one.
 ///
 /// # Panics
-/// When any of them gets away with more than it must, with all that did.
+/// When a receiver costs more than it may, or an event ends otherwise than it must; with all such failures.
 pub fn meet_all<T: Transport<Url>>(
     abilities: Abilities,
     memory: Memory,
@@ -87,7 +87,7 @@ pub fn meet_all<T: Transport<Url>>(
     measured
 }
 
-/// What a receiver got away with.
+/// What a receiver achieved that it must not.
 enum Escape {
     Wrong(String),
     /// It took too long.
@@ -191,7 +191,7 @@ impl Bench {
 
     fn check_time(&self, took: Duration, limit: Duration) -> Result<(), Escape> {
         if took > limit {
-            // Time to know of a nap that still lasts.
+            // A nap that has not ended yet counts, too.
             thread::sleep(NAP * 5);
             let limit = limit + LATE * self.late.most();
             if took > limit {
@@ -238,7 +238,7 @@ fn check_end(met: &Delivered, ends: Ends) -> Result<(), String> {
 
 const NAP: Duration = Duration::from_millis(10);
 
-/// How late this host wakes who sleeps, so that its load is not taken for a transport's fault.
+/// Measures how late this host wakes a sleeping thread, so that its load is not blamed on a transport.
 struct Lateness {
     most: Arc<AtomicU64>,
     over: Arc<AtomicBool>,

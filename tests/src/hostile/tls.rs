@@ -20,9 +20,9 @@ const KEY_UPDATE: u8 = 24;
 const HELLO_REQUEST: u8 = 0;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-/// Nobody was authenticated.
+/// The server was not authenticated.
 const REFUSED: Ends = Ends::Fails(&[ErrorKind::Tls]);
-/// One end is as good as the other once the connection is unusable.
+/// The connection is unusable; either error will do.
 const BROKEN: Ends = Ends::Fails(&[ErrorKind::Disconnected, ErrorKind::Protocol]);
 /// A flood that is let through for as long as the attempt may take, or that is cut off.
 const FLOODED: Ends =
@@ -35,7 +35,7 @@ pub(super) fn hostiles() -> Vec<Hostile> {
     list
 }
 
-/// Without a word of TLS that counts.
+/// No valid TLS message is ever sent.
 fn before() -> Vec<Hostile> {
     let hostile = |name, script, ends| Hostile::new(name, script, Over::NoTls, ends);
     let refused = |name, bytes: Vec<u8>| hostile(name, vec![Send(bytes), Hold], REFUSED);
@@ -65,7 +65,7 @@ fn before() -> Vec<Hostile> {
     ]
 }
 
-/// After an honest handshake, where there is a request to answer.
+/// After a valid handshake, when there is a request to answer.
 fn after() -> Vec<Hostile> {
     let hostile = |name, acts: Script, ends| {
         Hostile::new(name, [vec![Read], acts].concat(), Over::Tls13, ends)
@@ -96,7 +96,7 @@ fn after() -> Vec<Hostile> {
             vec![Record(HANDSHAKE, handshake(HELLO_REQUEST, &[])), answer(), Hold],
             BROKEN,
         ),
-        // The answer is under the keys of before.
+        // The answer is encrypted with the old keys.
         hostile(
             "TLS 1.3: a change of keys that does not come",
             vec![Record(HANDSHAKE, handshake(KEY_UPDATE, &[0])), answer(), Hold],

@@ -1,8 +1,8 @@
-//! Where every event is, worked out from what can be seen from outside, and compared with core's
-//! own counters after every step.
+//! The oracle: tracks where every event is by what is observable from outside, and compares that with
+//! core's own counters after every step.
 //!
-//! It is told of what goes in (emits, swaps, clears, closes, workers that vanish), of what comes
-//! out (attempts at the transport, notices at the observer), and predicts the rest.
+//! Its inputs are emits, swaps, clears, closes and workers that vanish, and the attempts at the transport
+//! and notices at the observer; it predicts everything else.
 
 mod attempts;
 
@@ -461,14 +461,14 @@ impl Ledger {
             || !self.is_half_empty()
     }
 
-    /// After every step: the law, and every counter of its own.
+    /// Checked after every step: the conservation invariant, and every counter.
     pub(crate) fn compare(&mut self, stats: &Stats) {
         self.counts.queued = u32::try_from(self.queued()).unwrap();
         self.counts.in_flight = u32::try_from(self.leased()).unwrap();
         self.counts.breaker = self.gate.state();
         self.counts.circuit_opens = self.gate.opens;
         if !stats.is_balanced() {
-            self.fail("the law", format!("{stats:?}"));
+            self.fail("every event is in exactly one counter", format!("{stats:?}"));
         }
         if *stats != self.counts {
             self.fail("the counters are right", format!("{stats:?}, not {:?}", self.counts));

@@ -2,14 +2,14 @@
 //!
 //! A run is a seed. From it come the config, the number of workers, what happens from outside and
 //! when, what the network does, and in which order tasks that can run are polled. Nothing else
-//! decides anything, so a seed that breaks a promise breaks it again:
+//! has an influence, so a seed that breaks a promise breaks it again:
 //!
 //! ```sh
 //! SIM_SEED=4711 cargo test -p pilot-webhook-tests simulation   # one seed, with every step
 //! SIM_SEEDS=1000000 SIM_START=10000 cargo test -p pilot-webhook-tests simulation
 //! ```
 //!
-//! Whose job is what: `plan` says what happens from outside, `runner` picks the next step,
+//! The modules: `plan` says what happens from outside, `runner` picks the next step,
 //! `executor` and `time` are the platform, `network` is the transport with the receiver behind it,
 //! and `world` holds all of it together with core. `ledger` and `gate` know from the specification
 //! what must come of every step; `rest` knows what must have happened before time may go on.

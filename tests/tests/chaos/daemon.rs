@@ -104,7 +104,7 @@ impl Daemon {
         self.ask(0x1B, url).map(drop)
     }
 
-    /// Its counters now, which obey the law.
+    /// Its counters now, which satisfy the conservation invariant.
     pub(crate) fn stats(&self) -> Result<Value, String> {
         let info = self.ask(0x0D, "")?;
         obey_law(&info["webhook"])?;
@@ -169,7 +169,11 @@ impl Drop for Daemon {
 
 fn obey_law(stats: &Value) -> Result<(), String> {
     let sum: u64 = PLACES.iter().map(|place| count(stats, place)).sum();
-    if sum == count(stats, "emitted") { Ok(()) } else { Err(format!("the law is broken: {stats}")) }
+    if sum == count(stats, "emitted") {
+        Ok(())
+    } else {
+        Err(format!("an event is in no counter, or in two: {stats}"))
+    }
 }
 
 /// One of its counters; absurd if it is not there.

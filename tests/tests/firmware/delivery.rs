@@ -1,4 +1,4 @@
-//! Events get to where they should, whatever the receiver does.
+//! Deliveries to receivers that work, fail, restart or stay silent.
 
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ async fn a_receiver_that_fails_is_tried_again_and_left_alone_and_probed() {
     }
 }
 
-/// As in the original: what comes while the breaker is open is passed over, and counted.
+/// As in pilot's Go plugin: events that come while the breaker is open are skipped, and counted.
 #[tokio::test]
 async fn events_are_skipped_while_the_breaker_is_open() {
     if !Image::An386.is_there() {

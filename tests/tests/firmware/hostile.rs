@@ -1,6 +1,6 @@
 //! Servers that cheat, as the node itself meets them. Each is refused with its own error at every
 //! attempt, and nothing is sent to it. How they are told apart in detail is tested with the
-//! transport; here it is seen that the firmware leaves none of it out.
+//! transport; these tests check that the firmware includes all of it.
 
 use std::sync::Arc;
 

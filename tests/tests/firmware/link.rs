@@ -1,4 +1,4 @@
-//! The cable.
+//! Deliveries while the node's cable is pulled and plugged in again.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

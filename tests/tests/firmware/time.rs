@@ -1,4 +1,4 @@
-//! The time, from a server.
+//! The wall time from an SNTP server.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -14,7 +14,7 @@ use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxTok
 const NODE: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
 const SERVER: Ipv4Address = Ipv4Address::new(10, 0, 0, 2);
 
-/// Frames on their way in one direction, and who waits for them.
+/// Frames on their way in one direction, and the waker of the task that waits for them.
 #[derive(Default)]
 struct Queue {
     frames: VecDeque<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Receivers on loopback that keep what they get, and one that never answers.
+//! Receivers on loopback that record what they get, and one that never answers.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::sync::{Arc, Mutex};

@@ -47,7 +47,7 @@ pub(crate) fn hold() -> [&'static str; 7] {
     ]
 }
 
-/// Runs it to its end; returns the stats it printed, which obey the law.
+/// Runs it to its end; returns the counters it printed, which satisfy the conservation invariant.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> (Value, Output) {
     end(command.spawn().unwrap())
