@@ -58,7 +58,7 @@ impl Design for Engine {
     }
 }
 
-/// The original's design without its cost: one worker that sleeps on a channel, and posts with
+/// The design of pilot's Go plugin without its cost: one worker that sleeps on a channel, and posts with
 /// blocking calls, in one write, and without a look at the answer but for its end.
 struct Channel {
     sender: SyncSender<u64>,
@@ -125,7 +125,7 @@ pub(crate) fn measure(_program: &Path, rounds: usize) -> Result<Section> {
     section.note(stops()?);
     section.note(
         "The receiver is a thread that blocks in `read`, so its own wake-up is in all numbers. \
-         *A channel* stands for the original's design at its best: one thread asleep on a channel, \
+         *A channel* stands for the design of pilot's Go plugin at its best: one thread asleep on a channel, \
          blocking writes, nothing kept for retries."
             .to_owned(),
     );

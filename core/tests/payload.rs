@@ -1,4 +1,4 @@
-//! The payload against what the original produced, against `serde_json`, and at its bounds.
+//! The payload against what pilot's Go plugin produced, against `serde_json`, and at its bounds.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ fn data_of<D: Data + ?Sized>(data: &D) -> Result<String, EmitError> {
     Ok(start.map_or(String::new(), |start| body[start..body.len() - 1].to_owned()))
 }
 
-/// The dispatcher gives ids itself, so an original's id is put in place of the first one.
+/// The dispatcher gives ids itself, so the id of the Go plugin is put in place of the first one.
 fn with_id(body: &str, id: &str) -> String {
     body.replacen("{\"event_id\":1,", &format!("{{\"event_id\":{id},"), 1)
 }

@@ -1,4 +1,4 @@
-//! Frames of the daemon's socket, and what they say. The judge: the format, read a second time from
+//! Frames of the daemon's socket, and what they say. The oracle: the format, read a second time from
 //! the whole input at once, and `serde_json` for answers.
 //!
 //! Takes two bytes of piece sizes (see `pieces`), then the stream. However it is cut, the same frames

@@ -1,4 +1,4 @@
-//! Data that is JSON text. The judge: `serde_json`, as a reader of raw values and of values.
+//! Data that is JSON text. The oracle: `serde_json`, as a reader of raw values and of values.
 //!
 //! Core must take exactly the text that `serde_json` takes as a raw value. What it writes must be that
 //! text without the white space between tokens, and must mean the same.

@@ -1,7 +1,7 @@
-//! Fuzz targets: everything that reads bytes from outside, against independent judges.
+//! Fuzz targets: everything that reads bytes from outside, against independent oracles.
 //!
 //! A target is a module with a `run(&[u8])` that panics when something is wrong. Its documentation
-//! names the judge, and the differences that are known and right. `fuzz_targets/` hands each to
+//! names the oracle, and the differences that are known and right. `fuzz_targets/` hands each to
 //! libFuzzer; the module `stable`, which exists in tests only, runs all on the stable toolchain.
 
 pub mod http;

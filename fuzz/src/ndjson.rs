@@ -1,4 +1,4 @@
-//! Lines of events. The judges: `serde_json`, which reads the members of a line one by one, and `jiff`
+//! Lines of events. The oracles: `serde_json`, which reads the members of a line one by one, and `jiff`
 //! for times.
 //!
 //! Takes two bytes of piece sizes (see `pieces`), then the lines. Every line that is not blank must

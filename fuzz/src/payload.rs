@@ -1,4 +1,4 @@
-//! Data that serializes itself, and the envelope. The judge: `serde_json`.
+//! Data that serializes itself, and the envelope. The oracle: `serde_json`.
 //!
 //! Takes bytes that `arbitrary` makes a topic and a nested value of, of every kind that serde knows.
 //! Core must refuse what `serde_json` refuses, and else write the same tokens: all equal to the letter,

@@ -1,4 +1,4 @@
-//! The `Retry-After` header. The judges: `httpdate` for what a date means, and `jiff` for whether it
+//! The `Retry-After` header. The oracles: `httpdate` for what a date means, and `jiff` for whether it
 //! is on the calendar.
 //!
 //! What `httpdate` reads, core must read as the same second, if it is the same text when it is written

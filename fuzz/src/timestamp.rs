@@ -1,4 +1,4 @@
-//! Timestamps as text. The judge: the civil calendar of `jiff`, from the year 0 to 9999.
+//! Timestamps as text. The oracle: the civil calendar of `jiff`, from the year 0 to 9999.
 //!
 //! Takes eight bytes of seconds and four of nanoseconds, big-endian. Known differences: none. What is
 //! outside of what RFC 3339 can write becomes its first or its last moment.

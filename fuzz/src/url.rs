@@ -1,4 +1,4 @@
-//! URLs and the destination policy. The judges: the crate `url` (the WHATWG URL standard) for what a
+//! URLs and the destination policy. The oracles: the crate `url` (the WHATWG URL standard) for what a
 //! URL means, the C library's `inet_aton` for what a name may mean to a resolver, and a second, plain
 //! statement of what the policy always refuses.
 //!
@@ -8,7 +8,7 @@
 //! Known differences, where `url` goes further than core:
 //! - a label that begins with `xn--` is Punycode to `url`, and refused when it is none. To core it is
 //!   a label: resolvers do not look inside either.
-//! - `url` removes `.` and `..` from paths. Core sends paths as they are, as the original does.
+//! - `url` removes `.` and `..` from paths. Core sends paths as they are, as pilot's Go plugin does.
 //! - `url` escapes `'` in queries. Core sends it as it is: RFC 3986 allows it.
 
 use std::ffi::{CString, c_char, c_int};

@@ -211,7 +211,7 @@ async fn a_home_that_cannot_be_written_is_said_and_delivery_goes_on() {
     receivers.wait_for(1).await;
 }
 
-/// The original blocked for 5.0 s here, lost all 500 and began again with id 1.
+/// Pilot's Go plugin blocked for 5.0 s here, lost all 500 and began again with id 1.
 #[tokio::test]
 async fn a_swap_from_a_black_hole_with_a_full_queue_is_at_once_and_loses_nothing() {
     let hole = black_hole().await;

@@ -1,4 +1,4 @@
-//! HTTP answers into both transports. The judge: `httparse`, on the whole answer at once.
+//! HTTP answers into both transports. The oracle: `httparse`, on the whole answer at once.
 //!
 //! Takes two bytes of piece sizes (see `pieces`), a letter for how the server ends (`c`loses, `r`esets,
 //! `s`tays and says no more, `f`loods: repeats the last 64 bytes for ever), then what it answers to the
