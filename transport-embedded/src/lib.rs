@@ -30,9 +30,9 @@ pub use error::Error;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]
-pub use node::{Options, Resources, Runner, SetError, Webhook, new};
+pub use node::{Options, Resources, Runner, SetError, TlsResources, Webhook, new};
 #[cfg(all(feature = "embassy-net", feature = "tls"))]
-pub use node::{TlsMemory, TlsRunner, new_with_tls};
+pub use node::{TlsMemory, TlsRunner};
 #[cfg(feature = "sntp")]
 pub use sntp::{Sntp, SntpConfig, SntpError};
 #[cfg(feature = "tls")]

@@ -185,23 +185,19 @@ where
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
     /// tells the observer.
     fn change<R>(&self, f: impl FnOnce(&mut State<B, T>) -> R) -> (R, Seen) {
-        let (result, seen, concerned, ended) = self.lock(|inner| {
+        let (result, seen, concerned) = self.lock(|inner| {
             let before = inner.state.mark();
             let result = f(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
             let concerned = inner.note(&before);
-            (result, inner.seen(), concerned, inner.state.ended.take())
+            (result, inner.seen(), concerned)
         });
         if let Some(concerned) = concerned {
             self.wake(concerned);
         }
-        if let Some(ended) = ended {
-            self.tell(ended);
-        }
         (result, seen)
     }
 
-    #[cold]
     fn tell(&self, (event_id, fate): (u64, Fate)) {
         self.observer.notice(Notice::Settled { event_id, fate, message: None, attempt: 0 });
     }
@@ -227,6 +223,9 @@ where
         }
         if let Some(breaker) = concerned.breaker {
             self.observer.notice(Notice::Breaker(breaker));
+        }
+        if let Some(ended) = concerned.ended {
+            self.tell(ended);
         }
     }
 

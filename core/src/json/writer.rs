@@ -49,6 +49,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// When they do not fit.
+    #[inline(never)]
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         let end = self.length + bytes.len();
         let place = self.buffer.get_mut(self.length..end).ok_or(EncodeError::TooLong)?;

@@ -67,7 +67,8 @@ impl Secret {
 /// Signs the body.
 impl Signer for Secret {
     fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
-        headers.format(SIGNATURE_HEADER, Self::sign(self, message.body).as_str());
+        let signature = Self::sign(self, message.body);
+        headers.write(SIGNATURE_HEADER, |out| out.push(signature.as_str().as_bytes()));
     }
 }
 

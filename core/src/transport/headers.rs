@@ -39,14 +39,24 @@ impl<'h> Headers<'h> {
         name: &'h str,
         value: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) {
+        let mut writer = Writer::new(self.room);
+        let written = value(&mut writer).map_or(usize::MAX, |()| writer.length());
+        self.keep(name, written);
+    }
+
+    /// Takes in a value that was written to the start of the room.
+    #[inline(never)]
+    fn keep(&mut self, name: &'h str, length: usize) {
         let room = mem::take(&mut self.room);
-        let mut writer = Writer::new(room);
-        let written = value(&mut writer).map(|()| writer.length());
-        let (value, rest) = room.split_at_mut(written.unwrap_or_default());
+        if length > room.len() {
+            self.is_full = true;
+            return;
+        }
+        let (value, rest) = room.split_at_mut(length);
         self.room = rest;
-        match (written, core::str::from_utf8(value)) {
-            (Ok(_), Ok(value)) => self.push(name, value),
-            _ => self.is_full = true,
+        match core::str::from_utf8(value) {
+            Ok(value) => self.push(name, value),
+            Err(_) => self.is_full = true,
         }
     }
 

@@ -6,6 +6,7 @@ mod resources;
 mod runner;
 
 use core::fmt;
+use core::mem::MaybeUninit;
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use pilot_webhook_core::{
@@ -15,15 +16,16 @@ use pilot_webhook_core::{
 
 pub use error::SetError;
 pub use options::Options;
-use resources::Parts;
-pub use resources::Resources;
+use resources::Lent;
+#[cfg(feature = "tls")]
+pub use resources::TlsMemory;
+pub use resources::{Resources, TlsResources};
+use runner::Parts;
 pub use runner::Runner;
 #[cfg(feature = "tls")]
-pub use runner::{TlsMemory, TlsRunner};
+pub use runner::TlsRunner;
 
 use crate::clock::{EmbassyClock, WallTime};
-#[cfg(feature = "tls")]
-use crate::tls::TlsBuffers;
 
 /// Wakers for each kind of waiting: the worker, and a task that waits for room or for the end.
 const WAKERS: usize = 2;
@@ -50,7 +52,7 @@ struct Shared {
     wall: WallTime,
 }
 
-/// Makes a webhook for `http`: its handle, and the runner for a task of its own.
+/// Makes a webhook: its handle, and the runner for a task of its own.
 ///
 /// ```
 /// # use pilot_webhook_embassy::{Options, Resources};
@@ -66,44 +68,28 @@ struct Shared {
 /// # Errors
 /// The config is invalid, or the resources have no room for any event
 /// ([`ConfigError::MaxEventBytes`]).
-pub fn new<const QUEUE: usize, const EVENT: usize, const IO: usize>(
-    resources: &'static mut Resources<QUEUE, (), EVENT, IO>,
+pub fn new<const QUEUE: usize, T: TlsResources, const EVENT: usize, const IO: usize>(
+    resources: &'static mut Resources<QUEUE, T, EVENT, IO>,
     options: Options,
-) -> Result<(Webhook, Runner), ConfigError> {
-    let (webhook, buffers, ()) = start(resources.lend(), options)?;
-    Ok((webhook, Runner::new(webhook, buffers, ())))
+) -> Result<(Webhook, Runner<T::Lent>), ConfigError> {
+    let Lent { shared, runner, queue, buffers, tls } = resources.lend();
+    let webhook = start(shared, queue, buffers.event.len(), options)?;
+    Ok((webhook, Runner(runner.write(Parts { webhook, buffers, tls }))))
 }
 
-/// Makes a webhook for `https` and `http`, as [`new`] does.
-///
-/// # Errors
-/// As `new`.
-#[cfg(feature = "tls")]
-pub fn new_with_tls<
-    const QUEUE: usize,
-    const RX: usize,
-    const TX: usize,
-    const EVENT: usize,
-    const IO: usize,
->(
-    resources: &'static mut Resources<QUEUE, TlsBuffers<RX, TX>, EVENT, IO>,
+/// Compiled once, and on a stack of its own: what it builds is moved to where it stays.
+#[inline(never)]
+fn start(
+    shared: &'static mut MaybeUninit<Shared>,
+    queue: &'static mut [u8],
+    event: usize,
     options: Options,
-) -> Result<(Webhook, TlsRunner), ConfigError> {
-    let (webhook, buffers, tls) = start(resources.lend(), options)?;
-    let (rx, tx) = tls.split();
-    Ok((webhook, Runner::new(webhook, buffers, TlsMemory { rx, tx })))
-}
-
-fn start<T>(
-    parts: Parts<T>,
-    options: Options,
-) -> Result<(Webhook, resources::NodeBuffers, &'static mut T), ConfigError> {
-    let Parts { shared, queue, buffers, tls } = parts;
+) -> Result<Webhook, ConfigError> {
     let Options { node_id, seed, config, policy, format, signer, observer } = options;
-    let max_event_bytes = format.bound().texts(buffers.event.len());
+    let max_event_bytes = format.bound().texts(event);
     let config = Config { max_event_bytes, ..config };
     config.validate()?;
-    let shared = shared.write(Shared {
+    Ok(Webhook(shared.write(Shared {
         node_id,
         policy,
         dispatcher: Dispatcher::with_observer(config, queue, seed, observer),
@@ -111,8 +97,7 @@ fn start<T>(
         signer,
         secret: SecretCell::new(),
         wall: WallTime::new(),
-    });
-    Ok((Webhook(shared), buffers, tls))
+    })))
 }
 
 /// A node's webhook. It is a reference: copies are the same webhook, for tasks and interrupts.

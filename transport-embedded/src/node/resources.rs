@@ -3,6 +3,7 @@
 use core::mem::MaybeUninit;
 
 use super::Shared;
+use super::runner::Parts;
 #[cfg(feature = "tls")]
 use crate::tls::TlsBuffers;
 
@@ -14,9 +15,14 @@ use crate::tls::TlsBuffers;
 /// each of three buffers: the socket's two, and the one that HTTP is written and read in.
 ///
 /// It is all zeros, so that a `static` of it takes RAM but no flash.
-pub struct Resources<const QUEUE: usize, T = (), const EVENT: usize = 512, const IO: usize = 1_024>
-{
+pub struct Resources<
+    const QUEUE: usize,
+    T: TlsResources = (),
+    const EVENT: usize = 512,
+    const IO: usize = 1_024,
+> {
     shared: MaybeUninit<Shared>,
+    runner: MaybeUninit<Parts<T::Lent>>,
     queue: [u8; QUEUE],
     event: [[u8; EVENT]; 2],
     socket: [[u8; IO]; 2],
@@ -51,11 +57,14 @@ impl<const QUEUE: usize, const RX: usize, const TX: usize, const EVENT: usize, c
     }
 }
 
-impl<const QUEUE: usize, T, const EVENT: usize, const IO: usize> Resources<QUEUE, T, EVENT, IO> {
+impl<const QUEUE: usize, T: TlsResources, const EVENT: usize, const IO: usize>
+    Resources<QUEUE, T, EVENT, IO>
+{
     const fn with(tls: T) -> Self {
         const { assert!(IO >= 2, "a byte for each direction") };
         Self {
             shared: MaybeUninit::uninit(),
+            runner: MaybeUninit::uninit(),
             queue: [0; QUEUE],
             event: [[0; EVENT]; 2],
             socket: [[0; IO]; 2],
@@ -64,20 +73,64 @@ impl<const QUEUE: usize, T, const EVENT: usize, const IO: usize> Resources<QUEUE
         }
     }
 
-    /// [`TlsBuffers`] without the lengths in its type.
-    pub(super) fn lend(&'static mut self) -> Parts<T> {
-        let Self { shared, queue, event, socket: [rx, tx], http, tls } = self;
+    /// The parts, without the lengths in their type.
+    pub(super) fn lend(&'static mut self) -> Lent<T> {
+        let Self { shared, runner, queue, event, socket: [rx, tx], http, tls } = self;
         let buffers = NodeBuffers { event: event.as_flattened_mut(), rx, tx, http };
-        Parts { shared, queue, buffers, tls }
+        Lent { shared, runner, queue, buffers, tls: tls.lend() }
     }
 }
 
+/// What a webhook has for TLS: `()`, which is nothing, or [`TlsBuffers`].
+///
+/// It cannot be implemented outside this crate.
+pub trait TlsResources: sealed::Sealed + 'static {
+    /// The same without the lengths in its type.
+    type Lent;
+
+    #[doc(hidden)]
+    fn lend(&'static mut self) -> Self::Lent;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for () {}
+
+impl TlsResources for () {
+    type Lent = ();
+
+    fn lend(&'static mut self) {}
+}
+
+#[cfg(feature = "tls")]
+impl<const RX: usize, const TX: usize> sealed::Sealed for TlsBuffers<RX, TX> {}
+
+#[cfg(feature = "tls")]
+impl<const RX: usize, const TX: usize> TlsResources for TlsBuffers<RX, TX> {
+    type Lent = TlsMemory;
+
+    fn lend(&'static mut self) -> TlsMemory {
+        let (rx, tx) = self.split();
+        TlsMemory { rx, tx }
+    }
+}
+
+/// The record buffers of a runner for `https`.
+#[cfg(feature = "tls")]
+pub struct TlsMemory {
+    pub(super) rx: &'static mut [u8],
+    pub(super) tx: &'static mut [u8],
+}
+
 /// [`Resources`], taken apart.
-pub(super) struct Parts<T: 'static> {
+pub(super) struct Lent<T: TlsResources> {
     pub(super) shared: &'static mut MaybeUninit<Shared>,
+    pub(super) runner: &'static mut MaybeUninit<Parts<T::Lent>>,
     pub(super) queue: &'static mut [u8],
     pub(super) buffers: NodeBuffers,
-    pub(super) tls: &'static mut T,
+    pub(super) tls: T::Lent,
 }
 
 /// The buffers of the one worker.

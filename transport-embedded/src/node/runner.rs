@@ -12,6 +12,8 @@ use pilot_webhook_core::{Encoding, run};
 
 use super::Webhook;
 use super::resources::NodeBuffers;
+#[cfg(feature = "tls")]
+use super::resources::TlsMemory;
 use crate::link::Watch;
 use crate::net::SocketNet;
 #[cfg(feature = "tls")]
@@ -19,29 +21,21 @@ use crate::tls::{Records, Tls};
 use crate::transport::NodeTransport;
 
 /// Delivers a webhook's events. `T` is `()` or, for `https`, [`TlsMemory`].
+///
+/// It is a reference, so that a task that takes it needs no more stack to be spawned.
 #[must_use = "`run` delivers the events"]
-pub struct Runner<T = ()> {
-    webhook: Webhook,
-    buffers: NodeBuffers,
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it is `()`"))]
-    tls: T,
-}
-
-/// The record buffers that a runner for `https` has.
-#[cfg(feature = "tls")]
-pub struct TlsMemory {
-    pub(super) rx: &'static mut [u8],
-    pub(super) tx: &'static mut [u8],
-}
+pub struct Runner<T: 'static = ()>(pub(super) &'static mut Parts<T>);
 
 /// A runner for `https` and `http`.
 #[cfg(feature = "tls")]
 pub type TlsRunner = Runner<TlsMemory>;
 
-impl<T> Runner<T> {
-    pub(super) const fn new(webhook: Webhook, buffers: NodeBuffers, tls: T) -> Self {
-        Self { webhook, buffers, tls }
-    }
+/// What a runner is made of.
+pub(super) struct Parts<T> {
+    pub(super) webhook: Webhook,
+    pub(super) buffers: NodeBuffers,
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it is `()`"))]
+    pub(super) tls: T,
 }
 
 impl Runner {
@@ -49,11 +43,11 @@ impl Runner {
     /// seconds), events wait. Dropping the future loses nothing; it may be
     /// run again.
     pub async fn run(&mut self, stack: Stack<'static>) {
-        let NodeBuffers { event, rx, tx, http } = &mut self.buffers;
+        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, .. } = &mut *self.0;
         let net = SocketNet::new(stack, rx, tx);
         let watch = Watch::new();
-        let transport = NodeTransport::over(&net, http, &watch, self.webhook.policy());
-        deliver(stack, self.webhook, transport, event).await;
+        let transport = NodeTransport::over(&net, http, &watch, webhook.policy());
+        deliver(stack, *webhook, transport, event).await;
     }
 }
 
@@ -69,14 +63,14 @@ impl Runner<TlsMemory> {
         roots: &[&[u8]],
         rng: &mut dyn CryptoRngCore,
     ) {
-        let NodeBuffers { event, rx, tx, http } = &mut self.buffers;
+        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
         let net = SocketNet::new(stack, rx, tx);
-        let records = Records::new(self.tls.rx, self.tls.tx);
-        let tls = Tls::over(records, roots, rng, self.webhook.wall());
+        let records = Records::new(tls.rx, tls.tx);
+        let tls = Tls::over(records, roots, rng, webhook.wall());
         let watch = Watch::new();
-        let policy = self.webhook.policy();
+        let policy = webhook.policy();
         let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
-        deliver(stack, self.webhook, transport, event).await;
+        deliver(stack, *webhook, transport, event).await;
     }
 }
 

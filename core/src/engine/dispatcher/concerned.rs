@@ -4,6 +4,7 @@ use core::task::Waker;
 
 use super::Inner;
 use crate::engine::breaker::BreakerState;
+use crate::engine::delivery::Fate;
 use crate::engine::state::Mark;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS> {
@@ -31,8 +32,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS>
         let room = room && !self.crowded.is_empty();
         let empty = empty && !self.ending.is_empty();
         let breaker = (before.control.1 != after.control.1).then_some(after.control.1);
-        let concerns = one.is_some() || idle || busy || room || empty || breaker.is_some();
-        concerns.then_some(Concerned { one, idle, busy, room, empty, breaker })
+        let ended = self.state.ended.take();
+        let told = breaker.is_some() || ended.is_some();
+        let concerns = one.is_some() || idle || busy || room || empty || told;
+        concerns.then_some(Concerned { one, idle, busy, room, empty, breaker, ended })
     }
 }
 
@@ -50,4 +53,6 @@ pub(super) struct Concerned {
     pub(super) empty: bool,
     /// The observer: the breaker's new state.
     pub(super) breaker: Option<BreakerState>,
+    /// The observer: the event that this ended.
+    pub(super) ended: Option<(u64, Fate)>,
 }

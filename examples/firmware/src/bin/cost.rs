@@ -26,7 +26,7 @@ use pilot_webhook_core::{
     Clock, Config, Dispatcher, Encoding, EndpointBuf, ErrorKind, Event, Json, Message, PilotFormat,
     Policy, Reply, Secret, SecretCell, Timestamp, Transport,
 };
-use pilot_webhook_embassy::{EmbassyClock, Options, Resources, WallTime};
+use pilot_webhook_embassy::{EmbassyClock, Options, Resources, WallTime, new};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// Events in a round: what the queue has room for.
@@ -48,9 +48,9 @@ static CLOCK: EmbassyClock<'static> = EmbassyClock::new(&WALL);
 type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], EndpointBuf<128>>;
 
 #[cfg(not(feature = "tls"))]
-use pilot_webhook_embassy::{Runner, new};
+use pilot_webhook_embassy::Runner;
 #[cfg(feature = "tls")]
-use pilot_webhook_embassy::{TlsBuffers, TlsRunner as Runner, new_with_tls as new};
+use pilot_webhook_embassy::{TlsBuffers, TlsRunner as Runner};
 
 #[cfg(not(feature = "tls"))]
 static NODE: ConstStaticCell<Resources<QUEUE>> = ConstStaticCell::new(Resources::new());

@@ -39,11 +39,11 @@ use firmware::{
     net, println, stack,
 };
 use pilot_webhook_core::{Stats, to_json};
-use pilot_webhook_embassy::{Options, Resources, Webhook};
 #[cfg(not(feature = "tls"))]
-use pilot_webhook_embassy::{Runner, new};
+use pilot_webhook_embassy::Runner;
+use pilot_webhook_embassy::{Options, Resources, Webhook, new};
 #[cfg(feature = "tls")]
-use pilot_webhook_embassy::{TlsBuffers, TlsRunner as Runner, new_with_tls as new};
+use pilot_webhook_embassy::{TlsBuffers, TlsRunner as Runner};
 use report::Report;
 use static_cell::ConstStaticCell;
 
