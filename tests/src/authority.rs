@@ -1,4 +1,4 @@
-//! Certificates, made when they are needed.
+//! A certificate authority for the scenarios, whose certificates are made on demand.
 
 use std::sync::Arc;
 
@@ -20,16 +20,16 @@ pub enum Certificate {
     NotYetValid,
     /// For `other.test` and 192.0.2.1.
     WrongName,
-    /// Good but by an authority that nobody trusts.
+    /// Valid, but by an authority that is not trusted.
     Untrusted,
     /// The trusted authority's own, which is for `receiver.test` and 127.0.0.1 too, as that of a
     /// self-signed server is.
     Own,
-    /// An own one like it that nobody trusts.
+    /// A self-signed one like it that is not trusted.
     UntrustedOwn,
 }
 
-/// A certificate authority of its own.
+/// A certificate authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     own: rcgen::Certificate,
@@ -83,8 +83,8 @@ impl Authority {
         }
     }
 
-    /// A good server of one version of TLS, whose connections can be sealed by our own hand: it
-    /// gives out its keys, and has no other cipher than AES-128-GCM.
+    /// A good server of one version of TLS, for `Wire::seal`: rustls gives out
+    /// the keys of its connections, and AES-128-GCM is the only cipher.
     #[must_use]
     pub fn sealing_server(&self, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
         let mut provider = rustls::crypto::ring::default_provider();

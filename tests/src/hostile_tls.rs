@@ -1,6 +1,7 @@
-//! A TLS 1.3 server that does what it is told, right or wrong.
+//! A TLS 1.3 server whose every message can be set, right or wrong.
 //!
-//! Made by hand from the primitives, because no real server can be talked into most of this. It
+//! It is built from the cryptographic primitives, because no real server can be configured to do most of
+//! this. It
 //! speaks `TLS_AES_128_GCM_SHA256` with P-256 only, blocks, and serves one connection after the other
 //! from a thread of its own on a loopback port.
 
@@ -18,7 +19,7 @@ use p256::ecdsa::{DerSignature, SigningKey};
 use p256::pkcs8::DecodePrivateKey;
 use sha2::{Digest, Sha256};
 
-/// What a server answers to every request unless told otherwise.
+/// The default answer to every request.
 pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A certificate chain in DER, the server's own first, and its P-256 key in PKCS#8 DER.
@@ -181,12 +182,12 @@ pub struct HostileServer {
 }
 
 impl HostileServer {
-    /// Does the same on every connection.
+    /// A server that behaves the same on every connection.
     pub fn start(identity: Identity, behaviour: Behaviour) -> Self {
         Self::start_with(identity, move |_| behaviour.clone())
     }
 
-    /// Does on the n-th connection what `behave(n)` says.
+    /// A server that behaves as `behave(n)` on the n-th connection.
     pub fn start_with(
         identity: Identity,
         behave: impl Fn(usize) -> Behaviour + Send + 'static,
@@ -204,7 +205,7 @@ impl HostileServer {
                     seen: &seen,
                     transcript: Vec::new(),
                 };
-                // The client may leave at any time; that is what most of this is about.
+                // An error is no failure: most clients end the connection early.
                 let _ = connection.serve();
             }
         });
@@ -346,7 +347,7 @@ impl Connection<'_> {
             Message::BadCertificateVerify => self.certificate_verify(0x0403, 1),
             Message::SchemeCertificateVerify(scheme) => self.certificate_verify(*scheme, 0),
             Message::CertificateRequest => {
-                // No context, and the one signature algorithm that everybody has.
+                // No context, and the one signature algorithm that every client has.
                 let extension = [0, 13, 0, 4, 0, 2, 4, 3];
                 handshake(13, &[vec![0], vector(2, &extension)].concat())
             }
@@ -384,7 +385,7 @@ impl Connection<'_> {
     }
 }
 
-/// Has the body come to its end, by its `Content-Length`?
+/// Whether the body is complete, by its `Content-Length`.
 fn is_whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };

@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// A good server's certificate, to be made worse.
+/// A valid server certificate, to be modified.
 pub fn leaf() -> CertificateParams {
     leaf_for(NAME)
 }
@@ -97,7 +97,7 @@ pub fn for_clients(mut params: CertificateParams) -> CertificateParams {
     params
 }
 
-/// With an extension that nobody knows and nobody may pass over.
+/// With a critical extension that no implementation knows.
 pub fn with_critical_extension(mut params: CertificateParams) -> CertificateParams {
     let mut extension =
         CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 55_555, 1], vec![5, 0]);

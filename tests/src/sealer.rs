@@ -1,6 +1,6 @@
-//! A TLS server's records after an honest handshake: of any type, with any content.
+//! Encrypts records of any type and content for a TLS connection that rustls set up.
 //!
-//! rustls makes the handshake and hands out its keys; what it would never send is encrypted here.
+//! rustls does the handshake and gives out its keys; records that it would never send are encrypted here.
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes128Gcm, Key, Nonce};

@@ -39,7 +39,7 @@ pub fn reply(question: &[u8], unix: Duration) -> [u8; LENGTH] {
     reply
 }
 
-/// A server on the loopback, with this host's time. It is mute until told otherwise.
+/// A server on loopback, with this host's time. It does not answer until it is enabled.
 pub struct TimeServer {
     address: SocketAddr,
     shared: Arc<Shared>,

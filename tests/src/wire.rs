@@ -1,4 +1,4 @@
-//! A server's side of a connection: bytes in, requests out.
+//! A server's end of a connection: reads requests, writes bytes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub(crate) struct Wire {
 enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
-    /// After a TLS handshake, with the keys in our own hands.
+    /// A TLS connection after the handshake, whose records we encrypt ourselves.
     Sealed(TcpStream, Box<Sealer>),
 }
 
@@ -160,8 +160,8 @@ pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// Whether the client's end of a loopback connection still looks open to its owner. Elsewhere than
-/// on Linux this cannot be asked so simply; there the FIN is as good as delivered.
+/// Whether the client's kernel still has a loopback connection as established. On systems other than Linux
+/// this cannot be found out so simply; there the FIN is assumed to have arrived.
 fn is_established(client: SocketAddr, server: SocketAddr) -> bool {
     const ESTABLISHED: &str = "01";
     let Ok(table) = std::fs::read_to_string("/proc/net/tcp") else { return false };

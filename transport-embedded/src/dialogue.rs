@@ -40,7 +40,7 @@ pub(crate) async fn dialogue<S: Read + Write>(
         #[cfg(not(feature = "tls"))]
         None => return Err(Failed(news.exchange.ended(), None)),
     };
-    // Waiting for a body that nobody reads could turn a delivery into a timeout.
+    // Waiting for the body, which is not used, could turn a delivery into a timeout.
     let _ = poll_once(drain(link, exchange, buf));
     if exchange.is_draining() && link.is_in_record() {
         // A part of the record is lost with the read that was dropped, so the connection is unusable.

@@ -388,7 +388,7 @@ async fn a_server_that_forbids_it_is_never_asked_again() {
     .await;
 }
 
-/// RFC 5905, section 7.4: who is told to ask less often does.
+/// RFC 5905, section 7.4: a client that is told to ask less often does so.
 #[tokio::test]
 async fn a_server_that_is_busy_is_left_alone_for_the_whole_interval() {
     wired(|node, server| async move {

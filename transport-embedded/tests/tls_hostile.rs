@@ -1,5 +1,5 @@
-//! Servers that cheat in the TLS handshake or after it. Each is refused with its own error, and not
-//! one byte of a request reaches a server that has not proved who it is.
+//! Servers that violate TLS in the handshake or after it. Each is refused with its own error, and no byte
+//! of a request reaches a server that is not authenticated.
 
 #![allow(
     clippy::expect_used,
@@ -263,7 +263,7 @@ fn messages_that_do_not_belong_into_the_flight() {
     }
 }
 
-/// A server that has proved who it is, and then says this.
+/// A server that is authenticated, and then sends this.
 #[track_caller]
 fn after(after: After) -> Result<u16, Error> {
     meet(Behaviour { after: vec![after], ..Behaviour::good() })
@@ -309,7 +309,7 @@ fn records_after_the_handshake_that_are_not_to_be() {
     assert_eq!(after(After::Record(vec![0; 300], 0)), broken(TlsFailure::BadRecord));
     assert_eq!(after(After::Record(vec![2, 40], 21)), broken(TlsFailure::Aborted));
     assert_eq!(after(After::Record(vec![1, 0], 21)), Err(Error::Closed));
-    // Without encryption, as anybody on the way can send them.
+    // Without encryption, as an on-path attacker can send them.
     for kind in [20, 21, 22, 24] {
         for content in [&[1, 0][..], &handshake(20, &[0; 32]), &handshake(8, &[0, 0])] {
             let result = after(After::Wire(record(kind, content)));
@@ -357,7 +357,7 @@ fn anything_else_behind_an_answer_ends_the_connection_and_fails_no_post() {
 
 #[tokio::test]
 async fn what_was_wrong_with_a_tls_connection_is_not_said_of_a_plain_one() {
-    // The answer counts. What is to be its body's rest is found broken, with nobody to tell.
+    // The answer counts. The rest of its body is found broken afterwards, which is reported nowhere.
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok".to_vec();
     let behaviour = Behaviour { answer, behind: vec![After::BadTag], ..Behaviour::good() };
     let broken = HostileServer::start(authority().server(), behaviour);

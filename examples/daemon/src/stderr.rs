@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes a line when it is told to.
+    /// Takes a line when the test lets it.
     struct Reluctant(mpsc::Receiver<()>, mpsc::Sender<String>);
 
     impl Write for Reluctant {

@@ -20,7 +20,7 @@ use sha2::Sha256;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
-/// What is read of a request's body, unless told otherwise. Arbitrary: as much as the longest batch.
+/// The default limit of a request's body, in bytes. Arbitrary: as much as the longest batch.
 pub const BODY_MAX: usize = 1024 * 1024;
 
 /// How the receiver answers, from the next request on.

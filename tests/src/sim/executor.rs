@@ -1,5 +1,5 @@
-//! The scheduler: one thread, and only tasks that were woken are polled. A wake-up that gets lost
-//! stays lost, and shows.
+//! The scheduler: one thread, and only tasks that were woken are polled, so that a
+//! lost wake-up is noticed.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! When something may be sent: the breaker and `Retry-After`, as the specification has them,
-//! written down a second time and differently, to hold core's against.
+//! When something may be sent: a second, independent implementation of the breaker and `Retry-After`, from
+//! the specification, that core's is compared with.
 
 use pilot_webhook_core::{BreakerState, Config};
 

@@ -79,7 +79,7 @@ pub(crate) struct Held {
 pub(crate) struct Entry {
     body: String,
     held: Option<Held>,
-    /// How often the receiver took it, and how often nobody could know whether it did.
+    /// How often the receiver took it, and how often the sender could not know whether it did.
     accepted: u32,
     unsure: u32,
 }
@@ -122,9 +122,9 @@ pub(crate) struct Ledger {
     pub(crate) drained_waiters: usize,
     pub(crate) closed_waiters: usize,
     pub(crate) counts: Stats,
-    /// Fates that were predicted and not told yet, and those that were told first.
+    /// Fates that were predicted and not yet notified, and those that were notified first.
     fates: BTreeMap<u64, (Option<Fate>, Option<Fate>)>,
-    /// The breaker's state that the observer was told last.
+    /// The breaker's state of the last notice.
     pub(crate) breaker_told: BreakerState,
     pub(crate) fault: Option<Fault>,
     trace: Option<Vec<String>>,
@@ -210,7 +210,7 @@ impl Ledger {
         self.live.len() < self.config.capacity as usize && size(body) <= self.queue_bytes - used
     }
 
-    /// Whether at least half of the queue is free: who waits for room is woken then.
+    /// Whether at least half of the queue is free: tasks that wait for room are woken then.
     pub(crate) fn is_half_empty(&self) -> bool {
         let used: usize = self.live.values().map(Entry::size).sum();
         self.live.len() <= self.config.capacity as usize / 2
@@ -272,7 +272,7 @@ impl Ledger {
         Ok(Some(id))
     }
 
-    /// An event ends, and the observer is to be told.
+    /// An event ends, and the observer must be notified.
     fn ends(&mut self, id: u64, fate: Fate) {
         *match fate {
             Fate::Delivered => &mut self.counts.delivered,
@@ -287,13 +287,13 @@ impl Ledger {
         self.agree(id, |fates| fates.0.replace(fate));
     }
 
-    /// The observer was told how an event ended.
+    /// The observer was notified of the end of an event.
     pub(crate) fn is_told(&mut self, id: u64, fate: Fate) {
         self.note(|| format!("event {id}: {fate:?}"));
         self.agree(id, |fates| fates.1.replace(fate));
     }
 
-    /// What was predicted and what was told are the same, once.
+    /// Checks that predictions and notices are the same, once each.
     fn agree(
         &mut self,
         id: u64,

@@ -11,8 +11,8 @@
 //!
 //! The modules: `plan` says what happens from outside, `runner` picks the next step,
 //! `executor` and `time` are the platform, `network` is the transport with the receiver behind it,
-//! and `world` holds all of it together with core. `ledger` and `gate` know from the specification
-//! what must come of every step; `rest` knows what must have happened before time may go on.
+//! and `world` holds all of it together with core. `ledger` and `gate` predict the result of every
+//! step from the specification; `rest` checks what must have happened before time may go on.
 //! `shrink` makes a failing run short.
 
 mod executor;
@@ -36,7 +36,7 @@ use ledger::Fault;
 use plan::Plan;
 use runner::{Ran, play};
 
-/// What runs amounted to.
+/// Totals over runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary {
     /// Runs.

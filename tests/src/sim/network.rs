@@ -25,7 +25,7 @@ struct Script {
     hangs: bool,
     /// Microseconds until the answer arrives.
     back: u64,
-    /// It breaks after the receiver had it: nobody can know.
+    /// It breaks after the receiver has it, which the sender cannot know.
     after: Option<ErrorKind>,
 }
 
@@ -127,7 +127,7 @@ pub(crate) struct SimTransport<const W: usize> {
     pub(crate) worker: usize,
 }
 
-/// A post under way. If it is dropped before its end, nobody knows what became of it.
+/// A post under way. If it is dropped before its end, its result is unknown.
 struct Post<'w, const W: usize> {
     world: &'w World<W>,
     ids: Vec<u64>,

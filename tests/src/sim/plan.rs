@@ -12,7 +12,7 @@ pub(crate) const MAX_EVENT_BYTES: usize = 120;
 /// The shortest buffer for all of them.
 const LEAST_BUFFER: usize = PilotFormat::BOUND.buffer(1, MAX_EVENT_BYTES);
 
-/// How the receiver and the network are.
+/// The condition of the receiver and the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weather {
     /// Every post is answered 2xx in no time.

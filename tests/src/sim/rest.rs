@@ -1,5 +1,5 @@
-//! What must be true at rest: no task can run, and time is about to jump. Whoever could go on by
-//! now was not woken.
+//! What must be true at rest, when no task can run and time is about to jump. A task that could go on at
+//! this point was not woken when it should have been.
 
 use super::ledger::{Held, Ledger, Phase, Step};
 use super::time::micros;

@@ -1,4 +1,4 @@
-//! Runs one plan: picks what happens next, and looks at everything after it.
+//! Runs one plan: picks the next step, and checks everything after it.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ const POLLS_AT_ONCE: u64 = 40;
 /// its jitter, twice, and some.
 const SETTLED_WITHIN: u64 = 5 * 3_600_000_000;
 
-/// What a run was.
+/// The measurements of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ran {
     pub(crate) events: u64,

@@ -38,7 +38,7 @@ pub(crate) struct Arrival {
 /// The test's end of a receiver. It keeps its address, whatever becomes of its processes.
 pub(crate) struct Receiver {
     address: SocketAddr,
-    /// Bound and not listening: nobody else gets the port while the receiver is down.
+    /// Bound and not listening: no other process gets the port while the receiver is down.
     _reserved: TcpSocket,
     /// What it needs to serve many connections at once, over TLS, if it does.
     wide: Option<PathBuf>,
@@ -168,7 +168,7 @@ fn wait_until_ready(ready: &Line<()>) -> Result<(), String> {
     ready.recv_timeout(STUCK).map_err(|_| "the receiver does not get ready".to_owned())
 }
 
-/// What a receiver is told to do.
+/// A command to a receiver.
 struct Orders {
     answer: Mutex<Answer>,
     /// Shared by the requests that are being answered.

@@ -85,7 +85,7 @@ impl<const QUEUE: usize, T: TlsResources, const EVENT: usize, const IO: usize>
 ///
 /// It cannot be implemented outside this crate.
 pub trait TlsResources: sealed::Sealed + 'static {
-    /// The same without the lengths in its type.
+    /// The parts, without the lengths in their types.
     type Lent;
 
     #[doc(hidden)]

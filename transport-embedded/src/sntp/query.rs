@@ -137,7 +137,7 @@ impl NtpUdpSocket for Socket<'_> {
     }
 
     async fn recv_from(&self, buf: &mut [u8]) -> sntpc::Result<(usize, SocketAddr)> {
-        // What is longer than an answer is none: nobody asked for extensions.
+        // A longer datagram is no answer, as no extensions were asked for.
         let received = self.socket.recv_from(buf).await;
         let (length, meta) = received.map_err(|_| sntpc::Error::IncorrectPayload)?;
         Ok((length, meta.endpoint.into()))

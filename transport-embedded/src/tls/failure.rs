@@ -43,7 +43,7 @@ pub enum TlsFailure {
     TooLong,
     /// A record could not be decrypted.
     BadRecord,
-    /// The server's `Finished` is wrong: somebody changed the handshake on its way.
+    /// The server's `Finished` is wrong: the handshake was modified on its way.
     BadFinished,
     /// The server broke the protocol.
     Malformed,

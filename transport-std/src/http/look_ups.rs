@@ -23,7 +23,7 @@ const KEPT_FOR: Duration = Duration::from_secs(5 * 60);
 /// look-up does not end with the attempt that began it. When an attempt that waited is over before, the
 /// result is kept for those that follow it, for five minutes at most, and until
 /// [`forget`](Self::forget): so a look-up that takes longer than an attempt may costs one attempt, and
-/// not each. A result that nobody missed is only kept on demand ([`keep`](Self::keep)).
+/// not each. A result that every waiting attempt got is kept only on demand ([`keep`](Self::keep)).
 #[derive(Clone)]
 pub(crate) struct LookUps {
     resolver: Arc<dyn Resolve>,
@@ -57,7 +57,7 @@ impl LookUps {
         Self { resolver, table: Arc::default() }
     }
 
-    /// The addresses of `name`. Dropped before it has them, it leaves them to the next one who asks.
+    /// The addresses of `name`. If the future is dropped before, the next caller gets the result.
     pub(crate) async fn addresses(&self, name: &str) -> io::Result<Arc<[IpAddr]>> {
         let mut waiter = match self.join(name) {
             Joined::Kept(addresses) => return Ok(addresses),
@@ -124,7 +124,7 @@ impl State {
 }
 
 impl Table {
-    /// The next name to look up. Those that nobody waits for any more lose their turn.
+    /// The next name to look up. Names that no attempt waits for any more are removed.
     fn next(&mut self) -> Option<Arc<str>> {
         loop {
             let name = self.queue.pop_front()?;

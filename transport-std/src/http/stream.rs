@@ -69,7 +69,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if let Self::Tls(tls) = self {
-            // The alert goes into the socket's buffer. If that is full, nobody is listening.
+            // The alert goes into the socket's buffer. If that is full, the peer does not read.
             let _ = Pin::new(tls).poll_shutdown(&mut Context::from_waker(Waker::noop()));
         }
     }

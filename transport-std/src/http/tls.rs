@@ -85,7 +85,7 @@ pub(crate) fn client_config(
         pinned.extend(add_ca_file(&mut roots, path)?);
     }
     if system_roots {
-        // A system's store often holds a certificate or two that nobody can parse.
+        // A system's store often holds a certificate or two that cannot be parsed.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     if roots.is_empty() {

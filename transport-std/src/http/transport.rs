@@ -19,7 +19,7 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 ///
 /// It keeps one connection to the last origin and uses it again. A kept connection may turn out to
 /// be closed: if it is found so before a byte of the request was written, the request goes over a
-/// new connection, and nobody notices. Once a byte was written, the receiver may have processed
+/// new connection within the same attempt. Once a byte was written, the receiver may have processed
 /// the request, and the attempt ends with [`HttpError::Disconnected`].
 ///
 /// A connection is used for 5 minutes at most: the name may lead elsewhere by then, and only a new

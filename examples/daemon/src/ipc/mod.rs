@@ -15,8 +15,8 @@ use std::path::PathBuf;
 pub(crate) use info::info;
 pub(crate) use server::{Handler, Server};
 
-/// Where pilot's daemon and its tools meet: in the user's own directory for such things, which nobody else
-/// can write to, and where there is none in `/tmp`.
+/// Pilot's default socket: in the user's runtime directory, which no other user can write to, or in `/tmp`
+/// where there is none.
 pub(crate) fn default_socket() -> PathBuf {
     let directory = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     // The standard says that a relative one is no directory.

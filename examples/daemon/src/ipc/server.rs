@@ -57,8 +57,8 @@ impl Server {
     /// Listens at `path`; only this user may connect. Within a tokio runtime.
     ///
     /// # Errors
-    /// When somebody listens there already, when something other than a socket stands there, or
-    /// when the file system says no.
+    /// When another process listens there already, when the path is something other than a socket, or when a
+    /// file operation fails.
     pub(crate) async fn bind(path: &Path) -> Result<Self, IpcError> {
         let (listener, file) = socket::listen(path).await?;
         Ok(Self { file, listener, limits: LIMITS })
