@@ -57,8 +57,8 @@ pub(crate) fn measure(_program: &Path, rounds: usize) -> Result<Section> {
         return Err(format!("{lost} events were not taken in").into());
     }
     section.note(
-        "Wall time over all events of all producers, who do nothing else: with several, this is \
-         what passes between two events, not what one waits. Nothing is delivered meanwhile."
+        "Wall time over all events of all producers, which do nothing else: with several, this is \
+         the time between two events, not the time that one producer waits. Nothing is delivered meanwhile."
             .to_owned(),
     );
     Ok(section)
