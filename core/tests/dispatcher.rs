@@ -2,141 +2,16 @@
 //! in `engine/state` and by the simulation in `tests/src/sim`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use pilot_webhook_core::http::Response;
+use bench::{BACKOFF, BUFFER, Bench, Core, DRAIN, REFUSED, TEXTS, asking, config, status};
 use pilot_webhook_core::{
-    After, Backoff, BreakerState, Config, Delivery, Dispatcher, EmitError, EndpointBuf, ErrorKind,
-    Event, Fate, Instant, Next, OnFull, OnOpen, PilotFormat, Policy, Reply, Retry, RetryAfter,
-    Stats, Timestamp,
+    After, Backoff, BreakerState, Config, EmitError, ErrorKind, Event, Fate, Instant, Next, OnFull,
+    OnOpen, PilotFormat, Retry, Timestamp,
 };
 
-/// The longest topic and data, and a buffer that is long enough for them.
-const TEXTS: usize = 256;
-const BUFFER: usize = PilotFormat::BOUND.buffer(1, TEXTS);
-const BACKOFF: Duration = Duration::from_millis(100);
-const DRAIN: Duration = Duration::from_secs(5);
-
-type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), 4>;
-
-fn config() -> Config {
-    Config {
-        backoff: Backoff { initial: BACKOFF, jitter_percent: 0 },
-        circuit_threshold: 2,
-        circuit_cooldown: Duration::from_secs(1),
-        max_event_bytes: TEXTS,
-        drain_timeout: DRAIN,
-        ..Config::DEFAULT
-    }
-}
-
-/// A dispatcher, the time, and what its workers hold.
-struct Bench {
-    core: Core,
-    now: Instant,
-    workers: Vec<Option<Held>>,
-    /// Ids in the order of their first attempts.
-    started: Vec<u64>,
-    fates: BTreeMap<u64, Fate>,
-}
-
-struct Held {
-    delivery: Delivery,
-    /// When the next attempt is due; without it, one is under way.
-    due: Option<Instant>,
-}
-
-impl Bench {
-    fn new(config: Config, bytes: usize, workers: usize) -> Self {
-        let bench = Self {
-            core: Core::new(config, vec![0; bytes], 1),
-            now: Instant::from_micros(1),
-            workers: (0..workers).map(|_| None).collect(),
-            started: Vec::new(),
-            fates: BTreeMap::new(),
-        };
-        bench.swap().unwrap();
-        bench
-    }
-
-    fn swap(&self) -> Result<(), EmitError> {
-        self.core.swap(EndpointBuf::parse("http://127.0.0.1/", Policy::default()).unwrap())
-    }
-
-    fn emit(&self, length: usize) -> Result<Option<u64>, EmitError> {
-        let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
-        self.core.emit(&event, "x".repeat(length).as_str(), &mut [0; TEXTS])
-    }
-
-    fn stats(&self) -> Stats {
-        self.core.stats()
-    }
-
-    fn advance(&mut self, time: Duration) {
-        self.now = self.now + time;
-    }
-
-    fn is_attempting(&self, n: usize) -> bool {
-        self.workers[n].as_ref().is_some_and(|held| held.due.is_none())
-    }
-
-    fn probes(&self) -> usize {
-        let held = self.workers.iter().flatten();
-        held.filter(|held| held.due.is_none() && held.delivery.is_probe()).count()
-    }
-
-    /// Worker `n` does whatever comes next, short of ending an attempt.
-    fn step(&mut self, n: usize) {
-        let Some(mut held) = self.workers[n].take() else {
-            let next = self.core.next(self.now, PilotFormat::BOUND, &mut [0; BUFFER]).0;
-            if let Next::Attempt(delivery) = next {
-                self.started.push(delivery.event_id());
-                self.workers[n] = Some(Held { delivery, due: None });
-            }
-            return;
-        };
-        let until = held.due.and_then(|at| self.core.back_off(&held.delivery, at).0);
-        if held.due.is_some() && until.is_none_or(|until| self.now >= until) {
-            match self.core.retry(&mut held.delivery, self.now).0 {
-                Retry::Attempt => held.due = None,
-                Retry::Wait(_) => {}
-                Retry::Settled(_) => return,
-            }
-        }
-        self.workers[n] = Some(held);
-    }
-
-    /// Worker `n`'s attempt ends.
-    fn end(&mut self, n: usize, result: Result<Reply, ErrorKind>) -> After {
-        let mut held = self.workers[n].take().unwrap();
-        assert_eq!(held.due, None, "no attempt is under way");
-        let after = self.core.finish(&mut held.delivery, result, self.now, Timestamp::UNIX_EPOCH);
-        match after {
-            After::Settled(fate) => {
-                self.fates.insert(held.delivery.event_id(), fate);
-            }
-            After::Retry(at) => {
-                held.due = Some(at);
-                self.workers[n] = Some(held);
-            }
-            After::Returned => {}
-        }
-        after
-    }
-}
-
-fn status(status: u16) -> Result<Reply, ErrorKind> {
-    Ok(Response::status(status).into())
-}
-
-fn asking(status: u16, seconds: u64) -> Result<Reply, ErrorKind> {
-    let retry_after = Some(RetryAfter::Delay(Duration::from_secs(seconds)));
-    Ok(Response { status, retry_after }.into())
-}
-
-const REFUSED: Result<Reply, ErrorKind> = Err(ErrorKind::Connect);
+#[path = "support/bench.rs"]
+mod bench;
 
 #[test]
 fn an_event_gets_three_attempts_one_and_two_backoffs_apart() {

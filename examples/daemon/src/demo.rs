@@ -46,20 +46,20 @@ pub(crate) async fn demo(pace: Duration) -> Result<(), Failure> {
         .build()
         .map_err(Failure::runtime)?;
 
-    let ill = Behaviour { status: StatusCode::SERVICE_UNAVAILABLE, ..Behaviour::default() };
+    let failing = Behaviour { status: StatusCode::SERVICE_UNAVAILABLE, ..Behaviour::default() };
     let mut lines = Lines::new(EVENTS.as_bytes());
     let mut sent = 0;
-    screen.line("the receiver is well");
+    screen.line("the receiver answers 204");
     while let Some((_, line)) = lines.next().map_err(Failure::runtime)? {
         let line = line.map_err(|bad| Failure::runtime(bad.to_string()))?;
         match sent {
             15 => {
-                receiver.behave(ill.clone());
+                receiver.behave(failing.clone());
                 screen.line("the receiver answers 503");
             }
             40 => {
                 receiver.behave(Behaviour::default());
-                screen.line("the receiver is well again");
+                screen.line("the receiver answers 204 again");
             }
             _ => {}
         }
