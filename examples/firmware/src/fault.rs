@@ -1,4 +1,4 @@
-//! Where a program that cannot go on ends: a line on the console and an exit status.
+//! Ends a program that cannot go on: with a line on the console and an exit status.
 
 use core::panic::PanicInfo;
 

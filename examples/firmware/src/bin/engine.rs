@@ -1,4 +1,4 @@
-//! The engine and its worker without a network: what they take is what this takes more than `idle`.
+//! The engine and its worker without a network: their size is the difference to `idle`.
 //! All of it is used: a URL is parsed, events are emitted, signed, retried and settled.
 #![no_std]
 #![no_main]

@@ -1,4 +1,4 @@
-//! The least image: prints a line and exits. What it takes is what the runtime takes.
+//! The smallest image: prints a line and exits. Its size is that of the runtime.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The executor and time: what `engine` is compared with.
+//! The executor and the time driver alone, as a baseline for `engine`.
 #![no_std]
 #![no_main]
 

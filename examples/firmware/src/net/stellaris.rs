@@ -44,7 +44,7 @@ const INT_RX_ERROR: u32 = 1 << 4;
 const INT_ALL: u32 = 0x7f;
 /// The transmit FIFO is free again, after a success or a failure.
 const INT_TX_DONE: u32 = INT_TX_EMPTY | INT_TX_ERROR;
-/// What is in the receive FIFO can no longer be told into frames.
+/// The content of the receive FIFO can no longer be divided into frames.
 const INT_RX_BROKEN: u32 = INT_RX_OVERRUN | INT_RX_ERROR;
 // RCTL.
 const RCTL_ENABLE: u32 = 1 << 0;

@@ -1,4 +1,4 @@
-//! Lines about what goes wrong. Deliveries are silent: the receiver has them.
+//! Console lines about failures. Deliveries print nothing: the receiver shows them.
 
 use firmware::println;
 use pilot_webhook_core::{BreakerState, Notice, Observer};

@@ -1,4 +1,4 @@
-//! Where the node has the wall time from.
+//! The source of the node's wall time.
 
 use embassy_executor::Spawner;
 use embassy_net::Stack;

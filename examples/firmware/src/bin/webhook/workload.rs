@@ -1,4 +1,4 @@
-//! What the node has to tell: events that a pilot node was seen to emit, over and over.
+//! The workload: events captured from a pilot node, repeated.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

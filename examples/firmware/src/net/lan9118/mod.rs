@@ -83,7 +83,7 @@ pub enum StartError {
     },
     /// The EEPROM holds no hardware address.
     NoAddress,
-    /// The chip is there, but does not finish what it was told to do.
+    /// The chip is there, but does not complete a command.
     Stuck,
 }
 
@@ -230,7 +230,7 @@ impl<'d> Lan9118<'d> {
     fn has_tx_space(&self) -> bool {
         let registers = self.port.registers;
         let mut fifos = registers.read(reg::TX_FIFO_INF);
-        // The status FIFO takes nobody's interest, but stops transmission when it is full.
+        // The status FIFO is not used, but it stops transmission when it is full.
         for _ in 0..fifos >> INF_STATUS_USED_SHIFT & INF_STATUS_USED_MASK {
             registers.read(reg::TX_STATUS_FIFO);
         }
