@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
-};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyUsagePurpose, date_time_ymd};
+use rustls::crypto::ring;
+use rustls::{ServerConfig, SupportedProtocolVersion};
+
+use crate::pki::{self, Kind};
 
 /// A certificate that a server shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +28,8 @@ pub enum Certificate {
     UntrustedOwn,
 }
 
-/// A certificate authority.
-pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    own: rcgen::Certificate,
-    pem: String,
-}
+/// A certificate authority whose certificates are good today.
+pub struct Authority(pki::Authority);
 
 impl Authority {
     /// A new authority.
@@ -46,20 +41,17 @@ impl Authority {
     /// A new authority whose own certificate is valid between the beginnings of these years.
     #[must_use]
     pub fn valid(from: i32, to: i32) -> Self {
-        let key = KeyPair::generate().unwrap();
         let mut params = params(NAMES, from, to);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         params.distinguished_name.push(DnType::CommonName, "the tests' authority");
-        let own = params.self_signed(&key).unwrap();
-        let pem = own.pem();
-        Self { issuer: Issuer::new(params, key), own, pem }
+        Self(pki::Authority::of(Kind::P256, params))
     }
 
     /// Its own certificate, in PEM.
     #[must_use]
-    pub fn pem(&self) -> &str {
-        &self.pem
+    pub fn pem(&self) -> String {
+        self.0.pem()
     }
 
     /// A server's configuration with a certificate by this authority, or for the untrusted ones by
@@ -72,29 +64,25 @@ impl Authority {
             Certificate::NotYetValid => params(NAMES, 2090, 2091),
             _ => params(NAMES, 2000, 2090),
         };
-        let key = KeyPair::generate().unwrap();
-        match certificate {
-            Certificate::Own => config(builder(), &self.own, self.issuer.key()),
-            Certificate::UntrustedOwn => Self::new().server(Certificate::Own),
-            Certificate::Untrusted => {
-                config(builder(), &params.signed_by(&key, &Self::new().issuer).unwrap(), &key)
-            }
-            _ => config(builder(), &params.signed_by(&key, &self.issuer).unwrap(), &key),
-        }
+        let identity = match certificate {
+            Certificate::Own => self.0.itself(),
+            Certificate::UntrustedOwn => Self::new().0.itself(),
+            Certificate::Untrusted => Self::new().0.issue(Kind::P256, params),
+            _ => self.0.issue(Kind::P256, params),
+        };
+        Arc::new(pki::rustls(&identity))
     }
 
-    /// A good server of one version of TLS, for `Wire::seal`: rustls gives out
-    /// the keys of its connections, and AES-128-GCM is the only cipher.
+    /// A good server of one version of TLS, for `Wire::seal`: rustls gives out the keys of its
+    /// connections, and AES-128-GCM is the only cipher.
     #[must_use]
     pub fn sealing_server(&self, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
-        let mut provider = rustls::crypto::ring::default_provider();
+        let mut provider = ring::default_provider();
         provider.cipher_suites.retain(|suite| format!("{suite:?}").contains("AES_128_GCM"));
-        let builder = ServerConfig::builder_with_provider(Arc::new(provider))
-            .with_protocol_versions(&[version])
-            .unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = params(NAMES, 2000, 2090).signed_by(&key, &self.issuer).unwrap();
-        config(builder, &certificate, &key)
+        let identity = self.0.issue(Kind::P256, params(NAMES, 2000, 2090));
+        let mut config = pki::rustls_by(provider, &identity, &[version]);
+        config.enable_secret_extraction = true;
+        Arc::new(config)
     }
 }
 
@@ -105,23 +93,6 @@ fn params(names: [&str; 2], from: i32, to: i32) -> CertificateParams {
     let mut params = CertificateParams::new(names.map(str::to_owned)).unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
     params
-}
-
-type Builder = ConfigBuilder<ServerConfig, WantsVerifier>;
-
-fn builder() -> Builder {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
-}
-
-fn config(builder: Builder, certificate: &rcgen::Certificate, key: &KeyPair) -> Arc<ServerConfig> {
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let mut config = builder
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    config.enable_secret_extraction = true;
-    Arc::new(config)
 }
 
 impl Default for Authority {

@@ -1,14 +1,15 @@
 //! Certificates of every kind, right and wrong.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, CustomExtension, DnType,
+    BasicConstraints, Certificate, CertificateParams, CidrSubnet, CustomExtension, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
     SignatureAlgorithm, date_time_ymd,
 };
-use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 
 use crate::hostile_tls::Identity;
 
@@ -122,7 +123,7 @@ pub fn constrained(mut params: CertificateParams) -> CertificateParams {
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    der: Vec<u8>,
+    certificate: Certificate,
     /// Certificates between this and the root, itself first.
     chain: Vec<Vec<u8>>,
 }
@@ -136,26 +137,31 @@ impl Authority {
     /// A root.
     pub fn of(kind: Kind, params: CertificateParams) -> Self {
         let key = kind.key();
-        let der = params.self_signed(&key).unwrap().der().to_vec();
-        Self { issuer: Issuer::new(params, key), der, chain: Vec::new() }
+        let certificate = params.self_signed(&key).unwrap();
+        Self { issuer: Issuer::new(params, key), certificate, chain: Vec::new() }
     }
 
     /// A CA below this one, or something that poses as one.
     pub fn below(&self, kind: Kind, params: CertificateParams) -> Self {
         let key = kind.key();
-        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
-        let chain = [std::slice::from_ref(&der), &self.chain[..]].concat();
-        Self { issuer: Issuer::new(params, key), der, chain }
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let chain = [&[certificate.der().to_vec()], &self.chain[..]].concat();
+        Self { issuer: Issuer::new(params, key), certificate, chain }
     }
 
-    /// The certificate to trust.
+    /// The certificate to trust, in DER.
     pub fn root(&self) -> &[u8] {
-        &self.der
+        self.certificate.der()
+    }
+
+    /// The same in PEM.
+    pub fn pem(&self) -> String {
+        self.certificate.pem()
     }
 
     /// This certificate as a server's own.
     pub fn itself(&self) -> Identity {
-        Identity { chain: vec![self.der.clone()], key: self.issuer.key().serialize_der() }
+        Identity { chain: vec![self.root().to_vec()], key: self.issuer.key().serialize_der() }
     }
 
     /// Certifies a server.
@@ -186,14 +192,22 @@ pub fn rustls(identity: &Identity) -> ServerConfig {
 /// The same with these versions of TLS.
 pub fn rustls_versions(
     identity: &Identity,
-    versions: &[&'static rustls::SupportedProtocolVersion],
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
+    rustls_by(ring::default_provider(), identity, versions)
+}
+
+/// The same with this cryptography.
+pub(crate) fn rustls_by(
+    provider: CryptoProvider,
+    identity: &Identity,
+    versions: &[&'static SupportedProtocolVersion],
 ) -> ServerConfig {
     let chain = identity.chain.iter().cloned().map(CertificateDer::from).collect();
     let key = PrivateKeyDer::Pkcs8(identity.key.clone().into());
-    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let key = ring::sign::any_supported_type(&key).unwrap();
     // Not `with_single_cert`, which refuses what clients are to refuse.
     let resolver = SingleCertAndKey::from(CertifiedKey::new(chain, key));
-    let provider = rustls::crypto::ring::default_provider();
     ServerConfig::builder_with_provider(provider.into())
         .with_protocol_versions(versions)
         .unwrap()

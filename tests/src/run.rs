@@ -76,11 +76,8 @@ pub async fn run<T: Transport<Url>>(
             Server::start(scripts.clone(), tls).await
         }
     };
-    let mut transport = make(&Setup {
-        policy: scenario.policy,
-        ca_pem: authority.pem().into(),
-        names: scenario.names,
-    });
+    let mut transport =
+        make(&Setup { policy: scenario.policy, ca_pem: authority.pem(), names: scenario.names });
     let scheme = if scenario.https { "https" } else { "http" };
     let port = server.address().port();
     let url = format!("{scheme}://{}:{port}{TARGET}", scenario.host);

@@ -40,7 +40,7 @@ pub async fn destinations<T: Transport<Url>>(
 ) -> Attempted {
     let ok = vec![Serve(|_| vec![Send("HTTP/1.1 204 No Content\r\n\r\n".into())])];
     let server = Server::start(vec![ok; 1_000], None).await;
-    let bench = Bench { server, ca_pem: Authority::new().pem().into(), make, dialled };
+    let bench = Bench { server, ca_pem: Authority::new().pem(), make, dialled };
     let mut attempted = Attempted::default();
     for row in rows(TABLE) {
         let host = row[0];

@@ -16,11 +16,8 @@ pub async fn leaves_the_connection<T: Transport<Url>>(make: impl Fn(&Setup) -> T
     let old = vec![Act::Read, answer(500), Act::Read, answer(500), Act::Read, answer(500)];
     let new = vec![Act::Read, answer(200), Act::Read, answer(200)];
     let server = Server::start(vec![old, new], None).await;
-    let mut transport = make(&Setup {
-        policy: Policy::default(),
-        ca_pem: Authority::new().pem().into(),
-        names: &[],
-    });
+    let mut transport =
+        make(&Setup { policy: Policy::default(), ca_pem: Authority::new().pem(), names: &[] });
     let url = Url::parse(&format!("http://{}/", server.address()), Policy::default()).unwrap();
     let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
     for attempts in [2, 1] {

@@ -20,11 +20,8 @@ const MAX: usize = 16_384;
 pub async fn payloads<T: Transport<Url>>(make: impl Fn(&Setup) -> T) -> usize {
     let ok = vec![Serve(|_| vec![Send("HTTP/1.1 204 No Content\r\n\r\n".into())])];
     let server = Server::start(vec![ok], None).await;
-    let mut transport = make(&Setup {
-        policy: Policy::default(),
-        ca_pem: Authority::new().pem().into(),
-        names: &[],
-    });
+    let mut transport =
+        make(&Setup { policy: Policy::default(), ca_pem: Authority::new().pem(), names: &[] });
     let mut count = 0;
     for line in VECTORS.lines() {
         let vector = Vector(serde_json::from_str(line).unwrap());

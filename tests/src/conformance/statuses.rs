@@ -21,11 +21,8 @@ const RETRY_AFTER: &str = "3600";
 /// When an event does not end in the table's counter after the table's number of attempts.
 pub async fn statuses<T: Transport<Url>>(make: impl Fn(&Setup) -> T) -> usize {
     let server = Server::start(vec![vec![Serve(answer)]; CONNECTIONS], None).await;
-    let mut transport = make(&Setup {
-        policy: Policy::default(),
-        ca_pem: Authority::new().pem().into(),
-        names: &[],
-    });
+    let mut transport =
+        make(&Setup { policy: Policy::default(), ca_pem: Authority::new().pem(), names: &[] });
     let (mut events, mut failures) = (0, Vec::new());
     for row in rows(TABLE) {
         let (first, last) = row[0].split_once('-').unwrap_or((row[0], row[0]));

@@ -143,7 +143,7 @@ impl Bench {
         let good = vec![Read, Send(OK.into())];
         let scripts = vec![hostile.script.clone(), good];
         let server = self.servers.block_on(Server::start_narrow(scripts, tls));
-        let (policy, ca_pem) = (Policy::default(), self.authority.pem().into());
+        let (policy, ca_pem) = (Policy::default(), self.authority.pem());
         let mut transport = make(&Setup { policy, ca_pem, names: NAMES });
         self.late.forget();
 
