@@ -16,11 +16,10 @@ use pilot_webhook_core::{
 
 pub use error::SetError;
 pub use options::Options;
-use resources::Lent;
 #[cfg(feature = "tls")]
 pub use resources::TlsMemory;
+use resources::{Lent, Parts};
 pub use resources::{Resources, TlsResources};
-use runner::Parts;
 pub use runner::Runner;
 #[cfg(feature = "tls")]
 pub use runner::TlsRunner;

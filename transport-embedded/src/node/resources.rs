@@ -2,8 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use super::Shared;
-use super::runner::Parts;
+use super::{Shared, Webhook};
 #[cfg(feature = "tls")]
 use crate::tls::TlsBuffers;
 
@@ -140,4 +139,12 @@ pub(super) struct NodeBuffers {
     pub(super) rx: &'static mut [u8],
     pub(super) tx: &'static mut [u8],
     pub(super) http: &'static mut [u8],
+}
+
+/// What a runner is made of.
+pub(super) struct Parts<T> {
+    pub(super) webhook: Webhook,
+    pub(super) buffers: NodeBuffers,
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it is `()`"))]
+    pub(super) tls: T,
 }

@@ -11,9 +11,9 @@ use embedded_tls::CryptoRngCore;
 use pilot_webhook_core::{Encoding, run};
 
 use super::Webhook;
-use super::resources::NodeBuffers;
 #[cfg(feature = "tls")]
 use super::resources::TlsMemory;
+use super::resources::{NodeBuffers, Parts};
 use crate::link::Watch;
 use crate::net::SocketNet;
 #[cfg(feature = "tls")]
@@ -29,14 +29,6 @@ pub struct Runner<T: 'static = ()>(pub(super) &'static mut Parts<T>);
 /// A runner for `https` and `http`.
 #[cfg(feature = "tls")]
 pub type TlsRunner = Runner<TlsMemory>;
-
-/// What a runner is made of.
-pub(super) struct Parts<T> {
-    pub(super) webhook: Webhook,
-    pub(super) buffers: NodeBuffers,
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it is `()`"))]
-    pub(super) tls: T,
-}
 
 impl Runner {
     /// Delivers over `stack` until the webhook is closed. While the stack has no configuration (DHCP takes

@@ -18,6 +18,7 @@ mod transport;
 
 pub use config::{HttpConfig, HttpShared};
 pub use error::HttpError;
+pub use request::USER_AGENT;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;
-pub use transport::{HttpTransport, USER_AGENT};
+pub use transport::HttpTransport;

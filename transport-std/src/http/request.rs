@@ -8,7 +8,9 @@ use pilot_webhook_core::{Endpoint, Message};
 
 use crate::http::error::HttpError;
 use crate::http::stream::Stream;
-use crate::http::transport::USER_AGENT;
+
+/// The value of `User-Agent`: the crate and its version.
+pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 /// Writes the head of `request` over what is in `out`.
 pub(crate) fn write_head(

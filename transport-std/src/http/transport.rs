@@ -12,9 +12,6 @@ use crate::http::dial::dial;
 use crate::http::error::HttpError;
 use crate::http::request::write_head;
 
-/// The value of `User-Agent`: the crate and its version.
-pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-
 /// Posts over HTTP/1.1, plain or TLS, one request at a time.
 ///
 /// It keeps one connection to the last origin and uses it again. A kept connection may turn out to
