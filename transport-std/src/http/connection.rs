@@ -115,7 +115,7 @@ type Failed = (Failure, Option<io::Error>);
 
 /// Maps it to the transport's error.
 fn explain((failure, error): Failed) -> HttpError {
-    let spoke = || io::Error::other("the server spoke before it was asked");
+    let spoke = || io::Error::other("the server sent data before the request");
     match failure {
         Failure::Unsent => HttpError::Closed(error.unwrap_or_else(spoke)),
         Failure::Broken => {
