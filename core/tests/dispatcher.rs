@@ -268,6 +268,44 @@ fn a_clear_whose_time_is_over_abandons_what_is_left() {
 }
 
 #[test]
+fn a_retry_that_is_due_after_the_drain_is_abandoned() {
+    let mut bench = Bench::new(config(), 1_000, 1);
+    bench.emit(1).unwrap();
+    bench.step(0);
+    bench.end(0, REFUSED);
+    bench.core.close(bench.now);
+    bench.advance(DRAIN);
+    bench.step(0);
+    assert_eq!((bench.stats().abandoned, bench.stats().attempts), (1, 1));
+}
+
+#[test]
+fn a_drain_abandons_at_once_what_an_open_breaker_holds_beyond_it() {
+    let on_open = OnOpen::Hold;
+    for (circuit_cooldown, abandoned) in [(DRAIN / 2, 0), (DRAIN, 1)] {
+        let mut bench = open(Config { on_open, circuit_cooldown, ..config() }, 0);
+        bench.core.clear(bench.now);
+        bench.step(0);
+        assert_eq!(bench.stats().abandoned, abandoned, "{circuit_cooldown:?}");
+    }
+}
+
+#[test]
+fn a_second_close_does_not_prolong_the_drain_and_no_endpoint_follows() {
+    let mut bench = Bench::new(config(), 1_000, 1);
+    bench.emit(1).unwrap();
+    bench.core.close(bench.now);
+    bench.advance(DRAIN / 2);
+    bench.core.close(bench.now);
+    assert_eq!(bench.swap(), Err(EmitError::Closed));
+    bench.advance(DRAIN / 2);
+    bench.step(0);
+    assert_eq!((bench.stats().abandoned, bench.stats().queued), (1, 0));
+    bench.step(0);
+    assert_eq!(bench.swap(), Err(EmitError::Closed));
+}
+
+#[test]
 fn a_dispatcher_without_an_endpoint_does_nothing() {
     let core = Core::new(config(), vec![0; 100], 1);
     let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
