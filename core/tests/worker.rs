@@ -455,7 +455,7 @@ fn how_each_event_ended_is_told_by_its_id() {
         "3 Rejected",
         "4 Rejected",
         "7 Oversize",
-        "5.1: no answer within the HTTP timeout",
+        "5.1: no answer before the end of the drain",
         "5 Abandoned",
         "6 Abandoned",
         "8 Abandoned",

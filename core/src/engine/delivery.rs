@@ -4,7 +4,7 @@ use crate::clock::Instant;
 use crate::engine::breaker::Permit;
 use crate::event::MessageId;
 use crate::json::Writer;
-use crate::queue::{Bound, Events, Run};
+use crate::queue::{Bound, Events, LeaseRange};
 
 /// What a worker can hold: the bound of its format, and the length of its buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,12 +50,12 @@ pub enum Fate {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Delivery {
-    pub(crate) run: Run,
+    pub(crate) run: LeaseRange,
     pub(crate) message: MessageId,
     /// Bytes of the body, at most.
-    pub(crate) longest: usize,
+    pub(crate) body_bound: usize,
     /// Bytes of the entries at the end of the worker's buffer.
-    pub(crate) entries: usize,
+    pub(crate) raw_len: usize,
     /// Failed attempts in this round.
     pub(crate) attempts: u8,
     pub(crate) permit: Permit,
@@ -90,9 +90,9 @@ impl Delivery {
     /// The events, which stand at the end of the worker's buffer, and a writer over the room in front
     /// of them, for their body, of as many bytes as the format's bound says.
     pub fn split<'b>(&self, buffer: &'b mut [u8]) -> (Events<'b>, Writer<'b>) {
-        let (room, entries) = buffer.split_at_mut(buffer.len().saturating_sub(self.entries));
+        let (room, entries) = buffer.split_at_mut(buffer.len().saturating_sub(self.raw_len));
         let events = Events { id: self.message, is_batch: self.is_batch, entries };
-        let length = room.len().min(self.longest);
+        let length = room.len().min(self.body_bound);
         (events, Writer::new(room.get_mut(..length).unwrap_or_default()))
     }
 

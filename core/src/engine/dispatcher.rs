@@ -1,6 +1,6 @@
 //! The shared state: one queue, one breaker, one set of counters, behind one lock.
 
-mod concerned;
+mod effects;
 mod turn;
 mod wait;
 mod work;
@@ -12,7 +12,7 @@ use core::task::Poll;
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 
-use concerned::Concerned;
+use effects::Effects;
 use wait::Wait;
 
 use crate::clock::Instant;
@@ -22,7 +22,7 @@ use crate::engine::delivery::Fate;
 use crate::engine::observer::{Notice, Observer};
 use crate::engine::state::State;
 use crate::engine::stats::Stats;
-use crate::engine::waker_set::{Line, WakerSet};
+use crate::engine::waker_set::{WaitQueue, WakerSet};
 use crate::event::{Data, EmitError, Event};
 use crate::queue::Encoded;
 
@@ -63,7 +63,7 @@ struct Inner<B, T, const WORKERS: usize> {
     /// Counts changes of the phase, the breaker, the endpoint, the pause, and batches that are full.
     changes: u32,
     /// Workers that wait for an event. A new event wakes one of them.
-    idle: Line<WORKERS>,
+    idle: WaitQueue<WORKERS>,
     /// Workers that have one, or that wait for a time. A change wakes all.
     busy: WakerSet<WORKERS>,
     /// Emitters that wait for room.
@@ -108,7 +108,7 @@ where
                 state: State::new(config, buffer, seed),
                 work: 0,
                 changes: 0,
-                idle: Line::new(),
+                idle: WaitQueue::new(),
                 busy: WakerSet::new(),
                 crowded: WakerSet::new(),
                 ending: WakerSet::new(),
@@ -185,15 +185,15 @@ where
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
     /// tells the observer.
     fn change<R>(&self, f: impl FnOnce(&mut State<B, T>) -> R) -> (R, Seen) {
-        let (result, seen, concerned) = self.lock(|inner| {
-            let before = inner.state.mark();
+        let (result, seen, effects) = self.lock(|inner| {
+            let before = inner.state.snapshot();
             let result = f(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
-            let concerned = inner.note(&before);
-            (result, inner.seen(), concerned)
+            let effects = inner.effects_since(&before);
+            (result, inner.seen(), effects)
         });
-        if let Some(concerned) = concerned {
-            self.wake(concerned);
+        if let Some(effects) = effects {
+            self.wake(effects);
         }
         (result, seen)
     }
@@ -204,27 +204,27 @@ where
 
     /// Not inlined, as there are eight changes and this is the larger part of each.
     #[inline(never)]
-    fn wake(&self, concerned: Concerned) {
-        if let Some(waker) = concerned.one {
+    fn wake(&self, effects: Effects) {
+        if let Some(waker) = effects.one {
             waker.wake();
         }
-        if concerned.idle {
+        if effects.idle {
             let idle = self.lock(|inner| inner.idle.take_all());
             idle.into_iter().for_each(|(_, waker)| waker.wake());
         }
-        if concerned.busy {
+        if effects.busy {
             self.wake_all(|inner| &mut inner.busy);
         }
-        if concerned.room {
+        if effects.room {
             self.wake_all(|inner| &mut inner.crowded);
         }
-        if concerned.empty {
+        if effects.empty {
             self.wake_all(|inner| &mut inner.ending);
         }
-        if let Some(breaker) = concerned.breaker {
+        if let Some(breaker) = effects.breaker {
             self.observer.notice(Notice::Breaker(breaker));
         }
-        if let Some(ended) = concerned.ended {
+        if let Some(ended) = effects.ended {
             self.tell(ended);
         }
     }
@@ -343,7 +343,7 @@ where
 
     /// Completes when no event is queued or in flight, for however short a time.
     pub async fn drained(&self) {
-        self.ended(|state| state.mark().held == 0).await;
+        self.ended(|state| state.snapshot().held == 0).await;
     }
 
     async fn ended(&self, is_so: impl Fn(&State<B, T>) -> bool) {

@@ -147,8 +147,8 @@ impl<B, T> State<B, T> {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
     /// What those who wait watch for.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
             queued: self.queue.queued(),
             held: self.queue.queued() + self.queue.leased(),
@@ -244,7 +244,7 @@ const fn first_random(seed: u64) -> u32 {
 }
 
 /// The parts of the state whose change wakes someone.
-pub(crate) struct Mark {
+pub(crate) struct Snapshot {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
     pub(crate) queued: u32,
     pub(crate) held: u32,

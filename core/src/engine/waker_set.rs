@@ -103,12 +103,12 @@ impl<const N: usize> WakerSet<N> {
 
 /// The workers that wait for an event, each under a key of its own: two of them may share a task
 /// and so a waker, and one may move to another task.
-pub(crate) struct Line<const N: usize> {
+pub(crate) struct WaitQueue<const N: usize> {
     waiting: Vec<(u32, Waker), N>,
     last_key: u32,
 }
 
-impl<const N: usize> Line<N> {
+impl<const N: usize> WaitQueue<N> {
     pub(crate) const fn new() -> Self {
         Self { waiting: Vec::new(), last_key: 0 }
     }

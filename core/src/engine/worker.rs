@@ -9,7 +9,7 @@ use crate::engine::dispatcher::{Dispatcher, Seen};
 use crate::engine::observer::{Notice, Observer};
 use crate::format::Format;
 use crate::format::pilot::PilotFormat;
-use crate::queue::{EventRef, Events};
+use crate::queue::Events;
 use crate::sign::{Signer, ToSign};
 use crate::transport::{ErrorKind, Headers, Message, ROOM, Transport, TransportError};
 use embassy_futures::select::{Either3, select, select3};
@@ -189,7 +189,7 @@ where
     /// Tells how each of the events ended.
     fn tell(&self, events: &Events<'_>, fate: Fate, attempt: u8) {
         let message = Some(events.id());
-        for EventRef { id: event_id, .. } in events.iter() {
+        for event_id in events.ids() {
             let notice = Notice::Settled { event_id, fate, message, attempt };
             self.dispatcher.observer().notice(notice);
         }
@@ -225,13 +225,16 @@ where
             headers,
             body,
         };
+        let timeout = self.dispatcher.config().http_timeout;
         let result = {
             let mut sending = pin!(self.transport.send(endpoint, &message));
             loop {
                 let (limit, seen) = self.dispatcher.limit(delivery, started);
-                let timeout = self.clock.sleep_until(limit?);
-                match select3(sending.as_mut(), timeout, self.dispatcher.changed(seen)).await {
+                let limit = limit?;
+                let over = self.clock.sleep_until(limit);
+                match select3(sending.as_mut(), over, self.dispatcher.changed(seen)).await {
                     Either3::First(result) => break result.map_err(Failure::Transport),
+                    Either3::Second(()) if limit < started + timeout => break Err(Failure::Cut),
                     Either3::Second(()) => break Err(Failure::Timeout),
                     Either3::Third(()) => {}
                 }
@@ -255,13 +258,15 @@ where
 enum Failure<E> {
     Transport(E),
     Timeout,
+    /// The end of a drain came before the timeout.
+    Cut,
 }
 
 impl<E: TransportError> TransportError for Failure<E> {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Transport(error) => error.kind(),
-            Self::Timeout => ErrorKind::Timeout,
+            Self::Timeout | Self::Cut => ErrorKind::Timeout,
         }
     }
 }
@@ -271,6 +276,7 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
         match self {
             Self::Transport(error) => error.fmt(f),
             Self::Timeout => ErrorKind::Timeout.fmt(f),
+            Self::Cut => f.write_str("no answer before the end of the drain"),
         }
     }
 }

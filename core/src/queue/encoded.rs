@@ -30,8 +30,8 @@ impl<'s> Encoded<'s> {
             out.truncate(topic);
         }
         let &Event { id, node_id, timestamp, .. } = event;
-        let (topic, texts) = (short(topic), short(out.length()));
-        let entry = Entry { id: 0, timestamp, node_id, topic, texts, leased: false };
+        let (topic_len, texts_len) = (short(topic), short(out.length()));
+        let entry = Entry { id: 0, timestamp, node_id, topic_len, texts_len, leased: false };
         Ok(Self { id, entry, texts: out.finish() })
     }
 

@@ -11,9 +11,9 @@ pub(crate) struct Entry {
     pub(crate) timestamp: Timestamp,
     pub(crate) node_id: u32,
     /// Bytes of the topic.
-    pub(crate) topic: u32,
+    pub(crate) topic_len: u32,
     /// Bytes of both texts, less than 2^31.
-    pub(crate) texts: u32,
+    pub(crate) texts_len: u32,
     pub(crate) leased: bool,
 }
 
@@ -25,19 +25,19 @@ impl Entry {
 
     /// Bytes of the entry.
     pub(crate) const fn size(self) -> usize {
-        Self::HEADER + self.texts as usize
+        Self::HEADER + self.texts_len as usize
     }
 
     /// The first bytes of an entry: the length of its texts, and whether it is leased.
     pub(crate) const fn mark(self) -> [u8; 4] {
         let leased = if self.leased { LEASED } else { 0 };
-        (self.texts + leased).to_le_bytes()
+        (self.texts_len + leased).to_le_bytes()
     }
 
     pub(crate) fn to_bytes(self) -> [u8; Self::HEADER] {
         let mut bytes = [0; Self::HEADER];
         bytes[..4].copy_from_slice(&self.mark());
-        bytes[4..8].copy_from_slice(&self.topic.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.topic_len.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.id.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.timestamp.seconds().to_le_bytes());
         bytes[24..28].copy_from_slice(&self.timestamp.nanos().to_le_bytes());
@@ -54,8 +54,8 @@ impl Entry {
             id: u64::from_le_bytes([i0, i1, i2, i3, i4, i5, i6, i7]),
             timestamp: Timestamp::new(seconds, u32::from_le_bytes([n0, n1, n2, n3])),
             node_id: u32::from_le_bytes([d0, d1, d2, d3]),
-            topic: u32::from_le_bytes([t0, t1, t2, t3]),
-            texts: texts & !LEASED,
+            topic_len: u32::from_le_bytes([t0, t1, t2, t3]),
+            texts_len: texts & !LEASED,
             leased: texts & LEASED != 0,
         }
     }

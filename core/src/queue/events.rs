@@ -44,29 +44,46 @@ impl<'a> Events<'a> {
 
     /// The topic of the first event, as it stands in a JSON string.
     pub(crate) fn topic(&self) -> &'a str {
-        let quoted = self.iter().next().map_or("", |event| event.topic);
-        quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
+        let quoted = split_first(self.entries)
+            .and_then(|(entry, texts, _)| texts.get(..entry.topic_len as usize));
+        let quoted = quoted.unwrap_or_default();
+        text(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
+    }
+
+    /// The ids of the events, the oldest's first.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u64> + use<'a> {
+        self.entries().map(|(entry, _)| entry.id)
     }
 
     /// The events, the oldest first: at least one.
     pub fn iter(&self) -> impl Iterator<Item = EventRef<'a>> + use<'a> {
+        self.entries().map(|(entry, texts)| {
+            let Entry { id, timestamp, node_id, topic_len, .. } = entry;
+            let (topic, data) = texts.split_at_checked(topic_len as usize).unwrap_or_default();
+            let data = (!data.is_empty()).then(|| text(data));
+            EventRef { id, topic: text(topic), node_id, timestamp, data }
+        })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (Entry, &'a [u8])> + use<'a> {
         let mut rest = self.entries;
         core::iter::from_fn(move || {
-            let (event, after) = split_first(rest)?;
+            let (entry, texts, after) = split_first(rest)?;
             rest = after;
-            Some(event)
+            Some((entry, texts))
         })
     }
 }
 
-/// The first event, and what follows it.
-fn split_first(entries: &[u8]) -> Option<(EventRef<'_>, &[u8])> {
+/// The first entry with its texts, and what follows it.
+fn split_first(entries: &[u8]) -> Option<(Entry, &[u8], &[u8])> {
     let (header, rest) = entries.split_first_chunk()?;
-    let Entry { id, timestamp, node_id, topic, texts, .. } = Entry::from_bytes(header);
-    let (texts, rest) = rest.split_at_checked(texts as usize)?;
-    let (topic, data) = texts.split_at_checked(topic as usize)?;
-    // Both were written as text.
-    let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
-    let data = (!data.is_empty()).then(|| text(data));
-    Some((EventRef { id, topic: text(topic), node_id, timestamp, data }, rest))
+    let entry = Entry::from_bytes(header);
+    let (texts, rest) = rest.split_at_checked(entry.texts_len as usize)?;
+    Some((entry, texts, rest))
+}
+
+/// What was written as text.
+fn text(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or_default()
 }

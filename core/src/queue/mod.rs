@@ -20,7 +20,7 @@ pub use events::{EventRef, Events};
 /// The entries of one lease, next to each other in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
-pub(crate) struct Run {
+pub(crate) struct LeaseRange {
     pub(crate) first: u64,
     pub(crate) count: u32,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Run {
 /// What a worker has of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
-    pub(crate) run: Run,
+    pub(crate) run: LeaseRange,
     /// The node of the first entry.
     pub(crate) node_id: u32,
     /// The id of the last entry.
@@ -128,11 +128,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     ) -> Option<Lease> {
         let (first, oldest) = self.find(|entry| !entry.leased)?;
         let Entry { id, node_id, .. } = oldest;
-        let mut lease = Lease { run: Run { first: id, count: 0 }, node_id, last: id, size: 0 };
+        let mut lease =
+            Lease { run: LeaseRange { first: id, count: 0 }, node_id, last: id, size: 0 };
         let mut next = Some(oldest);
         while let Some(entry) = next.filter(|entry| !entry.leased) {
             let longer = Lease {
-                run: Run { count: lease.run.count + 1, ..lease.run },
+                run: LeaseRange { count: lease.run.count + 1, ..lease.run },
                 last: entry.id,
                 size: lease.size + entry.size(),
                 ..lease
@@ -151,12 +152,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     }
 
     /// Ends a lease and leaves its entries in their places. Returns how many there were.
-    pub(crate) fn release(&mut self, run: Run) -> u32 {
+    pub(crate) fn release(&mut self, run: LeaseRange) -> u32 {
         self.end_lease(run).map_or(0, |span| span.count)
     }
 
     /// Ends a lease and removes its entries. Returns how many there were.
-    pub(crate) fn settle(&mut self, run: Run) -> u32 {
+    pub(crate) fn settle(&mut self, run: LeaseRange) -> u32 {
         let Some(span) = self.end_lease(run) else { return 0 };
         self.remove(span);
         span.count
@@ -170,7 +171,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     }
 
     /// Takes the leases off a run.
-    fn end_lease(&mut self, run: Run) -> Option<Span> {
+    fn end_lease(&mut self, run: LeaseRange) -> Option<Span> {
         let (at, mut entry) = self.find(|entry| entry.leased && entry.id == run.first)?;
         let mut span = Span { at, size: 0, count: 0 };
         loop {

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{Encoded, Events, Queue, Run};
+use super::{Encoded, Events, LeaseRange, Queue};
 use crate::event::{Event, Json, MessageId, Timestamp};
 use crate::queue::entry::Entry;
 
@@ -70,7 +70,7 @@ impl Expected {
 
 struct Model {
     entries: VecDeque<Expected>,
-    leases: Vec<Run>,
+    leases: Vec<LeaseRange>,
     next_id: u64,
 }
 
@@ -79,20 +79,20 @@ impl Model {
         self.entries.iter().map(Expected::size).sum()
     }
 
-    fn take_lease(&mut self, n: usize) -> Option<Run> {
+    fn take_lease(&mut self, n: usize) -> Option<LeaseRange> {
         (n < self.leases.len()).then(|| self.leases.remove(n))
     }
 
     /// Where the entries of a lease are.
-    fn places(&self, run: Run) -> std::ops::Range<usize> {
+    fn places(&self, run: LeaseRange) -> std::ops::Range<usize> {
         let first = self.entries.iter().position(|entry| entry.id == run.first);
         let first = first.expect("a held lease");
         first..first + run.count as usize
     }
 
     /// Leases the places, and returns the lease.
-    fn lease(&mut self, places: std::ops::Range<usize>) -> Run {
-        let run = Run {
+    fn lease(&mut self, places: std::ops::Range<usize>) -> LeaseRange {
+        let run = LeaseRange {
             first: self.entries[places.start].id,
             count: u32::try_from(places.len()).unwrap(),
         };

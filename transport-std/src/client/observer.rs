@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use log::{error, info, warn};
-use pilot_webhook_core::{
-    BreakerState, ErrorKind, Fate, Notice, Observer, Reply, TransportError, Verdict,
-};
+use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Reply, TransportError, Verdict};
 
 use crate::client::throttle::Throttle;
 
@@ -85,17 +83,13 @@ impl std::fmt::Display for Which {
     }
 }
 
-/// How an attempt ended. One without an answer may have been cut short by a drain, long before the HTTP
-/// timeout.
+/// How an attempt ended.
 struct Outcome<'a>(&'a Result<Reply, &'a dyn TransportError>);
 
 impl std::fmt::Display for Outcome<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Ok(reply) => write!(f, "status {}", reply.code),
-            Err(error) if error.kind() == ErrorKind::Timeout => {
-                f.write_str("no answer in time (the HTTP timeout, or what a drain left of it)")
-            }
             Err(error) => error.fmt(f),
         }
     }

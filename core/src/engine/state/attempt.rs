@@ -59,7 +59,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                 }
                 if verdict == Verdict::TooLarge && delivery.events() > 1 {
                     if is_current {
-                        self.batch_longest = self.batch_longest.min(delivery.longest / 2);
+                        self.batch_longest = self.batch_longest.min(delivery.body_bound / 2);
                     }
                     return self.give_back(delivery);
                 }

@@ -51,8 +51,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                 Next::Attempt(Delivery {
                     run: lease.run,
                     message,
-                    longest: bound.body(lease.run.count, lease.texts()),
-                    entries: lease.size,
+                    body_bound: bound.body(lease.run.count, lease.texts()),
+                    raw_len: lease.size,
                     attempts: 0,
                     permit,
                     endpoint_epoch: self.endpoint_epoch,

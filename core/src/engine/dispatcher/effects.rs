@@ -1,17 +1,17 @@
-//! Whom a change concerns.
+//! The effects of a change: whose wake-up it is, and what the observer is told.
 
 use core::task::Waker;
 
 use super::Inner;
 use crate::engine::breaker::BreakerState;
 use crate::engine::delivery::Fate;
-use crate::engine::state::Mark;
+use crate::engine::state::Snapshot;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS> {
-    /// Notes what changed since `before`, and says whom that concerns, if it does.
+    /// The effects of what changed since `before`, if it has any.
     #[inline(never)]
-    pub(super) fn note(&mut self, before: &Mark) -> Option<Concerned> {
-        let after = self.state.mark();
+    pub(super) fn effects_since(&mut self, before: &Snapshot) -> Option<Effects> {
+        let after = self.state.snapshot();
         let changed = before.control != after.control || (after.may_send && !before.may_send);
         // A batch that came back is work for more than one.
         let has_much = after.queued > before.queued + 1;
@@ -35,12 +35,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS>
         let ended = self.state.ended.take();
         let told = breaker.is_some() || ended.is_some();
         let concerns = one.is_some() || idle || busy || room || empty || told;
-        concerns.then_some(Concerned { one, idle, busy, room, empty, breaker, ended })
+        concerns.then_some(Effects { one, idle, busy, room, empty, breaker, ended })
     }
 }
 
-/// Whom a change concerns.
-pub(super) struct Concerned {
+/// What is to be done outside the lock.
+pub(super) struct Effects {
     /// A worker that waits for an event.
     pub(super) one: Option<Waker>,
     /// All of those.
