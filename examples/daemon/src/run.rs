@@ -180,6 +180,10 @@ impl Handler for Commands {
         let url = self.service.client().url();
         ipc::info(self.node_id, "", self.start.elapsed(), &self.service.stats(), url.as_deref())
     }
+
+    fn health(&self) -> serde_json::Value {
+        ipc::health(self.start.elapsed(), &self.service.stats())
+    }
 }
 
 /// Delivers the whole input. Without one, or with a socket, waits for a signal then.

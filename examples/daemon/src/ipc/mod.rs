@@ -12,7 +12,7 @@ mod socket;
 
 use std::path::PathBuf;
 
-pub(crate) use info::info;
+pub(crate) use info::{health, info};
 pub(crate) use server::{Handler, Server};
 
 /// Where pilot's daemon and its tools meet: in the user's own directory for such things, which nobody else

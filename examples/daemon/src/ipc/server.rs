@@ -29,6 +29,9 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
     /// The answer to `info`.
     fn info(&self) -> Value;
+
+    /// The answer to `health`.
+    fn health(&self) -> Value;
 }
 
 /// How much clients may take.
@@ -131,24 +134,27 @@ async fn serve_client<H: Handler>(
             }
         };
         let (reply, fit) = answer(frame, handler).await;
-        reply.write(&mut writer, stall).await?;
+        if let Some(reply) = reply {
+            reply.write(&mut writer, stall).await?;
+        }
         if !fit {
             return Ok(());
         }
     }
 }
 
-/// The answer, and whether the client may go on. It may not when the handler panicked.
-async fn answer<H: Handler>(frame: Frame, handler: &Arc<H>) -> (Frame, bool) {
+/// The answer, if there is one, and whether the client may go on. It may not when the handler panicked.
+async fn answer<H: Handler>(frame: Frame, handler: &Arc<H>) -> (Option<Frame>, bool) {
     let request = match Request::read(frame) {
         Ok(request) => request,
-        Err(error) => return (message::error(error), true),
+        Err(no_request) => return (no_request.reply(), true),
     };
     let handler = Arc::clone(handler);
     // A task of its own, in which a panic ends, too.
     let handled = tokio::spawn(async move {
         let outcome = match &request {
             Request::Info => Ok(handler.info()),
+            Request::Health => Ok(handler.health()),
             // Echoed as pilot does, and not read back: another client may have set another since.
             Request::SetWebhook(url) => {
                 handler.set_webhook(url).await.map(|()| json!({"webhook": url}))
@@ -157,10 +163,10 @@ async fn answer<H: Handler>(frame: Frame, handler: &Arc<H>) -> (Frame, bool) {
         request.reply(outcome)
     });
     match handled.await {
-        Ok(reply) => (reply, true),
+        Ok(reply) => (Some(reply), true),
         Err(_) => {
             error!("an IPC command panicked: this is a bug");
-            (message::error("internal error"), false)
+            (Some(message::error("internal error")), false)
         }
     }
 }

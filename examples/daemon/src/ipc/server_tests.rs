@@ -32,6 +32,10 @@ impl Handler for Memory {
     fn info(&self) -> Value {
         json!({"webhook": {"url": *self.0.lock().unwrap()}})
     }
+
+    fn health(&self) -> Value {
+        json!({"status": "ok"})
+    }
 }
 
 struct Serving {
