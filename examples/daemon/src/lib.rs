@@ -17,6 +17,7 @@ mod setup;
 mod signals;
 mod stats_file;
 mod stderr;
+mod throttle;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

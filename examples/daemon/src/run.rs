@@ -2,12 +2,12 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use log::{error, info, warn};
 use pilot_webhook_std::{
-    Client, Deps, EventBus, Identity, LocalBus, ServiceRegistry, WebhookService,
+    Client, ClientError, Deps, EventBus, Identity, LocalBus, ServiceRegistry, WebhookService,
 };
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
@@ -24,6 +24,7 @@ use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
 use crate::stats_file;
+use crate::throttle::Throttle;
 
 pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     // Before anything that waits.
@@ -69,7 +70,13 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         webhook: webhook.clone(),
         tally: Arc::clone(&tally),
     };
-    let commands = Commands { service, webhook, node_id: options.node_id, start: Instant::now() };
+    let commands = Commands {
+        service,
+        webhook,
+        node_id: options.node_id,
+        start: Instant::now(),
+        refusals: Mutex::default(),
+    };
     let delivered = async {
         let mut reading = input.map(|input| reader.start(input)).transpose()?;
         let outcome = tokio::select! {
@@ -162,11 +169,30 @@ struct Commands {
     webhook: watch::Sender<()>,
     node_id: u32,
     start: Instant,
+    refusals: Mutex<Throttle>,
+}
+
+impl Commands {
+    /// Logs that a URL was refused: who sent it may not say so, as pilotctl does not.
+    fn refused(&self, error: &ClientError) {
+        let now = Instant::now();
+        let pass = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pass(now);
+        match pass {
+            None => {}
+            Some(0) => warn!("a webhook that came over the socket is refused: {error}"),
+            Some(n) => {
+                warn!("a webhook that came over the socket is refused, after {n} more: {error}");
+            }
+        }
+    }
 }
 
 impl Handler for Commands {
     async fn set_webhook(&self, url: &str) -> Result<(), String> {
-        self.service.set_url(url).map_err(|error| error.to_string())?;
+        self.service.set_url(url).map_err(|error| {
+            self.refused(&error);
+            error.to_string()
+        })?;
         self.webhook.send_replace(());
         let done = if url.is_empty() { "cleared" } else { "set" };
         info!("the webhook was {done} over the socket");

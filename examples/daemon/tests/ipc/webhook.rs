@@ -110,6 +110,8 @@ fn a_url_that_is_none_leaves_all_as_it_was() {
     for url in ["ftp://h/", "http://", "http://u:p@h/", "http://169.254.169.254/", &long] {
         assert_eq!(set(&place, url), 1, "{url}");
     }
+    // Pilotctl shows no refusal.
+    daemon.wait_for_log("refused: the URL must begin with http:// or https://");
     daemon.event("first");
     sink.wait_for(1);
     assert_eq!(daemon.info()["webhook"]["url"], sink.url());
