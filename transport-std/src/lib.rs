@@ -18,6 +18,6 @@ pub use http::{
 pub use plugin::{
     BoxError, BoxFuture, BusEvent, Deps, EventBus, Identity, LocalBus, PANIC_TOPIC, Payload,
     PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,
-    ServiceRegistry, Subscription, WebhookService, load_persisted_url, pilot_home,
+    ServiceRegistry, Subscription, WebhookService, load_persisted_url, pilot_home, read_home_file,
     save_persisted_url,
 };
