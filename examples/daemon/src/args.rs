@@ -25,8 +25,11 @@ pub(crate) enum Command {
     /// Have a running daemon deliver to another URL.
     SetWebhook {
         /// Where events are delivered to from now on.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        url: String,
+        #[arg(value_parser = NonEmptyStringValueParser::new(), required_unless_present = "webhook_file")]
+        url: Option<String>,
+        /// The file that the URL is in, so that it is not on the command line, which everybody can read.
+        #[arg(long, value_name = "FILE", conflicts_with = "url")]
+        webhook_file: Option<PathBuf>,
         #[command(flatten)]
         remote: Remote,
     },
@@ -52,9 +55,13 @@ pub(crate) struct Remote {
 
 #[derive(clap::Args)]
 pub(crate) struct Run {
-    /// Where events are delivered to; without it, nowhere.
+    /// Where events are delivered to. Without it: the URL in --webhook-file, in $PILOT_WEBHOOK_URL, in pilot's
+    /// config.json, or the one that was set over the socket.
     #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     pub(crate) webhook: String,
+    /// The file that the URL is in, so that it is not on the command line, which everybody can read.
+    #[arg(long, value_name = "FILE", conflicts_with = "webhook")]
+    pub(crate) webhook_file: Option<PathBuf>,
     /// The node that events are from, unless they say otherwise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) node_id: u32,

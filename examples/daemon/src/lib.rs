@@ -18,6 +18,7 @@ mod signals;
 mod stats_file;
 mod stderr;
 mod throttle;
+mod webhook_url;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -99,8 +100,16 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         .map_err(Failure::runtime)?;
     let result = match command {
         Command::Run(options) => runtime.block_on(run::run(options.into())),
-        Command::SetWebhook { url, remote } => {
-            runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
+        Command::SetWebhook { url, webhook_file, remote } => {
+            let of_file = || webhook_file.as_ref().map(webhook_url::of_file).transpose();
+            match url.map_or_else(of_file, |url| Ok(Some(url))) {
+                Ok(url) => runtime.block_on(ipc::client::set_webhook(
+                    &remote.socket,
+                    url.unwrap_or_default(),
+                    remote.json,
+                )),
+                Err(failure) => Err(failure),
+            }
         }
         Command::ClearWebhook(remote) => {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))

@@ -21,6 +21,9 @@ fn the_commands_speak_to_people() {
     };
     let set = shown(place.command("set-webhook").arg(URL));
     assert_eq!(set, "webhook set: http://127.0.0.1:9/hook\n");
+    let file = place.directory.path().join("url");
+    std::fs::write(&file, format!("{URL}\n")).unwrap();
+    assert_eq!(shown(place.command("set-webhook").arg("--webhook-file").arg(&file)), set);
     let info = shown(&mut place.command("info"));
     for line in ["node         7\n", "address      0:0000.0000.0007\n", "breaker      closed\n"] {
         assert!(info.contains(line), "{info}");
@@ -113,6 +116,7 @@ fn wrong_usage_is_status_2_and_one_line() {
         &["set-webhook"][..],
         &["set-webhook", ""],
         &["set-webhook", URL, "more"],
+        &["set-webhook", URL, "--webhook-file", "url"],
         &["clear-webhook", URL],
         &["info", "--what"],
         &["info", "--socket"],

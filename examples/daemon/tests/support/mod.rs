@@ -23,7 +23,7 @@ pub(crate) const EVENTS: &str =
 pub(crate) fn bare() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pilot-webhookd"));
     // No URL of this machine's user.
-    command.env("PILOT_HOME", "/nowhere/at/all");
+    command.env("PILOT_HOME", "/nowhere/at/all").env_remove("PILOT_WEBHOOK_URL");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
