@@ -8,7 +8,7 @@ mod plugin;
 
 pub use client::{
     Client, ClientBuilder, ClientError, HttpTarget, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp,
-    StdRawMutex, Target, TokioClock,
+    Printable, StdRawMutex, Target, TokioClock,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,

@@ -547,3 +547,20 @@ fn the_demo_shows_the_breaker_and_ends_well() {
         assert!(stdout.contains(words), "{stdout}");
     }
 }
+
+/// What stood in the certificate was in the log as it was: escape sequences, and 59 kB of names.
+#[test]
+fn what_a_server_says_is_escaped_and_cut_in_the_log() {
+    let mut names = vec!["\u{1b}[2J\nforged".to_owned()];
+    names.extend((0..700).map(|n| format!("{n}.{}.example", "x".repeat(60))));
+    let sink = Sink::start_tls_as(names);
+    let ca_file = sink.ca_file();
+    let mut command = daemon(&sink.url());
+    command.args(["--events", EVENTS, "--retry-backoff", "1ms", "--ca-file"]).arg(ca_file.path());
+    let (_, output) = run(&mut command);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("attempt 1: the TLS handshake failed"), "{log}");
+    assert!(log.lines().all(|line| line.len() < 1_024), "{log}");
+    assert!(!log.contains(|c: char| c.is_control() && c != '\n'), "{log}");
+    assert!(!log.lines().any(|line| line.starts_with("forged")), "{log}");
+}

@@ -10,7 +10,11 @@ use pilot_webhook_core::{
     BreakerState, ErrorKind, Fate, Notice, Observer, Reply, TransportError, Verdict,
 };
 
+use crate::client::printable::Printable;
 use crate::client::throttle::Throttle;
+
+/// The longest an error is in a log line, in bytes. Arbitrary: enough for a chain of reasons.
+const ERROR_MAX: usize = 512;
 
 /// A host's own ear: called by workers and emitters.
 pub(crate) type Hook = Box<dyn Fn(&Notice<'_>) + Send + Sync>;
@@ -96,7 +100,8 @@ impl std::fmt::Display for Outcome<'_> {
             Err(error) if error.kind() == ErrorKind::Timeout => {
                 f.write_str("no answer in time (the HTTP timeout, or what a drain left of it)")
             }
-            Err(error) => error.fmt(f),
+            // In it may stand what a server said.
+            Err(error) => Printable::new(error, ERROR_MAX).fmt(f),
         }
     }
 }
