@@ -21,6 +21,7 @@ mod throttle;
 mod webhook_url;
 
 use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -92,7 +93,15 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether there are as many files as the runtime opens when it is made, two for each pair: where there are not, it
+/// panics.
+fn check_files() -> io::Result<()> {
+    let pairs: io::Result<Vec<_>> = (0..4).map(|_| UnixStream::pair()).collect();
+    pairs.map(drop)
+}
+
 fn dispatch(command: Command) -> Result<(), Failure> {
+    check_files().map_err(|error| Failure::runtime(format!("no files to start with: {error}")))?;
     // One thread: there is nothing to compute, and an event need not cross threads to be sent.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -564,3 +564,22 @@ fn what_a_server_says_is_escaped_and_cut_in_the_log() {
     assert!(!log.contains(|c: char| c.is_control() && c != '\n'), "{log}");
     assert!(!log.lines().any(|line| line.starts_with("forged")), "{log}");
 }
+
+/// With 6 and 7 files it panicked, in a dependency, and exited 101.
+#[test]
+fn too_few_files_to_start_with_are_said_in_one_line() {
+    for files in 5..=12 {
+        let script = format!("ulimit -n {files} && exec \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_pilot-webhookd"), "info"]);
+        command.args(["--socket", "/nowhere/at/all"]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), stderr.lines().count()),
+            (Some(1), 1),
+            "{files}: {stderr}"
+        );
+        assert!(stderr.starts_with("pilot-webhookd: "), "{files}: {stderr}");
+    }
+}
