@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
-use crate::ipc::default_socket;
+use crate::ipc::{OnLost, default_socket};
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -117,6 +117,9 @@ pub(crate) struct Run {
     /// /tmp/pilot.sock.
     #[arg(long, value_name = "PATH", value_parser = socket())]
     pub(crate) socket: Option<PathBuf>,
+    /// What happens when somebody else takes the socket's path: it is taken back when it is free, or the daemon ends.
+    #[arg(long, value_name = "POLICY", default_value = "rebind")]
+    pub(crate) on_socket_lost: OnSocketLost,
     /// Keep the URL that was set over the socket in this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
@@ -166,6 +169,21 @@ impl From<OnOpenArg> for OnOpen {
         match arg {
             OnOpenArg::Skip => Self::Skip,
             OnOpenArg::Hold => Self::Hold,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum OnSocketLost {
+    Rebind,
+    End,
+}
+
+impl From<OnSocketLost> for OnLost {
+    fn from(arg: OnSocketLost) -> Self {
+        match arg {
+            OnSocketLost::Rebind => Self::Rebind,
+            OnSocketLost::End => Self::End,
         }
     }
 }

@@ -11,13 +11,13 @@ use pilot_webhook_std::{
 };
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::Failure;
 use crate::args::Run;
 use crate::aside::aside;
 use crate::input;
-use crate::ipc::{self, Handler, Server};
+use crate::ipc::{self, Handler, Lost, Server};
 use crate::logging;
 use crate::reader::{Reader, Reading, Tally};
 use crate::report::Report;
@@ -41,7 +41,10 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     };
     let client = service.client().clone();
     let server = match options.socket.as_deref() {
-        Some(path) => Some(Server::bind(path).await.map_err(Failure::runtime)?),
+        Some(path) => {
+            let on_lost = options.on_socket_lost.into();
+            Some(Server::bind(path, on_lost).await.map_err(Failure::runtime)?)
+        }
         None => None,
     };
     let tally = Arc::<Tally>::default();
@@ -77,11 +80,15 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         start: Instant::now(),
         refusals: Mutex::default(),
     };
+    let (socket_lost, mut lost_socket) = oneshot::channel();
     let delivered = async {
         let mut reading = input.map(|input| reader.start(input)).transpose()?;
         let outcome = tokio::select! {
             outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
             () = signals.ends.recv() => Ok(End::Signal),
+            Ok(Lost) = &mut lost_socket => {
+                Err(Failure::runtime("the socket was taken away: commands would not arrive"))
+            }
             never = reload(&client, &options, &mut signals.hang_up) => match never {},
             never = tell(&client, &tally, &mut signals.user_1) => match never {},
         };
@@ -103,7 +110,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     // Commands are answered until all is over, so that the draining can be watched.
     let outcome = tokio::select! {
         outcome = delivered => outcome,
-        never = serve(server, commands) => match never {},
+        never = serve(server, commands, socket_lost) => match never {},
     };
     let report = Report::new(client.stats(), &tally);
     let published = report.publish(options.stats_file.as_deref()).await;
@@ -157,9 +164,16 @@ impl Identity for Node {
     }
 }
 
-async fn serve(server: Option<Server>, commands: Commands) -> Infallible {
-    let Some(server) = server else { return pending().await };
-    server.serve(Arc::new(commands)).await
+/// Answers commands. That the socket was lost, where that is the end, is told.
+async fn serve(
+    server: Option<Server>,
+    commands: Commands,
+    socket_lost: oneshot::Sender<Lost>,
+) -> Infallible {
+    if let Some(server) = server {
+        let _ = socket_lost.send(server.serve(Arc::new(commands)).await);
+    }
+    pending().await
 }
 
 /// What commands over the socket do.
