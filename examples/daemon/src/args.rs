@@ -68,6 +68,9 @@ pub(crate) struct Run {
     /// Read events from a file (or `-`: standard input), one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
+    /// The events are a named pipe, which goes on when its writer closes it: the next one is read, too.
+    #[arg(long, requires = "events", conflicts_with = "exit_at_end")]
+    pub(crate) follow: bool,
     /// The longest an attempt may take.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) http_timeout: Duration,

@@ -48,7 +48,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         None => None,
     };
     let tally = Arc::<Tally>::default();
-    let input = options.events.as_deref().map(input::open).transpose()?;
+    let open = |path| input::open(path, options.follow);
+    let input = options.events.as_deref().map(open).transpose()?;
 
     // Before anything publishes: the webhook subscribes here.
     let mut registry = ServiceRegistry::new();

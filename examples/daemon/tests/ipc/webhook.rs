@@ -88,6 +88,25 @@ fn a_named_pipe_without_a_writer_keeps_nobody_waiting() {
     assert_eq!(daemon.terminate()["delivered"], 1);
 }
 
+/// The first writer that closed it was the last one that was read.
+#[test]
+fn a_named_pipe_that_is_followed_outlives_its_writers() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let pipe = place.directory.path().join("events");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let path = pipe.to_str().unwrap().to_owned();
+    let daemon = place.daemon(&["--webhook", &sink.url(), "--events", &path, "--follow"]);
+    for n in 1..=3 {
+        std::fs::write(&pipe, "{\"topic\":\"one of three\"}\n").unwrap();
+        sink.wait_for(n);
+    }
+    assert_eq!(daemon.terminate()["delivered"], 3);
+    let (status, _, stderr) = finish(place.command("run").args(["--events", EVENTS, "--follow"]));
+    assert_eq!(status, 2);
+    assert!(stderr.contains("only a named pipe can be followed"), "{stderr}");
+}
+
 #[test]
 fn a_daemon_without_a_webhook_gets_one() {
     let place = Place::new();
