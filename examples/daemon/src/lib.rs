@@ -12,6 +12,7 @@ pub mod ipc;
 mod logging;
 mod reader;
 mod report;
+mod rfc3339;
 mod run;
 mod setup;
 mod signals;
