@@ -27,6 +27,12 @@ pub fn run(data: &[u8]) {
     let input = pieces.rest();
     let mut lines = Lines::new(BufReader::with_capacity(16, pieces));
     for (number, expected) in (1..).zip(input.split(|byte| *byte == b'\n')) {
+        // A byte order mark is no part of the first line.
+        let mark = "\u{feff}".as_bytes();
+        let expected = match number {
+            1 => expected.strip_prefix(mark).unwrap_or(expected),
+            _ => expected,
+        };
         if expected.trim_ascii().is_empty() {
             continue;
         }
