@@ -10,6 +10,7 @@ mod raw_mutex;
 pub(crate) mod scratch;
 mod throttle;
 mod waiting;
+mod within;
 mod worker;
 
 pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
