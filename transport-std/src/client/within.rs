@@ -1,7 +1,7 @@
 //! A time limit that also holds where there is no tokio runtime.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread;
@@ -17,19 +17,17 @@ pub(crate) async fn within(limit: Duration, work: impl Future<Output = ()>) -> b
     if Handle::try_current().is_ok() {
         return timeout(limit, work).await.is_ok();
     }
-    let (mut work, mut over) = (pin!(work), pin!(None));
+    let mut work = pin!(work);
+    // It may be done already: a second close is.
+    if poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx).is_ready())).await {
+        return true;
+    }
     // Dropped at the end, which the thread does not outlive.
     let (_done, is_done) = mpsc::channel::<()>();
-    let mut is_done = Some(is_done);
-    poll_fn(|cx| {
-        if work.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(true);
-        }
-        if let Some(is_done) = is_done.take() {
-            over.set(Some(after(limit, is_done)));
-        }
-        let Some(over) = over.as_mut().as_pin_mut() else { return Poll::Pending };
-        over.poll(cx).map(|_| false)
+    let mut over = after(limit, is_done);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(true),
+        Poll::Pending => Pin::new(&mut over).poll(cx).map(|_| false),
     })
     .await
 }
