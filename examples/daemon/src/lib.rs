@@ -111,15 +111,9 @@ fn dispatch(command: Command) -> Result<(), Failure> {
     let result = match command {
         Command::Run(options) => runtime.block_on(run::run(options.into())),
         Command::SetWebhook { url, webhook_file, remote } => {
-            let of_file = || webhook_file.as_ref().map(webhook_url::of_file).transpose();
-            match url.map_or_else(of_file, |url| Ok(Some(url))) {
-                Ok(url) => runtime.block_on(ipc::client::set_webhook(
-                    &remote.socket,
-                    url.unwrap_or_default(),
-                    remote.json,
-                )),
-                Err(failure) => Err(failure),
-            }
+            webhook_url::given(url, webhook_file.as_deref()).and_then(|url| {
+                runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
+            })
         }
         Command::ClearWebhook(remote) => {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))

@@ -1,7 +1,7 @@
 //! Where the webhook's URL comes from at the start, as it is often a secret and the command line is none.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use log::{info, warn};
 use pilot_webhook_core::{EndpointBuf, Policy};
@@ -61,11 +61,23 @@ pub(crate) fn initial(options: &Run, policy: Policy) -> Result<String, Failure> 
     }
 }
 
+/// The URL on the command line, or else in a file.
+///
+/// # Errors
+/// When the file cannot be read, or there is no URL.
+pub(crate) fn given(url: Option<String>, file: Option<&Path>) -> Result<String, Failure> {
+    match (url, file) {
+        (Some(url), _) => Ok(url),
+        (None, Some(file)) => of_file(file),
+        (None, None) => Err(Failure::usage("there is no URL")),
+    }
+}
+
 /// The URL in a file. White space and a byte order mark around it are passed over.
 ///
 /// # Errors
 /// When it cannot be read, or is empty.
-pub(crate) fn of_file(path: &PathBuf) -> Result<String, Failure> {
+fn of_file(path: &Path) -> Result<String, Failure> {
     let fail = |what: &str| Failure::usage(format!("{}: {what}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| fail(&error.to_string()))?;
     let url = text.strip_prefix('\u{FEFF}').unwrap_or(&text).trim();
