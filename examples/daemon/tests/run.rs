@@ -6,6 +6,7 @@ mod support;
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -581,5 +582,28 @@ fn too_few_files_to_start_with_are_said_in_one_line() {
             "{files}: {stderr}"
         );
         assert!(stderr.starts_with("pilot-webhookd: "), "{files}: {stderr}");
+    }
+}
+
+/// Without a thread for the reader it panicked, too. Only root may become a user whose threads are counted.
+#[test]
+fn too_few_threads_to_start_with_are_an_error() {
+    let sink = Sink::start();
+    for threads in 1..=4 {
+        // The option has one name in dash and another in bash.
+        let limit = format!("ulimit -p {threads} || ulimit -u {threads}");
+        let script = format!("{{ {limit}; }} 2>/dev/null && exec \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_pilot-webhookd"), "run"]);
+        command.args(["--webhook", &sink.url(), "--events", "-"]).uid(54_321).gid(54_321);
+        let Ok(output) = command.stdin(Stdio::null()).output() else { return };
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let last = stderr.lines().last().unwrap_or_default();
+        // As many as there are threads enough.
+        if output.status.code() != Some(0) {
+            assert_eq!(output.status.code(), Some(1), "{threads}: {stderr}");
+            assert!(last.starts_with("pilot-webhookd: no "), "{threads}: {stderr}");
+        }
+        assert!(!stderr.contains("panicked"), "{threads}: {stderr}");
     }
 }
