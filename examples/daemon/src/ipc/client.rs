@@ -45,6 +45,9 @@ async fn ask(socket: &Path, request: &Request) -> Result<Value, Failure> {
 async fn exchange(socket: &Path, request: &Request) -> Result<Value, String> {
     let mut stream =
         UnixStream::connect(socket).await.map_err(|error| format!("cannot be reached: {error}"))?;
+    if let Request::SetWebhook(_) = request {
+        check_peer(&stream)?;
+    }
     let (reader, mut writer) = stream.split();
     let written = request.frame().write(&mut writer, LIMIT).await;
     // Looked for even when that failed: who turned us away said why before we asked.
@@ -57,6 +60,16 @@ async fn exchange(socket: &Path, request: &Request) -> Result<Value, String> {
         (Ok(None), Ok(())) => Err("closed the connection without an answer".to_owned()),
         (_, Err(error)) | (Err(error), Ok(())) => Err(format!("broke off: {error}")),
     }
+}
+
+/// Whether this user or root listens there. In a directory that others may write to anybody can, and would be told
+/// the URL.
+fn check_peer(stream: &UnixStream) -> Result<(), String> {
+    let peer = stream.peer_cred().map_err(|error| format!("cannot be known: {error}"))?.uid();
+    if peer == 0 || peer == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(format!("belongs to another user ({peer}), who is not told the URL"))
 }
 
 /// The keys that say something about a webhook, one a line. What is not there is passed over:

@@ -12,8 +12,8 @@ mod socket;
 
 use std::path::PathBuf;
 
-pub(crate) use info::info;
-pub(crate) use server::{Handler, Server};
+pub(crate) use info::{health, info};
+pub(crate) use server::{Handler, Lost, OnLost, Server};
 
 /// Where pilot's daemon and its tools meet: in the user's own directory for such things, which nobody else
 /// can write to, and where there is none in `/tmp`.
