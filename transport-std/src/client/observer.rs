@@ -94,6 +94,7 @@ impl std::fmt::Display for Outcome<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Ok(reply) => write!(f, "status {}", reply.code),
+            // In it may stand what a server said.
             Err(error) => Printable::new(error, ERROR_MAX).fmt(f),
         }
     }
