@@ -43,6 +43,9 @@ fn a_url_is_kept_in_canonical_form() {
         ("http://[::ffff:10.0.0.1]/", "http://[::ffff:10.0.0.1]/"),
         ("http://a_b.example/", "http://a_b.example/"),
         ("http://1.2.3.4.example/", "http://1.2.3.4.example/"),
+        ("http://unix/", "http://unix/"),
+        ("http://unix:80/", "http://unix/"),
+        ("http://example.com/%2f%C3%A9?a=%20", "http://example.com/%2f%C3%A9?a=%20"),
     ] {
         assert_eq!(canonical(url), expected, "{url}");
     }
@@ -77,7 +80,7 @@ fn a_name_has_253_bytes_at_most_the_roots_dot_apart() {
 
 #[test]
 fn bad_urls_say_what_is_wrong() {
-    use EndpointError::{Character, Host, Port, Scheme, TooLong, Userinfo};
+    use EndpointError::{Character, Host, Percent, Port, Scheme, Socket, TooLong, Userinfo};
     let long = format!("http://example.com/{}", "x".repeat(2_048));
     for (url, expected) in [
         ("", Scheme),
@@ -122,6 +125,15 @@ fn bad_urls_say_what_is_wrong() {
         ("http://example.com/a\r\nX: y", Character),
         ("http://example.com/\u{e9}", Character),
         ("http://example.com/\"", Character),
+        ("http://example.com/%", Percent),
+        ("http://example.com/%zz", Percent),
+        ("http://example.com/%a", Percent),
+        ("http://example.com/%%41", Percent),
+        ("http://example.com/?100%", Percent),
+        ("http://unix:/run/x.sock:/hook", Socket),
+        ("HTTPS://Unix:/run/x.sock", Socket),
+        ("unix:///run/x.sock", Socket),
+        ("http+unix://%2Frun%2Fx.sock/hook", Socket),
         (&long, TooLong),
     ] {
         assert_eq!(Buf::parse(url, Policy::default()).err(), Some(expected), "{url:?}");

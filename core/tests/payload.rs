@@ -11,6 +11,7 @@ use pilot_webhook_core::{
 use proptest::prelude::*;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 type Bench = Dispatcher<NoopRawMutex, Vec<u8>>;
 
@@ -199,6 +200,37 @@ fn every_kind_of_serde_comes_out_as_serde_json_has_it() {
     same(BTreeMap::from([(-5_i64, ())]));
 }
 
+/// It was `{"$serde_json::private::RawValue":"..."}`.
+#[test]
+fn raw_values_are_their_text() {
+    let raw = |text: &str| serde_json::from_str::<Box<RawValue>>(text).unwrap();
+    let text = r#"{ "a": [1.50, "\u00e9\n", null] }"#;
+    assert_eq!(data_of(&raw(text)).unwrap(), r#"{"a":[1.50,"\u00e9\n",null]}"#);
+    let inside = BTreeMap::from([("raw", raw(" 7 ")), ("text", raw(r#""x""#))]);
+    assert_eq!(data_of(&inside).unwrap(), r#"{"raw":7,"text":"x"}"#);
+}
+
+/// As `serde_json` has it with its feature `arbitrary_precision`, which any crate of a build can ask for.
+struct Number(&'static str);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut number = to.serialize_struct("$serde_json::private::Number", 1)?;
+        number.serialize_field("$serde_json::private::Number", self.0)?;
+        number.end()
+    }
+}
+
+#[test]
+fn numbers_of_any_precision_are_numbers() {
+    let digits = "-123456789012345678901234567890.5e-999";
+    assert_eq!(to_json(&Number(digits), &mut [0; 64]), Ok(digits));
+    let many = [Number("1.5"), Number("2")];
+    assert_eq!(to_json(&many, &mut [0; 64]), Ok("[1.5,2]"));
+    assert_eq!(to_json(&Number("1.5,\"x\":2"), &mut [0; 64]), Err(EncodeError::Json));
+}
+
 #[test]
 fn every_character_and_every_name_is_written_as_serde_json_has_it() {
     /// Names of all lengths, and some that need an escape.
@@ -368,7 +400,7 @@ proptest! {
     #[test]
     fn text_is_taken_when_serde_json_takes_it(text in "[\\[\\]{},:\"a1\\-.eE+ \\\\un]{0,12}") {
         let ours = data_of(&Json(&text)).is_ok();
-        let theirs = serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();
+        let theirs = serde_json::from_str::<&RawValue>(&text).is_ok();
         prop_assert_eq!(ours, theirs, "{}", text);
     }
 

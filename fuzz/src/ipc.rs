@@ -59,11 +59,17 @@ fn read_at_once(mut bytes: &[u8]) -> Vec<Result<Option<Frame>, Option<usize>>> {
 fn request(frame: Frame) {
     let text = String::from_utf8(frame.payload.clone());
     match (frame.command, Request::read(frame.clone())) {
-        (0x0d, Ok(Request::Info)) => {}
+        (0x0d, Ok(Request::Info)) | (0x21, Ok(Request::Health)) => {}
+        (0x06 | 0x0b | 0x2b, Err(NoRequest::Unanswered)) => {}
+        (0x08, Err(NoRequest::Close(id))) => assert_eq!(frame.payload[..4], id.to_be_bytes()),
+        (0x08, Err(NoRequest::CloseWhat)) => assert!(frame.payload.len() < 4),
         (0x1b, Ok(Request::SetWebhook(url))) => assert_eq!(Ok(&url), text.as_ref()),
         (0x1b, Err(NoRequest::NotUtf8)) => assert!(text.is_err()),
         (command, Err(NoRequest::Unknown(unknown))) => {
-            assert!(command == unknown && ![0x0d, 0x1b].contains(&command));
+            assert!(
+                command == unknown
+                    && ![0x06, 0x08, 0x0b, 0x0d, 0x1b, 0x21, 0x2b].contains(&command)
+            );
         }
         _ => panic!("{frame:?} is read as another request"),
     }
@@ -76,7 +82,8 @@ fn request(frame: Frame) {
 }
 
 fn reply(frame: &Frame) {
-    for (request, well) in [(Request::Info, 0x0e), (Request::SetWebhook("u".into()), 0x1c)] {
+    let set = Request::SetWebhook("u".into());
+    for (request, well) in [(Request::Info, 0x0e), (Request::Health, 0x22), (set, 0x1c)] {
         let answer = request.read_reply(frame);
         let expected = match (frame.command, frame.payload.as_slice()) {
             (command, json) if command == well => {

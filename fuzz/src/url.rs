@@ -111,11 +111,24 @@ fn has_dot_segments(path: &str) -> bool {
 
 fn is_metadata(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name == "metadata.google.internal"
-        || name == "metadata.google.com"
-        || name == "ec2.internal"
-        || name == "instance-data-service.ec2.internal"
-        || name == "metadata.azure.com"
+    let (first, rest) = name.split_once('.').unwrap_or((&name, ""));
+    match first {
+        "metadata" => matches!(
+            rest,
+            "google.internal"
+                | "google.com"
+                | "goog"
+                | "azure.com"
+                | "tencentyun.com"
+                | "platformequinix.com"
+                | "packet.net"
+        ),
+        "instance-data" => matches!(rest, "" | "ec2.internal"),
+        "ec2" => rest == "internal",
+        "instance-data-service" => rest == "ec2.internal",
+        "api" => rest == "metadata.cloud.ibm.com",
+        _ => false,
+    }
 }
 
 /// What the policy must refuse whoever asks, and why: the README's list, said once more.
@@ -125,7 +138,13 @@ fn always_refused(address: IpAddr) -> Option<Refusal> {
         IpAddr::V6(v6) => {
             wrapped(v6).into_iter().find_map(always_refused_v4).or_else(|| match u128::from(v6) {
                 0 => Some(Refusal::Unspecified),
-                0xfd00_0ec2_0000_0000_0000_0000_0000_0254 => Some(Refusal::Metadata),
+                0xfd00_0ec2_0000_0000_0000_0000_0000_0254
+                | 0xfd00_0ec2_0000_0000_0000_0000_0000_0023
+                | 0xfd20_00ce_0000_0000_0000_0000_0000_0254
+                | 0xfd00_a9fe_a9fe_0000_0000_0000_0000_0001
+                | 0xfd00_0042_0000_0000_0000_0000_0000_0042
+                | 0xfd00_00c1_0000_0000_0000_0000_a9fe_a9fe
+                | 0xfd00_0100_0000_0000_0000_0000_0100_0200 => Some(Refusal::Metadata),
                 bits if bits >> 118 == 0xfe80 >> 6 => Some(Refusal::LinkLocal),
                 bits if bits >> 120 == 0xff => Some(Refusal::Multicast),
                 _ => None,
@@ -137,7 +156,7 @@ fn always_refused(address: IpAddr) -> Option<Refusal> {
 fn always_refused_v4(address: Ipv4Addr) -> Option<Refusal> {
     match address.octets() {
         [169, 254, ..] => Some(Refusal::LinkLocal),
-        [100, 100, 100, 200] => Some(Refusal::Metadata),
+        [100, 100, 100, 200] | [168, 63, 129, 16] | [192, 0, 0, 192] => Some(Refusal::Metadata),
         [0, 0, 0, 0] => Some(Refusal::Unspecified),
         [224..=239, ..] => Some(Refusal::Multicast),
         _ => None,
@@ -289,6 +308,10 @@ mod inputs {
             "ec2.internal",
             "instance-data-service.ec2.internal",
             "metadata.azure.com",
+            "metadata.goog",
+            "metadata.tencentyun.com",
+            "instance-data",
+            "api.metadata.cloud.ibm.com",
             "localhost",
             "a.localhost",
         ];
@@ -304,7 +327,14 @@ mod inputs {
         prop_oneof![
             any::<[u8; 4]>(),
             any::<[u8; 2]>().prop_map(|[c, d]| [169, 254, c, d]),
-            select(vec![[169, 254, 169, 254], [100, 100, 100, 200], [0; 4], [127, 0, 0, 1]]),
+            select(vec![
+                [169, 254, 169, 254],
+                [100, 100, 100, 200],
+                [168, 63, 129, 16],
+                [192, 0, 0, 192],
+                [0; 4],
+                [127, 0, 0, 1]
+            ]),
             any::<[u8; 4]>().prop_map(|[a, b, c, d]| [224 | a >> 4, b, c, d]),
             any::<[u8; 3]>().prop_map(|[b, c, d]| [10, b, c, d]),
         ]

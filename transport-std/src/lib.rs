@@ -8,7 +8,7 @@ mod plugin;
 
 pub use client::{
     Client, ClientBuilder, ClientError, HttpTarget, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp,
-    StdRawMutex, Target, TokioClock,
+    Printable, StdRawMutex, Target, TokioClock,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,
@@ -18,6 +18,6 @@ pub use http::{
 pub use plugin::{
     BoxError, BoxFuture, BusEvent, Deps, EventBus, Identity, LocalBus, PANIC_TOPIC, Payload,
     PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,
-    ServiceRegistry, Subscription, WebhookService, load_persisted_url, pilot_home,
+    ServiceRegistry, Subscription, WebhookService, load_persisted_url, pilot_home, read_home_file,
     save_persisted_url,
 };

@@ -143,6 +143,13 @@ impl<const N: usize> EndpointBuf<N> {
         if !target.bytes().all(is_target_byte) {
             return Err(EndpointError::Character);
         }
+        if !percents_are_encodings(target) {
+            return Err(EndpointError::Percent);
+        }
+        // As nginx and others write it. A port may be empty, but a host of that name has none in use.
+        if authority.eq_ignore_ascii_case("unix:") {
+            return Err(EndpointError::Socket);
+        }
         let (host, port) = split_port(authority)?;
         let host = host::parse(host)?;
         match host {
@@ -213,7 +220,11 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
             return Ok((scheme, rest));
         }
     }
-    Err(EndpointError::Scheme)
+    let (scheme, _rest) = split_before(url, |byte| byte == b':');
+    match ["unix", "http+unix", "https+unix"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
+        true => Err(EndpointError::Socket),
+        false => Err(EndpointError::Scheme),
+    }
 }
 
 /// Splits before the first byte that `is_end`, which must be an ASCII one.
@@ -240,6 +251,12 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), EndpointError> {
         }
         _ => Err(EndpointError::Host),
     }
+}
+
+/// Whether each `%` has two hexadecimal digits behind it (RFC 3986, section 2.1).
+fn percents_are_encodings(target: &str) -> bool {
+    let mut after = target.as_bytes().split(|&byte| byte == b'%').skip(1);
+    after.all(|rest| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }
 
 /// RFC 3986's `pchar`, `/` and `?`, and the brackets that queries use unencoded.

@@ -12,6 +12,8 @@ pub enum EndpointError {
     TooLong,
     /// Not `http://` or `https://`.
     Scheme,
+    /// A Unix socket. Events go over TCP only.
+    Socket,
     /// A user name or password in the URL.
     Userinfo,
     /// No host, or one that is neither a name nor an address.
@@ -20,6 +22,8 @@ pub enum EndpointError {
     Port,
     /// A character that must be percent-encoded in a path or query.
     Character,
+    /// A `%` without two hexadecimal digits behind it (RFC 3986, section 2.1).
+    Percent,
     /// The destination policy refuses the host.
     Refused(Refusal),
 }
@@ -35,10 +39,12 @@ impl fmt::Display for EndpointError {
         f.write_str(match self {
             Self::TooLong => "the URL is too long",
             Self::Scheme => "the URL must begin with http:// or https://",
+            Self::Socket => "a Unix socket is no destination: events go over TCP only",
             Self::Userinfo => "the URL must not hold a user name or password",
             Self::Host => "the URL must name a valid host",
             Self::Port => "the port must be a number from 1 to 65535",
             Self::Character => "the URL holds a character that must be percent-encoded",
+            Self::Percent => "every % in the URL must be followed by two hexadecimal digits",
             Self::Refused(refusal) => return refusal.fmt(f),
         })
     }

@@ -3,6 +3,7 @@
 mod endpoint;
 mod error;
 mod host;
+mod metadata;
 mod policy;
 
 pub use endpoint::{Endpoint, EndpointBuf, Scheme};

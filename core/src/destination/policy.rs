@@ -6,6 +6,8 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::destination::metadata;
+
 /// Which destinations are refused beyond those that always are.
 ///
 /// ```
@@ -52,19 +54,6 @@ impl fmt::Display for Refusal {
 }
 
 impl core::error::Error for Refusal {}
-
-/// Names under which clouds serve metadata.
-const METADATA_NAMES: [&str; 5] = [
-    "metadata.google.internal",
-    "metadata.google.com",
-    "ec2.internal",
-    "instance-data-service.ec2.internal",
-    "metadata.azure.com",
-];
-/// Alibaba Cloud's metadata service.
-const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
-/// The IPv6 metadata service of EC2.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// The special-purpose networks of the IANA registry for IPv4 (RFC 6890) that are not for a
 /// receiver on the public Internet, as (first address, prefix length).
@@ -127,7 +116,7 @@ impl Policy {
     pub fn check_name(self, name: &str) -> Result<(), Refusal> {
         let name = name.as_bytes();
         let name = name.strip_suffix(b".").unwrap_or(name);
-        if METADATA_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+        if metadata::NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
             return Err(Refusal::Metadata);
         }
         // RFC 6761, section 6.3: localhost and everything below it is loopback.
@@ -141,7 +130,7 @@ impl Policy {
     fn check_v4(self, address: Ipv4Addr) -> Result<(), Refusal> {
         if address.is_link_local() {
             Err(Refusal::LinkLocal)
-        } else if address == METADATA_V4 {
+        } else if metadata::V4.contains(&address) {
             Err(Refusal::Metadata)
         } else if address.is_unspecified() {
             Err(Refusal::Unspecified)
@@ -157,7 +146,7 @@ impl Policy {
     fn check_v6(self, address: Ipv6Addr) -> Result<(), Refusal> {
         if address.is_unicast_link_local() {
             Err(Refusal::LinkLocal)
-        } else if address == METADATA_V6 {
+        } else if metadata::V6.contains(&address) {
             Err(Refusal::Metadata)
         } else if address.is_unspecified() {
             Err(Refusal::Unspecified)

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::ser::{self, Serializer};
 
 use crate::json::error::EncodeError;
+use crate::json::text;
 use crate::json::writer::Writer;
 
 type Done = Result<(), EncodeError>;
@@ -31,7 +32,13 @@ pub fn to_json<'a, T: Serialize + ?Sized>(
 /// Writes any value.
 #[inline]
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, out: &mut Writer<'_>) -> Done {
-    value.serialize(Encoder { out })
+    value.serialize(Encoder { out, is_verbatim: false })
+}
+
+/// Whether a struct of that name stands for JSON text, which is its only field: a number of any precision, or what
+/// somebody encoded before. `serde_json` hands both to every serializer in this way, and expects it to be known.
+fn is_json_text(name: &str) -> bool {
+    matches!(name.strip_prefix("$serde_json::private::"), Some("Number" | "RawValue"))
 }
 
 /// Writes a map key: a string as it is, a number or boolean in quotes.
@@ -47,6 +54,8 @@ fn write_key<T: Serialize + ?Sized>(key: &T, out: &mut Writer<'_>) -> Done {
 
 struct Encoder<'w, 'b> {
     out: &'w mut Writer<'b>,
+    /// A string is JSON text.
+    is_verbatim: bool,
 }
 
 impl<'w, 'b> Encoder<'w, 'b> {
@@ -60,7 +69,7 @@ impl<'w, 'b> Encoder<'w, 'b> {
         if let Some(variant) = variant {
             self.out.name(b'{', variant)?;
         }
-        Ok(Compound { out: self.out, before: open, close })
+        Ok(Compound { out: self.out, before: open, close, is_verbatim: false })
     }
 }
 
@@ -70,6 +79,8 @@ pub(crate) struct Compound<'w, 'b> {
     /// What stands before the next element: the opening bracket, or a comma.
     before: u8,
     close: &'static [u8],
+    /// It stands for its field, which is JSON text.
+    is_verbatim: bool,
 }
 
 impl Compound<'_, '_> {
@@ -88,12 +99,18 @@ impl Compound<'_, '_> {
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Done {
+        if self.is_verbatim {
+            return value.serialize(Encoder { out: self.out, is_verbatim: true });
+        }
         let before = self.before();
         self.out.name(before, name)?;
         write(value, self.out)
     }
 
     fn close(self) -> Done {
+        if self.is_verbatim {
+            return Ok(());
+        }
         if self.before != b',' {
             self.out.push(&[self.before])?;
         }
@@ -161,7 +178,7 @@ impl<'w, 'b> Serializer for Encoder<'w, 'b> {
     }
 
     fn serialize_str(self, value: &str) -> Done {
-        self.out.string(value)
+        if self.is_verbatim { text::copy(value, self.out) } else { self.out.string(value) }
     }
 
     /// An array of numbers, as `serde_json` has it.
@@ -242,10 +259,11 @@ impl<'w, 'b> Serializer for Encoder<'w, 'b> {
 
     fn serialize_struct(
         self,
-        _name: &'static str,
+        name: &'static str,
         _length: usize,
     ) -> Result<Compound<'w, 'b>, EncodeError> {
-        self.open(None, b'{', b"}")
+        let object = self.open(None, b'{', b"}")?;
+        Ok(Compound { is_verbatim: is_json_text(name), ..object })
     }
 
     fn serialize_struct_variant(

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
-use crate::ipc::default_socket;
+use crate::ipc::{OnLost, default_socket};
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -25,8 +25,11 @@ pub(crate) enum Command {
     /// Have a running daemon deliver to another URL.
     SetWebhook {
         /// Where events are delivered to from now on.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        url: String,
+        #[arg(value_parser = NonEmptyStringValueParser::new(), required_unless_present = "webhook_file")]
+        url: Option<String>,
+        /// The file that the URL is in, so that it is not on the command line, which everybody can read.
+        #[arg(long, value_name = "FILE", conflicts_with = "url")]
+        webhook_file: Option<PathBuf>,
         #[command(flatten)]
         remote: Remote,
     },
@@ -56,15 +59,22 @@ pub(crate) struct Remote {
 
 #[derive(clap::Args)]
 pub(crate) struct Run {
-    /// Where events are delivered to; without it, nowhere.
+    /// Where events are delivered to. Without it: the URL in --webhook-file, in $PILOT_WEBHOOK_URL, in pilot's
+    /// config.json, or the one that was set over the socket.
     #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     pub(crate) webhook: String,
+    /// The file that the URL is in, so that it is not on the command line, which everybody can read.
+    #[arg(long, value_name = "FILE", conflicts_with = "webhook")]
+    pub(crate) webhook_file: Option<PathBuf>,
     /// The node that events are from, unless they say otherwise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) node_id: u32,
     /// Read events from a file (or `-`: standard input), one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
+    /// The events are a named pipe, which goes on when its writer closes it: the next one is read, too.
+    #[arg(long, requires = "events", conflicts_with = "exit_at_end")]
+    pub(crate) follow: bool,
     /// The longest an attempt may take.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) http_timeout: Duration,
@@ -114,6 +124,9 @@ pub(crate) struct Run {
     /// /tmp/pilot.sock.
     #[arg(long, value_name = "PATH", value_parser = socket())]
     pub(crate) socket: Option<PathBuf>,
+    /// What happens when somebody else takes the socket's path: it is taken back when it is free, or the daemon ends.
+    #[arg(long, value_name = "POLICY", default_value = "rebind")]
+    pub(crate) on_socket_lost: OnSocketLost,
     /// Keep the URL that was set over the socket in this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
@@ -163,6 +176,21 @@ impl From<OnOpenArg> for OnOpen {
         match arg {
             OnOpenArg::Skip => Self::Skip,
             OnOpenArg::Hold => Self::Hold,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum OnSocketLost {
+    Rebind,
+    End,
+}
+
+impl From<OnSocketLost> for OnLost {
+    fn from(arg: OnSocketLost) -> Self {
+        match arg {
+            OnSocketLost::Rebind => Self::Rebind,
+            OnSocketLost::End => Self::End,
         }
     }
 }

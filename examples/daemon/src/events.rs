@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
 
-use jiff::Timestamp as Time;
 use pilot_webhook_core::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use crate::rfc3339;
 
 /// The longest line that is taken. Arbitrary: many times the longest event.
 const LINE_MAX: u64 = 1024 * 1024;
@@ -33,18 +34,11 @@ pub struct Line<'a> {
     pub timestamp: Option<Timestamp>,
 }
 
-/// Parses a time, which must be in the range of RFC 3339: no year before 0.
 fn timestamp<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timestamp>, D::Error> {
-    let Some(time) = Option::<Time>::deserialize(input)? else { return Ok(None) };
-    // Counted from the second before, so that times before 1970 come out right.
-    let nanos = time.as_nanosecond();
-    let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or_default();
-    let nanos = u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or_default();
-    let timestamp = Timestamp::new(seconds, nanos);
-    if timestamp.seconds() == seconds {
-        Ok(Some(timestamp))
-    } else {
-        Err(D::Error::custom("out of range"))
+    let Some(text) = Option::<Cow<'_, str>>::deserialize(input)? else { return Ok(None) };
+    match rfc3339::parse(&text) {
+        None => Err(D::Error::custom("not RFC 3339")),
+        time => Ok(time),
     }
 }
 

@@ -12,13 +12,17 @@ pub mod ipc;
 mod logging;
 mod reader;
 mod report;
+mod rfc3339;
 mod run;
 mod setup;
 mod signals;
 mod stats_file;
 mod stderr;
+mod throttle;
+mod webhook_url;
 
 use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -90,7 +94,15 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether there are as many files as the runtime opens when it is made, two for each pair: where there are not, it
+/// panics.
+fn check_files() -> io::Result<()> {
+    let pairs: io::Result<Vec<_>> = (0..4).map(|_| UnixStream::pair()).collect();
+    pairs.map(drop)
+}
+
 fn dispatch(command: Command) -> Result<(), Failure> {
+    check_files().map_err(|error| Failure::runtime(format!("no files to start with: {error}")))?;
     // One thread: there is nothing to compute, and an event need not cross threads to be sent.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -98,8 +110,10 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         .map_err(Failure::runtime)?;
     let result = match command {
         Command::Run(options) => runtime.block_on(run::run(options.into())),
-        Command::SetWebhook { url, remote } => {
-            runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
+        Command::SetWebhook { url, webhook_file, remote } => {
+            webhook_url::given(url, webhook_file.as_deref()).and_then(|url| {
+                runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
+            })
         }
         Command::ClearWebhook(remote) => {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))

@@ -5,9 +5,13 @@ use std::panic;
 
 use env_logger::Target;
 use log::{Level, LevelFilter, error};
+use pilot_webhook_std::Printable;
 
 use crate::args::LogFormat;
 use crate::stderr;
+
+/// The longest message of a line, in bytes. Arbitrary: room for two errors of the client's.
+const MESSAGE_MAX: usize = 2_048;
 
 /// Starts logging at level info; `RUST_LOG` says otherwise. A panic is a log line, too.
 pub(crate) fn start(format: LogFormat) {
@@ -31,6 +35,8 @@ fn left_out_line(format: LogFormat, left_out: u64) -> Vec<u8> {
 }
 
 fn line(format: LogFormat, level: Level, target: &str, message: &str) -> Vec<u8> {
+    // In paths, errors and panics may stand what somebody else wrote.
+    let message = Printable::new(message, MESSAGE_MAX).to_string();
     let time = jiff::Timestamp::now();
     let level = level.as_str().to_ascii_lowercase();
     let line = match format {

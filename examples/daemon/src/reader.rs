@@ -17,11 +17,10 @@ use tokio::time::timeout;
 use crate::Failure;
 use crate::events::{Line, Lines};
 use crate::input::{Gate, Input, Progress};
+use crate::throttle::Throttle;
 
 /// How long a stop waits for the rest of a line. Arbitrary: writers write whole lines.
 const REST_OF_LINE: Duration = Duration::from_millis(100);
-/// The least time between two log lines about bad lines. Arbitrary: enough to read one.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// Counts the lines. Those that the client took are also in its counters.
 #[derive(Default)]
@@ -136,25 +135,22 @@ impl Reader {
 
 /// Logs bad lines: one a second, with a count of those suppressed.
 #[derive(Default)]
-struct Complaints {
-    last: Option<Instant>,
-    left_out: u64,
-}
+struct Complaints(Throttle);
 
 impl Complaints {
     fn say(&mut self, number: u64, what: &dyn Display) {
-        let now = Instant::now();
-        if self.last.is_some_and(|last| now.duration_since(last) < QUIET) {
-            self.left_out += 1;
-            return;
+        if let Some(left_out) = self.0.pass(Instant::now()) {
+            Self::say_more(left_out);
+            warn!("line {number}: {what}");
         }
-        self.end();
-        self.last = Some(now);
-        warn!("line {number}: {what}");
     }
 
     fn end(&mut self) {
-        match std::mem::take(&mut self.left_out) {
+        Self::say_more(self.0.left_out());
+    }
+
+    fn say_more(left_out: u64) {
+        match left_out {
             0 => {}
             1 => warn!("1 more line is like that"),
             n => warn!("{n} more lines are like that"),

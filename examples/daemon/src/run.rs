@@ -2,28 +2,29 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use log::{error, info, warn};
 use pilot_webhook_std::{
-    Client, Deps, EventBus, Identity, LocalBus, ServiceRegistry, WebhookService,
+    Client, ClientError, Deps, EventBus, Identity, LocalBus, ServiceRegistry, WebhookService,
 };
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::Failure;
 use crate::args::Run;
 use crate::aside::aside;
 use crate::input;
-use crate::ipc::{self, Handler, Server};
+use crate::ipc::{self, Handler, Lost, Server};
 use crate::logging;
 use crate::reader::{Reader, Reading, Tally};
 use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
 use crate::stats_file;
+use crate::throttle::Throttle;
 
 pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     // Before anything that waits.
@@ -40,11 +41,15 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     };
     let client = service.client().clone();
     let server = match options.socket.as_deref() {
-        Some(path) => Some(Server::bind(path).await.map_err(Failure::runtime)?),
+        Some(path) => {
+            let on_lost = options.on_socket_lost.into();
+            Some(Server::bind(path, on_lost).await.map_err(Failure::runtime)?)
+        }
         None => None,
     };
     let tally = Arc::<Tally>::default();
-    let input = options.events.as_deref().map(input::open).transpose()?;
+    let open = |path| input::open(path, options.follow);
+    let input = options.events.as_deref().map(open).transpose()?;
 
     // Before anything publishes: the webhook subscribes here.
     let mut registry = ServiceRegistry::new();
@@ -69,12 +74,22 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         webhook: webhook.clone(),
         tally: Arc::clone(&tally),
     };
-    let commands = Commands { service, webhook, node_id: options.node_id, start: Instant::now() };
+    let commands = Commands {
+        service,
+        webhook,
+        node_id: options.node_id,
+        start: Instant::now(),
+        refusals: Mutex::default(),
+    };
+    let (socket_lost, mut lost_socket) = oneshot::channel();
     let delivered = async {
         let mut reading = input.map(|input| reader.start(input)).transpose()?;
         let outcome = tokio::select! {
             outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
             () = signals.ends.recv() => Ok(End::Signal),
+            Ok(Lost) = &mut lost_socket => {
+                Err(Failure::runtime("the socket was taken away: commands would not arrive"))
+            }
             never = reload(&client, &options, &mut signals.hang_up) => match never {},
             never = tell(&client, &tally, &mut signals.user_1) => match never {},
         };
@@ -96,7 +111,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     // Commands are answered until all is over, so that the draining can be watched.
     let outcome = tokio::select! {
         outcome = delivered => outcome,
-        never = serve(server, commands) => match never {},
+        never = serve(server, commands, socket_lost) => match never {},
     };
     let report = Report::new(client.stats(), &tally);
     let published = report.publish(options.stats_file.as_deref()).await;
@@ -150,9 +165,16 @@ impl Identity for Node {
     }
 }
 
-async fn serve(server: Option<Server>, commands: Commands) -> Infallible {
-    let Some(server) = server else { return pending().await };
-    server.serve(Arc::new(commands)).await
+/// Answers commands. That the socket was lost, where that is the end, is told.
+async fn serve(
+    server: Option<Server>,
+    commands: Commands,
+    socket_lost: oneshot::Sender<Lost>,
+) -> Infallible {
+    if let Some(server) = server {
+        let _ = socket_lost.send(server.serve(Arc::new(commands)).await);
+    }
+    pending().await
 }
 
 /// Executes commands from the socket.
@@ -162,11 +184,30 @@ struct Commands {
     webhook: watch::Sender<()>,
     node_id: u32,
     start: Instant,
+    refusals: Mutex<Throttle>,
+}
+
+impl Commands {
+    /// Logs that a URL was refused: who sent it may not say so, as pilotctl does not.
+    fn refused(&self, error: &ClientError) {
+        let now = Instant::now();
+        let pass = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pass(now);
+        match pass {
+            None => {}
+            Some(0) => warn!("a webhook that came over the socket is refused: {error}"),
+            Some(n) => {
+                warn!("a webhook that came over the socket is refused, after {n} more: {error}");
+            }
+        }
+    }
 }
 
 impl Handler for Commands {
     async fn set_webhook(&self, url: &str) -> Result<(), String> {
-        self.service.set_url(url).map_err(|error| error.to_string())?;
+        self.service.set_url(url).map_err(|error| {
+            self.refused(&error);
+            error.to_string()
+        })?;
         self.webhook.send_replace(());
         let done = if url.is_empty() { "cleared" } else { "set" };
         info!("the webhook was {done} over the socket");
@@ -179,6 +220,10 @@ impl Handler for Commands {
     fn info(&self) -> serde_json::Value {
         let url = self.service.client().url();
         ipc::info(self.node_id, "", self.start.elapsed(), &self.service.stats(), url.as_deref())
+    }
+
+    fn health(&self) -> serde_json::Value {
+        ipc::health(self.start.elapsed(), &self.service.stats())
     }
 }
 

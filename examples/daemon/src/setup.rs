@@ -11,6 +11,7 @@ use pilot_webhook_std::{Client, ClientBuilder, HttpConfig, ServiceOptions, Webho
 use crate::Failure;
 use crate::args::{OnFullArg, Run};
 use crate::aside::aside;
+use crate::webhook_url;
 
 /// The service that the options describe. Reads files, which may be pipes. Within a tokio runtime.
 ///
@@ -18,7 +19,12 @@ use crate::aside::aside;
 /// When the options cannot be used.
 pub(crate) fn service(options: &Run) -> Result<WebhookService, Failure> {
     let service = ServiceOptions { client: builder(options)?, home: options.home.clone() };
-    WebhookService::new(&options.webhook, service).map_err(Failure::usage)
+    let url = webhook_url::initial(options, policy(options))?;
+    WebhookService::new(&url, service).map_err(Failure::usage)
+}
+
+fn policy(options: &Run) -> Policy {
+    Policy { deny_private: options.deny_private }
 }
 
 fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
@@ -38,8 +44,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     if let Some(path) = &options.secret_file {
         builder = builder.secret(&secret(path)?);
     }
-    let policy = Policy { deny_private: options.deny_private };
-    let mut http = HttpConfig::new().policy(policy);
+    let mut http = HttpConfig::new().policy(policy(options));
     if let Some(path) = &options.ca_file {
         http = http.ca_file(path);
     }

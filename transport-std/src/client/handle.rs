@@ -13,13 +13,13 @@ use pilot_webhook_core::{
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use crate::client::clock::TokioClock;
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
 use crate::client::scratch::Scratch;
 use crate::client::waiting::Waiting;
+use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 
 /// The longest URL on std, in bytes.
@@ -255,13 +255,13 @@ impl<To: Target> Client<To> {
 
     /// Refuses new events, delivers what is queued for at most the drain timeout, counts the rest
     /// as abandoned, and ends the workers. Idempotent, and cancel-safe: it goes on without the
-    /// caller.
+    /// caller. Also outside of a tokio runtime, and when the client's own has ended.
     pub async fn close(&self) {
         let shared = &self.handle.shared;
         shared.dispatcher.close(shared.clock.now());
         let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
         let closed = self.handle.end.until(shared.dispatcher.closed());
-        if timeout(limit, closed).await.is_err() {
+        if !within(limit, closed).await {
             // Reached only when a worker could not run: its runtime is stalled or gone.
             self.handle.workers().iter().for_each(JoinHandle::abort);
         }

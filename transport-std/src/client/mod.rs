@@ -5,15 +5,18 @@ pub(crate) mod clock;
 pub(crate) mod error;
 pub(crate) mod handle;
 mod observer;
+mod printable;
 mod raw_mutex;
 pub(crate) mod scratch;
 mod throttle;
 mod waiting;
+mod within;
 mod worker;
 
 pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
 pub use error::ClientError;
 pub use handle::{Client, HttpTarget, MAX_URL};
+pub use printable::Printable;
 pub use raw_mutex::StdRawMutex;
 pub use worker::Target;

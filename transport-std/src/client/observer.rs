@@ -8,7 +8,11 @@ use std::time::Instant;
 use log::{error, info, warn};
 use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Reply, TransportError, Verdict};
 
+use crate::client::printable::Printable;
 use crate::client::throttle::Throttle;
+
+/// The longest text of an error in a log line, in bytes. Arbitrary: enough for a chain of reasons.
+const ERROR_MAX: usize = 512;
 
 /// The host's hook for notices. Workers and emitters call it.
 pub(crate) type Hook = Box<dyn Fn(&Notice<'_>) + Send + Sync>;
@@ -90,7 +94,8 @@ impl std::fmt::Display for Outcome<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Ok(reply) => write!(f, "status {}", reply.code),
-            Err(error) => error.fmt(f),
+            // In it may stand what a server said.
+            Err(error) => Printable::new(error, ERROR_MAX).fmt(f),
         }
     }
 }

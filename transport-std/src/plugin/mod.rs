@@ -8,7 +8,8 @@ mod service;
 
 pub use bus::{BusEvent, EventBus, LocalBus, Payload, Subscription};
 pub use persist::{
-    PersistError, PersistErrorKind, load_persisted_url, pilot_home, save_persisted_url,
+    PersistError, PersistErrorKind, load_persisted_url, pilot_home, read_home_file,
+    save_persisted_url,
 };
 pub use registry::{
     BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service, ServiceError, ServiceRegistry,

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 #[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -35,6 +35,11 @@ pub enum PersistErrorKind {
     Io(io::Error),
     /// It is something else than a file, such as a pipe, which would wait for a writer.
     NotAFile,
+    /// It, or its directory, belongs to another user, whose number this is: who can write it decides where
+    /// events go. Root's is used.
+    NotOurs(u32),
+    /// The group of it or of its directory, or everybody, may write it.
+    WritableByOthers,
     /// It is longer than a URL may be.
     TooLong,
     /// It is not UTF-8.
@@ -56,6 +61,12 @@ impl PersistError {
     }
 }
 
+impl PersistErrorKind {
+    fn at(self, path: &Path) -> PersistError {
+        PersistError { path: path.to_owned(), kind: self }
+    }
+}
+
 impl fmt::Display for PersistError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.path.display())?;
@@ -63,7 +74,11 @@ impl fmt::Display for PersistError {
             PersistErrorKind::NoHome => f.write_str("set PILOT_HOME or HOME"),
             PersistErrorKind::Io(error) => error.fmt(f),
             PersistErrorKind::NotAFile => f.write_str("not a regular file"),
-            PersistErrorKind::TooLong => write!(f, "longer than {MAX_URL} bytes"),
+            PersistErrorKind::NotOurs(user) => write!(f, "belongs to another user ({user})"),
+            PersistErrorKind::WritableByOthers => {
+                f.write_str("others may write it: take the permission away with chmod go-w")
+            }
+            PersistErrorKind::TooLong => f.write_str("too long"),
             PersistErrorKind::NotUtf8 => f.write_str("not UTF-8"),
             PersistErrorKind::Url(error) => error.fmt(f),
         }
@@ -91,35 +106,78 @@ pub fn pilot_home() -> Result<PathBuf, PersistError> {
 /// before it is passed over, white space around it is trimmed.
 ///
 /// # Errors
-/// When the file cannot be read or is something else than a file, or what is in it is no endpoint by `policy`.
+/// As [`read_home_file`], or when what is in it is no endpoint by `policy`.
 pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>, PersistError> {
-    let path = home.join(FILE_NAME);
-    let fail = |kind| Err(PersistError { path: path.clone(), kind });
-    match fs::metadata(&path) {
-        Ok(found) if !found.is_file() => return fail(PersistErrorKind::NotAFile),
-        // Any other fault is found by reading.
-        _ => {}
-    }
-    let mut contents = Vec::new();
-    let read =
-        File::open(&path).and_then(|file| file.take(MAX_URL as u64 + 1).read_to_end(&mut contents));
-    match read {
-        Ok(length) if length > MAX_URL => return fail(PersistErrorKind::TooLong),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return fail(PersistErrorKind::Io(error)),
-    }
-    let Ok(text) = String::from_utf8(contents) else {
-        return fail(PersistErrorKind::NotUtf8);
-    };
-    let url = text.strip_prefix('\u{FEFF}').unwrap_or(&text).trim();
+    let Some(text) = read_home_file(home, FILE_NAME, MAX_URL)? else { return Ok(None) };
+    let url = text.trim();
     if url.is_empty() {
         return Ok(None);
     }
     match EndpointBuf::<MAX_URL>::parse(url, policy) {
         Ok(_) => Ok(Some(url.to_owned())),
-        Err(error) => fail(PersistErrorKind::Url(error)),
+        Err(error) => Err(PersistErrorKind::Url(error).at(&home.join(FILE_NAME))),
     }
+}
+
+/// What is in the file `name` in `home`, but for a byte order mark; `None` when there is no such file.
+///
+/// # Errors
+/// When it cannot be read, is no regular file, no UTF-8, or longer than `limit` bytes; on Unix also when
+/// somebody else than this user and root could have written it, by the owner and the mode of the file and of
+/// `home`.
+pub fn read_home_file(
+    home: &Path,
+    name: &str,
+    limit: usize,
+) -> Result<Option<String>, PersistError> {
+    let path = home.join(name);
+    match read(home, &path, limit) {
+        Ok(contents) => match String::from_utf8(contents) {
+            Ok(text) => Ok(Some(text.strip_prefix('\u{FEFF}').unwrap_or(&text).to_owned())),
+            Err(_) => Err(PersistErrorKind::NotUtf8.at(&path)),
+        },
+        Err(PersistError { kind: PersistErrorKind::Io(error), .. })
+            if error.kind() == io::ErrorKind::NotFound =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn read(home: &Path, path: &Path, limit: usize) -> Result<Vec<u8>, PersistError> {
+    let io = |error| PersistErrorKind::Io(error).at(path);
+    // Before it is opened: a pipe would wait for a writer.
+    if !fs::metadata(path).map_err(io)?.is_file() {
+        return Err(PersistErrorKind::NotAFile.at(path));
+    }
+    let file = File::open(path).map_err(io)?;
+    check_writers(home, &fs::metadata(home).map_err(io)?)?;
+    check_writers(path, &file.metadata().map_err(io)?)?;
+    let mut contents = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut contents).map_err(io)?;
+    if contents.len() > limit {
+        return Err(PersistErrorKind::TooLong.at(path));
+    }
+    Ok(contents)
+}
+
+/// Whether nobody but this user and root can write it, as ssh asks of its files.
+#[cfg(unix)]
+fn check_writers(path: &Path, found: &Metadata) -> Result<(), PersistError> {
+    let owner = found.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(PersistErrorKind::NotOurs(owner).at(path));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(PersistErrorKind::WritableByOthers.at(path));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_writers(_: &Path, _: &Metadata) -> Result<(), PersistError> {
+    Ok(())
 }
 
 /// Saves `url` in `home`, or removes the file when it is empty. A crash at any point leaves the old
@@ -127,8 +185,14 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
 /// have what the system gives. A symbolic link in the file's place is replaced, not followed.
 ///
 /// # Errors
-/// When the operating system says no. The old URL is still there then.
+/// When the operating system says no, or others may write to the directory: the URL would not be loaded again. The
+/// old URL is still there then.
 pub fn save_persisted_url(home: &Path, url: &str) -> Result<(), PersistError> {
+    if !url.is_empty()
+        && let Ok(found) = fs::metadata(home)
+    {
+        check_writers(home, &found)?;
+    }
     save(home, url, &mut |_| {}).map_err(|error| PersistError::io(home, error))
 }
 

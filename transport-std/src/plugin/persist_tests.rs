@@ -1,6 +1,7 @@
 //! The saved URL, through crashes and odd files.
 
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tempfile::TempDir;
@@ -63,9 +64,9 @@ fn bad_contents_are_an_error_that_names_the_file() {
     expect_error(b"ftp://example.com/", "http://");
     expect_error(b"http://169.254.169.254/", "link-local");
     expect_error(b"http://ex\xffample.com/", "UTF-8");
-    expect_error(&[b'x'; MAX_URL + 1], "2048");
+    expect_error(&[b'x'; MAX_URL + 1], "too long");
     let long = format!("http://example.com/{}", "x".repeat(MAX_URL));
-    expect_error(long.as_bytes(), "2048");
+    expect_error(long.as_bytes(), "too long");
 }
 
 #[test]
@@ -87,6 +88,53 @@ fn a_pipe_in_the_files_place_is_an_error_at_once() {
     assert!(matches!(error.kind(), PersistErrorKind::NotAFile), "{error}");
     save_persisted_url(home.path(), NEW).unwrap();
     assert_eq!(load(home.path()).as_deref(), Some(NEW));
+}
+
+fn expect_kind(home: &Path, is: fn(&PersistErrorKind) -> bool, path: &Path) {
+    let error = load_persisted_url(home, Policy::default()).unwrap_err();
+    assert!(is(error.kind()) && error.to_string().starts_with(path.to_str().unwrap()), "{error}");
+}
+
+/// Whoever could write to the home decided where events go.
+#[test]
+fn a_url_that_others_could_have_written_is_not_used() {
+    let home = home();
+    let (home, file) = (home.path(), home.path().join(FILE_NAME));
+    save_persisted_url(home, NEW).unwrap();
+    let chmod =
+        |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let is_writable: fn(&_) -> bool = |kind| matches!(kind, PersistErrorKind::WritableByOthers);
+    for (mode, directory_mode) in [(0o620, 0o700), (0o602, 0o700), (0o600, 0o777), (0o600, 0o1777)]
+    {
+        chmod(&file, mode);
+        chmod(home, directory_mode);
+        expect_kind(home, is_writable, if mode == 0o600 { home } else { &file });
+    }
+    // It would not be found again.
+    let error = save_persisted_url(home, OLD).unwrap_err();
+    assert!(is_writable(error.kind()), "{error}");
+    save_persisted_url(home, "").unwrap();
+    chmod(home, 0o755);
+    assert_eq!(load(home), None);
+    save_persisted_url(home, OLD).unwrap();
+    chmod(&file, 0o644);
+    assert_eq!(load(home).as_deref(), Some(OLD));
+}
+
+#[test]
+fn a_url_of_another_user_is_not_used() {
+    let home = home();
+    let (home, file) = (home.path(), home.path().join(FILE_NAME));
+    save_persisted_url(home, NEW).unwrap();
+    if chown(&file, Some(1), None).is_err() {
+        // Only root may give files away.
+        return;
+    }
+    let is_anothers: fn(&_) -> bool = |kind| matches!(kind, PersistErrorKind::NotOurs(1));
+    expect_kind(home, is_anothers, &file);
+    chown(&file, Some(0), None).unwrap();
+    chown(home, Some(1), None).unwrap();
+    expect_kind(home, is_anothers, home);
 }
 
 #[test]

@@ -45,6 +45,9 @@ async fn ask(socket: &Path, request: &Request) -> Result<Value, Failure> {
 async fn exchange(socket: &Path, request: &Request) -> Result<Value, String> {
     let mut stream =
         UnixStream::connect(socket).await.map_err(|error| format!("cannot be reached: {error}"))?;
+    if let Request::SetWebhook(_) = request {
+        check_peer(&stream)?;
+    }
     let (reader, mut writer) = stream.split();
     let written = request.frame().write(&mut writer, LIMIT).await;
     // Read even when writing failed: a server that refuses a client sends the reason first.
@@ -57,6 +60,16 @@ async fn exchange(socket: &Path, request: &Request) -> Result<Value, String> {
         (Ok(None), Ok(())) => Err("closed the connection without an answer".to_owned()),
         (_, Err(error)) | (Err(error), Ok(())) => Err(format!("broke off: {error}")),
     }
+}
+
+/// Checks that this user or root listens there. In a directory that others may write to, any user can listen, and
+/// would get the URL.
+fn check_peer(stream: &UnixStream) -> Result<(), String> {
+    let peer = stream.peer_cred().map_err(|error| format!("cannot be known: {error}"))?.uid();
+    if peer == 0 || peer == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(format!("belongs to another user ({peer}), who is not told the URL"))
 }
 
 /// The keys that say something about a webhook, one a line. Missing keys are skipped:

@@ -1,4 +1,4 @@
-//! The answer to `info`, with pilot's own keys.
+//! The answers to `info` and `health`, with pilot's own keys.
 
 use std::time::Duration;
 
@@ -40,6 +40,26 @@ pub(crate) fn info(
         "webhook_queue_dropped": stats.dropped,
         "webhook_circuit_skips": stats.skipped,
         "webhook": webhook,
+    })
+}
+
+/// The answer to `health`, under pilot's keys: all that is in `info` and concerns whether the daemon is well.
+pub(crate) fn health(uptime: Duration, stats: &Stats) -> Value {
+    json!({
+        "status": "ok",
+        "uptime_seconds": uptime.as_secs(),
+        "connections": 0,
+        "peers": 0,
+        "bytes_sent": 0,
+        "bytes_recv": 0,
+        "encrypted_peers": 0,
+        "authenticated_peers": 0,
+        "handshake_pending_count": 0,
+        "relay_peer_count": 0,
+        "accept_queue_drops": 0,
+        "webhook_queue_dropped": stats.dropped,
+        "webhook_circuit_skips": stats.skipped,
+        "beacon_addr": "",
     })
 }
 
@@ -105,6 +125,16 @@ mod tests {
         assert_eq!(info["node_id"], 4_294_967_295_u32);
         assert_eq!(info["encrypt"], false);
         assert_eq!(info["hostname"], "");
+    }
+
+    #[test]
+    fn health_counts_what_the_webhook_lost() {
+        let health = health(Duration::from_millis(3_999), &STATS);
+        assert_eq!((&health["status"], &health["uptime_seconds"]), (&json!("ok"), &json!(3)));
+        assert_eq!(
+            (&health["webhook_queue_dropped"], &health["webhook_circuit_skips"]),
+            (&json!(5), &json!(4))
+        );
     }
 
     #[test]

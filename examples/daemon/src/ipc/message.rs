@@ -4,11 +4,22 @@ use std::fmt;
 
 use super::frame::Frame;
 
+/// Bytes for a connection of the overlay. Their client waits for no answer, and would take one for the answer
+/// to its next request.
+const SEND: u8 = 0x06;
+const CLOSE: u8 = 0x08;
+const CLOSE_OK: u8 = 0x09;
 const ERROR: u8 = 0x0A;
+/// A datagram for the overlay; as for `SEND`.
+const SEND_TO: u8 = 0x0B;
 const INFO: u8 = 0x0D;
 const INFO_OK: u8 = 0x0E;
 const SET_WEBHOOK: u8 = 0x1B;
 const SET_WEBHOOK_OK: u8 = 0x1C;
+const HEALTH: u8 = 0x21;
+const HEALTH_OK: u8 = 0x22;
+/// Gives up connections that are being made; as for `SEND`.
+const CANCEL: u8 = 0x2B;
 /// Pilot knows one code: "an error".
 const ERROR_CODE: [u8; 2] = 1_u16.to_be_bytes();
 
@@ -17,13 +28,21 @@ const ERROR_CODE: [u8; 2] = 1_u16.to_be_bytes();
 pub enum Request {
     /// Empty clears.
     SetWebhook(String),
-    /// How the daemon is doing.
+    /// How the daemon is doing, in all detail.
     Info,
+    /// Whether the daemon is well.
+    Health,
 }
 
-/// Why a frame is no request. The text goes to the client.
+/// Why a frame is no request to this daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoRequest {
+    /// It is for the overlay, which this daemon has not, and takes no answer.
+    Unanswered,
+    /// It closes the connection of the overlay that has this number. There is none: it is closed.
+    Close(u32),
+    /// It closes a connection and does not say which.
+    CloseWhat,
     /// A command that this daemon does not know.
     Unknown(u8),
     /// The URL is not UTF-8.
@@ -33,8 +52,22 @@ pub enum NoRequest {
 impl fmt::Display for NoRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unanswered | Self::Close(_) => f.write_str("this daemon has no overlay"),
+            Self::CloseWhat => f.write_str("close: missing conn_id"),
             Self::Unknown(command) => write!(f, "unknown command: 0x{command:02X}"),
             Self::NotUtf8 => f.write_str("the URL is not UTF-8"),
+        }
+    }
+}
+
+impl NoRequest {
+    /// What the client gets, if anything.
+    #[must_use]
+    pub fn reply(self) -> Option<Frame> {
+        match self {
+            Self::Unanswered => None,
+            Self::Close(id) => Some(Frame { command: CLOSE_OK, payload: id.to_be_bytes().into() }),
+            Self::CloseWhat | Self::Unknown(_) | Self::NotUtf8 => Some(error(self)),
         }
     }
 }
@@ -51,6 +84,12 @@ impl Request {
                 .map_err(|_| NoRequest::NotUtf8),
             // Pilot does not look at the payload.
             INFO => Ok(Self::Info),
+            HEALTH => Ok(Self::Health),
+            SEND | SEND_TO | CANCEL => Err(NoRequest::Unanswered),
+            CLOSE => Err(match frame.payload.first_chunk() {
+                Some(id) => NoRequest::Close(u32::from_be_bytes(*id)),
+                None => NoRequest::CloseWhat,
+            }),
             command => Err(NoRequest::Unknown(command)),
         }
     }
@@ -63,6 +102,7 @@ impl Request {
                 Frame { command: SET_WEBHOOK, payload: url.clone().into_bytes() }
             }
             Self::Info => Frame { command: INFO, payload: Vec::new() },
+            Self::Health => Frame { command: HEALTH, payload: Vec::new() },
         }
     }
 
@@ -71,6 +111,7 @@ impl Request {
         match self {
             Self::SetWebhook(_) => SET_WEBHOOK_OK,
             Self::Info => INFO_OK,
+            Self::Health => HEALTH_OK,
         }
     }
 
@@ -136,6 +177,19 @@ mod tests {
     }
 
     #[test]
+    fn frames_for_the_overlay_are_answered_as_their_clients_expect() {
+        let reply =
+            |command, payload| Request::read(frame(command, payload)).err().unwrap().reply();
+        for command in [SEND, SEND_TO, CANCEL] {
+            assert_eq!(reply(command, b"\0\0\0\x07data"), None);
+            assert_eq!(reply(command, b""), None);
+        }
+        assert_eq!(reply(CLOSE, b"\0\0\x01\x02"), Some(frame(CLOSE_OK, b"\0\0\x01\x02")));
+        assert_eq!(reply(CLOSE, b"\0\0\x01"), Some(error("close: missing conn_id")));
+        assert_eq!(reply(0xAB, b""), Some(error("unknown command: 0xAB")));
+    }
+
+    #[test]
     fn a_url_must_be_text() {
         assert_eq!(refused(SET_WEBHOOK, b"http://\xff/"), "the URL is not UTF-8");
         let empty = Request::read(frame(SET_WEBHOOK, b"")).ok().unwrap();
@@ -144,7 +198,7 @@ mod tests {
 
     #[test]
     fn requests_and_answers_find_each_other() {
-        for request in [Request::Info, Request::SetWebhook("http://h/é".into())] {
+        for request in [Request::Info, Request::Health, Request::SetWebhook("http://h/é".into())] {
             assert!(Request::read(request.frame()).ok().unwrap() == request);
             let json = serde_json::json!({"webhook": "http://h/é"});
             let reply = request.reply(Ok(json.clone()));

@@ -12,8 +12,8 @@ mod socket;
 
 use std::path::PathBuf;
 
-pub(crate) use info::info;
-pub(crate) use server::{Handler, Server};
+pub(crate) use info::{health, info};
+pub(crate) use server::{Handler, Lost, OnLost, Server};
 
 /// Pilot's default socket: in the user's runtime directory, which no other user can write to, or in `/tmp`
 /// where there is none.

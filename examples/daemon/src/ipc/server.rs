@@ -1,6 +1,5 @@
 //! The daemon's end: answers clients, which cannot harm each other.
 
-use std::convert::Infallible;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::frame::{Frame, FrameError, Frames};
 use super::message::{self, Request};
@@ -29,6 +28,9 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
     /// The answer to `info`.
     fn info(&self) -> Value;
+
+    /// The answer to `health`.
+    fn health(&self) -> Value;
 }
 
 /// Limits on clients.
@@ -38,18 +40,38 @@ struct Limits {
     clients: usize,
     /// The longest wait for the next byte inside a frame, and for an answer to be taken.
     stall: Duration,
+    /// Between two looks at the socket's path.
+    look: Duration,
 }
 
-const LIMITS: Limits = Limits { clients: 64, stall: Duration::from_secs(10) };
+/// The looks are arbitrary: soon for who waits for a command, and no work.
+const LIMITS: Limits =
+    Limits { clients: 64, stall: Duration::from_secs(10), look: Duration::from_secs(5) };
 /// Before clients are accepted again after that failed, which it does when files run out.
 /// Arbitrary: long enough for the log.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What happens when somebody takes the socket's path away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnLost {
+    /// It is taken again, as soon as nobody listens there.
+    Rebind,
+    /// The server ends.
+    End,
+}
+
+/// The socket's path leads to somebody else's socket, or nowhere.
+#[derive(Debug)]
+pub(crate) struct Lost;
 
 /// A socket that listens. Dropping it removes its file.
 pub(crate) struct Server {
     // Goes first, so that no path leads to a closed socket.
     file: SocketFile,
     listener: UnixListener,
+    on_lost: OnLost,
+    /// Whether the path is known to be lost.
+    is_lost: bool,
     limits: Limits,
 }
 
@@ -59,22 +81,31 @@ impl Server {
     /// # Errors
     /// When another process listens there already, when the path is something other than a socket, or when a
     /// file operation fails.
-    pub(crate) async fn bind(path: &Path) -> Result<Self, IpcError> {
+    pub(crate) async fn bind(path: &Path, on_lost: OnLost) -> Result<Self, IpcError> {
         let (listener, file) = socket::listen(path).await?;
-        Ok(Self { file, listener, limits: LIMITS })
+        Ok(Self { file, listener, on_lost, is_lost: false, limits: LIMITS })
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Answers clients, for as long as it is polled. Dropping it cuts them off and removes the
-    /// socket's file; what the handler is doing just then, it does to its end.
-    pub(crate) async fn serve<H: Handler>(self, handler: Arc<H>) -> Infallible {
+    /// Answers clients, for as long as it is polled, or until the path is lost and that is to be the end. Dropping
+    /// it cuts them off and removes the socket's file; what the handler is doing just then, it does to its end.
+    pub(crate) async fn serve<H: Handler>(mut self, handler: Arc<H>) -> Lost {
         let places = Arc::new(Semaphore::new(self.limits.clients));
         let mut clients = JoinSet::new();
+        let mut looks = interval(self.limits.look);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let stream = match self.listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = looks.tick() => match self.look().await {
+                    Ok(()) => continue,
+                    Err(lost) => return lost,
+                },
+            };
+            let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     warn!("{}: {error}", self.path().display());
@@ -99,6 +130,32 @@ impl Server {
                 drop(stream);
             });
         }
+    }
+
+    /// Sees to it that clients find us.
+    async fn look(&mut self) -> Result<(), Lost> {
+        if self.file.is_ours() {
+            self.is_lost = false;
+            return Ok(());
+        }
+        let path = self.path().to_owned();
+        if self.on_lost == OnLost::End {
+            return Err(Lost);
+        }
+        match socket::listen(&path).await {
+            Ok((listener, file)) => {
+                (self.file, self.listener, self.is_lost) = (file, listener, false);
+                warn!("{}: the socket was taken away, and is there again", path.display());
+            }
+            Err(error) if !self.is_lost => {
+                self.is_lost = true;
+                error!(
+                    "the socket was taken away, commands do not arrive until it is back: {error}"
+                );
+            }
+            Err(_) => {}
+        }
+        Ok(())
     }
 }
 
@@ -131,24 +188,27 @@ async fn serve_client<H: Handler>(
             }
         };
         let (reply, fit) = answer(frame, handler).await;
-        reply.write(&mut writer, stall).await?;
+        if let Some(reply) = reply {
+            reply.write(&mut writer, stall).await?;
+        }
         if !fit {
             return Ok(());
         }
     }
 }
 
-/// The answer, and whether the client may go on. It may not when the handler panicked.
-async fn answer<H: Handler>(frame: Frame, handler: &Arc<H>) -> (Frame, bool) {
+/// The answer, if there is one, and whether the client may go on. It may not when the handler panicked.
+async fn answer<H: Handler>(frame: Frame, handler: &Arc<H>) -> (Option<Frame>, bool) {
     let request = match Request::read(frame) {
         Ok(request) => request,
-        Err(error) => return (message::error(error), true),
+        Err(no_request) => return (no_request.reply(), true),
     };
     let handler = Arc::clone(handler);
     // A task of its own, in which a panic ends, too.
     let handled = tokio::spawn(async move {
         let outcome = match &request {
             Request::Info => Ok(handler.info()),
+            Request::Health => Ok(handler.health()),
             // Echoed as pilot does, and not read back: another client may have set another since.
             Request::SetWebhook(url) => {
                 handler.set_webhook(url).await.map(|()| json!({"webhook": url}))
@@ -157,10 +217,10 @@ async fn answer<H: Handler>(frame: Frame, handler: &Arc<H>) -> (Frame, bool) {
         request.reply(outcome)
     });
     match handled.await {
-        Ok(reply) => (reply, true),
+        Ok(reply) => (Some(reply), true),
         Err(_) => {
             error!("an IPC command panicked: this is a bug");
-            (message::error("internal error"), false)
+            (Some(message::error("internal error")), false)
         }
     }
 }

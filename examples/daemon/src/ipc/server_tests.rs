@@ -32,19 +32,27 @@ impl Handler for Memory {
     fn info(&self) -> Value {
         json!({"webhook": {"url": *self.0.lock().unwrap()}})
     }
+
+    fn health(&self) -> Value {
+        json!({"status": "ok"})
+    }
 }
 
 struct Serving {
     path: PathBuf,
-    task: JoinHandle<Infallible>,
+    task: JoinHandle<Lost>,
     _directory: TempDir,
 }
 
 impl Serving {
     async fn start(limits: Limits) -> Self {
+        Self::start_on_lost(limits, OnLost::Rebind).await
+    }
+
+    async fn start_on_lost(limits: Limits, on_lost: OnLost) -> Self {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("s");
-        let mut server = Server::bind(&path).await.unwrap();
+        let mut server = Server::bind(&path, on_lost).await.unwrap();
         server.limits = limits;
         let task = tokio::spawn(server.serve(Arc::new(Memory::default())));
         Self { path, task, _directory: directory }
@@ -56,7 +64,8 @@ impl Serving {
 }
 
 /// A stall that no test waits for.
-const PATIENT: Limits = Limits { clients: 64, stall: Duration::from_secs(60) };
+const PATIENT: Limits =
+    Limits { clients: 64, stall: Duration::from_secs(60), look: Duration::from_millis(5) };
 
 async fn ask(client: &mut UnixStream, command: u8, payload: &str) -> (u8, String) {
     let frame = Frame { command, payload: payload.into() };
@@ -133,7 +142,7 @@ async fn a_half_sent_frame_is_given_up_and_an_idle_client_is_not() {
 #[tokio::test]
 async fn who_does_not_take_answers_is_given_up() {
     let stall = Duration::from_millis(50);
-    let serving = Serving::start(Limits { clients: 1, stall }).await;
+    let serving = Serving::start(Limits { clients: 1, stall, ..PATIENT }).await;
     let mut deaf = serving.client().await;
     let request = Frame { command: 0xFF, payload: Vec::new() }.encode().unwrap().repeat(1_000);
     // Until the server, its answers not taken, gives up.
@@ -178,4 +187,46 @@ async fn dropping_the_server_ends_its_clients_and_removes_the_file() {
     expect_end(&mut client).await;
     assert!(serving.task.await.unwrap_err().is_cancelled());
     assert!(!serving.path.exists());
+}
+
+impl Serving {
+    /// Waits until it is this server that answers.
+    async fn expect_found(&self) {
+        for _ in 0..10_000 {
+            if let Ok(mut client) = UnixStream::connect(&self.path).await {
+                assert_eq!(ask(&mut client, INFO, "").await.0, 0x0E);
+                return;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        panic!("nobody listens");
+    }
+}
+
+/// It was unreachable for ever, and said nothing.
+#[tokio::test]
+async fn a_socket_that_was_taken_away_comes_back() {
+    let serving = Serving::start(PATIENT).await;
+    let mut before = serving.client().await;
+    std::fs::remove_file(&serving.path).unwrap();
+    serving.expect_found().await;
+    // Clients that are there stay.
+    assert_eq!(ask(&mut before, INFO, "").await.0, 0x0E);
+
+    std::fs::remove_file(&serving.path).unwrap();
+    let other = std::os::unix::net::UnixListener::bind(&serving.path).unwrap();
+    // Several looks at it.
+    sleep(10 * PATIENT.look).await;
+    other.set_nonblocking(true).unwrap();
+    while other.accept().is_ok() {}
+    drop(other);
+    serving.expect_found().await;
+}
+
+#[tokio::test]
+async fn by_choice_a_server_ends_when_its_socket_is_taken_away() {
+    let serving = Serving::start_on_lost(PATIENT, OnLost::End).await;
+    assert_eq!(ask(&mut serving.client().await, INFO, "").await.0, 0x0E);
+    std::fs::remove_file(&serving.path).unwrap();
+    assert!(matches!(serving.task.await, Ok(Lost)));
 }

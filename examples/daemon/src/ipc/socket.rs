@@ -57,19 +57,23 @@ impl SocketFile {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Whether the path still leads to our socket, which somebody else may take away.
+    pub(super) fn is_ours(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|found| Identity::of(&found) == self.identity)
+    }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| Identity::of(&found) == self.identity)
-        {
+        if self.is_ours() {
             // There is nobody to report a failure to.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Device and inode: which file it is, whatever it is called.
+/// Device and inode: which file it is, whatever it is called. Nobody else's has them while we listen.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Identity(u64, u64);
 

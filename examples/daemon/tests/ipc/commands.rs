@@ -1,6 +1,10 @@
 //! `set-webhook`, `clear-webhook` and `info`, as scripts call them.
 
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
 use std::thread;
 
 use serde_json::Value;
@@ -21,6 +25,9 @@ fn the_commands_speak_to_people() {
     };
     let set = shown(place.command("set-webhook").arg(URL));
     assert_eq!(set, "webhook set: http://127.0.0.1:9/hook\n");
+    let file = place.directory.path().join("url");
+    fs::write(&file, format!("{URL}\n")).unwrap();
+    assert_eq!(shown(place.command("set-webhook").arg("--webhook-file").arg(&file)), set);
     let info = shown(&mut place.command("info"));
     for line in ["node         7\n", "address      0:0000.0000.0007\n", "breaker      closed\n"] {
         assert!(info.contains(line), "{info}");
@@ -81,6 +88,28 @@ fn without_a_daemon_it_is_status_1_and_one_line_that_names_the_socket() {
     }
 }
 
+/// Root's `set-webhook` told the URL, with its token, to whoever had taken the path in `/tmp`.
+#[test]
+fn another_users_daemon_is_not_told_the_url() {
+    let place = Place::new();
+    fs::set_permissions(place.directory.path(), Permissions::from_mode(0o1777)).unwrap();
+    let mut command = place.command("run");
+    // Only root may become somebody else.
+    let Ok(mut child) = command.env("PILOT_HOME", "/nowhere/at/all").uid(1).gid(1).spawn() else {
+        return;
+    };
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("taking commands at")));
+    let (status, _, stderr) = finish(place.command("set-webhook").arg(URL));
+    assert_eq!((status, stderr.lines().count()), (1, 1), "{stderr}");
+    assert!(stderr.contains("belongs to another user (1)"), "{stderr}");
+    let (status, stdout, stderr) = finish(&mut place.command("info"));
+    assert_eq!(status, 0, "{stderr}");
+    assert!(stdout.contains("webhook      none\n"), "{stdout}");
+    crate::support::signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
+}
+
 #[test]
 fn what_is_no_daemon_is_said_to_be_none() {
     for (answer, expected) in [
@@ -113,6 +142,7 @@ fn wrong_usage_is_status_2_and_one_line() {
         &["set-webhook"][..],
         &["set-webhook", ""],
         &["set-webhook", URL, "more"],
+        &["set-webhook", URL, "--webhook-file", "url"],
         &["clear-webhook", URL],
         &["info", "--what"],
         &["info", "--socket"],

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 
 use crate::daemon::{INFO, INFO_OK, Place, finish};
+use crate::support::Sink;
 
 #[test]
 fn the_file_is_this_users_alone_and_goes_with_the_daemon() {
@@ -67,4 +68,17 @@ fn the_default_is_in_the_users_own_directory() {
         assert!(stdout.contains("\"node_id\":9"), "{stdout}");
     }
     daemon.terminate();
+}
+
+#[test]
+fn by_choice_the_daemon_ends_when_its_socket_is_taken_away() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let url = sink.url();
+    let arguments = ["--events", "-", "--webhook", &url, "--on-socket-lost", "end"];
+    let mut daemon = place.daemon(&arguments);
+    daemon.event("first");
+    sink.wait_for(1);
+    fs::rename(&place.socket, place.directory.path().join("elsewhere")).unwrap();
+    daemon.wait_for_log("pilot-webhookd: the socket was taken away");
 }

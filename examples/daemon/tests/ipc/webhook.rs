@@ -88,6 +88,25 @@ fn a_named_pipe_without_a_writer_keeps_nobody_waiting() {
     assert_eq!(daemon.terminate()["delivered"], 1);
 }
 
+/// The first writer that closed it was the last one that was read.
+#[test]
+fn a_named_pipe_that_is_followed_outlives_its_writers() {
+    let place = Place::new();
+    let sink = Sink::start();
+    let pipe = place.directory.path().join("events");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let path = pipe.to_str().unwrap().to_owned();
+    let daemon = place.daemon(&["--webhook", &sink.url(), "--events", &path, "--follow"]);
+    for n in 1..=3 {
+        std::fs::write(&pipe, "{\"topic\":\"one of three\"}\n").unwrap();
+        sink.wait_for(n);
+    }
+    assert_eq!(daemon.terminate()["delivered"], 3);
+    let (status, _, stderr) = finish(place.command("run").args(["--events", EVENTS, "--follow"]));
+    assert_eq!(status, 2);
+    assert!(stderr.contains("only a named pipe can be followed"), "{stderr}");
+}
+
 #[test]
 fn a_daemon_without_a_webhook_gets_one() {
     let place = Place::new();
@@ -110,6 +129,8 @@ fn a_url_that_is_none_leaves_all_as_it_was() {
     for url in ["ftp://h/", "http://", "http://u:p@h/", "http://169.254.169.254/", &long] {
         assert_eq!(set(&place, url), 1, "{url}");
     }
+    // Pilotctl shows no refusal.
+    daemon.wait_for_log("refused: the URL must begin with http:// or https://");
     daemon.event("first");
     sink.wait_for(1);
     assert_eq!(daemon.info()["webhook"]["url"], sink.url());

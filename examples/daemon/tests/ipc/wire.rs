@@ -45,6 +45,33 @@ fn info_has_pilots_keys_and_the_webhooks_own() {
     assert!(later["uptime_secs"].as_f64() > info["uptime_secs"].as_f64());
 }
 
+/// They were answered with errors, which a driver takes for the answer to its next request.
+#[test]
+fn what_takes_no_answer_gets_none() {
+    let place = Place::new();
+    let daemon = place.daemon(&[]);
+    let mut client = daemon.client();
+    for command in [0x06, 0x0B, 0x2B] {
+        client.send(&frame(command, b"\0\0\0\x07data"));
+        assert_eq!(client.ask(INFO, b"").0, INFO_OK);
+    }
+    assert_eq!(client.ask(0x08, b"\0\0\0\x07"), (0x09, b"\0\0\0\x07".to_vec()));
+    assert_eq!(client.ask(0x08, b""), error("close: missing conn_id"));
+}
+
+#[test]
+fn health_has_pilots_keys() {
+    let place = Place::new();
+    let daemon = place.daemon(&[]);
+    let (command, payload) = daemon.client().ask(0x21, b"");
+    assert_eq!(command, 0x22);
+    let health: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!(health["status"], "ok");
+    for key in ["uptime_seconds", "peers", "webhook_queue_dropped", "webhook_circuit_skips"] {
+        assert!(health[key].is_u64(), "{key}: {health}");
+    }
+}
+
 #[test]
 fn frames_may_come_byte_by_byte_or_all_at_once() {
     let place = Place::new();

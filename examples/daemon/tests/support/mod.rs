@@ -23,7 +23,7 @@ pub(crate) const EVENTS: &str =
 pub(crate) fn bare() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pilot-webhookd"));
     // No URL of this machine's user.
-    command.env("PILOT_HOME", "/nowhere/at/all");
+    command.env("PILOT_HOME", "/nowhere/at/all").env_remove("PILOT_WEBHOOK_URL");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -161,8 +161,12 @@ impl Sink {
     }
 
     pub(crate) fn start_tls() -> Self {
+        Self::start_tls_as(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
+    }
+
+    /// One whose certificate has these names.
+    pub(crate) fn start_tls_as(names: Vec<String>) -> Self {
         let mut sink = Self::bind();
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         sink.certificate = Some(rcgen::generate_simple_self_signed(names).unwrap());
         sink.serve(None, Behaviour::default())
     }
