@@ -49,7 +49,7 @@ pub type HttpTarget = EndpointBuf<MAX_URL>;
 /// #     std::future::pending::<()>().await;
 /// # });
 /// let client = Client::builder(url).node_id(7).secret(b"hush").build()?;
-/// client.emit("conn.established", &[("peer_node_id", 2)])?;
+/// client.emit("conn.established", &serde_json::json!({"peer_node_id": 2}))?;
 /// client.close().await;
 /// assert_eq!(client.stats().delivered, 1);
 /// # Ok(())
