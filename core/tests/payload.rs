@@ -62,7 +62,7 @@ fn with_id(body: &str, id: &str) -> String {
 
 #[test]
 fn equals_every_payload_of_the_original_and_verifies_its_signature() {
-    let vectors = include_str!("../../tests/data/go-payloads.jsonl");
+    let vectors = include_str!("data/go-payloads.jsonl");
     let mut count = 0;
     for line in vectors.lines() {
         let vector: Value = serde_json::from_str(line).unwrap();
