@@ -94,6 +94,7 @@ fn equals_every_payload_of_the_original_and_verifies_its_signature() {
         }
         let secret = Secret::new(text("secret").as_bytes()).unwrap();
         assert_eq!(secret.sign(original.as_bytes()).as_str(), text("signature"), "{name}");
+        assert!(secret.verify(original.as_bytes(), text("signature").as_bytes()), "{name}");
         count += 1;
     }
     assert_eq!(count, 33);

@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use hyper::StatusCode;
+use pilot_webhook_core::Secret;
 use pilot_webhook_receiver::{BODY_MAX, Behaviour, Received, Receiver};
 use tokio::net::TcpListener;
 
@@ -47,9 +48,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(args: Args) -> std::io::Result<()> {
-    let secret = args.secret_file.map(fs::read).transpose()?;
-    // As the sender reads it: without the line's end.
-    let secret = secret.map(|secret| secret.trim_ascii_end().to_vec());
+    let secret = args.secret_file.as_deref().map(read_secret).transpose()?;
     let receiver = Receiver::new(secret, print);
     receiver.behave(Behaviour {
         status: args.status,
@@ -60,6 +59,12 @@ async fn serve(args: Args) -> std::io::Result<()> {
     let listener = TcpListener::bind(args.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
     receiver.serve(listener).await
+}
+
+/// As the sender reads it: without the line's end.
+fn read_secret(path: &Path) -> std::io::Result<Secret> {
+    let secret = Secret::new(fs::read(path)?.trim_ascii_end());
+    secret.ok_or_else(|| std::io::Error::other(format!("{}: the secret is empty", path.display())))
 }
 
 fn print(received: &Received) {
