@@ -15,9 +15,11 @@ mod resolve;
 mod stream;
 mod tls;
 mod transport;
+mod trust;
 
 pub use config::{HttpConfig, HttpShared};
 pub use error::HttpError;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;
 pub use transport::{HttpTransport, USER_AGENT};
+pub(crate) use trust::Trust;
