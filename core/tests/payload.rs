@@ -324,7 +324,7 @@ fn json_text_is_checked() {
     }
     let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(data_of(&Json(&nested(128))).is_ok());
-    assert_eq!(data_of(&Json(&nested(129))), Err(EmitError::Payload(EncodeError::Json)));
+    assert_eq!(data_of(&Json(&nested(129))), Err(EmitError::Payload(EncodeError::TooDeep)));
 }
 
 fn json() -> impl Strategy<Value = Value> {
