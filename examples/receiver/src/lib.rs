@@ -3,6 +3,10 @@
 //! The signature is checked over the bytes as they came, before anything reads them, and in
 //! constant time: `Secret::verify` does not tell how much of it was right.
 
+mod tls;
+
+pub use tls::Tls;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,6 +98,22 @@ impl Receiver {
             let (stream, _peer): (_, SocketAddr) = listener.accept().await?;
             let receiver = self.clone();
             tokio::spawn(async move { receiver.serve_connection(stream).await });
+        }
+    }
+
+    /// The same over TLS.
+    ///
+    /// # Errors
+    /// When accepting a connection fails for good.
+    pub async fn serve_tls(self, listener: TcpListener, tls: Tls) -> std::io::Result<()> {
+        loop {
+            let (stream, _peer): (_, SocketAddr) = listener.accept().await?;
+            let (receiver, tls) = (self.clone(), tls.clone());
+            tokio::spawn(async move {
+                if let Some(stream) = tls.accept(stream).await {
+                    receiver.serve_connection(stream).await;
+                }
+            });
         }
     }
 
