@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -75,5 +76,27 @@ fn no_dependency_wants_a_newer_compiler_than_the_crate() {
             waiting.extend(deps.map(|d| text(&d["pkg"])));
         }
         assert!(seen.len() > 5, "nothing was looked at");
+    }
+}
+
+/// What crates.io refuses is refused only when a crate is published.
+#[test]
+fn a_published_crate_carries_what_the_registry_and_a_user_ask_for() {
+    let metadata = metadata();
+    let published = published(&metadata);
+    assert_eq!(published.len(), 3);
+    for package in published {
+        let name = text(&package["name"]);
+        for field in ["description", "license", "documentation", "readme"] {
+            assert!(!text(&package[field]).is_empty(), "{name} has no {field}");
+        }
+        let keywords = array(&package["keywords"]);
+        assert!((1..=5).contains(&keywords.len()), "{name}: five keywords at most");
+        assert!(keywords.iter().all(|word| text(word).len() <= 20), "{name}: 20 bytes at most");
+        assert!((1..=5).contains(&array(&package["categories"]).len()), "{name}");
+        let folder = Path::new(text(&package["manifest_path"])).parent().unwrap();
+        for file in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+            assert!(folder.join(file).is_file(), "{name} has no {file}");
+        }
     }
 }
