@@ -3,8 +3,10 @@
 //! The signature is checked over the bytes as they came, before anything reads them, and in
 //! constant time: `Secret::verify` does not tell how much of it was right.
 
+#[cfg(feature = "tls")]
 mod tls;
 
+#[cfg(feature = "tls")]
 pub use tls::Tls;
 
 use std::convert::Infallible;
@@ -105,6 +107,7 @@ impl Receiver {
     ///
     /// # Errors
     /// When accepting a connection fails for good.
+    #[cfg(feature = "tls")]
     pub async fn serve_tls(self, listener: TcpListener, tls: Tls) -> std::io::Result<()> {
         loop {
             let (stream, _peer): (_, SocketAddr) = listener.accept().await?;
