@@ -29,10 +29,10 @@ pub use engine::observer::{Notice, Observer};
 pub use engine::retry::{Backoff, INITIAL_BACKOFF, MAX_RETRIES, RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
 pub use engine::stats::Stats;
 pub use engine::worker::{Encoding, run};
-pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Timestamp};
+pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Timestamp, to_json};
 pub use format::Format;
 pub use format::pilot::{BATCH_HEADER, PilotFormat};
-pub use json::{EncodeError, Writer, to_json};
+pub use json::{EncodeError, Writer};
 pub use queue::{Bound, EventRef, Events};
 pub use sign::{SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign};
 pub use transport::{

@@ -37,6 +37,7 @@ fn every_error_has_words_of_its_own() {
         EncodeError::NotFinite,
         EncodeError::Key,
         EncodeError::Json,
+        EncodeError::TooDeep,
         EncodeError::Custom,
     ];
     all_differ(

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 #[test]
 fn the_status_table_holds() {
-    let table = include_str!("../../tests/data/statuses.txt");
+    let table = include_str!("data/statuses.txt");
     let mut seen = 0;
     for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let mut columns = line.split_whitespace();

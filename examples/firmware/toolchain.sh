@@ -13,6 +13,7 @@
 # What to build of the library where it must be built: "core", or "core,alloc".
 BUILD_STD=${BUILD_STD:-core}
 
+_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 _debian_rustc=/usr/bin/rustc
 _debian_cargo=/usr/bin/cargo
 
@@ -40,10 +41,22 @@ ADVICE
     return 1
 }
 
+# $RUSTFLAGS, and short names for the folders of this checkout and of the registry: an image has its
+# sources' paths for panics, and its size must not depend on where it was built.
+_flags() {
+    local flags
+    read -ra flags <<<"${RUSTFLAGS:-}"
+    flags+=("--remap-path-prefix=$_root=/pilot-webhook" "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo")
+    local IFS=$'\x1f'
+    printf %s "${flags[*]}"
+}
+
 cargo_for() (
     target=$1 subcommand=$2
     shift 2
     have_compiler_for "$target" || exit
+    export CARGO_ENCODED_RUSTFLAGS
+    CARGO_ENCODED_RUSTFLAGS=$(_flags)
     if _has_installed_target "$target"; then
         exec cargo "$subcommand" --target "$target" "$@"
     fi

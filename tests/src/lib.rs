@@ -27,7 +27,7 @@
 //! # }
 //! ```
 //!
-//! The tables of `tests/data` are played in the same manner ([`conformance`]), and receivers that are
+//! The tables of `core/tests/data` are played in the same manner ([`conformance`]), and receivers that are
 //! hostile ([`hostile`]), both through the real worker loop ([`deliver`]).
 //!
 //! Beside that: certificates right and wrong ([`pki`]), a TLS 1.3 server that cheats as it is told

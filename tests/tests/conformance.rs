@@ -1,4 +1,4 @@
-//! The tables of `tests/data`, through the worker loop, over both transports, against real servers.
+//! The tables of `core/tests/data`, through the worker loop, over both transports, against real servers.
 
 #![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
 

@@ -6,6 +6,7 @@
 )]
 #![no_std]
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
 mod dial;
@@ -38,6 +39,12 @@ pub use sntp::{Sntp, SntpConfig, SntpError};
 #[cfg(feature = "tls")]
 pub use tls::{Algorithm, CertificateFault, Limit, Tls, TlsBuffers, TlsFailure, UnknownTime};
 pub use transport::{Buffers, NodeTransport};
+
+// What a webhook's options and answers are made of: nobody needs a second dependency for it.
+pub use pilot_webhook_core::{
+    Config, Data, EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer,
+    OnFull, OnOpen, PilotFormat, Policy, Refusal, Secret, Signer, Stats, Timestamp,
+};
 
 #[cfg(feature = "tls")]
 pub use embedded_tls::{CryptoRng, CryptoRngCore};

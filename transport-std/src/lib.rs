@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
 mod http;
@@ -13,6 +14,12 @@ pub use client::{
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,
     SystemResolver, USER_AGENT,
+};
+// What a client's options, answers and transports are made of: nobody needs a second dependency for it.
+pub use pilot_webhook_core::{
+    BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
+    Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Refusal, Reply, Secret,
+    SendTransport, Signer, Stats, Timestamp, TransportError, Verdict,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{

@@ -62,6 +62,23 @@ impl<T: sealed::Encode + ?Sized> Data for T {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Json<'a>(pub &'a str);
 
+/// Encodes data as JSON text into `out`, as it would stand in an event.
+///
+/// ```
+/// use pilot_webhook_core::{Json, to_json};
+/// let mut out = [0; 16];
+/// assert_eq!(to_json(&["a", "b"], &mut out), Ok(r#"["a","b"]"#));
+/// assert_eq!(to_json(&Json("[1, 2]"), &mut out), Ok("[1,2]"));
+/// ```
+///
+/// # Errors
+/// When it does not fit or cannot be written as JSON.
+pub fn to_json<'a, D: Data + ?Sized>(data: &D, out: &'a mut [u8]) -> Result<&'a str, EncodeError> {
+    let mut writer = Writer::new(out);
+    data.encode(&mut writer)?;
+    core::str::from_utf8(writer.finish()).map_err(|_| EncodeError::Custom)
+}
+
 /// Why an event was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -12,8 +12,10 @@ pub enum EncodeError {
     NotFinite,
     /// A map key is neither a string nor a number, boolean or unit variant.
     Key,
-    /// [`Json`](crate::Json) text is not JSON, or nested deeper than 128 levels.
+    /// [`Json`](crate::Json) text is not JSON.
     Json,
+    /// [`Json`](crate::Json) text is nested deeper than 128 levels, which receivers often cannot read.
+    TooDeep,
     /// The data's own `Serialize` (or `Display`) gave up.
     Custom,
 }
@@ -25,6 +27,7 @@ impl fmt::Display for EncodeError {
             Self::NotFinite => "the data holds a float that JSON cannot write",
             Self::Key => "the data holds a map key that is not a string",
             Self::Json => "the data is not valid JSON text",
+            Self::TooDeep => "the data is nested deeper than 128 levels",
             Self::Custom => "the data could not serialize itself",
         })
     }

@@ -6,7 +6,6 @@ mod text;
 mod writer;
 
 pub use error::EncodeError;
-pub use serialize::to_json;
 pub(crate) use serialize::write;
 pub(crate) use text::copy;
 pub use writer::{DIGITS, Writer, decimal};

@@ -11,24 +11,6 @@ use crate::json::writer::Writer;
 
 type Done = Result<(), EncodeError>;
 
-/// Encodes any value as JSON text into `out`, with the rules for an event's data.
-///
-/// ```
-/// let mut out = [0; 16];
-/// assert_eq!(pilot_webhook_core::to_json(&["a", "b"], &mut out), Ok(r#"["a","b"]"#));
-/// ```
-///
-/// # Errors
-/// When it does not fit or cannot be written as JSON.
-pub fn to_json<'a, T: Serialize + ?Sized>(
-    value: &T,
-    out: &'a mut [u8],
-) -> Result<&'a str, EncodeError> {
-    let mut writer = Writer::new(out);
-    write(value, &mut writer)?;
-    core::str::from_utf8(writer.finish()).map_err(|_| EncodeError::Custom)
-}
-
 /// Writes any value.
 #[inline]
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, out: &mut Writer<'_>) -> Done {
@@ -376,9 +358,9 @@ mod tests {
 
     #[test]
     fn signed_numbers_are_written_as_they_are_read() {
-        assert_eq!(
-            to_json(&[i64::MIN, -1, 0, i64::MAX], &mut [0; 64]).unwrap(),
-            "[-9223372036854775808,-1,0,9223372036854775807]"
-        );
+        let mut out = [0; 64];
+        let mut writer = Writer::new(&mut out);
+        write(&[i64::MIN, -1, 0, i64::MAX], &mut writer).unwrap();
+        assert_eq!(writer.finish(), b"[-9223372036854775808,-1,0,9223372036854775807]");
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn copy(text: &str, out: &mut Writer<'_>) -> Result<(), EncodeError> 
         let mut length = 1;
         expect = match (byte, expect) {
             (b'{' | b'[', Expect::Value | Expect::FirstElement) => {
-                open.push(byte == b'{').ok_or(EncodeError::Json)?;
+                open.push(byte == b'{').ok_or(EncodeError::TooDeep)?;
                 if byte == b'{' { Expect::FirstKey } else { Expect::FirstElement }
             }
             (b'}', Expect::FirstKey | Expect::Next) if open.innermost() == Some(true) => {

@@ -6,7 +6,7 @@ use heapless::String;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::ascii::hex;
+use crate::ascii::{hex, number};
 use crate::sign::{Signer, ToSign};
 use crate::transport::Headers;
 
@@ -51,17 +51,53 @@ impl Secret {
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> Signature {
         let mut text = String::new();
-        // A key of one block is always taken, and 32 bytes are 64 digits.
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) {
-            mac.update(body);
-            for byte in mac.finalize().into_bytes() {
-                for digit in hex(byte) {
-                    let _ = text.push(digit.into());
-                }
+        // 32 bytes are 64 digits.
+        for byte in self.mac(body).map(|mac| mac.finalize().into_bytes()).unwrap_or_default() {
+            for digit in hex(byte) {
+                let _ = text.push(digit.into());
             }
         }
         Signature(text)
     }
+
+    /// Whether `signature`, a value of [`SIGNATURE_HEADER`], is that of `body`: 64 hex digits, in lower
+    /// or upper case. It takes the same time wherever the two differ, so that nobody learns from it
+    /// how much of a guess was right.
+    ///
+    /// A receiver calls it with the body as it came, before it reads anything in it.
+    ///
+    /// ```
+    /// use pilot_webhook_core::Secret;
+    /// let secret = Secret::new(b"key").unwrap();
+    /// let signature = secret.sign(b"{}");
+    /// assert!(secret.verify(b"{}", signature.as_str().as_bytes()));
+    /// assert!(!secret.verify(b"{ }", signature.as_str().as_bytes()));
+    /// ```
+    #[must_use]
+    pub fn verify(&self, body: &[u8], signature: &[u8]) -> bool {
+        let mac = self.mac(body);
+        mac.zip(from_hex(signature)).is_some_and(|(mac, bytes)| mac.verify_slice(&bytes).is_ok())
+    }
+
+    /// Over all of `body`. There always is one: a key of one block is always taken.
+    fn mac(&self, body: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::new_from_slice(&self.key).ok()?;
+        Mac::update(&mut mac, body);
+        Some(mac)
+    }
+}
+
+/// The bytes of 64 hex digits.
+fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    if pairs.len() != bytes.len() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        *byte = u8::try_from(number(pair, 16)?).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Signs the body.
@@ -87,5 +123,39 @@ impl Signature {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_bodys_own_signature_verifies_in_any_case_of_its_letters() {
+        let secret = Secret::new(b"hush").unwrap();
+        let signature = secret.sign(b"{}");
+        let right = signature.as_str().as_bytes();
+        assert!(secret.verify(b"{}", right));
+        assert!(secret.verify(b"{}", &right.to_ascii_uppercase()));
+        assert!(!secret.verify(b"{} ", right));
+        assert!(!Secret::new(b"hash").unwrap().verify(b"{}", right));
+        for at in 0..right.len() {
+            let mut wrong = right.to_vec();
+            wrong[at] = if wrong[at] == b'0' { b'1' } else { b'0' };
+            assert!(!secret.verify(b"{}", &wrong), "digit {at}");
+            wrong[at] = b'+';
+            assert!(!secret.verify(b"{}", &wrong), "no digit at {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_as_long_as_a_signature_is_none() {
+        let secret = Secret::new(b"hush").unwrap();
+        let signature = secret.sign(b"{}");
+        let text = signature.as_str();
+        let longer = [text, "00"].concat();
+        for wrong in ["", "0", &text[..62], &text[..63], &longer] {
+            assert!(!secret.verify(b"{}", wrong.as_bytes()), "{wrong}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
-use pilot_webhook_core::{BreakerState, Event, Fate, Json, Notice, Stats};
+use pilot_webhook_core::{BreakerState, Event, Fate, Json, Notice, Secret, Stats};
 use pilot_webhook_receiver::{Behaviour, Receiver};
 use pilot_webhook_std::Client;
 use tokio::net::TcpListener;
@@ -24,7 +24,7 @@ const SECRET: &[u8] = b"demo";
 pub(crate) async fn demo(pace: Duration) -> Result<(), Failure> {
     let verified = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&verified);
-    let receiver = Receiver::new(Some(SECRET.to_vec()), move |received| {
+    let receiver = Receiver::new(Secret::new(SECRET), move |received| {
         if received.status.is_success() && received.verified == Some(true) {
             count.fetch_add(1, Relaxed);
         }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
-use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
+use pilot_webhook_core::{Clock as _, EmitError, Event, Json};
 use pilot_webhook_std::{Client, TokioClock};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -88,10 +88,7 @@ impl Reader {
                     self.tally.not_taken.fetch_add(1, Relaxed);
                     stop.fetch_or(answer.is_err(), Relaxed);
                 }
-                // The client counts these, too. A line is JSON, so what its data can be is too deep.
-                Ok(Err(EmitError::Payload(EncodeError::Json))) => {
-                    complaints.say(number, &"its data is nested deeper than 128 levels");
-                }
+                // The client counts these, too.
                 Ok(Err(error)) => complaints.say(number, &error),
                 Err(bad) => {
                     self.tally.bad_lines.fetch_add(1, Relaxed);

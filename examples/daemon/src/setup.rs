@@ -88,12 +88,18 @@ fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Reads the secret again, if it is in a file. Where that fails, the old one still counts.
+/// Reads the trusted certificates again, and the secret, if it is in a file. Where that fails, the old ones
+/// still count.
 pub(crate) async fn reload(client: &Client, secret_file: Option<&PathBuf>) {
-    let Some(path) = secret_file.cloned() else {
-        info!("there is no secret to read again");
-        return;
-    };
+    let trusting = client.clone();
+    let read = aside(move || trusting.reload_trust().map_err(Failure::runtime));
+    match read.await.and_then(|read| read) {
+        Ok(_) => info!("the trusted certificates were read again"),
+        Err(failure) => {
+            warn!("the trusted certificates are still the old ones: {}", failure.message);
+        }
+    }
+    let Some(path) = secret_file.cloned() else { return };
     let read = aside(move || {
         // A pipe has no second content.
         if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {

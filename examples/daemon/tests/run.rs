@@ -301,7 +301,7 @@ fn data_that_is_nested_too_deep_is_said_to_be() {
     let (_, output) = run(daemon(&sink.url()).arg("--events").arg(events.path()));
     expect_undelivered(&output, "1 of 2 events were not delivered: oversize 1");
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("line 2: its data is nested deeper than 128 levels"), "{stderr}");
+    assert!(stderr.contains("line 2: the data is nested deeper than 128 levels"), "{stderr}");
 }
 
 /// Each was a log line.

@@ -1,14 +1,19 @@
 //! A small webhook receiver: takes a POST, checks its signature, reports it, and answers.
 //!
 //! The signature is checked over the bytes as they came, before anything reads them, and in
-//! constant time: `Mac::verify_slice` does not tell how much of it was right.
+//! constant time: `Secret::verify` does not tell how much of it was right.
+
+#[cfg(feature = "tls")]
+mod tls;
+
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hmac::{Hmac, Mac};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
@@ -16,7 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use sha2::Sha256;
+use pilot_webhook_core::{SIGNATURE_HEADER, Secret};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
@@ -65,7 +70,7 @@ pub struct Receiver {
 }
 
 struct Inner {
-    secret: Option<Vec<u8>>,
+    secret: Option<Secret>,
     behaviour: Mutex<Behaviour>,
     on_event: Box<dyn Fn(&Received) + Send + Sync>,
 }
@@ -74,7 +79,7 @@ impl Receiver {
     /// A receiver that verifies signatures with `secret`, if there is one, and tells `on_event` of
     /// every request.
     pub fn new(
-        secret: Option<Vec<u8>>,
+        secret: Option<Secret>,
         on_event: impl Fn(&Received) + Send + Sync + 'static,
     ) -> Self {
         let behaviour = Mutex::default();
@@ -95,6 +100,23 @@ impl Receiver {
             let (stream, _peer): (_, SocketAddr) = listener.accept().await?;
             let receiver = self.clone();
             tokio::spawn(async move { receiver.serve_connection(stream).await });
+        }
+    }
+
+    /// The same over TLS.
+    ///
+    /// # Errors
+    /// When accepting a connection fails for good.
+    #[cfg(feature = "tls")]
+    pub async fn serve_tls(self, listener: TcpListener, tls: Tls) -> std::io::Result<()> {
+        loop {
+            let (stream, _peer): (_, SocketAddr) = listener.accept().await?;
+            let (receiver, tls) = (self.clone(), tls.clone());
+            tokio::spawn(async move {
+                if let Some(stream) = tls.accept(stream).await {
+                    receiver.serve_connection(stream).await;
+                }
+            });
         }
     }
 
@@ -119,7 +141,7 @@ impl Receiver {
         };
         let body = body.to_bytes();
         let verified =
-            self.inner.secret.as_deref().map(|secret| is_signed(secret, &head.headers, &body));
+            self.inner.secret.as_ref().map(|secret| is_signed(secret, &head.headers, &body));
         if !behaviour.delay.is_zero() {
             // Tokio's timers are of whole milliseconds: a sleep of zero takes one, too.
             tokio::time::sleep(behaviour.delay).await;
@@ -145,28 +167,10 @@ fn answer(status: StatusCode, retry_after: Option<u32>) -> Response<Empty<Bytes>
     answer
 }
 
-/// Whether `X-Pilot-Signature-256` is the HMAC-SHA256 of `body` in hex.
-fn is_signed(secret: &[u8], headers: &HeaderMap, body: &[u8]) -> bool {
-    let Some(signature) =
-        headers.get("x-pilot-signature-256").and_then(|value| from_hex(value.as_bytes()))
-    else {
-        return false;
-    };
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return false };
-    mac.update(body);
-    mac.verify_slice(&signature).is_ok()
-}
-
-fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'))?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(bytes)
+/// Whether the header has the signature of `body`.
+fn is_signed(secret: &Secret, headers: &HeaderMap, body: &[u8]) -> bool {
+    let signature = headers.get(SIGNATURE_HEADER);
+    signature.is_some_and(|value| secret.verify(body, value.as_bytes()))
 }
 
 #[cfg(test)]
@@ -174,19 +178,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_of_core_verifies_and_a_changed_body_does_not() {
+    fn without_a_right_signature_a_body_is_not_signed() {
+        let secret = Secret::new(b"hush").unwrap();
         let body = b"{\"event_id\":1}";
-        let signature = pilot_webhook_core::Secret::new(b"hush").unwrap().sign(body);
         let headers = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("X-Pilot-Signature-256", value.parse().unwrap());
             headers
         };
-        assert!(is_signed(b"hush", &headers(signature.as_str()), body));
-        assert!(!is_signed(b"hush", &headers(signature.as_str()), b"{\"event_id\":2}"));
-        assert!(!is_signed(b"other", &headers(signature.as_str()), body));
-        assert!(!is_signed(b"hush", &headers("12"), body));
-        assert!(!is_signed(b"hush", &headers(&"+1".repeat(32)), body));
-        assert!(!is_signed(b"hush", &HeaderMap::new(), body));
+        let signed = headers(secret.sign(body).as_str());
+        assert!(is_signed(&secret, &signed, body));
+        assert!(!is_signed(&secret, &signed, b"{\"event_id\":2}"));
+        assert!(!is_signed(&secret, &headers("12"), body));
+        assert!(!is_signed(&secret, &HeaderMap::new(), body));
     }
 }

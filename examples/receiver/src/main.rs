@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use hyper::StatusCode;
-use pilot_webhook_receiver::{BODY_MAX, Behaviour, Received, Receiver};
+use pilot_webhook_core::Secret;
+use pilot_webhook_receiver::{BODY_MAX, Behaviour, Received, Receiver, Tls};
 use tokio::net::TcpListener;
 
 /// Prints the events that a webhook gets, a line each, and verifies their signatures.
@@ -18,6 +19,16 @@ struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Speak TLS, with a certificate made at the start, and write that of its CA to this file, for the
+    /// sender to trust: in DER if the name ends with .der, else in PEM.
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// What the certificate is for: a host name or an address. May be given more than once.
+    #[arg(
+        long, value_name = "NAME", requires = "tls_ca",
+        default_values = ["localhost", "127.0.0.1", "::1", "10.0.2.2"]
+    )]
+    tls_name: Vec<String>,
     /// Verify X-Pilot-Signature-256 with the secret in this file; answer 401 when it is wrong.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
@@ -47,9 +58,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(args: Args) -> std::io::Result<()> {
-    let secret = args.secret_file.map(fs::read).transpose()?;
-    // As the sender reads it: without the line's end.
-    let secret = secret.map(|secret| secret.trim_ascii_end().to_vec());
+    let secret = args.secret_file.as_deref().map(read_secret).transpose()?;
     let receiver = Receiver::new(secret, print);
     receiver.behave(Behaviour {
         status: args.status,
@@ -58,8 +67,25 @@ async fn serve(args: Args) -> std::io::Result<()> {
         max_body: args.max_body,
     });
     let listener = TcpListener::bind(args.listen).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    receiver.serve(listener).await
+    let address = listener.local_addr()?;
+    let Some(file) = args.tls_ca else {
+        println!("listening on http://{address}");
+        return receiver.serve(listener).await;
+    };
+    let tls = Tls::new(&args.tls_name).map_err(std::io::Error::other)?;
+    if file.extension().is_some_and(|extension| extension == "der") {
+        fs::write(&file, tls.ca_der())?;
+    } else {
+        fs::write(&file, tls.ca_pem())?;
+    }
+    println!("listening on https://{address}, trusted by {}", file.display());
+    receiver.serve_tls(listener, tls).await
+}
+
+/// As the sender reads it: without the line's end.
+fn read_secret(path: &Path) -> std::io::Result<Secret> {
+    let secret = Secret::new(fs::read(path)?.trim_ascii_end());
+    secret.ok_or_else(|| std::io::Error::other(format!("{}: the secret is empty", path.display())))
 }
 
 fn print(received: &Received) {

@@ -10,7 +10,7 @@ use crate::Act::{Send, Serve};
 use crate::deliver::{CONFIG, Memory, deliver};
 use crate::{Authority, Names, Server, Setup, Url};
 
-const TABLE: &str = include_str!("../../data/destinations.txt");
+const TABLE: &str = include_str!("../../../core/tests/data/destinations.txt");
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// An address that every policy allows.
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(93, 184, 216, 34));

@@ -1,4 +1,4 @@
-//! The tables of `tests/data`, played through the worker loop to any transport.
+//! The tables of `core/tests/data`, played through the worker loop to any transport.
 //!
 //! Each is a file that can be checked by eye. `core`'s own tests read the same files.
 

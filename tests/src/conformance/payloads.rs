@@ -9,7 +9,7 @@ use crate::Act::{Send, Serve};
 use crate::deliver::{CONFIG, Delivered, Memory, deliver};
 use crate::{Authority, Seen, Server, Setup, Url};
 
-const VECTORS: &str = include_str!("../../data/go-payloads.jsonl");
+const VECTORS: &str = include_str!("../../../core/tests/data/go-payloads.jsonl");
 const MAX: usize = 16_384;
 
 /// Emits every vector's event and compares what arrives with what the Go plugin sent: as JSON, the

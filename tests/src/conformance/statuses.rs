@@ -7,7 +7,7 @@ use crate::Act::{Leave, Send, Serve};
 use crate::deliver::{CONFIG, Memory, deliver};
 use crate::{Authority, Script, Seen, Server, Setup, Url};
 
-const TABLE: &str = include_str!("../../data/statuses.txt");
+const TABLE: &str = include_str!("../../../core/tests/data/statuses.txt");
 /// Every attempt after a failure makes a connection of its own, and interim answers end theirs: at
 /// most three for each status, without and with a `Retry-After`.
 const CONNECTIONS: usize = 6_000;

@@ -439,6 +439,8 @@ impl Ledger {
 
     fn abandon(&mut self, id: u64) {
         self.ends(id, Fate::Abandoned);
+        // It was taken for a batch; the next one has a delay of its own.
+        self.gathers_since = None;
         let is_hopeless = |deadline| {
             let opens_at = self.gate.admits_at().unwrap_or(self.gate.quiet_until);
             self.now >= deadline || opens_at.to >= deadline

@@ -14,7 +14,7 @@ use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts, endpoint};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_WORKERS, Target};
-use crate::http::{HttpConfig, HttpTransport};
+use crate::http::{HttpConfig, HttpTransport, Trust};
 
 /// Default bound of an event's topic and data on std, in bytes. Arbitrary: receivers commonly take 64 KiB
 /// and more.
@@ -94,9 +94,9 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, ClientError> {
         let timeout = self.options.config.http_timeout;
         let http = self.via.http.attempts_end_after(timeout).build()?;
-        let policy = http.get().policy;
+        let (policy, trust) = (http.get().policy, http.get().trust.clone());
         let target = endpoint(&self.via.url, policy)?;
-        self.options.start(move || HttpTransport::new(&http), target, policy)
+        self.options.start(move || HttpTransport::new(&http), target, policy, Some(trust))
     }
 }
 
@@ -118,7 +118,7 @@ where
     /// # Errors
     /// When an option is wrong, or there is no runtime.
     pub fn build(self) -> Result<Client<To>, ClientError> {
-        self.options.start(self.via.transport, self.via.target, Policy::default())
+        self.options.start(self.via.transport, self.via.target, Policy::default(), None)
     }
 }
 
@@ -269,6 +269,7 @@ impl Options {
         transport: F,
         target: Option<To>,
         policy: Policy,
+        trust: Option<Trust>,
     ) -> Result<Client<To>, ClientError>
     where
         To: Target,
@@ -301,6 +302,7 @@ impl Options {
             max_in_flight: self.max_in_flight,
             secret,
             policy,
+            trust,
             runtime,
             hook: self.hook,
             on_panic: self.on_panic,

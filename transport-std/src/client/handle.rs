@@ -21,6 +21,7 @@ use crate::client::scratch::Scratch;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
+use crate::http::{HttpConfigError, Trust};
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -49,7 +50,7 @@ pub type HttpTarget = EndpointBuf<MAX_URL>;
 /// #     std::future::pending::<()>().await;
 /// # });
 /// let client = Client::builder(url).node_id(7).secret(b"hush").build()?;
-/// client.emit("conn.established", &[("peer_node_id", 2)])?;
+/// client.emit("conn.established", &serde_json::json!({"peer_node_id": 2}))?;
 /// client.close().await;
 /// assert_eq!(client.stats().delivered, 1);
 /// # Ok(())
@@ -74,6 +75,8 @@ struct Handles<To> {
     shared: Arc<Shared<To>>,
     /// The policy that URLs are parsed with. Other kinds of targets do not use it.
     policy: Policy,
+    /// Of the transport over HTTP. Others have none.
+    trust: Option<Trust>,
     node_id: AtomicU32,
     drain_timeout: Duration,
     /// Length of the buffer that an event is encoded in, with room for a `null` that is removed again.
@@ -93,6 +96,7 @@ pub(crate) struct Parts {
     pub(crate) max_in_flight: usize,
     pub(crate) secret: Option<Secret>,
     pub(crate) policy: Policy,
+    pub(crate) trust: Option<Trust>,
     pub(crate) runtime: Handle,
     pub(crate) hook: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
@@ -122,6 +126,7 @@ impl<To: Target> Client<To> {
             handle: Arc::new(Handles {
                 shared: Arc::clone(&shared),
                 policy: parts.policy,
+                trust: parts.trust,
                 node_id: AtomicU32::new(parts.node_id),
                 drain_timeout: parts.config.drain_timeout,
                 scratch_bytes: parts.config.max_event_bytes.saturating_add(4),
@@ -291,6 +296,18 @@ impl Client {
     #[must_use]
     pub fn url(&self) -> Option<String> {
         self.target().map(|target| target.get().url().to_owned())
+    }
+
+    /// Reads the CA files and the system's roots again, for the connections that are made from now on.
+    /// Reads files, so it blocks for some milliseconds. Returns whether anything has changed; over a
+    /// transport of one's own nothing ever does.
+    ///
+    /// It happens by itself, once in 10 s at most, when a server is not trusted.
+    ///
+    /// # Errors
+    /// When a CA file cannot be used, or is not a regular file. What was read before still counts.
+    pub fn reload_trust(&self) -> Result<bool, HttpConfigError> {
+        self.handle.trust.as_ref().map_or(Ok(false), Trust::read_again)
     }
 
     /// The destination policy.

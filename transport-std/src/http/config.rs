@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilot_webhook_core::Policy;
-use rustls::ClientConfig;
 
 use crate::http::known::Known;
 use crate::http::look_ups::LookUps;
 use crate::http::resolve::{Resolve, SystemResolver};
-use crate::http::tls::{self, HttpConfigError};
+use crate::http::tls::HttpConfigError;
+use crate::http::trust::Trust;
 
 /// The time to resolve and connect of an attempt without a timeout: its caller ends it.
 const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -53,6 +53,10 @@ impl HttpConfig {
 
     /// Also trust the certificates of a PEM file: authorities, or the very certificates that
     /// self-signed servers show. May be given more than once.
+    ///
+    /// When a server is not trusted, the files (and the system's roots) are read again, once in 10 s at
+    /// most, and count for new connections: a file that is replaced needs no restart.
+    /// [`Client::reload_trust`](crate::Client::reload_trust) does the same at once.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_files.push(path.into());
         self
@@ -88,7 +92,7 @@ impl HttpConfig {
         Ok(HttpShared {
             inner: Arc::new(Shared {
                 policy: self.policy,
-                tls: tls::client_config(self.system_roots, &self.ca_files)?,
+                trust: Trust::read(self.system_roots, self.ca_files)?,
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 known: Known::default(),
@@ -122,8 +126,7 @@ pub struct HttpShared {
 
 pub(crate) struct Shared {
     pub(crate) policy: Policy,
-    /// `None` when there is no trusted root.
-    pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) trust: Trust,
     pub(crate) look_ups: LookUps,
     /// How long an attempt may take to resolve and connect.
     pub(crate) dial_time: Duration,
@@ -131,6 +134,15 @@ pub(crate) struct Shared {
 }
 
 impl HttpShared {
+    /// Reads the CA files and the system's roots again, for the connections that are made from now on.
+    /// Reads files, so it blocks for some milliseconds. Returns whether anything has changed.
+    ///
+    /// # Errors
+    /// When a CA file cannot be used, or is not a regular file. What was read before still counts.
+    pub fn reload_trust(&self) -> Result<bool, HttpConfigError> {
+        self.inner.trust.read_again()
+    }
+
     pub(crate) fn get(&self) -> &Shared {
         &self.inner
     }

@@ -33,7 +33,10 @@ pub(crate) async fn dial(
     let tls = match endpoint.scheme() {
         Scheme::Http => None,
         Scheme::Https => {
-            let config = shared.tls.clone().ok_or(HttpError::NoTrustRoots)?;
+            let Some(config) = shared.trust.config() else {
+                shared.trust.doubt(Instant::now());
+                return Err(HttpError::NoTrustRoots);
+            };
             let name = server_name(endpoint.host()).ok_or(HttpError::ServerName)?;
             Some((TlsConnector::from(config), name))
         }
@@ -44,8 +47,11 @@ pub(crate) async fn dial(
     match tls {
         None => Ok(Stream::Plain(tcp)),
         Some((connector, name)) => {
-            let stream = connector.connect(name, tcp).await.map_err(HttpError::Tls)?;
-            Ok(Stream::Tls(Box::new(stream)))
+            let handshake = connector.connect(name, tcp).await.map_err(HttpError::Tls);
+            if handshake.as_ref().is_err_and(HttpError::is_distrust) {
+                shared.trust.doubt(Instant::now());
+            }
+            Ok(Stream::Tls(Box::new(handshake?)))
         }
     }
 }

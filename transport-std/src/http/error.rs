@@ -53,6 +53,13 @@ pub enum HttpError {
     Malformed(Malformed),
 }
 
+impl HttpError {
+    /// Whether the server's certificate was refused.
+    pub(crate) fn is_distrust(&self) -> bool {
+        matches!(self, Self::Tls(error) if certificate_error(error).is_some())
+    }
+}
+
 impl TransportError for HttpError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -106,11 +113,19 @@ impl Error for HttpError {
 /// What to do about a server that is not trusted. Webpki knows several reasons for that of a
 /// self-signed one.
 fn tls_advice(error: &io::Error) -> &'static str {
-    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::Other(_),
-        )) => "; to trust it, name its certificate, or its authority's, as a CA file",
+    match certificate_error(error) {
+        Some(CertificateError::UnknownIssuer | CertificateError::Other(_)) => {
+            "; to trust it, put its certificate, or its authority's, in a CA file"
+        }
         _ => "",
+    }
+}
+
+/// What is wrong with the server's certificate, if that ended the handshake.
+fn certificate_error(error: &io::Error) -> Option<&CertificateError> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(reason) => Some(reason),
+        _ => None,
     }
 }
 
@@ -124,7 +139,7 @@ mod tests {
             let error = rustls::Error::InvalidCertificate(reason);
             HttpError::Tls(io::Error::new(io::ErrorKind::InvalidData, error)).to_string()
         };
-        assert!(text(CertificateError::UnknownIssuer).contains("as a CA file"));
+        assert!(text(CertificateError::UnknownIssuer).contains("in a CA file"));
         assert!(!text(CertificateError::Expired).contains("CA file"));
     }
 }

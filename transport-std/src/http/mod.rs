@@ -15,6 +15,7 @@ mod resolve;
 mod stream;
 mod tls;
 mod transport;
+mod trust;
 
 pub use config::{HttpConfig, HttpShared};
 pub use error::HttpError;
@@ -22,3 +23,4 @@ pub use request::USER_AGENT;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;
 pub use transport::HttpTransport;
+pub(crate) use trust::Trust;

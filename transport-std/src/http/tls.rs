@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pilot_webhook_core::Host;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::http::pinned::PinningVerifier;
@@ -73,36 +73,50 @@ impl Error for HttpConfigError {
     }
 }
 
-/// The TLS side of all connections, sessions to resume included. `None` when there is no
-/// trusted root, which matters to `https` endpoints only.
-pub(crate) fn client_config(
-    system_roots: bool,
-    ca_files: &[PathBuf],
-) -> Result<Option<Arc<ClientConfig>>, HttpConfigError> {
-    let mut roots = RootCertStore::empty();
-    let mut pinned = Vec::new();
-    for path in ca_files {
-        pinned.extend(add_ca_file(&mut roots, path)?);
+/// The certificates that are trusted.
+#[derive(PartialEq)]
+pub(crate) struct Roots {
+    /// Those that may sign others.
+    anchors: Vec<TrustAnchor<'static>>,
+    /// Those of the CA files, which may also stand for themselves.
+    pinned: Vec<CertificateDer<'static>>,
+}
+
+impl Roots {
+    /// Reads the system's, if they are wanted, and those of the CA files.
+    pub(crate) fn read(system_roots: bool, ca_files: &[PathBuf]) -> Result<Self, HttpConfigError> {
+        let mut store = RootCertStore::empty();
+        let mut pinned = Vec::new();
+        for path in ca_files {
+            pinned.extend(add_ca_file(&mut store, path)?);
+        }
+        if system_roots {
+            // A system's store often holds a certificate or two that cannot be parsed.
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        Ok(Self { anchors: store.roots, pinned })
     }
-    if system_roots {
-        // A system's store often holds a certificate or two that cannot be parsed.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+
+    /// The TLS side of all connections, sessions to resume included. `None` when there is no
+    /// trusted root.
+    pub(crate) fn client_config(&self) -> Result<Option<Arc<ClientConfig>>, HttpConfigError> {
+        if self.anchors.is_empty() {
+            return Ok(None);
+        }
+        let store = RootCertStore { roots: self.anchors.clone() };
+        // Named here, so that a process with two providers linked in does not have to choose one.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = PinningVerifier::new(store, self.pinned.clone(), Arc::clone(&provider))
+            .map_err(HttpConfigError::Tls)?;
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(HttpConfigError::Tls)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Some(Arc::new(config)))
     }
-    if roots.is_empty() {
-        return Ok(None);
-    }
-    // Named here, so that a process with two providers linked in does not have to choose one.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        PinningVerifier::new(roots, pinned, Arc::clone(&provider)).map_err(HttpConfigError::Tls)?;
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(HttpConfigError::Tls)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Some(Arc::new(config)))
 }
 
 /// Adds the certificates of a file, and returns them.
@@ -138,10 +152,14 @@ pub(crate) fn server_name(host: Host<'_>) -> Option<ServerName<'static>> {
 mod tests {
     use super::*;
 
+    fn error_of(ca_files: &[PathBuf]) -> String {
+        Roots::read(false, ca_files).err().unwrap().to_string()
+    }
+
     fn error_for(name: &str, contents: &[u8]) -> String {
         let path = std::env::temp_dir().join(format!("pilot-{}-{name}", std::process::id()));
         std::fs::write(&path, contents).unwrap();
-        let error = client_config(false, std::slice::from_ref(&path)).unwrap_err().to_string();
+        let error = error_of(std::slice::from_ref(&path));
         std::fs::remove_file(&path).unwrap();
         assert!(error.contains(&path.display().to_string()), "{error}");
         error
@@ -149,8 +167,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_file_and_what_to_do() {
-        let missing = client_config(false, &["/does/not/exist.pem".into()]).unwrap_err();
-        let text = missing.to_string();
+        let text = error_of(&["/does/not/exist.pem".into()]);
         assert!(text.contains("/does/not/exist.pem") && text.contains("check its name"), "{text}");
         assert!(error_for("empty.pem", b"").contains("holds no certificate"));
         assert!(error_for("text.pem", b"hello\n").contains("BEGIN CERTIFICATE"));
@@ -162,7 +179,7 @@ mod tests {
 
     #[test]
     fn without_roots_there_is_no_tls() {
-        assert!(client_config(false, &[]).unwrap().is_none());
+        assert!(Roots::read(false, &[]).unwrap().client_config().unwrap().is_none());
     }
 
     #[test]

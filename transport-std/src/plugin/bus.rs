@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
-use pilot_webhook_core::{Clock as _, EncodeError, Timestamp, to_json};
-use serde::Serialize;
+use pilot_webhook_core::{Clock as _, Data, EncodeError, Timestamp, to_json};
 use tokio::sync::mpsc;
 
 use crate::client::builder::MAX_EVENT_BYTES;
@@ -22,11 +21,13 @@ const SUBSCRIBER_CAPACITY: usize = 1_024;
 pub struct Payload(Arc<str>);
 
 impl Payload {
-    /// Encodes `data`, by the rules of an event's data.
+    /// Encodes `data`, by the rules of an event's data: any `Serialize` type, or [`Json`](crate::Json)
+    /// text. (`Serialize` types that only serde_json understands are not among them: a `RawValue` goes
+    /// in as `Json(raw.get())`.)
     ///
     /// # Errors
     /// When it is longer than 64 KiB, or cannot be expressed in JSON.
-    pub fn new<T: Serialize + ?Sized>(data: &T) -> Result<Self, EncodeError> {
+    pub fn new<D: Data + ?Sized>(data: &D) -> Result<Self, EncodeError> {
         let mut scratch = Scratch::take(MAX_EVENT_BYTES);
         to_json(data, scratch.bytes()).map(|text| Self(text.into()))
     }
@@ -151,7 +152,17 @@ impl fmt::Debug for LocalBus {
 
 #[cfg(test)]
 mod tests {
+    use pilot_webhook_core::Json;
+
     use super::*;
+
+    #[test]
+    fn json_text_is_taken_as_the_value_that_it_is() {
+        let raw: Box<serde_json::value::RawValue> = serde_json::from_str(r#"{"a": 1}"#).unwrap();
+        let payload = Payload::new(&Json(raw.get())).unwrap();
+        assert_eq!(payload.as_str(), r#"{"a":1}"#);
+        assert!(Payload::new(&Json("{")).is_err());
+    }
 
     #[tokio::test]
     async fn a_subscriber_gets_what_matches_in_order() {

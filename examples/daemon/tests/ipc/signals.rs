@@ -56,6 +56,26 @@ fn at_hang_up_the_secret_is_read_again() {
 }
 
 #[test]
+fn at_hang_up_the_ca_file_is_read_again() {
+    let place = Place::new();
+    let (sink, other) = (Sink::start_tls(), Sink::start_tls());
+    let ca = other.ca_file();
+    let ca_file = ca.path().to_str().unwrap();
+    let arguments = ["--events", "-", "--webhook", &sink.url(), "--ca-file", ca_file];
+    let mut daemon = place.daemon(&arguments);
+    fs::copy(sink.ca_file().path(), ca.path()).unwrap();
+    daemon.signal("HUP");
+    daemon.wait_for_log("the trusted certificates were read again");
+    fs::write(ca.path(), "nothing").unwrap();
+    daemon.signal("HUP");
+    daemon.wait_for_log("the trusted certificates are still the old ones");
+    daemon.event("taken");
+    sink.wait_for(1);
+    let stats = daemon.terminate();
+    assert_eq!((stats["delivered"].as_u64(), stats["attempts"].as_u64()), (Some(1), Some(1)));
+}
+
+#[test]
 fn at_user_1_the_counters_are_logged() {
     let place = Place::new();
     let mut daemon = place.daemon(&[]);

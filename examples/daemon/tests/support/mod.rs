@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use pilot_webhook_core::Secret;
 use pilot_webhook_receiver::{Behaviour, Receiver};
 use pilot_webhook_tests::PLACES;
 use serde_json::Value;
@@ -184,6 +185,7 @@ impl Sink {
     fn serve(mut self, secret: Option<Vec<u8>>, behaviour: Behaviour) -> Self {
         let listener = self.listener.take().unwrap();
         let bodies = Arc::clone(&self.bodies);
+        let secret = secret.and_then(|secret| Secret::new(&secret));
         let receiver = Receiver::new(secret, move |received| {
             if received.status.is_success() {
                 let body = String::from_utf8(received.body.to_vec()).unwrap();

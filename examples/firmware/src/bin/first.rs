@@ -10,8 +10,7 @@ use firmware::{
     board::{Board, Ethernet},
     executor, host, net, println,
 };
-use pilot_webhook_core::Json;
-use pilot_webhook_embassy::{Options, Resources, Runner, Webhook};
+use pilot_webhook_embassy::{Json, Options, Resources, Runner, Webhook};
 use static_cell::ConstStaticCell;
 
 #[entry]

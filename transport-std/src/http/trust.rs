@@ -1,0 +1,120 @@
+//! Whom TLS trusts, and reading it again when the files may have changed.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::Builder;
+use std::time::Duration;
+
+use log::{info, warn};
+use rustls::ClientConfig;
+use tokio::time::Instant;
+
+use crate::http::tls::{HttpConfigError, Roots};
+
+/// Between two readings that no caller asked for. Arbitrary: a file that was replaced counts soon, and a
+/// server that is never trusted costs little.
+const REST: Duration = Duration::from_secs(10);
+
+/// The trusted certificates and the TLS configuration made of them. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub(crate) struct Trust {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    system_roots: bool,
+    ca_files: Vec<PathBuf>,
+    /// What was read last. Locked while files are read, so that the last reading to begin counts.
+    roots: Mutex<Roots>,
+    /// What new connections use. `None` when there is nobody to trust.
+    config: RwLock<Option<Arc<ClientConfig>>>,
+    /// When it was last read because a server was not trusted.
+    doubted: Mutex<Option<Instant>>,
+}
+
+impl Trust {
+    /// Reads the system's roots, if they are wanted, and the files, which may be pipes.
+    pub(crate) fn read(
+        system_roots: bool,
+        ca_files: Vec<PathBuf>,
+    ) -> Result<Self, HttpConfigError> {
+        let roots = Roots::read(system_roots, &ca_files)?;
+        let config = RwLock::new(roots.client_config()?);
+        let roots = Mutex::new(roots);
+        let inner = Inner { system_roots, ca_files, roots, config, doubted: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The TLS side of a new connection, with sessions to resume. `None` when there is nobody to trust,
+    /// which matters to `https` endpoints only.
+    pub(crate) fn config(&self) -> Option<Arc<ClientConfig>> {
+        self.inner.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads everything again, for the connections that are made from now on. Returns whether anything
+    /// changed; with it sessions to resume are forgotten. On an error what was read before still counts.
+    pub(crate) fn read_again(&self) -> Result<bool, HttpConfigError> {
+        let inner = &*self.inner;
+        let mut roots = lock(&inner.roots);
+        for path in &inner.ca_files {
+            // A pipe had it once, and would be waited for.
+            if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+                let error = io::Error::other("not a regular file, which can be read only once");
+                return Err(HttpConfigError::CaUnreadable { path: path.clone(), error });
+            }
+        }
+        let found = Roots::read(inner.system_roots, &inner.ca_files)?;
+        if found == *roots {
+            return Ok(false);
+        }
+        let config = found.client_config()?;
+        *inner.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        *roots = found;
+        Ok(true)
+    }
+
+    /// A server was not trusted: reads everything again on a thread of its own, so that the next attempt
+    /// knows what has changed. No more than once in 10 s.
+    pub(crate) fn doubt(&self, now: Instant) {
+        if !is_due(&mut lock(&self.inner.doubted), now) {
+            return;
+        }
+        let trust = self.clone();
+        let read_again = move || match trust.read_again() {
+            Ok(true) => info!("the trusted certificates have changed and were read again"),
+            Ok(false) => {}
+            Err(error) => warn!("the trusted certificates are still the old ones: {error}"),
+        };
+        if let Err(error) = Builder::new().name("trust".into()).spawn(read_again) {
+            warn!("no thread to read the trusted certificates again: {error}");
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether to read again now, when the last time was `last`; sets it.
+fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
+    let due = last.is_none_or(|last| now.saturating_duration_since(last) >= REST);
+    if due {
+        *last = Some(now);
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_never_trusted_costs_a_reading_in_ten_seconds() {
+        let (mut last, begin) = (None, Instant::now());
+        let due: Vec<_> =
+            (0..25).filter(|s| is_due(&mut last, begin + Duration::from_secs(*s))).collect();
+        assert_eq!(due, [0, 10, 20]);
+    }
+}
