@@ -35,7 +35,7 @@ fn left_out_line(format: LogFormat, left_out: u64) -> Vec<u8> {
 }
 
 fn line(format: LogFormat, level: Level, target: &str, message: &str) -> Vec<u8> {
-    // In paths, errors and panics may stand what somebody else wrote.
+    // Paths, errors and panics may contain text of foreign origin.
     let message = Printable::new(message, MESSAGE_MAX).to_string();
     let time = jiff::Timestamp::now();
     let level = level.as_str().to_ascii_lowercase();

@@ -188,7 +188,7 @@ struct Commands {
 }
 
 impl Commands {
-    /// Logs that a URL was refused: who sent it may not say so, as pilotctl does not.
+    /// Logs that a URL was refused, since the client may not report it (pilotctl does not).
     fn refused(&self, error: &ClientError) {
         let now = Instant::now();
         let pass = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pass(now);

@@ -1,4 +1,4 @@
-//! Text that somebody else wrote, made fit for a log.
+//! Makes text of foreign origin fit for a log.
 
 use std::fmt::{self, Display, Write};
 

@@ -28,7 +28,7 @@ struct Inner {
     ca_files: Vec<PathBuf>,
     /// What was read last. Locked while files are read, so that the last reading to begin counts.
     roots: Mutex<Roots>,
-    /// What new connections use. `None` when there is nobody to trust.
+    /// What new connections use. `None` when there is no trusted root.
     config: RwLock<Option<Arc<ClientConfig>>>,
     /// When it was last read because a server was not trusted.
     doubted: Mutex<Option<Instant>>,
@@ -47,7 +47,7 @@ impl Trust {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The TLS side of a new connection, with sessions to resume. `None` when there is nobody to trust,
+    /// The TLS side of a new connection, with sessions to resume. `None` when there is no trusted root,
     /// which matters to `https` endpoints only.
     pub(crate) fn config(&self) -> Option<Arc<ClientConfig>> {
         self.inner.config.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -162,7 +162,7 @@ fn read(home: &Path, path: &Path, limit: usize) -> Result<Vec<u8>, PersistError>
     Ok(contents)
 }
 
-/// Whether nobody but this user and root can write it, as ssh asks of its files.
+/// Whether only this user and root can write it, as ssh requires of its files.
 #[cfg(unix)]
 fn check_writers(path: &Path, found: &Metadata) -> Result<(), PersistError> {
     let owner = found.uid();

@@ -95,7 +95,7 @@ fn expect_kind(home: &Path, is: fn(&PersistErrorKind) -> bool, path: &Path) {
     assert!(is(error.kind()) && error.to_string().starts_with(path.to_str().unwrap()), "{error}");
 }
 
-/// Whoever could write to the home decided where events go.
+/// Any user that could write to the home decided where events go.
 #[test]
 fn a_url_that_others_could_have_written_is_not_used() {
     let home = home();

@@ -51,16 +51,16 @@ const LIMITS: Limits =
 /// Arbitrary: long enough for the log.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What happens when somebody takes the socket's path away.
+/// What happens when another process takes the socket's path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnLost {
-    /// It is taken again, as soon as nobody listens there.
+    /// It is bound again, as soon as no process listens there.
     Rebind,
     /// The server ends.
     End,
 }
 
-/// The socket's path leads to somebody else's socket, or nowhere.
+/// The socket's path leads to another socket, or nowhere.
 #[derive(Debug)]
 pub(crate) struct Lost;
 

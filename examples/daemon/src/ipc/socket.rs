@@ -58,7 +58,7 @@ impl SocketFile {
         &self.path
     }
 
-    /// Whether the path still leads to our socket, which somebody else may take away.
+    /// Whether the path still leads to our socket. Another process may have replaced or removed it.
     pub(super) fn is_ours(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|found| Identity::of(&found) == self.identity)
     }
