@@ -31,7 +31,7 @@ pub use error::Error;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]
-pub use node::{Options, Resources, Runner, SetError, TlsResources, Webhook, new};
+pub use node::{Options, Resources, Runner, SetError, Target, TlsResources, Webhook, new};
 #[cfg(all(feature = "embassy-net", feature = "tls"))]
 pub use node::{TlsMemory, TlsRunner};
 #[cfg(feature = "sntp")]

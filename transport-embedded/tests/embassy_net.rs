@@ -17,9 +17,9 @@ use embassy_futures::select::{Either, select};
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{ConfigV4, Stack};
 use pilot_webhook_core::http::{Malformed, Response};
-use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
+use pilot_webhook_core::{EndpointBuf, ErrorKind, Message, Policy, Reply, Transport, Verdict};
 use pilot_webhook_embassy::{
-    Buffers, Error, NodeTransport, Options, Resources, Runner, SocketNet, Webhook,
+    Buffers, Error, NodeTransport, Options, Resources, Runner, SocketNet, Target, Webhook,
 };
 
 use cable::wired;
@@ -256,6 +256,30 @@ fn webhook(set: impl FnOnce(&mut Options)) -> (Webhook, Runner) {
     webhook.set_url(URL).unwrap();
     webhook.emit("t", &1).unwrap();
     (webhook, runner)
+}
+
+/// A modem that takes every message itself.
+#[tokio::test]
+async fn a_runner_delivers_over_a_transport_of_ones_own() {
+    struct Modem(Vec<(String, String)>);
+
+    impl Transport<Target> for Modem {
+        type Error = ErrorKind;
+
+        async fn send(&mut self, to: &Target, message: &Message<'_>) -> Result<Reply, ErrorKind> {
+            let body = String::from_utf8(message.body.to_vec()).unwrap();
+            self.0.push((to.get().url().to_owned(), body));
+            Ok(Reply { verdict: Verdict::Accepted, code: 1 })
+        }
+    }
+
+    let (webhook, mut runner) = webhook(|_| ());
+    let mut modem = Modem(Vec::new());
+    embassy_futures::join::join(runner.run_over(&mut modem), webhook.close()).await;
+    assert_eq!(webhook.stats().delivered, 1);
+    let [(url, body)] = &modem.0[..] else { panic!("{:?}", modem.0) };
+    assert_eq!(url, URL);
+    assert!(body.contains("\"event\":\"t\""), "{body}");
 }
 
 /// The executor is blocked past the HTTP timeout, by a TLS handshake say. When it goes on, the worker may

@@ -33,10 +33,13 @@ const URL: usize = 256;
 /// Bytes for the topic and the data of an event that is emitted, on the caller's stack.
 const SCRATCH: usize = 512;
 
+/// What a webhook's transport delivers to: an `http` or `https` URL of up to 256 bytes.
+pub type Target = EndpointBuf<URL>;
+
 type NodeDispatcher = Dispatcher<
     CriticalSectionRawMutex,
     &'static mut [u8],
-    EndpointBuf<URL>,
+    Target,
     &'static (dyn Observer + Sync),
     WAKERS,
 >;

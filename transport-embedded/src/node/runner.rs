@@ -8,12 +8,12 @@ use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
 #[cfg(feature = "tls")]
 use embedded_tls::CryptoRngCore;
-use pilot_webhook_core::{Encoding, run};
+use pilot_webhook_core::{Encoding, Transport, run};
 
-use super::Webhook;
 #[cfg(feature = "tls")]
 use super::resources::TlsMemory;
 use super::resources::{NodeBuffers, Parts};
+use super::{Target, Webhook};
 use crate::link::Watch;
 use crate::net::SocketNet;
 #[cfg(feature = "tls")]
@@ -29,6 +29,15 @@ pub struct Runner<T: 'static = ()>(pub(super) &'static mut Parts<T>);
 /// A runner for `https` and `http`.
 #[cfg(feature = "tls")]
 pub type TlsRunner = Runner<TlsMemory>;
+
+impl<T> Runner<T> {
+    /// Delivers over a transport of one's own, such as a modem that speaks HTTP itself, until the webhook is
+    /// closed. Dropping the future loses nothing; it may be run again.
+    pub async fn run_over(&mut self, transport: &mut impl Transport<Target>) {
+        let Parts { webhook, buffers, .. } = &mut *self.0;
+        work(*webhook, transport, buffers.event).await;
+    }
+}
 
 impl Runner {
     /// Delivers over `stack` until the webhook is closed. While the stack has no configuration (DHCP takes
@@ -78,11 +87,17 @@ async fn deliver(
     mut transport: NodeTransport<'_, SocketNet<'_>>,
     buffer: &mut [u8],
 ) {
+    let worker = work(webhook, &mut transport, buffer);
+    let is_draining = || webhook.0.dispatcher.is_draining();
+    while_configured(stack, is_draining, pin!(worker)).await;
+}
+
+/// The worker over any transport.
+async fn work(webhook: Webhook, transport: &mut impl Transport<Target>, buffer: &mut [u8]) {
     let (shared, clock) = (webhook.0, webhook.clock());
     let signer = (&shared.secret, shared.signer);
     let encoding = Encoding { format: shared.format, signer: &signer };
-    let worker = run(&shared.dispatcher, &mut transport, &clock, encoding, buffer);
-    while_configured(stack, || shared.dispatcher.is_draining(), pin!(worker)).await;
+    run(&shared.dispatcher, transport, &clock, encoding, buffer).await;
 }
 
 /// Runs the worker while `stack` has a configuration: without one no attempt is made, and none is
