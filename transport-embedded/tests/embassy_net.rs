@@ -275,7 +275,7 @@ async fn a_runner_delivers_over_a_transport_of_ones_own() {
 
     let (webhook, mut runner) = webhook(|_| ());
     let mut modem = Modem(Vec::new());
-    embassy_futures::join::join(runner.run_over(&mut modem), webhook.close()).await;
+    join(runner.run_over(&mut modem), webhook.close()).await;
     assert_eq!(webhook.stats().delivered, 1);
     let [(url, body)] = &modem.0[..] else { panic!("{:?}", modem.0) };
     assert_eq!(url, URL);
