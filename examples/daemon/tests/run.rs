@@ -454,9 +454,11 @@ fn stopped(written: &[u8]) -> (Value, String, String) {
 fn of_lines_that_wait_at_a_signal_none_is_lost_from_sight_and_none_is_torn() {
     let line = "{\"topic\":\"a topic that makes this longer\"}\n";
     let (stats, _, left) = stopped(line.repeat(1_000).as_bytes());
-    assert_eq!((stats["emitted"].as_u64(), stats["abandoned"].as_u64()), (Some(8), Some(8)));
+    // How far it came until the signal is a matter of time.
+    assert!((1..=8).contains(&stats["emitted"].as_u64().unwrap()), "{stats}");
+    assert_eq!(stats["abandoned"], stats["emitted"]);
     let lines = stats["lines"].as_u64().unwrap();
-    assert!((9..1_000).contains(&lines), "{stats}");
+    assert!((1..1_000).contains(&lines), "{stats}");
     assert_eq!(left, line.repeat(1_000 - usize::try_from(lines).unwrap()));
 }
 
