@@ -44,7 +44,7 @@ struct Clerk;
 
 impl Signer for Clerk {
     fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
-        assert!(message.time.seconds() > 0);
+        assert!(message.time().seconds() > 0);
         headers.format("signed", format_args!("{} {}", message.id, message.body.len()));
     }
 }

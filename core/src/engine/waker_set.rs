@@ -29,6 +29,13 @@ pub(crate) struct Waiter {
     behind: Option<Place>,
 }
 
+impl Waiter {
+    /// Whether it has been put down, so that it must leave.
+    pub(crate) const fn has_joined(&self) -> bool {
+        self.own.is_some() || self.behind.is_some()
+    }
+}
+
 /// Who is to be woken outside the lock.
 #[must_use = "to be woken"]
 pub(crate) struct Woken<const N: usize> {

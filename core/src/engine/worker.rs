@@ -211,8 +211,11 @@ where
         let mut room = [0; ROOM];
         let mut headers = Headers::new(&mut room);
         self.encoding.format.headers(events, &mut headers);
-        let to_sign = ToSign { id: events.id(), time: self.clock.wall(), body };
-        self.encoding.signer.sign(&to_sign, &mut headers);
+        {
+            let wall = || self.clock.wall();
+            let to_sign = ToSign { id: events.id(), body, wall: &wall };
+            self.encoding.signer.sign(&to_sign, &mut headers);
+        }
         let Some(headers) = headers.finish() else {
             self.dispatcher.refuse_message(delivery);
             return Some(After::Settled(Fate::Oversize));
@@ -225,7 +228,6 @@ where
             headers,
             body,
         };
-        let timeout = self.dispatcher.config().http_timeout;
         let result = {
             let mut sending = pin!(self.transport.send(endpoint, &message));
             loop {
@@ -234,8 +236,10 @@ where
                 let over = self.clock.sleep_until(limit);
                 match select3(sending.as_mut(), over, self.dispatcher.changed(seen)).await {
                     Either3::First(result) => break result.map_err(Failure::Transport),
-                    Either3::Second(()) if limit < started + timeout => break Err(Failure::Cut),
-                    Either3::Second(()) => break Err(Failure::Timeout),
+                    Either3::Second(()) => {
+                        let is_cut = limit < started + self.dispatcher.config().http_timeout;
+                        break Err(if is_cut { Failure::Cut } else { Failure::Timeout });
+                    }
                     Either3::Third(()) => {}
                 }
             }

@@ -18,10 +18,17 @@ pub use hmac::{SIGNATURE_HEADER, Secret, Signature};
 pub struct ToSign<'a> {
     /// The message's id, the same in every attempt.
     pub id: MessageId,
-    /// When this attempt began, by the wall clock.
-    pub time: Timestamp,
     /// The body, byte for byte.
     pub body: &'a [u8],
+    pub(crate) wall: &'a dyn Fn() -> Timestamp,
+}
+
+impl ToSign<'_> {
+    /// The time now by the wall clock, which is read for it.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        (self.wall)()
+    }
 }
 
 /// Signs messages, anew for each attempt. It is chosen for an endpoint when its workers start

@@ -31,7 +31,9 @@ impl<'d, M: RawMutex, B, T, O, L, const WORKERS: usize> Wait<'d, M, B, T, O, L, 
 
     fn leave(&mut self) {
         let Self { dispatcher, set, waiter, .. } = self;
-        dispatcher.lock(|inner| set(inner).leave(waiter)).wake();
+        if waiter.has_joined() {
+            dispatcher.lock(|inner| set(inner).leave(waiter)).wake();
+        }
     }
 }
 
