@@ -33,7 +33,7 @@ pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Time
 pub use format::Format;
 pub use format::pilot::{BATCH_HEADER, PilotFormat};
 pub use json::{EncodeError, Writer};
-pub use queue::{Bound, EventRef, Events};
+pub use queue::{Bound, EventRef, Events, Text};
 pub use sign::{SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign};
 pub use transport::{
     ErrorKind, Headers, Message, Reply, RetryAfter, SendTransport, Transport, TransportError,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pilot_webhook_core::{
     Bound, EncodeError, ErrorKind, Events, Format, Headers, Json, Message, Reply, SendTransport,
-    Signer, Stats, ToSign, Verdict, Writer,
+    Signer, Stats, Text, ToSign, Verdict, Writer,
 };
 use pilot_webhook_std::{Client, ClientBuilder};
 use tokio::net::UdpSocket;
@@ -27,7 +27,7 @@ impl Format for Lines {
             out.push(b" ")?;
             out.push(event.topic.as_bytes())?;
             out.push(b" ")?;
-            out.string(event.data.unwrap_or_default())?;
+            out.string(event.data.map_or("", Text::as_str))?;
             out.push(b"\n")?;
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The events of one message, as a format reads them.
 
+use core::fmt;
+
 use crate::event::{MessageId, Timestamp};
 use crate::queue::entry::Entry;
 
@@ -19,13 +21,37 @@ pub struct EventRef<'a> {
     /// Its id.
     pub id: u64,
     /// Its topic as a JSON string, quotes included.
-    pub topic: &'a str,
+    pub topic: Text<'a>,
     /// The node it happened on.
     pub node_id: u32,
     /// When it happened.
     pub timestamp: Timestamp,
     /// Its data as JSON, if it has any.
-    pub data: Option<&'a str>,
+    pub data: Option<Text<'a>>,
+}
+
+/// JSON text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    /// Its bytes, which are UTF-8.
+    #[must_use]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The text. (It is looked at whole for this: a format that only copies it takes the bytes.)
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        core::str::from_utf8(self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 impl<'a> Events<'a> {
@@ -47,7 +73,7 @@ impl<'a> Events<'a> {
         let quoted = split_first(self.entries)
             .and_then(|(entry, texts, _)| texts.get(..entry.topic_len as usize));
         let quoted = quoted.unwrap_or_default();
-        text(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
+        Text(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()).as_str()
     }
 
     /// The ids of the events, the oldest's first.
@@ -60,8 +86,8 @@ impl<'a> Events<'a> {
         self.entries().map(|(entry, texts)| {
             let Entry { id, timestamp, node_id, topic_len, .. } = entry;
             let (topic, data) = texts.split_at_checked(topic_len as usize).unwrap_or_default();
-            let data = (!data.is_empty()).then(|| text(data));
-            EventRef { id, topic: text(topic), node_id, timestamp, data }
+            let data = (!data.is_empty()).then_some(Text(data));
+            EventRef { id, topic: Text(topic), node_id, timestamp, data }
         })
     }
 
@@ -81,9 +107,4 @@ fn split_first(entries: &[u8]) -> Option<(Entry, &[u8], &[u8])> {
     let entry = Entry::from_bytes(header);
     let (texts, rest) = rest.split_at_checked(entry.texts_len as usize)?;
     Some((entry, texts, rest))
-}
-
-/// What was written as text.
-fn text(bytes: &[u8]) -> &str {
-    core::str::from_utf8(bytes).unwrap_or_default()
 }

@@ -15,7 +15,7 @@ mod events;
 
 pub use bound::Bound;
 pub(crate) use encoded::Encoded;
-pub use events::{EventRef, Events};
+pub use events::{EventRef, Events, Text};
 
 /// The entries of one lease, next to each other in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -136,10 +136,10 @@ fn read(entries: &[u8]) -> Vec<Expected> {
     let events = Events { id, is_batch: true, entries };
     let owned = events.iter().map(|event| Expected {
         id: event.id,
-        topic: event.topic.to_owned(),
+        topic: event.topic.as_str().to_owned(),
         node_id: event.node_id,
         timestamp: event.timestamp,
-        data: event.data.map(str::to_owned),
+        data: event.data.map(|data| data.as_str().to_owned()),
         leased: false,
     });
     owned.collect()
