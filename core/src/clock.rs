@@ -41,6 +41,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at the end of time (584,000 years), so an absurd duration means "never".
+    #[inline(never)]
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(micros(duration)))
     }

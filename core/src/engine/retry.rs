@@ -53,6 +53,7 @@ impl Backoff {
         Duration::from_micros(self.lengthen(micros(exact), random))
     }
 
+    #[inline(never)]
     fn lengthen(self, exact: u64, random: u32) -> u64 {
         let percent = u64::from(self.jitter_percent.min(100));
         // In steps of 1/100 of the percentage, without floating point.

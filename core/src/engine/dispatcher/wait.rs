@@ -1,7 +1,7 @@
 //! One who waits in a set of wakers.
 
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 
@@ -30,10 +30,22 @@ impl<'d, M: RawMutex, B, T, O, L, const WORKERS: usize> Wait<'d, M, B, T, O, L, 
     }
 
     fn leave(&mut self) {
-        let Self { dispatcher, set, waiter, .. } = self;
-        if waiter.has_joined() {
-            dispatcher.lock(|inner| set(inner).leave(waiter)).wake();
+        if self.waiter.has_joined() {
+            self.dispatcher.leave(self.set, &mut self.waiter);
         }
+    }
+}
+
+/// Compiled once for all that wait.
+impl<M: RawMutex, B, T, O, const WORKERS: usize> Dispatcher<M, B, T, O, WORKERS> {
+    #[inline(never)]
+    fn join(&self, set: SetOf<B, T, WORKERS>, waiter: &mut Waiter, waker: &Waker) {
+        self.lock(|inner| set(inner).join(waiter, waker)).wake();
+    }
+
+    #[inline(never)]
+    fn leave(&self, set: SetOf<B, T, WORKERS>, waiter: &mut Waiter) {
+        self.lock(|inner| set(inner).leave(waiter)).wake();
     }
 }
 
@@ -48,7 +60,7 @@ where
         let mut answer = (self.look)();
         if answer.is_pending() {
             let Self { dispatcher, set, waiter, .. } = &mut *self;
-            dispatcher.lock(|inner| set(inner).join(waiter, cx.waker())).wake();
+            dispatcher.join(*set, waiter, cx.waker());
             // What came between the two is not missed.
             answer = (self.look)();
         }
