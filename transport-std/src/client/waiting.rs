@@ -1,4 +1,4 @@
-//! Lets any number of tasks wait on the engine with one waker in the engine's lists.
+//! Lets any number of tasks wait on the engine, none of which delays another.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 
 /// The tasks that wait for one kind of change.
 ///
-/// The engine's lists hold a fixed number of wakers, and one more wakes the oldest: tasks beyond that
-/// number would wake each other without end. Here the engine holds one waker for all of them, and
-/// tokio's list, which has no bound, holds theirs.
+/// The engine's lists wake a fixed number of tasks directly, and tasks beyond it wake one another: one that
+/// is woken and not polled would delay those behind it. Here all of them show the engine the same waker, and
+/// tokio's list, which has no bound, wakes each of them.
 pub(crate) struct Waiting {
     tasks: Arc<Tasks>,
     waker: Waker,

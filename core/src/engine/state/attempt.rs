@@ -141,10 +141,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
 
     /// Ends a message that cannot be made. The attempt that was begun for it was none.
     pub(crate) fn refuse_message(&mut self, delivery: &mut Delivery) {
-        self.ended_attempt(delivery);
-        if delivery.endpoint_epoch == self.endpoint_epoch {
-            self.breaker.abort(delivery.permit);
-        }
+        self.abort(delivery);
         self.counters.attempts -= u64::from(delivery.leased);
         self.settle(delivery, Fate::Oversize);
     }
@@ -166,12 +163,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
 
     /// Takes back an event whose worker gave up on it without an end.
     pub(crate) fn release(&mut self, delivery: &mut Delivery) {
+        if delivery.leased {
+            self.abort(delivery);
+            self.give_back(delivery);
+        }
+    }
+
+    /// Ends an attempt that brought nothing to light.
+    fn abort(&mut self, delivery: &mut Delivery) {
         self.ended_attempt(delivery);
-        if core::mem::take(&mut delivery.leased) {
-            if delivery.endpoint_epoch == self.endpoint_epoch {
-                self.breaker.abort(delivery.permit);
-            }
-            self.queue.release(delivery.run);
+        if delivery.endpoint_epoch == self.endpoint_epoch {
+            self.breaker.abort(delivery.permit);
         }
     }
 }
