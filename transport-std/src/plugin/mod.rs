@@ -3,6 +3,7 @@
 mod bus;
 mod glob;
 mod persist;
+mod pump;
 mod registry;
 mod service;
 
