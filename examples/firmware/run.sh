@@ -41,7 +41,7 @@ fail() {
 
 # The script runs from its own folder, so a path relative to the caller's goes first.
 [[ -z ${CARGO_TARGET_DIR:-} ]] || CARGO_TARGET_DIR=$(realpath -m "$CARGO_TARGET_DIR")
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=toolchain.sh
 source "$here/toolchain.sh"
 

@@ -551,7 +551,13 @@ fn the_demo_shows_the_breaker_and_ends_well() {
     let output = support::wait(demo().spawn().unwrap());
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{stdout}");
-    for words in ["breaker open", "half-open", "breaker closed", "every event is accounted for"] {
+    for words in [
+        "Shortened: ",
+        "breaker open",
+        "half-open",
+        "breaker closed",
+        "every event is accounted for",
+    ] {
         assert!(stdout.contains(words), "{stdout}");
     }
 }

@@ -18,5 +18,8 @@ mod link;
 mod names;
 mod node;
 mod overrun;
+mod readme;
 mod receiver;
+#[path = "../readme/shell.rs"]
+mod shell;
 mod time;
