@@ -182,6 +182,17 @@ answer() {
     done
 }
 
+# What a program would take for something else, or for nothing: check_arguments BIN [KEY=VALUE...]
+check_arguments() {
+    local bin=$1 word
+    shift
+    for word in "$@"; do
+        case $bin in hello | idle | engine | first) fail "$bin takes no arguments" ;; esac
+        [[ $word == ?*=* ]] || fail "$word is not KEY=VALUE"
+        [[ $word != *[[:space:]]* ]] || fail "$word: no value may have a blank"
+    done
+}
+
 command=${1:-}
 shift || true
 case $command in
@@ -194,7 +205,8 @@ qemu)
     qemu "${@:2}"
     exit
     ;;
-*) usage >&2 && exit 2 ;;
+"") usage >&2 && exit 2 ;;
+*) fail "no command $command; see --help" ;;
 esac
 
 choose_board an386
@@ -211,6 +223,7 @@ done
 case $command in
 run)
     ((${#words[@]})) || fail "run needs the name of a program"
+    check_arguments "${words[@]}"
     build "${words[0]}"
     qemu "$(image_of "${words[0]}")" "${words[@]:1}"
     ;;

@@ -12,6 +12,7 @@
     reason = "a failed test should say where and why at once"
 )]
 
+mod arguments;
 mod delivery;
 mod hostile;
 mod link;

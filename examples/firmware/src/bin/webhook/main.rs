@@ -19,7 +19,8 @@
 //! | `drain_s=S` | 30 | how long to wait for the deliveries before the close |
 //!
 //! It prints what went wrong with an attempt, the breaker's changes, and at the end the counters
-//! in the daemon's keys. The status is 3 if the counters do not add up, 1 for a bad argument.
+//! in the daemon's keys. The status is 0 if every event was delivered, 3 if not, 1 for a bad argument, and
+//! 4 if the counters do not add up.
 #![no_std]
 #![no_main]
 
@@ -81,8 +82,7 @@ fn main() -> ! {
 #[embassy_executor::task]
 async fn task(spawner: Spawner, board: Board) {
     let status = match node(spawner, board).await {
-        Ok(stats) if stats.is_balanced() => 0,
-        Ok(_) => 3,
+        Ok(stats) => status(&stats),
         Err(reason) => {
             println!("failed: {reason}");
             1
@@ -91,12 +91,26 @@ async fn task(spawner: Spawner, board: Board) {
     host::exit(status)
 }
 
+fn status(stats: &Stats) -> u8 {
+    let lost = stats.emitted.saturating_sub(stats.delivered);
+    if !stats.is_balanced() {
+        println!("failed: the counters do not add up");
+        4
+    } else if lost > 0 {
+        println!("failed: {lost} of {} events were not delivered", stats.emitted);
+        3
+    } else {
+        0
+    }
+}
+
 async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
     static BUFFER: ConstStaticCell<[u8; ARGS]> = ConstStaticCell::new([0; ARGS]);
     static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> =
         ConstStaticCell::new(StackResources::new());
 
     let args = Args::from_host(BUFFER.take()).map_err(|_| "no arguments, or too long ones")?;
+    settings::check(&args)?;
     let workload = settings::workload(&args)?;
     let drain = Duration::from_secs(settings::number(&args, "drain_s", 30)?);
     let node_id = settings::number(&args, "node_id", 1)?;
