@@ -74,6 +74,26 @@ image_of() {
     echo "${CARGO_TARGET_DIR:-$here/target}/$target/release/$1"
 }
 
+# The arguments of a program, which its documentation names: keys_of BIN
+keys_of() {
+    { grep -hs '^//!' "$here/src/bin/$1.rs" "$here/src/bin/$1"/*.rs || :; } |
+        { grep -o '`[a-z_]*=' || :; } | tr -d '`=' | sort -u | tr '\n' ' '
+}
+
+# Here and not in the program, where it would take flash: check_arguments BIN [KEY=VALUE...]
+check_arguments() {
+    local bin=$1 keys word
+    shift
+    [[ -e $here/src/bin/$bin.rs || -d $here/src/bin/$bin ]] || fail "no program $bin"
+    keys=$(keys_of "$bin")
+    for word in "$@"; do
+        [[ -n $keys ]] || fail "$bin takes no arguments"
+        [[ $word == *=* ]] || fail "$word is not KEY=VALUE"
+        [[ " $keys" == *" ${word%%=*} "* ]] || fail "$bin has no argument ${word%%=*}; there are $keys"
+        [[ $word != *[[:space:]]* ]] || fail "$word: no value may have a blank"
+    done
+}
+
 # qemu IMAGE [KEY=VALUE...]; semihosting gives the program the words after -append.
 qemu() {
     local image=$1 extra
@@ -130,6 +150,7 @@ size_row() {
     local bin words image output peak
     IFS=, read -ra words <<<"$1"
     bin=${words[0]%%+*}
+    check_arguments "$bin" "${words[@]:1}"
     local features=$features
     choose_features "${words[0]}"
     build "$bin"
@@ -149,6 +170,7 @@ serve_in_the_guests_network() {
 
 cost() {
     local features=${features:+$features,}meter
+    check_arguments cost "$@"
     serve_in_the_guests_network
     build cost
     QEMU_ARGS="${QEMU_ARGS:-} -icount shift=0" qemu "$(image_of cost)" \
@@ -182,17 +204,6 @@ answer() {
     done
 }
 
-# What a program would take for something else, or for nothing: check_arguments BIN [KEY=VALUE...]
-check_arguments() {
-    local bin=$1 word
-    shift
-    for word in "$@"; do
-        case $bin in hello | idle | engine | first) fail "$bin takes no arguments" ;; esac
-        [[ $word == ?*=* ]] || fail "$word is not KEY=VALUE"
-        [[ $word != *[[:space:]]* ]] || fail "$word: no value may have a blank"
-    done
-}
-
 command=${1:-}
 shift || true
 case $command in
@@ -202,6 +213,8 @@ answer) answer && exit ;;
 qemu)
     (($# >= 2)) || fail "qemu needs a board and an image"
     choose_board "$1"
+    # An image of another name is what somebody else made of it.
+    [[ -z $(keys_of "${2##*/}") ]] || check_arguments "${2##*/}" "${@:3}"
     qemu "${@:2}"
     exit
     ;;

@@ -52,7 +52,6 @@ async fn talk(spawner: Spawner, ethernet: Ethernet) -> Result<(), &'static str> 
         ConstStaticCell::new(StackResources::new());
 
     let args = Args::from_host(ARGS.take()).map_err(|_| "no arguments")?;
-    args.only(&["host", "port", "line"]).map_err(|_| "the arguments are host, port and line")?;
     let host = args.get("host").unwrap_or(HOST);
     let port = args.parse_or("port", ECHO_PORT).map_err(|_| "port is not a number")?;
     let line = args.get("line").unwrap_or("hello");

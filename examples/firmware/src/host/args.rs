@@ -37,21 +37,6 @@ impl<'a> Args<'a> {
         command_line(buffer).map(|line| Self { line })
     }
 
-    /// Checks that there are no other arguments than those named `keys`.
-    ///
-    /// # Errors
-    ///
-    /// The first word that is none of them.
-    pub fn only(&self, keys: &[&str]) -> Result<(), &'a str> {
-        let is_known =
-            |word: &str| word.split_once('=').is_some_and(|(key, _)| keys.contains(&key));
-        // The first one is the image's name.
-        match self.line.split_ascii_whitespace().skip(1).find(|word| !is_known(word)) {
-            Some(word) => Err(word),
-            None => Ok(()),
-        }
-    }
-
     /// The value of `key`, the last one if it comes several times.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'a str> {

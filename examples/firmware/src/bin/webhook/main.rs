@@ -81,26 +81,25 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn task(spawner: Spawner, board: Board) {
-    let status = match node(spawner, board).await {
-        Ok(stats) => status(&stats),
-        Err(reason) => {
+    let outcome = node(spawner, board).await.map_err(|reason| (1, reason));
+    let status = match outcome.and_then(|stats| verdict(&stats)) {
+        Ok(()) => 0,
+        Err((status, reason)) => {
             println!("failed: {reason}");
-            1
+            status
         }
     };
     host::exit(status)
 }
 
-fn status(stats: &Stats) -> u8 {
-    let lost = stats.emitted.saturating_sub(stats.delivered);
+/// The exit status, and why it is not 0. What became of the events is in the counters.
+fn verdict(stats: &Stats) -> Result<(), (u8, &'static str)> {
     if !stats.is_balanced() {
-        println!("failed: the counters do not add up");
-        4
-    } else if lost > 0 {
-        println!("failed: {lost} of {} events were not delivered", stats.emitted);
-        3
+        Err((4, "the counters do not add up"))
+    } else if stats.delivered < stats.emitted {
+        Err((3, "not every event was delivered"))
     } else {
-        0
+        Ok(())
     }
 }
 
@@ -110,7 +109,6 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
         ConstStaticCell::new(StackResources::new());
 
     let args = Args::from_host(BUFFER.take()).map_err(|_| "no arguments, or too long ones")?;
-    settings::check(&args)?;
     let workload = settings::workload(&args)?;
     let drain = Duration::from_secs(settings::number(&args, "drain_s", 30)?);
     let node_id = settings::number(&args, "node_id", 1)?;

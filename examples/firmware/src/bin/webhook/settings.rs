@@ -3,7 +3,7 @@
 //! | argument | default | |
 //! |---|---|---|
 //! | `on_open=skip\|hold` | `skip` | what happens to events while the breaker is open |
-//! | `timeout_ms`, `backoff_ms`, `cooldown_ms`, `threshold` | the engine's | |
+//! | `timeout_ms=MS`, `backoff_ms=MS`, `cooldown_ms=MS`, `threshold=N` | the engine's | |
 
 use core::{str::FromStr, time::Duration};
 
@@ -11,37 +11,6 @@ use firmware::{host::Args, println};
 use pilot_webhook_core::{Backoff, Config, OnOpen};
 
 use crate::workload::Workload;
-
-/// All arguments that there are.
-const KEYS: &[&str] = &[
-    "url",
-    "secret",
-    "node_id",
-    "time",
-    "events",
-    "pace_ms",
-    "drop",
-    "isr",
-    "idle_ms",
-    "on_open",
-    "timeout_ms",
-    "backoff_ms",
-    "cooldown_ms",
-    "threshold",
-    "drain_s",
-    #[cfg(feature = "tls")]
-    "ca",
-    #[cfg(feature = "sntp")]
-    "ntp",
-];
-
-pub(crate) fn check(args: &Args<'_>) -> Result<(), &'static str> {
-    args.only(KEYS).map_err(|word| {
-        println!("{word} is none of these:");
-        KEYS.iter().for_each(|key| println!("  {key}=..."));
-        "there is no such argument"
-    })
-}
 
 pub(crate) fn config(args: &Args<'_>) -> Result<Config, &'static str> {
     let defaults = Config::DEFAULT;
