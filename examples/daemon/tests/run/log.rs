@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde_json::Value;
 
 use crate::expect_undelivered;
-use crate::input::ten_thousand;
+use crate::input::lines;
 use crate::signal::stopped;
 use crate::support::{EVENTS, Sink, daemon, run};
 
@@ -42,7 +42,7 @@ fn it_says_what_it_is_going_to_do_and_shows_no_path() {
 #[test]
 fn a_flood_of_drops_is_a_handful_of_log_lines() {
     let sink = Sink::reserve();
-    let events = ten_thousand();
+    let events = lines(10_000);
     let mut command = daemon(&sink.url());
     command.arg("--events").arg(events.path()).args(["--queue-capacity", "1"]);
     command.args(["--on-full", "drop-newest", "--retry-backoff", "10ms"]);
