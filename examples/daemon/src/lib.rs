@@ -7,6 +7,7 @@ mod args;
 mod aside;
 mod demo;
 pub mod events;
+pub mod ingress;
 mod input;
 pub mod ipc;
 mod logging;
@@ -18,6 +19,7 @@ mod setup;
 mod signals;
 mod stats_file;
 mod stderr;
+mod tally;
 mod webhook_url;
 
 use std::io::{self, Write as _};
