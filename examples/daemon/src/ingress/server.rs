@@ -156,14 +156,17 @@ async fn serve(
     let _ = timeout(limit, all).await;
 }
 
-/// The next connection, once there is a place for it.
+/// The next connection, when there is a place for it.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, _)) => {
+            // This one waits with nothing read of it, and those behind it are not accepted.
+            let place = Arc::clone(places).acquire_owned().await.ok()?;
+            Some((stream, place))
+        }
         Err(error) => {
             warn!("no connection could be accepted: {error}");
             sleep(ACCEPT_PAUSE).await;
