@@ -72,7 +72,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
-    if (input.is_some() || listens.is_some()) && server.is_none() && client.url().is_none() {
+    let has_source = input.is_some() || listens.is_some();
+    if has_source && server.is_none() && client.url().is_none() {
         return Err(Failure::usage(
             "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
         ));

@@ -205,6 +205,8 @@ impl Answering {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // Who has sent all may close that side, and is answered.
+            .half_close(true)
             .header_read_timeout(self.limits.head)
             .max_buf_size(self.limits.head_max)
             .serve_connection(TokioIo::new(stream), service);

@@ -167,6 +167,22 @@ async fn a_sender_that_asks_first_is_told_to_go_on() {
 }
 
 #[tokio::test]
+async fn a_sender_that_closes_its_side_is_answered() {
+    let bench = Bench::start(LIMITS).await;
+    let whole = post(EVENT);
+    for (request, status) in [(whole.as_str(), 204), (&whole[..whole.len() - 1], 400)] {
+        let mut sender = bench.connect().await;
+        sender.send(request).await;
+        sender.0.shutdown().await.unwrap();
+        let (head, reason) = sender.answer().await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+        assert_eq!(reason, if status == 204 { "" } else { "the body did not come whole\n" });
+        sender.expect_end().await;
+    }
+    assert_eq!((bench.client.stats().emitted, bench.tally.bad_requests.load(Relaxed)), (1, 1));
+}
+
+#[tokio::test]
 async fn without_a_right_signature_nothing_is_read() {
     let bench = Bench::start_with(LIMITS, "http://127.0.0.1:9/", Some(b"hush")).await;
     let mut sender = bench.connect().await;

@@ -41,8 +41,8 @@ fn an_event_whose_answer_was_lost_is_posted_again_and_arrives_once() {
     let stats = listening.stop();
     support::expect_all_in_order(&sink);
     assert_eq!(stats["delivered"], 54);
-    // That the third attempt of each is one is certain.
-    assert!(stats["repeats"].as_u64().unwrap() >= 54, "{stats}");
+    // Two more attempts of each. A request on a connection that broke behind it counted only now and then.
+    assert_eq!(stats["repeats"], 108);
 }
 
 /// Its ids begin at 1 again; ours go on.
