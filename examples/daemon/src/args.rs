@@ -9,8 +9,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
-use crate::ingress::address;
+use crate::ingress::{WhenFull, address};
 use crate::ipc::{OnLost, default_socket};
+
+/// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
+const ROOM_WAIT: Duration = Duration::from_secs(2);
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -158,9 +161,13 @@ impl Run {
         self.block_when_full || self.on_full == OnFullArg::Block
     }
 
-    /// Whether a posted event takes the place of the oldest one. A sender keeps what has no room otherwise.
-    pub(crate) fn drops_oldest(&self) -> bool {
-        !self.blocks() && self.on_full == OnFullArg::DropOldest
+    /// What becomes of a posted event that has no room.
+    pub(crate) fn when_full(&self) -> WhenFull {
+        match self.on_full {
+            _ if self.blocks() => WhenFull::Wait(ROOM_WAIT),
+            OnFullArg::Block | OnFullArg::DropNewest => WhenFull::SendBack,
+            OnFullArg::DropOldest => WhenFull::DropOldest,
+        }
     }
 
     /// Whether more may come when all events are read.

@@ -106,7 +106,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let delivered = async {
         let mut reading = input.map(|input| reader.start(input)).transpose()?;
         let serving = ingress.map(|ingress| {
-            let intake = Intake::new(client.clone(), options.drops_oldest(), Arc::clone(&tally));
+            let intake = Intake::new(client.clone(), options.when_full(), Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
         let outcome = tokio::select! {

@@ -5,9 +5,11 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
 use pilot_webhook_std::{Client, TokioClock};
+use tokio::time::{Instant, timeout_at};
 
 use super::body::Posted;
 use super::repeats::{Origin, Repeats};
@@ -16,10 +18,20 @@ use crate::tally::Tally;
 /// Hands events to the client, each once.
 pub(crate) struct Intake {
     client: Client,
-    /// Whether the oldest event gives way to a new one.
-    drops_oldest: bool,
+    when_full: WhenFull,
     repeats: Mutex<Repeats>,
     tally: Arc<Tally>,
+}
+
+/// What becomes of an event that has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// It waits for room, as long as its POST has not waited so long; then it is sent back.
+    Wait(Duration),
+    /// It is sent back.
+    SendBack,
+    /// The oldest event makes room. The client's options say so, too.
+    DropOldest,
 }
 
 /// Of the events of a POST not all are queued.
@@ -61,39 +73,49 @@ impl fmt::Display for Shortfall {
 }
 
 impl Intake {
-    /// For the events that go to `client`. The oldest one gives way where the client's options say so, and
-    /// `drops_oldest` does.
-    pub(crate) fn new(client: Client, drops_oldest: bool, tally: Arc<Tally>) -> Self {
-        Self { client, drops_oldest, repeats: Mutex::new(Repeats::new()), tally }
+    pub(crate) fn new(client: Client, when_full: WhenFull, tally: Arc<Tally>) -> Self {
+        Self { client, when_full, repeats: Mutex::new(Repeats::new()), tally }
     }
 
     /// Takes the events of one POST, in their order. One that was accepted before is not queued again. Where there
-    /// is no room, the rest of them is the sender's still.
+    /// is no room, the rest of them is the sender's still. Cancel-safe: what was not decided is the sender's, too.
     ///
     /// # Errors
     /// When not all are queued.
-    pub(crate) fn accept(&self, events: &[Posted<'_>]) -> Result<(), Shortfall> {
-        add(&self.tally.posted, events.len());
-        // Held for all of them, so that two equal POSTs at once are one after the other.
-        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) async fn accept(&self, events: &[Posted<'_>]) -> Result<(), Shortfall> {
+        let wait = match self.when_full {
+            WhenFull::Wait(wait) => wait,
+            WhenFull::SendBack | WhenFull::DropOldest => Duration::ZERO,
+        };
+        let deadline = Instant::now() + wait;
         let (mut queued, mut reason) = (0, None);
         for (before, posted) in events.iter().enumerate() {
-            match self.take(posted, &mut repeats) {
+            let mut taken = self.take(posted);
+            if taken == Err(Why::NoRoom) && !wait.is_zero() {
+                let _ = timeout_at(deadline, self.client.room()).await;
+                taken = self.take(posted);
+            }
+            match taken {
                 Ok(()) => queued += 1,
                 Err(why @ Why::Unfit(_)) => reason = Some(why),
                 Err(why) => {
+                    let rest = events.len() - before;
                     // Of these the engine counts the first one where it was to drop another.
-                    let is_counted = self.drops_oldest && why == Why::NoRoom;
-                    add(&self.tally.sent_back, events.len() - before - usize::from(is_counted));
+                    let is_counted = self.when_full == WhenFull::DropOldest && why == Why::NoRoom;
+                    add(&self.tally.posted, rest);
+                    add(&self.tally.sent_back, rest - usize::from(is_counted));
                     reason = Some(why);
                     break;
                 }
             }
+            add(&self.tally.posted, 1);
         }
         reason.map_or(Ok(()), |why| Err(Shortfall { queued, of: events.len(), why }))
     }
 
-    fn take(&self, posted: &Posted<'_>, repeats: &mut Repeats) -> Result<(), Why> {
+    fn take(&self, posted: &Posted<'_>) -> Result<(), Why> {
+        // Held until it is remembered, so that of two equal events at once the later one is a repeat.
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
         let node_id = posted.node_id.unwrap_or_else(|| self.client.node_id());
         let origin = match (posted.event_id, posted.timestamp) {
             (Some(event_id), Some(timestamp)) => Some(Origin { node_id, event_id, timestamp }),
@@ -125,7 +147,9 @@ impl Intake {
         };
         match at_once {
             Poll::Ready(answer) => answer,
-            Poll::Pending if self.drops_oldest => self.client.emit_event(event, data),
+            Poll::Pending if self.when_full == WhenFull::DropOldest => {
+                self.client.emit_event(event, data)
+            }
             Poll::Pending => Err(EmitError::Full),
         }
     }

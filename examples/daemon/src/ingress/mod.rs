@@ -12,5 +12,5 @@ mod repeats;
 mod server;
 
 pub(crate) use address::leads_back;
-pub(crate) use intake::Intake;
+pub(crate) use intake::{Intake, WhenFull};
 pub(crate) use server::{Ingress, Serving};

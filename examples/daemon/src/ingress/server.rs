@@ -286,7 +286,7 @@ impl Answering {
             return Err(Refusal::Signature);
         }
         let events = body::parse(&body).map_err(Refusal::Body)?;
-        self.intake.accept(&events).map_err(Refusal::Shortfall)
+        self.intake.accept(&events).await.map_err(Refusal::Shortfall)
     }
 
     /// Whether the body, as it came, is signed where it must be.

@@ -3,6 +3,7 @@
 use pilot_webhook_std::Client;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::super::intake::WhenFull;
 use super::*;
 
 const EVENT: &str = r#"{"event_id":1,"event":"e","node_id":5,"timestamp":"2026-01-15T12:34:56Z"}"#;
@@ -28,7 +29,7 @@ impl Bench {
         let address = ingress.address();
         let tally = Arc::<Tally>::default();
         let client = Client::builder(url).build().unwrap();
-        let intake = Intake::new(client.clone(), false, Arc::clone(&tally));
+        let intake = Intake::new(client.clone(), WhenFull::SendBack, Arc::clone(&tally));
         let secret = secret.and_then(Secret::new);
         let serving = ingress.start(intake, secret, Arc::clone(&tally));
         Self { address, client, tally, serving }

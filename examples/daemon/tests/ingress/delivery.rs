@@ -89,12 +89,27 @@ fn an_array_is_taken_as_a_batch_and_lines_and_posts_go_together() {
     assert!(last[1].get("data").is_none());
 }
 
+/// 503 at once made it wait for a second each time.
+#[test]
+fn a_sender_is_slowed_down_to_the_pace_of_the_receiver() {
+    let sink = Sink::start();
+    let listening = Daemon::start(daemon(&sink.url()).args(["--queue-capacity", "2"]));
+    let mut original = Original::start(listening.address);
+    for _ in 0..4 {
+        assert_eq!(emit_captured(&mut original), 54);
+    }
+    sink.wait_for(4 * 54);
+    let stats = listening.stop();
+    assert_eq!((stats["delivered"].as_u64(), stats["sent_back"].as_u64()), (Some(216), Some(0)));
+}
+
 /// What has no room stays the sender's, and its retries find room when the receiver is back.
 #[test]
 fn while_the_queue_is_full_the_sender_is_told_and_nothing_is_lost() {
     let sink = Sink::reserve();
     let mut command = daemon(&sink.url());
-    command.args(support::hold()).args(["--queue-capacity", "8", "--circuit-threshold", "1"]);
+    command.args(["--on-open", "hold", "--circuit-cooldown", "1s", "--retry-backoff", "50ms"]);
+    command.args(["--circuit-threshold", "1", "--queue-capacity", "8", "--on-full", "drop-newest"]);
     let mut listening = Daemon::start(&mut command);
     let mut original = Original::start(listening.address);
     let body = |id: u64| {
