@@ -417,7 +417,9 @@ impl Ledger {
         while leased < self.leased() {
             // What the worker's buffer does not hold is no batch for it.
             let place = self.retrying.iter().position(|waiting| {
-                waiting.earliest <= self.now && !self.holds_all(worker, &waiting.ids)
+                let is_cut = self.deadline().is_some_and(|deadline| waiting.latest >= deadline);
+                let may_be_due = is_cut || waiting.earliest <= self.now;
+                may_be_due && !self.holds_all(worker, &waiting.ids)
             });
             let Some(place) = place else {
                 return self.fail("no event goes missing", format!("worker {worker}, {stats:?}"));
