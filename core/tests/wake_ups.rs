@@ -621,7 +621,7 @@ fn what_a_slow_start_held_up_goes_out_when_there_is_a_place() {
         let result = Ok(Response::status(status).into());
         core.finish(&mut delivery, result, now, Timestamp::UNIX_EPOCH);
     };
-    (0..4).for_each(|_| emit(&core, 1));
+    emit(&core, 1);
     let mut now = AFTER;
     for _ in 0..3 {
         let delivery = take(now);
@@ -631,13 +631,8 @@ fn what_a_slow_start_held_up_goes_out_when_there_is_a_place() {
     }
     now = now + core.config().circuit_cooldown;
     (0..3).for_each(|_| emit(&core, 1));
-    // The events that were skipped while it was open, and the probe.
-    let probe = loop {
-        if let Next::Attempt(delivery) = core.next(now, PilotFormat::BOUND, &mut [0; BUFFER]).0 {
-            break delivery;
-        }
-    };
-    end(probe, 200, now);
+    // The probe.
+    end(take(now), 200, now);
     end(take(now), 500, now);
     end(take(now), 500, now);
     emit(&core, 1);
