@@ -34,7 +34,9 @@ pub enum OnOpen {
     #[default]
     Skip,
     /// They stay queued until the probe, and an event that used up its attempts goes back to its
-    /// place in the queue for another round of them: nothing is lost while there is room.
+    /// place in the queue for another round of them: no outage loses one while there is room. An event
+    /// whose rounds fail [`POISON_ROUNDS`](crate::POISON_ROUNDS) more times while others are delivered
+    /// between them is given up as exhausted.
     Hold,
 }
 
