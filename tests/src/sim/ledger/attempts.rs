@@ -89,7 +89,8 @@ impl Ledger {
     fn next_ids(&self, worker: usize, is_probe: bool) -> Vec<u64> {
         let is_suspect = |id: &u64| self.suspects.iter().any(|suspect| suspect.id == *id);
         let is_free = |(id, entry): (&u64, &Entry)| {
-            (!entry.is_leased && !(is_probe && is_suspect(id))).then_some(*id)
+            let passes = !is_probe || !is_suspect(id);
+            (!entry.is_leased && passes).then_some(*id)
         };
         let first = self.live.iter().find_map(is_free).unwrap_or_default();
         let waiting = self.live.range(first..).skip_while(|(_, entry)| entry.is_leased);
