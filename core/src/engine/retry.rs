@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::clock::micros;
 
-/// Attempts an event gets in all (the original's `MaxRetries`, which counts attempts).
+/// Attempts an event gets in all (`MaxRetries` of pilot's Go plugin, which counts attempts).
 pub const MAX_RETRIES: u8 = 3;
 /// The wait before the second attempt; it doubles for each further one.
 pub const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
