@@ -62,6 +62,8 @@ pub(crate) struct State<B, T, const SLOTS: usize> {
     retrying: Vec<Retrying, SLOTS>,
     /// Events that may be why the receiver fails; with hold.
     suspects: Vec<Suspect, SLOTS>,
+    /// The one of them that failed last, or 0.
+    last_failed: u64,
     /// A batch that is not full yet.
     gathering: Option<Gathering>,
     counters: Counters,
@@ -90,6 +92,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
             window: u32::MAX,
             retrying: Vec::new(),
             suspects: Vec::new(),
+            last_failed: 0,
             gathering: None,
             counters: Counters::ZERO,
             ended: None,
@@ -199,6 +202,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         (self.batch_longest, self.batch_most) = (usize::MAX, u32::MAX);
         self.window = u32::MAX;
         self.suspects.clear();
+        self.last_failed = 0;
         self.return_retrying();
         true
     }

@@ -124,6 +124,8 @@ pub(crate) struct Ledger {
     pub(crate) retrying: Vec<Waiting>,
     /// With hold: events that may be why the receiver fails.
     suspects: Vec<Suspect>,
+    /// The one that failed last.
+    last_failed: u64,
     /// Since when a worker waits for a batch to be full.
     pub(crate) gathers_since: Option<u64>,
     pub(crate) live: BTreeMap<u64, Entry>,
@@ -166,6 +168,7 @@ impl Ledger {
             most: u32::MAX,
             retrying: Vec::new(),
             suspects: Vec::new(),
+            last_failed: 0,
             gathers_since: None,
             live: BTreeMap::new(),
             hands: Vec::new(),
@@ -365,6 +368,7 @@ impl Ledger {
             self.gate.swap(self.now);
             (self.longest, self.most) = (usize::MAX, u32::MAX);
             self.suspects.clear();
+            self.last_failed = 0;
             self.return_retrying();
         }
     }

@@ -19,6 +19,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// An event's round of attempts, or its probe, ended without success; whether the event is given up:
     /// the receiver is there for others.
     pub(super) fn is_poison(&mut self, id: u64) -> bool {
+        self.last_failed = id;
         let Some(known) = self.suspects.iter_mut().find(|known| known.id == id) else {
             if self.suspects.is_full() {
                 self.suspects.remove(0);

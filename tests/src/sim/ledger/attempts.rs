@@ -87,9 +87,10 @@ impl Ledger {
     /// The events that a worker must take next: the oldest, and with batches as many as there is
     /// room for of those that wait right behind it. A probe is of one.
     fn next_ids(&self, worker: usize, is_probe: bool) -> Vec<u64> {
+        let seeks_another = is_probe && self.oldest_queued() == Some(self.last_failed);
         let is_suspect = |id: &u64| self.suspects.iter().any(|suspect| suspect.id == *id);
         let is_free = |(id, entry): (&u64, &Entry)| {
-            let passes = !is_probe || !is_suspect(id);
+            let passes = !seeks_another || !is_suspect(id);
             (!entry.is_leased && passes).then_some(*id)
         };
         let first = self.live.iter().find_map(is_free).unwrap_or_default();
@@ -297,6 +298,7 @@ impl Ledger {
     /// With hold, an event whose rounds fail although others are delivered between them is given up.
     fn is_poison(&mut self, worker: usize) -> bool {
         let id = self.hands[worker].ids[0];
+        self.last_failed = id;
         match self.suspects.iter_mut().find(|suspect| suspect.id == id) {
             Some(suspect) => {
                 suspect.strikes += u8::from(suspect.is_up);

@@ -47,6 +47,7 @@ impl World {
                     // A new endpoint, a new round.
                     self.backing_off.clear();
                     self.suspects.clear();
+                    self.last_failed = 0;
                 }
             }
             Action::Clear => {
@@ -175,12 +176,14 @@ impl World {
         let ids: Vec<_> = waiting.clone().filter(|id| after.contains(&(*id, true))).collect();
         let is_free = |id: &u64| self.suspects.iter().all(|(suspect, ..)| suspect != id);
         let is_right = if is_probe {
-            let oldest = waiting.clone().find(is_free).or_else(|| waiting.next());
+            let oldest = waiting.clone().next();
+            let other = waiting.find(is_free).filter(|_| oldest == Some(self.last_failed));
+            let expected = other.or(oldest);
             let passed = self.suspects.iter().map(|(id, ..)| *id).filter(|id| *id < first);
             self.overtaken.extend(passed);
             self.overtaken.sort_unstable();
             self.overtaken.dedup();
-            oldest == Some(first) && ids == [first]
+            expected == Some(first) && ids == [first]
         } else {
             let are_oldest = waiting.by_ref().take(ids.len()).eq(ids.iter().copied());
             are_oldest && ids.len() <= bounds.config.batch.into() && ids.first() == Some(&first)
@@ -203,6 +206,7 @@ impl World {
     /// A round of an event failed; whether it is given up, since others were delivered after two such rounds.
     fn is_poison(&mut self, place: usize) -> bool {
         let Some(id) = self.hands[place].ids.first().copied() else { return false };
+        self.last_failed = id;
         let place = self.suspects.iter().position(|(known, ..)| *known == id);
         let Some(place) = place else {
             self.suspects.push((id, 0, false));

@@ -80,6 +80,8 @@ pub(super) struct World {
     /// With hold: events whose round failed, how often it did since another was delivered, and whether one
     /// has been since.
     pub(super) suspects: Vec<(u64, u8, bool)>,
+    /// The one that failed last.
+    pub(super) last_failed: u64,
     /// Events that a probe passed over in their favour.
     pub(super) overtaken: Vec<u64>,
     /// Workers that hold none. The others have ended.
@@ -106,6 +108,7 @@ impl World {
             hands: Vec::new(),
             backing_off: Vec::new(),
             suspects: Vec::new(),
+            last_failed: 0,
             overtaken: Vec::new(),
             idle: bounds.workers,
             swaps: bounds.swaps,
@@ -254,6 +257,7 @@ impl World {
             window,
             retrying: _,
             suspects,
+            last_failed,
             gathering,
             counters,
             ended: _,
@@ -279,7 +283,7 @@ impl World {
         let until = |time: Instant| time.max(self.now);
         (
             (&self.entries, breaker, *phase, endpoint_epoch, until(*not_before), emitted, ended),
-            (batch_longest, batch_most, gathering, window, suspects),
+            (batch_longest, batch_most, gathering, window, suspects, last_failed),
             (self.now, &self.hands, &self.backing_off, self.idle),
             (self.swaps, self.clears, self.losses),
             (until(self.quiet_until), self.last_delivered, &self.overtaken, self.broken),
