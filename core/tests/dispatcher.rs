@@ -191,8 +191,9 @@ fn a_late_answer_of_the_old_endpoint_counts_once_and_not_towards_the_new_breaker
 fn a_clear_drains_to_the_old_endpoint_and_takes_in_nothing() {
     let mut bench = Bench::new(config(), 1_000, 1);
     bench.emit(1).unwrap();
-    assert!(bench.core.destination().is_some());
+    assert!(bench.core.destination().is_some() && !bench.core.is_draining());
     bench.core.clear(bench.now);
+    assert!(bench.core.is_draining());
     assert_eq!(bench.emit(1), Ok(None));
     assert!(bench.core.destination().is_none() && bench.core.endpoint().is_some());
     bench.step(0);
@@ -308,6 +309,7 @@ fn a_second_close_does_not_prolong_the_drain_and_no_endpoint_follows() {
 #[test]
 fn a_dispatcher_without_an_endpoint_does_nothing() {
     let core = Core::new(config(), vec![0; 100], 1);
+    assert_eq!(core.config(), config());
     let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
     assert_eq!(core.emit(&event, &f64::NAN, &mut [0; TEXTS]), Ok(None));
     assert_eq!(core.stats().emitted, 0);
