@@ -185,19 +185,6 @@ fn what_is_no_answer_is_malformed() {
     }
 }
 
-/// Errors of a transport's own are made of this text.
-#[test]
-fn a_failure_says_what_broke() {
-    let malformed = Failure::Malformed(Malformed::TooLarge);
-    for (failure, part) in [
-        (Failure::Unsent, "before the request"),
-        (Failure::Broken, "before the answer"),
-        (malformed, &*Malformed::TooLarge.to_string()),
-    ] {
-        assert!(failure.to_string().contains(part), "{failure}");
-    }
-}
-
 /// The READMEs name them, and balancers close connections that are idle for 60 s.
 #[test]
 fn the_limits_are_those_of_the_documentation() {

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::{Failure, Malformed};
 use pilot_webhook_core::{
     Backoff, Config, ConfigError, Dispatcher, EmitError, EncodeError, EndpointBuf, EndpointError,
     ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme, Timestamp, TransportError,
@@ -69,6 +70,10 @@ fn every_error_has_words_of_its_own() {
         ErrorKind::Protocol,
     ]);
     assert_eq!(ErrorKind::Tls.kind(), ErrorKind::Tls);
+    let malformed =
+        [Malformed::StatusLine, Malformed::ContentLength, Malformed::Upgrade, Malformed::TooLarge];
+    let malformed = malformed.map(Failure::Malformed);
+    all_differ([Failure::Unsent, Failure::Broken].into_iter().chain(malformed));
 }
 
 #[test]
