@@ -221,6 +221,7 @@ proptest! {
             prop_assert_eq!(queue.leased() as usize, in_flight);
             prop_assert_eq!(queue.queued() as usize, model.entries.len() - in_flight);
             prop_assert_eq!(queue.queued_texts(), texts);
+            prop_assert_eq!(queue.used(), model.used());
             prop_assert_eq!(queue.free(), capacity - model.used());
             prop_assert_eq!(queue.leased_bytes(), leased_bytes);
         }
