@@ -7,6 +7,7 @@
 
 use core::cell::{RefCell, RefMut};
 use core::net::{IpAddr, SocketAddr};
+use core::ops::Deref;
 use core::pin::pin;
 
 use embassy_futures::poll_once;
@@ -86,19 +87,18 @@ impl<'d> TcpConnect for SocketNet<'d> {
     }
 }
 
-impl SocketNet<'_> {
-    /// The first address of this kind.
-    async fn look_up(&self, name: &str, kind: DnsQueryType) -> Result<IpAddr, dns::Error> {
-        let mut query = pin!(self.stack.dns_query(name, kind));
-        loop {
-            match with_timeout(LOOK, query.as_mut()).await {
-                Ok(found) => {
-                    let found = found?.first().copied();
-                    return found.map(IpAddr::from).ok_or(dns::Error::Failed);
-                }
-                // A query that is begun makes the stack look at all of them. Dropped at once, it is not sent.
-                Err(TimeoutError) => drop(poll_once(self.stack.dns_query(name, kind))),
-            }
+/// The addresses of this kind, of whichever DNS server answers.
+pub(crate) async fn look_up(
+    stack: Stack<'_>,
+    name: &str,
+    kind: DnsQueryType,
+) -> Result<impl Deref<Target = [IpAddress]>, dns::Error> {
+    let mut query = pin!(stack.dns_query(name, kind));
+    loop {
+        match with_timeout(LOOK, query.as_mut()).await {
+            Ok(found) => return found,
+            // A query that is begun makes the stack look at all of them. Dropped at once, it is not sent.
+            Err(TimeoutError) => drop(poll_once(stack.dns_query(name, kind))),
         }
     }
 }
@@ -116,14 +116,18 @@ impl Dns for SocketNet<'_> {
             }
             AddrType::IPv4 | AddrType::Either => &[DnsQueryType::A],
         };
-        let mut found = Err(dns::Error::Failed);
+        let mut error = dns::Error::Failed;
         for kind in kinds {
-            found = self.look_up(name, *kind).await;
-            if found.is_ok() {
-                break;
+            match look_up(self.stack, name, *kind).await {
+                Ok(found) => {
+                    if let Some(found) = found.first() {
+                        return Ok((*found).into());
+                    }
+                }
+                Err(failed) => error = failed,
             }
         }
-        found
+        Err(error)
     }
 
     async fn get_host_by_address(
