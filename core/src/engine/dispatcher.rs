@@ -30,16 +30,15 @@ use crate::queue::Encoded;
 ///
 /// Type parameters: the raw mutex `M` (a critical section on a microcontroller, a real mutex on
 /// std), the queue's buffer `B` (an array, a boxed slice), the kind of target `T` that a transport
-/// sends to, the [`Observer`] `O`, which is told how every event ended, and the number of workers, which
-/// sizes the lists of wakers.
+/// sends to, the [`Observer`] `O`, which is told how every event ended, and `WORKERS`, which
+/// sizes the lists of wakers and is how many messages may be under way or wait for their next attempt.
 ///
 /// Who calls what, and when:
 /// - the host: [`swap`](Self::swap) to set an endpoint (without one, [`emit`](Self::emit) does
 ///   nothing), [`clear`](Self::clear) to disable, [`close`](Self::close) once, at the end;
 /// - emitters: [`emit`](Self::emit), from any task, thread or interrupt;
-/// - workers: [`run`](crate::run), which calls [`next`](Self::next) for an event and its first
-///   attempt, [`finish`](Self::finish) after each attempt, [`retry`](Self::retry) before each
-///   further one, and [`release`](Self::release) to give an event back. It tells the observer how the
+/// - workers: [`run`](crate::run), which calls [`next`](Self::next) for a message and its attempt,
+///   [`finish`](Self::finish) after it, and [`release`](Self::release) to give it back. It tells the observer how the
 ///   events in its hands ended; the dispatcher tells of all others.
 ///
 /// ```
@@ -57,7 +56,7 @@ pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, O = (), const WORKER
 }
 
 struct Inner<B, T, const WORKERS: usize> {
-    state: State<B, T>,
+    state: State<B, T, WORKERS>,
     /// Counts events that became available, and changes.
     work: u32,
     /// Counts changes of the phase, the breaker, the endpoint, the pause, and batches that are full.
@@ -184,7 +183,7 @@ where
 {
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
     /// tells the observer.
-    fn change<R>(&self, f: impl FnOnce(&mut State<B, T>) -> R) -> (R, Seen) {
+    fn change<R>(&self, f: impl FnOnce(&mut State<B, T, WORKERS>) -> R) -> (R, Seen) {
         let (result, seen, effects) = self.lock(|inner| {
             let before = inner.state.snapshot();
             let result = f(&mut inner.state);
@@ -319,7 +318,8 @@ where
     where
         T: PartialEq,
     {
-        let set = |state: &mut State<B, T>| state.goes_to(&endpoint) || state.swap(endpoint);
+        let set =
+            |state: &mut State<B, T, WORKERS>| state.goes_to(&endpoint) || state.swap(endpoint);
         if self.change(set).0 { Ok(()) } else { Err(EmitError::Closed) }
     }
 
@@ -346,7 +346,7 @@ where
         self.ended(|state| state.snapshot().held == 0).await;
     }
 
-    async fn ended(&self, is_so: impl Fn(&State<B, T>) -> bool) {
+    async fn ended(&self, is_so: impl Fn(&State<B, T, WORKERS>) -> bool) {
         let look = || ready_when(self.lock(|inner| is_so(&inner.state)));
         Wait::new(self, |inner| &mut inner.ending, look).await;
     }
