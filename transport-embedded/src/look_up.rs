@@ -10,12 +10,13 @@ use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use heapless::String;
+use pilot_webhook_core::http::AGE_MAX;
 
 /// The longest name that is kept, in bytes; a longer one's look-up ends with the attempt. Arbitrary: the names
 /// of public services are at most half as long.
 const NAME: usize = 100;
 /// How old an address may be that is kept for the next attempt: as old as a connection may get.
-const KEPT_FOR: Duration = Duration::from_secs(5 * 60);
+const KEPT_FOR: Duration = Duration::from_secs(AGE_MAX.as_secs());
 
 /// A network whose look-ups are made by [`run`](Self::run), which is polled beside those who ask.
 ///
