@@ -68,14 +68,15 @@ impl<'n, N: Dns> LookUps<'n, N> {
             let question = self.asked.borrow().as_ref().map(|asked| asked.question.clone());
             let Some(Question { name, kind }) = question else { continue };
             let look_up = self.net.get_host_by_name(&name, kind);
-            match select(look_up, self.is_asked.wait()).await {
-                Either::First(answer) => {
+            // In this order: an answer must not be taken for that to another question.
+            match select(self.is_asked.wait(), look_up).await {
+                Either::First(()) => self.is_asked.signal(()),
+                Either::Second(answer) => {
                     if let Some(asked) = &mut *self.asked.borrow_mut() {
                         asked.answer = Some((answer, Instant::now()));
                     }
                     self.is_answered.signal(());
                 }
-                Either::Second(()) => self.is_asked.signal(()),
             }
         }
     }

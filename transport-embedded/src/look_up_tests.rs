@@ -23,11 +23,21 @@ struct Resolver {
     answer: Signal<NoopRawMutex, Answer>,
 }
 
+/// An answer to a look-up that was given up is none to the next one.
+struct Over<'a>(&'a Signal<NoopRawMutex, Answer>);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.reset();
+    }
+}
+
 impl Dns for Resolver {
     type Error = &'static str;
 
     async fn get_host_by_name(&self, name: &str, _kind: AddrType) -> Answer {
         self.asked.borrow_mut().push(name.to_owned());
+        let _over = Over(&self.answer);
         self.answer.wait().await
     }
 
@@ -43,9 +53,11 @@ enum Step<'a> {
     Attempt(&'a str, Option<Answer>),
     /// The resolver answers.
     Answer(Answer),
+    /// The same, just before the next step.
+    LateAnswer(Answer),
 }
 
-use Step::{Answer as Answered, Attempt};
+use Step::{Answer as Answered, Attempt, LateAnswer};
 
 /// Plays this, and returns the names that the resolver was asked for.
 fn play(steps: &[Step<'_>]) -> Vec<Text> {
@@ -67,6 +79,7 @@ fn play(steps: &[Step<'_>]) -> Vec<Text> {
                 resolver.answer.signal(*answer);
                 assert!(poll_once(run.as_mut()).is_pending());
             }
+            LateAnswer(answer) => resolver.answer.signal(*answer),
         }
     }
     resolver.asked.take()
@@ -119,6 +132,18 @@ fn another_name_ends_the_look_up_and_gets_no_answer_of_it() {
         Attempt("b", Some(FOUND)),
     ];
     assert_eq!(play(&steps), ["a", "b", "a", "b"]);
+}
+
+#[test]
+fn an_answer_that_comes_with_the_next_question_is_none_to_it() {
+    let steps = [
+        Attempt("a", None),
+        LateAnswer(FOUND),
+        Attempt("b", None),
+        Answered(FAILED),
+        Attempt("b", None),
+    ];
+    assert_eq!(play(&steps), ["a", "b", "b"]);
 }
 
 #[test]
