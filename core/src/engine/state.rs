@@ -159,9 +159,13 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// What those who wait watch for.
     pub(crate) fn snapshot(&self) -> Snapshot {
+        // A probe needs no place.
+        let is_closed = self.breaker.state() == BreakerState::Closed;
+        let places = if is_closed { self.places() } else { u32::MAX };
         Snapshot {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
-            available: self.queue.queued().min(self.places()),
+            available: self.queue.queued().min(places),
+            may_retry: self.sending < self.window || self.retrying.is_empty(),
             held: self.queue.queued() + self.queue.leased(),
             used: self.queue.used(),
             gathering: self.gathering.map(|batch| self.is_full_batch(&batch.fit)),
@@ -259,6 +263,8 @@ pub(crate) struct Snapshot {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
     /// Events that wait and may be taken, as far as the messages under way allow.
     pub(crate) available: u32,
+    /// No message that waits for its next attempt is held up by those under way.
+    pub(crate) may_retry: bool,
     pub(crate) held: u32,
     pub(crate) used: usize,
     /// Workers wait for a batch to be full; whether it is.
