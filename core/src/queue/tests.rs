@@ -188,6 +188,7 @@ proptest! {
                             prop_assert_eq!(leased.last, expected[expected.len() - 1].id);
                             prop_assert_eq!(leased.node_id, expected[0].node_id);
                             prop_assert_eq!(read(&out[out.len() - leased.size..]), expected);
+                            prop_assert_eq!(queue.copy(leased.run, &mut [0; 300]), Some(leased));
                             prop_assert_eq!(leased.run, model.lease(places));
                         }
                     }
