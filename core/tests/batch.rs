@@ -11,8 +11,9 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, BATCH_HEADER, Backoff, BreakerState, Config, ConfigError, Delivery, Dispatcher,
-    Encoding, EndpointBuf, ErrorKind, Event, Fate, Format, Instant, MESSAGE_ID_HEADER, Message,
-    Next, OnOpen, PilotFormat, Policy, Reply, SIGNATURE_HEADER, Secret, Timestamp, Transport, run,
+    Encoding, EndpointBuf, ErrorKind, Event, Fate, Format, Headers, Instant, MESSAGE_ID_HEADER,
+    Message, Next, OnOpen, PilotFormat, Policy, Reply, SIGNATURE_HEADER, Secret, Signer, Timestamp,
+    ToSign, Transport, run,
 };
 use still::Still;
 
@@ -348,6 +349,7 @@ impl Transport<EndpointBuf<64>> for &Receiver {
         _: &EndpointBuf<64>,
         request: &Message<'_>,
     ) -> Result<Reply, ErrorKind> {
+        assert_eq!(request.topic, "t");
         let owned = request.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
         self.headers.borrow_mut().push(owned.collect());
         self.bodies.borrow_mut().push(String::from_utf8(request.body.to_vec()).unwrap());
@@ -389,4 +391,22 @@ fn without_batches_an_event_is_no_array_and_no_header_counts_it() {
     let names =
         receiver.headers.borrow()[0].iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names, ["Content-Type", MESSAGE_ID_HEADER]);
+}
+
+/// Its headers have no room. (A body that has none: `tests/tests/seams.rs`.)
+#[test]
+fn a_batch_that_cannot_be_made_is_oversize_and_no_attempt() {
+    struct Long;
+    impl Signer for Long {
+        fn sign(&self, _: &ToSign<'_>, headers: &mut Headers<'_>) {
+            headers.format("long", "x".repeat(1_000));
+        }
+    }
+    let core = core(Config { batch: 2, ..Config::DEFAULT });
+    emit(&core, 2);
+    let receiver = Receiver::default();
+    work(&core, &receiver, Encoding { signer: &Long, ..Encoding::PILOT });
+    let stats = core.stats();
+    assert_eq!((stats.oversize, stats.attempts, stats.queued), (2, 0, 0));
+    assert!(receiver.bodies.borrow().is_empty() && stats.is_balanced());
 }

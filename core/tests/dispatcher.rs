@@ -189,8 +189,9 @@ fn a_late_answer_of_the_old_endpoint_counts_once_and_not_towards_the_new_breaker
 fn a_clear_drains_to_the_old_endpoint_and_takes_in_nothing() {
     let mut bench = Bench::new(config(), 1_000, 1);
     bench.emit(1).unwrap();
-    assert!(bench.core.destination().is_some());
+    assert!(bench.core.destination().is_some() && !bench.core.is_draining());
     bench.core.clear(bench.now);
+    assert!(bench.core.is_draining());
     assert_eq!(bench.emit(1), Ok(None));
     assert!(bench.core.destination().is_none() && bench.core.endpoint().is_some());
     bench.step(0);

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{Encoded, Events, LeaseRange, Queue};
+use super::{Bound, Encoded, Events, LeaseRange, Queue};
 use crate::event::{Event, Json, MessageId, Timestamp};
 use crate::queue::entry::Entry;
 
@@ -149,7 +149,8 @@ fn read(entries: &[u8]) -> Vec<Expected> {
     let events = Events { id, is_batch: true, entries };
     let owned = events.iter().map(|event| Expected {
         id: event.id,
-        topic: event.topic.as_str().to_owned(),
+        // A text's `Debug` is the text.
+        topic: format!("{:?}", event.topic),
         node_id: event.node_id,
         timestamp: event.timestamp,
         data: event.data.map(|data| data.as_str().to_owned()),
@@ -208,6 +209,7 @@ proptest! {
                             prop_assert_eq!(leased.last, expected[expected.len() - 1].id);
                             prop_assert_eq!(leased.node_id, expected[0].node_id);
                             prop_assert_eq!(read(&out[out.len() - leased.size..]), expected);
+                            prop_assert_eq!(queue.copy(leased.run, &mut [0; 300]), Some(leased));
                             prop_assert_eq!(leased.run, model.lease(places));
                             let mut again = [0; 300];
                             prop_assert_eq!(queue.copy(leased.run, &mut again), Some(leased));
@@ -248,9 +250,24 @@ proptest! {
             prop_assert_eq!(queue.leased() as usize, in_flight);
             prop_assert_eq!(queue.queued() as usize, model.entries.len() - in_flight);
             prop_assert_eq!(queue.queued_texts(), texts);
+            prop_assert_eq!(queue.used(), model.used());
             prop_assert_eq!(queue.free(), capacity - model.used());
             prop_assert_eq!(queue.leased_bytes(), leased_bytes);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_a_buffer_is_enough_for_is_the_longest_of_it(
+        (message, event, factor) in (0_usize..100, 0_usize..200, 1_usize..7),
+        more in 0_usize..2_000,
+    ) {
+        let bound = Bound { message, event, factor };
+        let buffer = bound.buffer(1, 0) + more;
+        let texts = bound.texts(buffer);
+        prop_assert!(bound.buffer(1, texts) <= buffer && bound.buffer(1, texts + 1) > buffer);
+        prop_assert_eq!(bound.texts(more.min(bound.buffer(1, 0))), 0);
     }
 }
 

@@ -146,7 +146,8 @@ fn an_emitter_that_waits_hears_nothing_while_no_event_leaves() {
 fn who_waits_for_the_close_hears_nothing_of_workers_that_ask_in_vain() {
     let core = core::<1>(Config::DEFAULT, 1_000);
     let task = Task::default();
-    task.starts(&mut pin!(core.closed()));
+    let mut closed = pin!(core.closed());
+    task.starts(&mut closed);
     assert!(matches!(core.next(AFTER, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Idle(None)));
     assert_eq!(task.wakes(), 0);
 }

@@ -220,6 +220,27 @@ mod tests {
         assert_eq!(failure(&[]), None);
     }
 
+    #[test]
+    fn the_failure_that_tells_most_is_kept_and_of_equals_the_first() {
+        let kinds = [
+            io::ErrorKind::NetworkUnreachable,
+            io::ErrorKind::AddrNotAvailable,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::ConnectionRefused,
+        ];
+        let now = Instant::now();
+        for (rank, kind) in kinds.iter().enumerate() {
+            for (other_rank, other) in kinds.iter().enumerate() {
+                let mut race = Race::new(Vec::new(), now, now + SECOND);
+                race.failed(address(0), (*kind).into(), now);
+                race.failed(address(1), (*other).into(), now);
+                let kept = race.into_failure().map(|(address, _)| index(address));
+                assert_eq!(kept, Some(usize::from(other_rank > rank)), "{kind}, {other}");
+            }
+        }
+    }
+
     fn fate() -> impl Strategy<Value = Fate> {
         let time = (0..8_000_u64).prop_map(ms);
         let kinds = [
