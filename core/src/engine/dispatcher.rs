@@ -24,6 +24,7 @@ use crate::engine::state::State;
 use crate::engine::stats::Stats;
 use crate::engine::waker_set::{WaitQueue, WakerSet};
 use crate::event::{Data, EmitError, Event};
+use crate::json::EncodeError;
 use crate::queue::Encoded;
 
 /// The engine's shared state. Any number of emitters, up to `WORKERS` workers.
@@ -183,26 +184,26 @@ where
     O: Observer,
 {
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
-    /// tells the observer.
-    fn change<R>(&self, f: impl FnOnce(&mut State<B, T>) -> R) -> (R, Seen) {
-        let (result, seen, effects) = self.lock(|inner| {
+    /// tells the observer. (The step is behind a pointer, so that this is compiled once for all of them.)
+    #[inline(never)]
+    fn change(&self, step: &mut dyn FnMut(&mut State<B, T>)) -> Seen {
+        let (seen, effects) = self.lock(|inner| {
             let before = inner.state.snapshot();
-            let result = f(&mut inner.state);
+            step(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
             let effects = inner.effects_since(&before);
-            (result, inner.seen(), effects)
+            (inner.seen(), effects)
         });
         if let Some(effects) = effects {
             self.wake(effects);
         }
-        (result, seen)
+        seen
     }
 
     fn tell(&self, (event_id, fate): (u64, Fate)) {
         self.observer.notice(Notice::Settled { event_id, fate, message: None, attempt: 0 });
     }
 
-    /// Not inlined, as there are eight changes and this is the larger part of each.
     #[inline(never)]
     fn wake(&self, effects: Effects) {
         if let Some(waker) = effects.one {
@@ -268,12 +269,29 @@ where
         match Encoded::new(event, data, scratch) {
             // Each round that does not take it in drops an older one.
             Ok(event) => loop {
-                if let Some(answer) = self.change(|state| state.push(&event, false)).0 {
+                if let Some(answer) = self.push(&event, false) {
                     return answer;
                 }
             },
-            Err(error) => self.change(|state| state.refuse_payload(event.id, error)).0,
+            Err(error) => self.refuse_payload(event.id, error),
         }
+    }
+
+    fn push(&self, event: &Encoded<'_>, wait: bool) -> Option<Result<Option<u64>, EmitError>> {
+        let mut answer = None;
+        self.change(&mut |state| answer = state.push(event, wait));
+        answer
+    }
+
+    #[cold]
+    fn refuse_payload(
+        &self,
+        given: Option<u64>,
+        error: EncodeError,
+    ) -> Result<Option<u64>, EmitError> {
+        let mut answer = Ok(None);
+        self.change(&mut |state| answer = state.refuse_payload(given, error));
+        answer
     }
 
     /// Like [`emit`](Self::emit), but waits until there is room: where the queue was full, until it
@@ -290,10 +308,10 @@ where
     ) -> Result<Option<u64>, EmitError> {
         let event = match Encoded::new(event, data, scratch) {
             Ok(event) => event,
-            Err(error) => return self.change(|state| state.refuse_payload(event.id, error)).0,
+            Err(error) => return self.refuse_payload(event.id, error),
         };
         // One that waits drops no other, so there is always an answer.
-        let push = || match self.change(|state| state.push(&event, true)).0 {
+        let push = || match self.push(&event, true) {
             Some(Err(EmitError::Full)) | None => Poll::Pending,
             Some(answer) => Poll::Ready(answer),
         };
@@ -307,7 +325,7 @@ where
     /// # Errors
     /// [`EmitError::Closed`] after a close; nothing changed.
     pub fn swap(&self, endpoint: T) -> Result<(), EmitError> {
-        if self.change(|state| state.swap(endpoint)).0 { Ok(()) } else { Err(EmitError::Closed) }
+        self.swap_if(endpoint, |_, _| true)
     }
 
     /// Like [`swap`](Self::swap), but changes nothing when events go to `endpoint` already: the attempt
@@ -319,36 +337,48 @@ where
     where
         T: PartialEq,
     {
-        let set = |state: &mut State<B, T>| state.goes_to(&endpoint) || state.swap(endpoint);
-        if self.change(set).0 { Ok(()) } else { Err(EmitError::Closed) }
+        self.swap_if(endpoint, |state, endpoint| !state.goes_to(endpoint))
+    }
+
+    fn swap_if(
+        &self,
+        endpoint: T,
+        is_new: impl Fn(&State<B, T>, &T) -> bool,
+    ) -> Result<(), EmitError> {
+        let (mut endpoint, mut is_open) = (Some(endpoint), true);
+        self.change(&mut |state| {
+            let new = endpoint.take_if(|endpoint| is_new(state, endpoint));
+            is_open = new.is_none_or(|new| state.swap(new));
+        });
+        if is_open { Ok(()) } else { Err(EmitError::Closed) }
     }
 
     /// Disables: emit does nothing from now on. What is queued still goes to the endpoint for at
     /// most the drain timeout, and then counts as abandoned. Returns at once.
     pub fn clear(&self, now: Instant) {
-        self.change(|state| state.clear(now));
+        self.change(&mut |state| state.clear(now));
     }
 
     /// Closes for good: like a clear, and the workers end when it is done. Returns at once;
     /// closing again does nothing.
     pub fn close(&self, now: Instant) {
-        self.change(|state| state.close(now));
+        self.change(&mut |state| state.close(now));
     }
 
     /// Completes when the dispatcher is closed and every event is accounted for. Any number of tasks may
     /// wait; beyond `WORKERS`, they wake one another.
-    pub async fn closed(&self) {
-        self.ended(State::is_closed).await;
+    pub fn closed(&self) -> impl Future<Output = ()> {
+        self.ended(State::is_closed)
     }
 
     /// Completes when no event is queued or in flight, for however short a time.
-    pub async fn drained(&self) {
-        self.ended(|state| state.snapshot().held == 0).await;
+    pub fn drained(&self) -> impl Future<Output = ()> {
+        self.ended(|state| state.snapshot().held == 0)
     }
 
-    async fn ended(&self, is_so: impl Fn(&State<B, T>) -> bool) {
-        let look = || ready_when(self.lock(|inner| is_so(&inner.state)));
-        Wait::new(self, |inner| &mut inner.ending, look).await;
+    fn ended(&self, is_so: impl Fn(&State<B, T>) -> bool + Unpin) -> impl Future<Output = ()> {
+        let look = move || ready_when(self.lock(|inner| is_so(&inner.state)));
+        Wait::new(self, |inner| &mut inner.ending, look)
     }
 }
 

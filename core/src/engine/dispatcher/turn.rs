@@ -22,17 +22,21 @@ where
     /// copied to the end of `buffer` ([`Delivery::split`]). `bound` is that of the format that will
     /// make its body. An event for which the buffer is too short is settled as oversize.
     pub fn next(&self, now: Instant, bound: Bound, buffer: &mut [u8]) -> (Next, Seen) {
-        self.change(|state| state.next(now, bound, buffer))
+        let mut next = Next::Again;
+        let seen = self.change(&mut |state| next = state.next(now, bound, buffer));
+        (next, seen)
     }
 
     /// Settles a message that cannot be made as oversize, in place of its attempt.
     pub(crate) fn refuse_message(&self, delivery: &mut Delivery) {
-        self.change(|state| state.refuse_message(delivery));
+        self.change(&mut |state| state.refuse_message(delivery));
     }
 
     /// Begins a further attempt.
     pub fn retry(&self, delivery: &mut Delivery, now: Instant) -> (Retry, Seen) {
-        self.change(|state| state.retry(delivery, now))
+        let mut retry = Retry::Wait(None);
+        let seen = self.change(&mut |state| retry = state.retry(delivery, now));
+        (retry, seen)
     }
 
     /// Until when the attempt that began at `started` may go on, the HTTP timeout and a drain's
@@ -56,13 +60,15 @@ where
         now: Instant,
         wall: Timestamp,
     ) -> After {
-        self.change(|state| state.finish(delivery, result, now, wall)).0
+        let mut after = After::Returned;
+        self.change(&mut |state| after = state.finish(delivery, result, now, wall));
+        after
     }
 
     /// Gives an event back to its place in the queue, as if it had never been taken. For an event
     /// that is settled or returned it does nothing.
     pub fn release(&self, delivery: &mut Delivery) {
-        self.change(|state| state.release(delivery));
+        self.change(&mut |state| state.release(delivery));
     }
 
     /// Completes when there may be an event to take, or something changed. A worker that asked
@@ -73,8 +79,8 @@ where
 
     /// Completes when the endpoint, the breaker or the phase changed, or a batch is full. A worker
     /// with an event in its hands, or that waits for a time, waits here. Cancel-safe.
-    pub async fn changed(&self, seen: Seen) {
-        let look = || ready_when(self.lock(|inner| inner.changes != seen.changes));
-        Wait::new(self, |inner| &mut inner.busy, look).await;
+    pub fn changed(&self, seen: Seen) -> impl Future<Output = ()> {
+        let look = move || ready_when(self.lock(|inner| inner.changes != seen.changes));
+        Wait::new(self, |inner| &mut inner.busy, look)
     }
 }
