@@ -86,6 +86,18 @@ pub struct Seen {
     changes: u32,
 }
 
+/// A step of the state. What all steps share is compiled once by it. (`dyn FnMut` would have each of them
+/// compiled twice, as it is `FnOnce`, too.)
+trait Step<S> {
+    fn take(&mut self, state: &mut S);
+}
+
+impl<S, F: FnMut(&mut S)> Step<S> for F {
+    fn take(&mut self, state: &mut S) {
+        self(state);
+    }
+}
+
 impl<M: RawMutex, B, T, const WORKERS: usize> Dispatcher<M, B, T, (), WORKERS> {
     /// A dispatcher without an endpoint, over `buffer`. It can be a `static`.
     ///
@@ -184,12 +196,16 @@ where
     O: Observer,
 {
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
-    /// tells the observer. (The step is behind a pointer, so that this is compiled once for all of them.)
+    /// tells the observer.
+    fn change(&self, mut step: impl FnMut(&mut State<B, T>)) -> Seen {
+        self.take_step(&mut step)
+    }
+
     #[inline(never)]
-    fn change(&self, step: &mut dyn FnMut(&mut State<B, T>)) -> Seen {
+    fn take_step(&self, step: &mut dyn Step<State<B, T>>) -> Seen {
         let (seen, effects) = self.lock(|inner| {
             let before = inner.state.snapshot();
-            step(&mut inner.state);
+            step.take(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
             let effects = inner.effects_since(&before);
             (inner.seen(), effects)
@@ -279,7 +295,7 @@ where
 
     fn push(&self, event: &Encoded<'_>, wait: bool) -> Option<Result<Option<u64>, EmitError>> {
         let mut answer = None;
-        self.change(&mut |state| answer = state.push(event, wait));
+        self.change(|state| answer = state.push(event, wait));
         answer
     }
 
@@ -290,7 +306,7 @@ where
         error: EncodeError,
     ) -> Result<Option<u64>, EmitError> {
         let mut answer = Ok(None);
-        self.change(&mut |state| answer = state.refuse_payload(given, error));
+        self.change(|state| answer = state.refuse_payload(given, error));
         answer
     }
 
@@ -346,7 +362,7 @@ where
         is_new: impl Fn(&State<B, T>, &T) -> bool,
     ) -> Result<(), EmitError> {
         let (mut endpoint, mut is_open) = (Some(endpoint), true);
-        self.change(&mut |state| {
+        self.change(|state| {
             let new = endpoint.take_if(|endpoint| is_new(state, endpoint));
             is_open = new.is_none_or(|new| state.swap(new));
         });
@@ -356,13 +372,13 @@ where
     /// Disables: emit does nothing from now on. What is queued still goes to the endpoint for at
     /// most the drain timeout, and then counts as abandoned. Returns at once.
     pub fn clear(&self, now: Instant) {
-        self.change(&mut |state| state.clear(now));
+        self.change(|state| state.clear(now));
     }
 
     /// Closes for good: like a clear, and the workers end when it is done. Returns at once;
     /// closing again does nothing.
     pub fn close(&self, now: Instant) {
-        self.change(&mut |state| state.close(now));
+        self.change(|state| state.close(now));
     }
 
     /// Completes when the dispatcher is closed and every event is accounted for. Any number of tasks may

@@ -23,19 +23,19 @@ where
     /// make its body. An event for which the buffer is too short is settled as oversize.
     pub fn next(&self, now: Instant, bound: Bound, buffer: &mut [u8]) -> (Next, Seen) {
         let mut next = Next::Again;
-        let seen = self.change(&mut |state| next = state.next(now, bound, buffer));
+        let seen = self.change(|state| next = state.next(now, bound, buffer));
         (next, seen)
     }
 
     /// Settles a message that cannot be made as oversize, in place of its attempt.
     pub(crate) fn refuse_message(&self, delivery: &mut Delivery) {
-        self.change(&mut |state| state.refuse_message(delivery));
+        self.change(|state| state.refuse_message(delivery));
     }
 
     /// Begins a further attempt.
     pub fn retry(&self, delivery: &mut Delivery, now: Instant) -> (Retry, Seen) {
         let mut retry = Retry::Wait(None);
-        let seen = self.change(&mut |state| retry = state.retry(delivery, now));
+        let seen = self.change(|state| retry = state.retry(delivery, now));
         (retry, seen)
     }
 
@@ -61,14 +61,14 @@ where
         wall: Timestamp,
     ) -> After {
         let mut after = After::Returned;
-        self.change(&mut |state| after = state.finish(delivery, result, now, wall));
+        self.change(|state| after = state.finish(delivery, result, now, wall));
         after
     }
 
     /// Gives an event back to its place in the queue, as if it had never been taken. For an event
     /// that is settled or returned it does nothing.
     pub fn release(&self, delivery: &mut Delivery) {
-        self.change(&mut |state| state.release(delivery));
+        self.change(|state| state.release(delivery));
     }
 
     /// Completes when there may be an event to take, or something changed. A worker that asked
