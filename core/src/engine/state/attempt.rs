@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::State;
-use crate::clock::Instant;
+use crate::clock::{Instant, micros};
 use crate::engine::breaker::{BreakerState, Permit};
 use crate::engine::config::OnOpen;
 use crate::engine::delivery::{After, Delivery, Fate};
@@ -67,8 +67,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             }
             Verdict::Later(_) if !is_current => After::Retry(now),
             Verdict::Later(retry_after) => {
-                let asked = retry_after.map(|asked| asked.delay(wall).min(RETRY_AFTER_MAX));
-                self.fail(delivery, asked.unwrap_or_default(), now)
+                let asked = retry_after.map_or(Duration::ZERO, |asked| asked.delay(wall));
+                self.fail(delivery, micros(asked.min(RETRY_AFTER_MAX)), now)
             }
         }
     }
@@ -93,24 +93,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         }
     }
 
-    /// An attempt failed and the receiver asked to be left alone for `asked`.
-    fn fail(&mut self, delivery: &mut Delivery, asked: Duration, now: Instant) -> After {
+    /// An attempt failed and the receiver asked to be left alone for `asked` microseconds.
+    fn fail(&mut self, delivery: &mut Delivery, asked: u64, now: Instant) -> After {
         let permit = delivery.permit;
-        let is_long = asked > RETRY_AFTER_WAIT;
-        let (jitter, random) = (self.config.backoff, self.next_random());
-        let asked = jitter.jittered(asked, random);
+        let is_long = asked > const { micros(RETRY_AFTER_WAIT) };
+        let (backoff, random) = (self.config.backoff, self.next_random());
+        let asked_until = now.later(asked).later(backoff.jitter(asked, random));
         delivery.attempts = delivery.attempts.saturating_add(1);
         let is_last = delivery.attempts >= self.config.max_attempts;
         if is_long {
-            self.breaker.trip(now + asked);
+            self.breaker.trip(asked_until);
         } else {
-            if asked > Duration::ZERO {
-                self.not_before = self.not_before.max(now + asked);
+            if asked > 0 {
+                self.not_before = self.not_before.max(asked_until);
             }
             if permit == Permit::Probe || is_last {
-                let cooldown = self.config.circuit_cooldown;
-                let later = jitter.jittered(cooldown, random).saturating_sub(cooldown);
-                self.breaker.failure(permit, now + later);
+                let jitter = backoff.jitter(micros(self.config.circuit_cooldown), random);
+                self.breaker.failure(permit, now.later(jitter));
             }
         }
         if self.is_past_deadline(now) {
@@ -126,9 +125,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             }
             _ => {}
         }
-        let backoff = jitter.delay(delivery.attempts, random);
+        let due = now.later(backoff.wait(delivery.attempts, random));
         if is_last {
-            if self.is_past_deadline(now + self.config.backoff.initial) {
+            if self.is_past_deadline(now + backoff.initial) {
                 // All waits of another round would be cut, and of the one after that.
                 return self.settle(delivery, Fate::Abandoned);
             }
@@ -136,7 +135,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
             delivery.attempts = 0;
         }
         // `back_off` cuts it to what a deadline allows; what the receiver asked for is never cut.
-        After::Retry(now + backoff.max(asked))
+        After::Retry(due.max(asked_until))
     }
 
     /// Ends a message that cannot be made. The attempt that was begun for it was none.
