@@ -6,6 +6,7 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::ascii::is_same;
 use crate::destination::metadata;
 
 /// Which destinations are refused beyond those that always are.
@@ -116,12 +117,12 @@ impl Policy {
     pub fn check_name(self, name: &str) -> Result<(), Refusal> {
         let name = name.as_bytes();
         let name = name.strip_suffix(b".").unwrap_or(name);
-        if metadata::NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+        if metadata::NAMES.iter().any(|known| is_same(name, known.as_bytes())) {
             return Err(Refusal::Metadata);
         }
         // RFC 6761, section 6.3: localhost and everything below it is loopback.
         let last_label = name.rsplit(|&byte| byte == b'.').next().unwrap_or(name);
-        if self.deny_private && last_label.eq_ignore_ascii_case(b"localhost") {
+        if self.deny_private && is_same(last_label, b"localhost") {
             return Err(Refusal::Private);
         }
         Ok(())
