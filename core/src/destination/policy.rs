@@ -166,13 +166,13 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
     address.octets()[0] >= 240
         || PRIVATE_V4.iter().any(|&(network, prefix)| {
             let network = u32::from(Ipv4Addr::from(network));
-            (u32::from(address) ^ network) >> (32 - prefix) == 0
+            (u32::from(address) ^ network).leading_zeros() >= prefix
         })
 }
 
 fn is_private_v6(address: Ipv6Addr) -> bool {
     PRIVATE_V6.iter().any(|&(network, prefix)| {
-        (u128::from(address) ^ u128::from(network)) >> (128 - prefix) == 0
+        (u128::from(address) ^ u128::from(network)).leading_zeros() >= prefix
     })
 }
 
