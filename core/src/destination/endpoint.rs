@@ -135,8 +135,8 @@ impl<const N: usize> EndpointBuf<N> {
     /// When it is not an HTTP(S) URL that fits, or the policy refuses its host.
     pub fn parse(url: &str, policy: Policy) -> Result<Self, EndpointError> {
         let (scheme, rest) = split_scheme(url)?;
-        let (authority, target) = split_before(rest, b"/?#");
-        let (target, _fragment) = split_before(target, b"#");
+        let (authority, target) = split_before(rest, "/?#");
+        let (target, _fragment) = split_before(target, "#");
         if authority.bytes().any(|byte| byte == b'@') {
             return Err(EndpointError::Userinfo);
         }
@@ -219,7 +219,7 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
             return Ok((scheme, rest));
         }
     }
-    let (scheme, _rest) = split_before(url, b":");
+    let (scheme, _rest) = split_before(url, ":");
     let sockets = [&b"unix"[..], b"http+unix", b"https+unix"];
     match sockets.iter().any(|socket| is_same(scheme.as_bytes(), socket)) {
         true => Err(EndpointError::Socket),
@@ -227,10 +227,10 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
     }
 }
 
-/// Splits before the first of these bytes, which must be ASCII ones.
+/// Splits before the first of these characters, which must be ASCII ones.
 #[inline(never)]
-fn split_before<'t>(text: &'t str, ends: &[u8]) -> (&'t str, &'t str) {
-    let is_end = |byte| ends.iter().any(|end| *end == byte);
+fn split_before<'t>(text: &'t str, ends: &str) -> (&'t str, &'t str) {
+    let is_end = |byte| ends.bytes().any(|end| end == byte);
     let end = text.bytes().position(is_end).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }
@@ -240,7 +240,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), EndpointError> {
     let (host, port) = match authority.bytes().position(|byte| byte == b']') {
         Some(bracket) => authority.split_at_checked(bracket + 1).unwrap_or((authority, "")),
         None if authority.starts_with('[') => return Err(EndpointError::Host),
-        None => split_before(authority, b":"),
+        None => split_before(authority, ":"),
     };
     match port.as_bytes() {
         [] | [b':'] => Ok((host, None)),
