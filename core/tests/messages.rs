@@ -84,6 +84,7 @@ fn each_rule_of_a_config_is_checked() {
         (Config { max_event_bytes: 0, ..good }, ConfigError::MaxEventBytes),
         (Config { backoff: jitter(101), ..good }, ConfigError::Jitter),
         (Config { batch: 0, ..good }, ConfigError::Batch),
+        (Config { max_in_flight: 0, ..good }, ConfigError::MaxInFlight),
     ] {
         assert_eq!(bad.validate(), Err(error));
     }

@@ -31,16 +31,15 @@ use crate::queue::Encoded;
 ///
 /// Type parameters: the raw mutex `M` (a critical section on a microcontroller, a real mutex on
 /// std), the queue's buffer `B` (an array, a boxed slice), the kind of target `T` that a transport
-/// sends to, the [`Observer`] `O`, which is told how every event ended, and the number of workers, which
-/// sizes the lists of wakers.
+/// sends to, the [`Observer`] `O`, which is told how every event ended, and `WORKERS`, which
+/// sizes the lists of wakers and is how many messages may be under way or wait for their next attempt.
 ///
 /// Who calls what, and when:
 /// - the host: [`swap`](Self::swap) to set an endpoint (without one, [`emit`](Self::emit) does
 ///   nothing), [`clear`](Self::clear) to disable, [`close`](Self::close) once, at the end;
 /// - emitters: [`emit`](Self::emit), from any task, thread or interrupt;
-/// - workers: [`run`](crate::run), which calls [`next`](Self::next) for an event and its first
-///   attempt, [`finish`](Self::finish) after each attempt, [`retry`](Self::retry) before each
-///   further one, and [`release`](Self::release) to give an event back. It tells the observer how the
+/// - workers: [`run`](crate::run), which calls [`next`](Self::next) for a message and its attempt,
+///   [`finish`](Self::finish) after it, and [`release`](Self::release) to give it back. It tells the observer how the
 ///   events in its hands ended; the dispatcher tells of all others.
 ///
 /// ```
@@ -58,7 +57,7 @@ pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, O = (), const WORKER
 }
 
 struct Inner<B, T, const WORKERS: usize> {
-    state: State<B, T>,
+    state: State<B, T, WORKERS>,
     /// Counts events that became available, and changes.
     work: u32,
     /// Counts changes of the phase, the breaker, the endpoint, the pause, and batches that are full.
@@ -197,12 +196,12 @@ where
 {
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
     /// tells the observer.
-    fn change(&self, mut step: impl FnMut(&mut State<B, T>)) -> Seen {
+    fn change(&self, mut step: impl FnMut(&mut State<B, T, WORKERS>)) -> Seen {
         self.take_step(&mut step)
     }
 
     #[inline(never)]
-    fn take_step(&self, step: &mut dyn Step<State<B, T>>) -> Seen {
+    fn take_step(&self, step: &mut dyn Step<State<B, T, WORKERS>>) -> Seen {
         let (seen, effects) = self.lock(|inner| {
             let before = inner.state.snapshot();
             step.take(&mut inner.state);
@@ -359,7 +358,7 @@ where
     fn swap_if(
         &self,
         endpoint: T,
-        is_new: impl Fn(&State<B, T>, &T) -> bool,
+        is_new: impl Fn(&State<B, T, WORKERS>, &T) -> bool,
     ) -> Result<(), EmitError> {
         let (mut endpoint, mut is_open) = (Some(endpoint), true);
         self.change(|state| {
@@ -392,7 +391,10 @@ where
         self.ended(|state| state.snapshot().held == 0)
     }
 
-    fn ended(&self, is_so: impl Fn(&State<B, T>) -> bool + Unpin) -> impl Future<Output = ()> {
+    fn ended(
+        &self,
+        is_so: impl Fn(&State<B, T, WORKERS>) -> bool + Unpin,
+    ) -> impl Future<Output = ()> {
         let look = move || ready_when(self.lock(|inner| is_so(&inner.state)));
         Wait::new(self, |inner| &mut inner.ending, look)
     }

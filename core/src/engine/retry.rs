@@ -8,6 +8,9 @@ use crate::clock::micros;
 pub const MAX_RETRIES: u8 = 3;
 /// The wait before the second attempt; it doubles for each further one.
 pub const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
+/// Attempts of an event that this machine, and not the receiver, fails. Their waits, a second doubling, last
+/// for two minutes: Linux keeps the port of a connection that it closed for one (`TCP_TIMEWAIT_LEN`).
+pub const LOCAL_ATTEMPTS: u8 = 8;
 /// The longest `Retry-After` that is waited out with the event at hand. Beyond it the breaker
 /// opens. Arbitrary: two orders over the backoff, well below a deployment's patience.
 pub const RETRY_AFTER_WAIT: Duration = Duration::from_secs(60);

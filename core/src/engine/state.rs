@@ -2,9 +2,13 @@
 
 mod attempt;
 mod intake;
+mod retrying;
 mod turn;
 
+use retrying::Retrying;
 use turn::Gathering;
+
+use heapless::Vec;
 
 use crate::clock::Instant;
 use crate::engine::breaker::{Breaker, BreakerState};
@@ -33,7 +37,8 @@ pub(crate) enum Phase {
 }
 
 #[cfg_attr(test, derive(Clone))]
-pub(crate) struct State<B, T> {
+/// Up to `SLOTS` messages are in workers' hands or wait for their next attempt.
+pub(crate) struct State<B, T, const SLOTS: usize> {
     config: Config,
     queue: Queue<B>,
     pub(crate) breaker: Breaker,
@@ -45,10 +50,14 @@ pub(crate) struct State<B, T> {
     not_before: Instant,
     /// The receiver takes no longer batches, in bytes.
     batch_longest: usize,
-    /// Attempts that are under way at this endpoint.
+    /// The receiver takes no larger batches, in events.
+    batch_most: u32,
+    /// Attempts that are under way.
     sending: u32,
     /// Attempts that may be under way at once: few when the receiver has just come back.
     window: u32,
+    /// Messages that wait for their next attempt. Only a closed breaker lets them wait.
+    retrying: Vec<Retrying, SLOTS>,
     /// A batch that is not full yet.
     gathering: Option<Gathering>,
     counters: Counters,
@@ -61,7 +70,7 @@ pub(crate) struct State<B, T> {
     random: u32,
 }
 
-impl<B, T> State<B, T> {
+impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     pub(crate) const fn new(config: Config, buffer: B, seed: u64) -> Self {
         Self {
             breaker: Breaker::new(config.circuit_threshold, config.circuit_cooldown),
@@ -72,8 +81,10 @@ impl<B, T> State<B, T> {
             endpoint_epoch: 0,
             not_before: Instant::from_micros(0),
             batch_longest: usize::MAX,
+            batch_most: u32::MAX,
             sending: 0,
             window: u32::MAX,
+            retrying: Vec::new(),
             gathering: None,
             counters: Counters::ZERO,
             ended: None,
@@ -145,15 +156,14 @@ impl<B, T> State<B, T> {
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// What those who wait watch for.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
-            queued: self.queue.queued(),
+            available: self.queue.queued().min(self.places()),
             held: self.queue.queued() + self.queue.leased(),
             used: self.queue.used(),
-            may_send: self.sending < self.window,
             gathering: self.gathering.map(|batch| self.is_full_batch(&batch.fit)),
         }
     }
@@ -163,7 +173,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
     fn is_full_batch(&self, fit: &Fit) -> bool {
         let (count, texts) = (self.queue.queued(), self.queue.queued_texts());
         // With one more event, whose texts are empty quotes at least.
-        count >= self.config.batch.into()
+        count >= self.batch_events()
             || !fit.holds(count + 1, texts + 2, self.batch_longest)
             || !self.is_roomy()
     }
@@ -177,8 +187,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         self.phase = Phase::Active;
         self.breaker.reset();
         self.not_before = Instant::default();
-        self.batch_longest = usize::MAX;
-        (self.sending, self.window) = (0, u32::MAX);
+        (self.batch_longest, self.batch_most) = (usize::MAX, u32::MAX);
+        self.window = u32::MAX;
+        self.return_retrying();
         true
     }
 
@@ -246,11 +257,10 @@ const fn first_random(seed: u64) -> u32 {
 /// The parts of the state whose change wakes someone.
 pub(crate) struct Snapshot {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
-    pub(crate) queued: u32,
+    /// Events that wait and may be taken, as far as the messages under way allow.
+    pub(crate) available: u32,
     pub(crate) held: u32,
     pub(crate) used: usize,
-    /// One more attempt may be under way.
-    pub(crate) may_send: bool,
     /// Workers wait for a batch to be full; whether it is.
     pub(crate) gathering: Option<bool>,
 }

@@ -151,6 +151,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         (lease.run.count > 0).then_some(lease)
     }
 
+    /// Copies the entries of a lease to the end of `buffer` once more. `None` when they do not fit.
+    pub(crate) fn copy(&self, run: LeaseRange, buffer: &mut [u8]) -> Option<Lease> {
+        let (first, Entry { id, node_id, .. }) = self.find_lease(run)?;
+        let mut lease = Lease { run, node_id, last: id, size: 0 };
+        for _ in 0..run.count {
+            let entry = self.entry(first + lease.size);
+            lease = Lease { last: entry.id, size: lease.size + entry.size(), ..lease };
+        }
+        let place = buffer.len().checked_sub(lease.size)?;
+        self.read(first, buffer.get_mut(place..)?);
+        Some(lease)
+    }
+
     /// Ends a lease and leaves its entries in their places. Returns how many there were.
     pub(crate) fn release(&mut self, run: LeaseRange) -> u32 {
         self.end_lease(run).map_or(0, |span| span.count)
@@ -170,9 +183,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         Some(entry.id)
     }
 
+    /// The first entry of a lease, with its distance from the head.
+    fn find_lease(&self, run: LeaseRange) -> Option<(usize, Entry)> {
+        self.find(|entry| entry.leased && entry.id == run.first)
+    }
+
     /// Takes the leases off a run.
     fn end_lease(&mut self, run: LeaseRange) -> Option<Span> {
-        let (at, mut entry) = self.find(|entry| entry.leased && entry.id == run.first)?;
+        let (at, mut entry) = self.find_lease(run)?;
         let mut span = Span { at, size: 0, count: 0 };
         loop {
             self.set_leased(at + span.size, entry, false);

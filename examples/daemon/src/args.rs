@@ -101,7 +101,7 @@ pub(crate) struct Run {
     pub(crate) on_open: OnOpenArg,
     /// POSTs in flight at once, 1 to 64; with more than one, their order is not kept.
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) max_in_flight: usize,
+    pub(crate) max_in_flight: u16,
     /// Events in one POST, at most; with more than one, every body is a JSON array.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) batch: u16,

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts, endpoint};
 use crate::client::observer::{Hook, PanicHook};
-use crate::client::worker::{Equipment, MAX_WORKERS, Target};
+use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
 use crate::http::{HttpConfig, HttpTransport, Trust};
 
 /// Default bound of an event's topic and data on std, in bytes. Arbitrary: receivers commonly take 64 KiB
@@ -54,7 +54,6 @@ struct Options {
     node_id: u32,
     config: Config,
     queue_bytes: Option<usize>,
-    max_in_flight: usize,
     format: Arc<dyn Format + Send>,
     /// `Some(None)`: an empty secret was given, which `build` refuses.
     secret: Option<Option<Secret>>,
@@ -205,10 +204,11 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// POSTs in flight at once, 1 to 64. With more than one (the default), the order of delivery
-    /// is not kept.
-    pub const fn max_in_flight(mut self, posts: usize) -> Self {
-        self.options.max_in_flight = posts;
+    /// POSTs in flight at once, 1 to 64. Default: 1, and order is kept: an event that waits for its next
+    /// attempt holds back those behind it. With more, events overtake one another, and as many as may be in
+    /// flight may wait for their next attempt without holding back any.
+    pub const fn max_in_flight(mut self, posts: u16) -> Self {
+        self.options.config.max_in_flight = posts;
         self
     }
 
@@ -276,10 +276,10 @@ impl Options {
         S: SendTransport<To> + 'static,
         F: Fn() -> S + Send + Sync + 'static,
     {
-        self.config.validate()?;
-        if !(1..=MAX_WORKERS).contains(&self.max_in_flight) {
+        if !(1..=MAX_IN_FLIGHT).contains(&self.config.max_in_flight) {
             return Err(ClientError::MaxInFlight);
         }
+        self.config.validate()?;
         let secret = match self.secret {
             Some(None) => return Err(ClientError::EmptySecret),
             secret => secret.flatten(),
@@ -299,7 +299,6 @@ impl Options {
             node_id: self.node_id,
             config: self.config,
             queue_bytes,
-            max_in_flight: self.max_in_flight,
             secret,
             policy,
             trust,
@@ -323,7 +322,6 @@ impl Default for Options {
                 ..Config::DEFAULT
             },
             queue_bytes: None,
-            max_in_flight: 1,
             format: Arc::new(PilotFormat),
             secret: None,
             signer: Arc::new(()),

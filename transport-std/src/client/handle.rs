@@ -93,7 +93,6 @@ pub(crate) struct Parts {
     pub(crate) node_id: u32,
     pub(crate) config: Config,
     pub(crate) queue_bytes: usize,
-    pub(crate) max_in_flight: usize,
     pub(crate) secret: Option<Secret>,
     pub(crate) policy: Policy,
     pub(crate) trust: Option<Trust>,
@@ -140,7 +139,7 @@ impl<To: Target> Client<To> {
         }
         let equipment = Arc::new(equipment);
         let worker = || parts.runtime.spawn(supervise(Arc::clone(&shared), Arc::clone(&equipment)));
-        client.handle.workers().extend((0..parts.max_in_flight).map(|_| worker()));
+        client.handle.workers().extend((0..parts.config.max_in_flight).map(|_| worker()));
         Ok(client)
     }
 

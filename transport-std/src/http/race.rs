@@ -98,12 +98,12 @@ impl Race {
 /// which must not hide the failures of the others.
 fn weight(error: &io::Error) -> u8 {
     match error.kind() {
-        io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::AddrNotAvailable
-        | io::ErrorKind::Unsupported => 0,
-        io::ErrorKind::HostUnreachable => 1,
-        io::ErrorKind::TimedOut => 2,
-        _ => 3,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::Unsupported => 0,
+        // No IPv6 address, or no port left.
+        io::ErrorKind::AddrNotAvailable => 1,
+        io::ErrorKind::HostUnreachable => 2,
+        io::ErrorKind::TimedOut => 3,
+        _ => 4,
     }
 }
 

@@ -12,10 +12,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS>
     #[inline(never)]
     pub(super) fn effects_since(&mut self, before: &Snapshot) -> Option<Effects> {
         let after = self.state.snapshot();
-        let changed = before.control != after.control || (after.may_send && !before.may_send);
+        let changed = before.control != after.control;
         // A batch that came back is work for more than one.
-        let has_much = after.queued > before.queued + 1;
-        let has_work = after.queued > before.queued;
+        let has_much = after.available > before.available + 1;
+        let has_work = after.available > before.available;
         // A batch is full, or another worker took it.
         let gathered = before.gathering.is_some()
             && before.gathering != after.gathering

@@ -7,7 +7,7 @@ use crate::event::EmitError;
 use crate::json::EncodeError;
 use crate::queue::Encoded;
 
-impl<B, T> State<B, T> {
+impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// Whether an event that comes now is turned away unseen, and how.
     fn turned_away(&self) -> Option<Result<Option<u64>, EmitError>> {
         match self.phase {
@@ -78,7 +78,7 @@ impl<B, T> State<B, T> {
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// Whether at least half of the queue is free.
     pub(crate) fn is_roomy(&self) -> bool {
         let held = self.queue.queued() + self.queue.leased();

@@ -53,6 +53,7 @@ impl Bounds {
                 max_event_bytes: 8,
                 batch: 1,
                 batch_delay: Duration::ZERO,
+                max_in_flight: u16::try_from(workers).unwrap(),
             },
             workers,
             events: 3,
@@ -117,9 +118,12 @@ fn check(bounds: Bounds) {
     checker.assert_properties();
     let skips = config.on_open == OnOpen::Skip;
     let batches = config.batch > 1;
+    let several = workers > 1;
     let gathers = batches && !config.batch_delay.is_zero();
-    let expected =
-        [true, true, skips, skips, !batches, true, true, true, workers > 1, batches, gathers, true];
+    let expected = [
+        true, true, skips, skips, !batches, true, true, true, several, batches, gathers, true,
+        true, several, batches,
+    ];
     let seen = checker.model().seen.load(Ordering::Relaxed);
     let seen: Vec<_> = (0..expected.len()).map(|bit| seen >> bit & 1 == 1).collect();
     assert_eq!(seen, expected, "what happened somewhere: see `World::sights`");
