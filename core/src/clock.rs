@@ -37,6 +37,7 @@ impl Instant {
     }
 
     /// So many microseconds later. Saturates.
+    #[inline(never)]
     pub(crate) const fn later(self, micros: u64) -> Self {
         Self(self.0.saturating_add(micros))
     }
@@ -46,7 +47,6 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at the end of time (584,000 years), so an absurd duration means "never".
-    #[inline(never)]
     fn add(self, duration: Duration) -> Self {
         self.later(micros(duration))
     }

@@ -22,7 +22,7 @@ use crate::engine::delivery::Fate;
 use crate::engine::observer::{Notice, Observer};
 use crate::engine::state::State;
 use crate::engine::stats::Stats;
-use crate::engine::waker_set::{WaitQueue, WakerSet};
+use crate::engine::waker_set::{WaitQueue, WakerSet, Woken};
 use crate::event::{Data, EmitError, Event};
 use crate::json::EncodeError;
 use crate::queue::Encoded;
@@ -134,9 +134,10 @@ where
         self.inner.lock(|inner| f(&mut inner.borrow_mut()))
     }
 
-    /// Takes them out at once: those who are woken may come back before the last one is.
-    fn wake_all(&self, set: fn(&mut Inner<B, T, WORKERS>) -> &mut WakerSet<WORKERS>) {
-        self.lock(|inner| set(inner).take_all()).wake();
+    /// They are taken out at once: those who are woken may come back before the last one is.
+    #[inline(never)]
+    fn wake_all(&self, take: fn(&mut Inner<B, T, WORKERS>) -> Woken<WORKERS>) {
+        self.lock(take).wake();
     }
 
     /// Lets a worker that waits for an event, if there is one, ask for it.
@@ -225,17 +226,16 @@ where
             waker.wake();
         }
         if effects.idle {
-            let idle = self.lock(|inner| inner.idle.take_all());
-            idle.into_iter().for_each(|(_, waker)| waker.wake());
+            self.wake_all(|inner| inner.idle.take_all());
         }
         if effects.busy {
-            self.wake_all(|inner| &mut inner.busy);
+            self.wake_all(|inner| inner.busy.take_all());
         }
         if effects.room {
-            self.wake_all(|inner| &mut inner.crowded);
+            self.wake_all(|inner| inner.crowded.take_all());
         }
         if effects.empty {
-            self.wake_all(|inner| &mut inner.ending);
+            self.wake_all(|inner| inner.ending.take_all());
         }
         if let Some(breaker) = effects.breaker {
             self.observer.notice(Notice::Breaker(breaker));
