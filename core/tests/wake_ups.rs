@@ -607,3 +607,42 @@ fn of_more_workers_than_there_are_places_the_one_who_came_first_asks_again() {
     emit(&core, 1);
     assert_eq!((one.wakes(), two.wakes()), (0, 1));
 }
+
+/// Two events were due while the one message that a slow start allows was under way; when that ended, its
+/// worker took one of them, and nobody took the other.
+#[test]
+fn what_a_slow_start_held_up_goes_out_when_there_is_a_place() {
+    let core = core::<8>(Config { circuit_threshold: 1, ..Config::DEFAULT }, 1_000);
+    let take = |now| match core.next(now, PilotFormat::BOUND, &mut [0; BUFFER]).0 {
+        Next::Attempt(delivery) => delivery,
+        other => panic!("{other:?}"),
+    };
+    let end = |mut delivery, status, now| {
+        let result = Ok(Response::status(status).into());
+        core.finish(&mut delivery, result, now, Timestamp::UNIX_EPOCH);
+    };
+    emit(&core, 1);
+    let mut now = AFTER;
+    for _ in 0..3 {
+        let delivery = take(now);
+        assert_eq!(delivery.event_id(), 1);
+        end(delivery, 500, now);
+        now = now + Duration::from_secs(10);
+    }
+    now = now + core.config().circuit_cooldown;
+    (0..3).for_each(|_| emit(&core, 1));
+    // The probe.
+    end(take(now), 200, now);
+    end(take(now), 500, now);
+    end(take(now), 500, now);
+    emit(&core, 1);
+    let under_way = take(now);
+    let later = now + Duration::from_secs(4);
+    let (next, seen) = core.next(later, PilotFormat::BOUND, &mut [0; BUFFER]);
+    assert!(matches!(next, Next::Idle(None)), "{next:?}");
+    let idle = Task::default();
+    let mut work = pin!(core.work(seen));
+    idle.starts(&mut work);
+    end(under_way, 200, later);
+    assert_eq!(idle.wakes(), 1);
+}

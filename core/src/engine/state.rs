@@ -162,6 +162,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         Snapshot {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
             available: self.queue.queued().min(self.places()),
+            may_retry: self.sending < self.window || self.retrying.is_empty(),
             held: self.queue.queued() + self.queue.leased(),
             used: self.queue.used(),
             gathering: self.gathering.map(|batch| self.is_full_batch(&batch.fit)),
@@ -259,6 +260,8 @@ pub(crate) struct Snapshot {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
     /// Events that wait and may be taken, as far as the messages under way allow.
     pub(crate) available: u32,
+    /// No message that waits for its next attempt is held up by those under way.
+    pub(crate) may_retry: bool,
     pub(crate) held: u32,
     pub(crate) used: usize,
     /// Workers wait for a batch to be full; whether it is.

@@ -416,9 +416,19 @@ impl Ledger {
         }
         while leased < self.leased() {
             // What the worker's buffer does not hold is no batch for it.
-            let place = self.retrying.iter().position(|waiting| {
-                waiting.earliest <= self.now && !self.holds_all(worker, &waiting.ids)
-            });
+            let is_back = |waiting: &Waiting| {
+                let is_cut = self.deadline().is_some_and(|deadline| waiting.latest >= deadline);
+                let may_be_due = is_cut || waiting.earliest <= self.now;
+                may_be_due && !self.holds_all(worker, &waiting.ids)
+            };
+            // Of several that may be due, the one that is seen at once.
+            let is_seen = |id: &u64| {
+                starting.contains(id)
+                    || self.fates.get(id).is_some_and(|told| told.1 == Some(Fate::Oversize))
+            };
+            let mut places = (0..self.retrying.len()).filter(|n| is_back(&self.retrying[*n]));
+            let seen = places.clone().find(|n| self.retrying[*n].ids.iter().any(is_seen));
+            let place = seen.or_else(|| places.next());
             let Some(place) = place else {
                 return self.fail("no event goes missing", format!("worker {worker}, {stats:?}"));
             };

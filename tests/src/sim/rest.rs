@@ -24,12 +24,15 @@ impl Ledger {
         self.hands.iter().position(|hand| hand.is_alive && hand.ids.is_empty())
     }
 
-    /// Notes since when a free worker waits for a batch to fill.
+    /// Notes since when a free worker waits for a batch to fill. One that waits for the receiver's quiet to
+    /// end, so that an attempt that is due can be made, is not free.
     fn gathers(&mut self, now: u64) {
+        let is_quiet = !self.retrying.is_empty() && now < self.gate.quiet_until.to;
         let gathers = !self.config.batch_delay.is_zero()
             && self.phase == Phase::Active
             && self.gate.is_closed()
             && self.has_place()
+            && !is_quiet
             && self.queued() > 0
             && self.idle().is_some_and(|idle| !self.is_full_batch(self.hands[idle].buffer));
         self.gathers_since = gathers.then(|| self.gathers_since.unwrap_or(now));

@@ -15,7 +15,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS>
         let changed = before.control != after.control;
         // A batch that came back is work for more than one.
         let has_much = after.available > before.available + 1;
-        let has_work = after.available > before.available;
+        let has_work = after.available > before.available || (after.may_retry && !before.may_retry);
         // A batch is full, or another worker took it.
         let gathered = before.gathering.is_some()
             && before.gathering != after.gathering
