@@ -185,7 +185,19 @@ where
     where
         T: Clone,
     {
-        self.lock(|inner| Some((inner.state.endpoint_epoch, inner.state.endpoint()?.clone())))
+        let mut endpoint = None;
+        self.copy_endpoint(&mut endpoint);
+        endpoint
+    }
+
+    pub(crate) fn copy_endpoint(&self, copy: &mut Option<(u32, T)>)
+    where
+        T: Clone,
+    {
+        self.lock(|inner| {
+            let state = &inner.state;
+            *copy = state.endpoint().map(|endpoint| (state.endpoint_epoch, endpoint.clone()));
+        });
     }
 }
 
