@@ -31,25 +31,36 @@ pub(crate) fn parse(host: &str) -> Result<Host<'_>, EndpointError> {
     }
     let name = host.as_bytes();
     let name = name.strip_suffix(b".").unwrap_or(name);
-    if name.len() > MAX_NAME || !labels(name).all(is_label) {
+    if name.len() > MAX_NAME || !are_labels(name) {
         return Err(EndpointError::Host);
     }
     // A host whose last label is a number is an IPv4 address or nothing: that is how resolvers
     // and the URL standard read it (https://url.spec.whatwg.org/#ends-in-a-number-checker).
-    let last = labels(name).next_back().unwrap_or_default();
+    let last = name.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
     if is_number(last) {
         return parse_v4(name).map(|v4| Host::Address(v4.into())).ok_or(EndpointError::Host);
     }
     Ok(Host::Name(host))
 }
 
-fn labels(name: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+fn labels(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     name.split(|&byte| byte == b'.')
 }
 
-fn is_label(label: &[u8]) -> bool {
-    (1..=MAX_LABEL).contains(&label.len())
-        && label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+/// Whether these are labels of letters, digits, hyphens and underscores, with dots between them.
+fn are_labels(name: &[u8]) -> bool {
+    let mut length = 0;
+    for &byte in name {
+        let is_dot = byte == b'.' && length > 0;
+        if !is_dot && !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_') {
+            return false;
+        }
+        length = if is_dot { 0 } else { length + 1 };
+        if length > MAX_LABEL {
+            return false;
+        }
+    }
+    length > 0
 }
 
 /// Whether a label is a number, of any size.
