@@ -220,6 +220,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// A drain that is complete ends.
+    #[inline(never)]
     fn leave_when_empty(&mut self) {
         if self.queue.queued() + self.queue.leased() == 0 {
             self.phase = match self.phase {
