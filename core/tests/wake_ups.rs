@@ -646,3 +646,28 @@ fn what_a_slow_start_held_up_goes_out_when_there_is_a_place() {
     end(under_way, 200, later);
     assert_eq!(idle.wakes(), 1);
 }
+
+/// A slow start had no place for a message while one from before it was under way, so an event woke nobody,
+/// though the breaker had opened again and could be probed.
+#[test]
+fn a_probe_needs_no_place_in_flight() {
+    let config = Config { max_attempts: 1, circuit_threshold: 1, ..Config::DEFAULT };
+    let core = core::<3>(Config { circuit_cooldown: Duration::ZERO, ..config }, 1_000);
+    (0..4).for_each(|_| emit(&core, 1));
+    let (mut one, mut two, _three) = (lease(&core), lease(&core), lease(&core));
+    fail(&core, &mut one);
+    let mut probe = match core.next(AFTER, PilotFormat::BOUND, &mut [0; BUFFER]).0 {
+        Next::Attempt(delivery) => delivery,
+        other => panic!("{other:?}"),
+    };
+    let accepted = Ok(Response::status(200).into());
+    core.finish(&mut probe, accepted, AFTER, Timestamp::UNIX_EPOCH);
+    fail(&core, &mut two);
+    let (next, seen) = core.next(AFTER, PilotFormat::BOUND, &mut [0; BUFFER]);
+    assert!(matches!(next, Next::Idle(None)), "{next:?}");
+    let idle = Task::default();
+    let mut work = pin!(core.work(seen));
+    idle.starts(&mut work);
+    emit(&core, 1);
+    assert_eq!(idle.wakes(), 1);
+}

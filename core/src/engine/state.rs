@@ -159,9 +159,12 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// What those who wait watch for.
     pub(crate) fn snapshot(&self) -> Snapshot {
+        // A probe needs no place.
+        let is_closed = self.breaker.state() == BreakerState::Closed;
+        let places = if is_closed { self.places() } else { u32::MAX };
         Snapshot {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
-            available: self.queue.queued().min(self.places()),
+            available: self.queue.queued().min(places),
             may_retry: self.sending < self.window || self.retrying.is_empty(),
             held: self.queue.queued() + self.queue.leased(),
             used: self.queue.used(),
