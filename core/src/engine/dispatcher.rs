@@ -20,7 +20,7 @@ use crate::destination::EndpointBuf;
 use crate::engine::config::Config;
 use crate::engine::delivery::Fate;
 use crate::engine::observer::{Notice, Observer};
-use crate::engine::state::State;
+use crate::engine::state::{Snapshot, State};
 use crate::engine::stats::Stats;
 use crate::engine::waker_set::{WaitQueue, WakerSet, Woken};
 use crate::event::{Data, EmitError, Event};
@@ -58,6 +58,8 @@ pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, O = (), const WORKER
 
 struct Inner<B, T, const WORKERS: usize> {
     state: State<B, T, WORKERS>,
+    /// What was known of it after the last change.
+    known: Snapshot,
     /// Counts events that became available, and changes.
     work: u32,
     /// Counts changes of the phase, the breaker, the endpoint, the pause, and batches that are full.
@@ -118,6 +120,7 @@ where
         Self {
             inner: Mutex::new(RefCell::new(Inner {
                 state: State::new(config, buffer, seed),
+                known: Snapshot::FIRST,
                 work: 0,
                 changes: 0,
                 idle: WaitQueue::new(),
@@ -216,10 +219,9 @@ where
     #[inline(never)]
     fn take_step(&self, step: &mut dyn Step<State<B, T, WORKERS>>) -> Seen {
         let (seen, effects) = self.lock(|inner| {
-            let before = inner.state.snapshot();
             step.take(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
-            let effects = inner.effects_since(&before);
+            let effects = inner.effects();
             (inner.seen(), effects)
         });
         if let Some(effects) = effects {
