@@ -16,6 +16,7 @@ mod summary;
 mod throughput;
 mod user;
 mod wrk;
+mod yardstick;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

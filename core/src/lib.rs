@@ -27,7 +27,8 @@ pub use engine::delivery::{After, Delivery, Fate, Next};
 pub use engine::dispatcher::{Dispatcher, Seen};
 pub use engine::observer::{Notice, Observer};
 pub use engine::retry::{
-    Backoff, INITIAL_BACKOFF, LOCAL_ATTEMPTS, MAX_RETRIES, RETRY_AFTER_MAX, RETRY_AFTER_WAIT,
+    Backoff, INITIAL_BACKOFF, LOCAL_ATTEMPTS, MAX_RETRIES, POISON_ROUNDS, RETRY_AFTER_MAX,
+    RETRY_AFTER_WAIT,
 };
 pub use engine::stats::Stats;
 pub use engine::worker::{Encoding, run};

@@ -354,9 +354,55 @@ fn json_text_is_checked() {
         let expected = expected.map(str::to_owned).ok_or(EmitError::Payload(EncodeError::Json));
         assert_eq!(data_of(&Json(text)), expected, "{text:?}");
     }
-    let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert!(data_of(&Json(&nested(128))).is_ok());
-    assert_eq!(data_of(&Json(&nested(129))), Err(EmitError::Payload(EncodeError::TooDeep)));
+}
+
+/// Every kind of data that nests.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Nested {
+    Leaf,
+    Seq(Vec<Self>),
+    Map(BTreeMap<u8, Self>),
+    Struct { inner: Box<Self> },
+    Newtype(Variant),
+    Text(Box<RawValue>),
+}
+
+#[derive(Serialize)]
+enum Variant {
+    Newtype(Box<Nested>),
+    Tuple(Box<Nested>, u8),
+    Struct { inner: Box<Nested> },
+}
+
+type Wrap = fn(Nested) -> Nested;
+
+/// What serializes itself went on to any depth.
+#[test]
+fn what_nests_deeper_than_128_levels_is_refused_whichever_way_it_comes() {
+    let text = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert!(data_of(&Json(&text(128))).is_ok());
+    let too_deep = Err(EmitError::Payload(EncodeError::TooDeep));
+    assert_eq!(data_of(&Json(&text(129))), too_deep);
+    let seq = |depth: usize| (0..depth).fold(Nested::Leaf, |inner, _| Nested::Seq(vec![inner]));
+    assert!(data_of(&seq(128)).is_ok());
+    assert_eq!(data_of(&seq(129)), too_deep);
+    let raw = |depth| Nested::Text(RawValue::from_string(text(depth)).unwrap());
+    let wraps: [(usize, Wrap); 6] = [
+        (1, |inner| Nested::Seq(vec![Nested::Leaf, inner])),
+        (1, |inner| Nested::Map(BTreeMap::from([(1, inner)]))),
+        (1, |inner| Nested::Struct { inner: inner.into() }),
+        (1, |inner| Nested::Newtype(Variant::Newtype(inner.into()))),
+        (2, |inner| Nested::Newtype(Variant::Tuple(inner.into(), 1))),
+        (2, |inner| Nested::Newtype(Variant::Struct { inner: inner.into() })),
+    ];
+    for (levels, wrap) in wraps {
+        let inner = 128 - levels;
+        for make in [&seq as &dyn Fn(usize) -> Nested, &raw] {
+            assert!(data_of(&wrap(make(inner))).is_ok(), "{levels}");
+            assert_eq!(data_of(&wrap(make(inner + 1))), too_deep, "{levels}");
+        }
+    }
 }
 
 fn json() -> impl Strategy<Value = Value> {

@@ -41,7 +41,7 @@ fail() {
 
 # The script runs from its own folder, so a path relative to the caller's goes first.
 [[ -z ${CARGO_TARGET_DIR:-} ]] || CARGO_TARGET_DIR=$(realpath -m "$CARGO_TARGET_DIR")
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=toolchain.sh
 source "$here/toolchain.sh"
 
@@ -72,6 +72,26 @@ build() {
 # The file that `build BIN` leaves.
 image_of() {
     echo "${CARGO_TARGET_DIR:-$here/target}/$target/release/$1"
+}
+
+# The arguments of a program, which its documentation names: keys_of BIN
+keys_of() {
+    { grep -hs '^//!' "$here/src/bin/$1.rs" "$here/src/bin/$1"/*.rs || :; } |
+        { grep -o '`[a-z_]*=' || :; } | tr -d '`=' | sort -u | tr '\n' ' '
+}
+
+# Here and not in the program, where it would take flash: check_arguments BIN [KEY=VALUE...]
+check_arguments() {
+    local bin=$1 keys word
+    shift
+    [[ -e $here/src/bin/$bin.rs || -d $here/src/bin/$bin ]] || fail "no program $bin"
+    keys=$(keys_of "$bin")
+    for word in "$@"; do
+        [[ -n $keys ]] || fail "$bin takes no arguments"
+        [[ $word == *=* ]] || fail "$word is not KEY=VALUE"
+        [[ " $keys" == *" ${word%%=*} "* ]] || fail "$bin has no argument ${word%%=*}; there are $keys"
+        [[ $word != *[[:space:]]* ]] || fail "$word: no value may have a blank"
+    done
 }
 
 # qemu IMAGE [KEY=VALUE...]; semihosting gives the program the words after -append.
@@ -130,6 +150,7 @@ size_row() {
     local bin words image output peak
     IFS=, read -ra words <<<"$1"
     bin=${words[0]%%+*}
+    check_arguments "$bin" "${words[@]:1}"
     local features=$features
     choose_features "${words[0]}"
     build "$bin"
@@ -149,6 +170,7 @@ serve_in_the_guests_network() {
 
 cost() {
     local features=${features:+$features,}meter
+    check_arguments cost "$@"
     serve_in_the_guests_network
     build cost
     QEMU_ARGS="${QEMU_ARGS:-} -icount shift=0" qemu "$(image_of cost)" \
@@ -191,10 +213,13 @@ answer) answer && exit ;;
 qemu)
     (($# >= 2)) || fail "qemu needs a board and an image"
     choose_board "$1"
+    # An image of another name is what somebody else made of it.
+    [[ -z $(keys_of "${2##*/}") ]] || check_arguments "${2##*/}" "${@:3}"
     qemu "${@:2}"
     exit
     ;;
-*) usage >&2 && exit 2 ;;
+"") usage >&2 && exit 2 ;;
+*) fail "no command $command; see --help" ;;
 esac
 
 choose_board an386
@@ -211,6 +236,7 @@ done
 case $command in
 run)
     ((${#words[@]})) || fail "run needs the name of a program"
+    check_arguments "${words[@]}"
     build "${words[0]}"
     qemu "$(image_of "${words[0]}")" "${words[@]:1}"
     ;;

@@ -46,7 +46,8 @@ fn tokens(text: &str) -> impl Iterator<Item = (char, bool)> {
     })
 }
 
-fn depth(text: &str) -> usize {
+/// How deep the arrays and objects of a JSON text nest.
+pub(crate) fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     for (char, inside) in tokens(text) {
         match char {

@@ -8,6 +8,7 @@
 //! Known differences:
 //! - `serde_json` writes floats that are not finite as `null`. Core refuses them: the receiver could
 //!   not tell.
+//! - `serde_json` writes any depth. Core refuses what is nested deeper than 128 levels.
 //! - data that is written as `null` is left out of the envelope.
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -21,6 +22,8 @@ use serde::ser::{
     SerializeStructVariant as _, SerializeTuple as _, SerializeTupleStruct as _,
     SerializeTupleVariant as _, Serializer,
 };
+
+use crate::json_text::depth;
 
 /// The longest payload here.
 pub(crate) const MAX: usize = 64 * 1024;
@@ -39,7 +42,11 @@ fn encoded(value: &Shape) {
     let ours = to_json(value, &mut out);
     let theirs = serde_json::to_string(value);
     match (&ours, &theirs) {
-        (Ok(ours), Ok(theirs)) => assert!(same(ours, theirs), "{ours}\n{theirs}"),
+        (Ok(ours), Ok(theirs)) => {
+            assert!(same(ours, theirs), "{ours}\n{theirs}");
+            assert!(depth(ours) <= 128, "{ours}");
+        }
+        (Err(EncodeError::TooDeep), Ok(theirs)) => assert!(depth(theirs) > 128, "{theirs}"),
         (Err(EncodeError::NotFinite), Ok(_)) => assert!(value.has_strange_float(), "{value:?}"),
         (Err(_), Err(_)) => {}
         _ => panic!("{ours:?}, {theirs:?} for {value:?}"),

@@ -9,7 +9,7 @@ mod plugin;
 
 pub use client::{
     Client, ClientBuilder, ClientError, HttpTarget, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp,
-    Printable, StdRawMutex, Target, TokioClock,
+    Printable, StdRawMutex, Target, Throttle, TokioClock,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,
@@ -26,5 +26,5 @@ pub use plugin::{
     BoxError, BoxFuture, BusEvent, Deps, EventBus, Identity, LocalBus, PANIC_TOPIC, Payload,
     PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,
     ServiceRegistry, Subscription, WebhookService, load_persisted_url, pilot_home, read_home_file,
-    save_persisted_url,
+    replace_file, save_persisted_url,
 };

@@ -107,6 +107,44 @@ async fn what_was_published_before_the_stop_is_delivered() {
     assert_eq!((bench.bus.lost(), bench.service.stats().delivered), (0, EVENTS));
 }
 
+/// `client().drained()` returned at once, with nothing emitted.
+#[tokio::test]
+async fn what_was_published_counts_before_it_is_taken_off_the_bus() {
+    const EVENTS: u64 = 500;
+    let receivers = Receivers::start(1).await;
+    let bench = bench(&receivers.url(0));
+    bench.service.drained().await;
+    bench.service.start(&bench.deps()).await.unwrap();
+    for n in 0..EVENTS {
+        bench.bus.publish("t", Payload::new(&n).unwrap());
+    }
+    bench.service.drained().await;
+    assert_eq!(bench.service.stats().delivered, EVENTS);
+    bench.service.stop().await.unwrap();
+    bench.service.drained().await;
+}
+
+/// A publisher on another thread does not keep it from its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_later_is_not_waited_for_on_the_bus() {
+    let receivers = Receivers::start(1).await;
+    let bench = bench(&receivers.url(0));
+    bench.service.start(&bench.deps()).await.unwrap();
+    let (bus, is_over) = (Arc::clone(&bench.bus), Arc::new(AtomicBool::new(false)));
+    let stop = Arc::clone(&is_over);
+    let publisher = std::thread::spawn(move || {
+        while !stop.load(Relaxed) {
+            bus.publish("later", Payload::none());
+        }
+    });
+    bench.service.set_url("").unwrap();
+    for _ in 0..100 {
+        bench.service.drained().await;
+    }
+    is_over.store(true, Relaxed);
+    publisher.join().unwrap();
+}
+
 /// The drain took as long as the registry waits, so one of the two was first by chance.
 #[tokio::test(start_paused = true)]
 async fn a_stop_that_drains_to_the_end_of_its_time_is_no_stall() {

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::clock::Instant;
 
-/// Consecutive failures that open the breaker (the original's `CircuitOpenThreshold`).
+/// Consecutive failures that open the breaker (`CircuitOpenThreshold` of pilot's Go plugin).
 pub const CIRCUIT_OPEN_THRESHOLD: u16 = 5;
-/// How long it stays open before a probe (the original's `CircuitCooldown`).
+/// How long it stays open before a probe (`CircuitCooldown` of pilot's Go plugin).
 pub const CIRCUIT_COOLDOWN: Duration = Duration::from_secs(30);
 
 /// The breaker's three states.

@@ -6,11 +6,11 @@ use core::time::Duration;
 use crate::engine::breaker::{CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD};
 use crate::engine::retry::{Backoff, MAX_RETRIES};
 
-/// The longest an attempt may take (the original's HTTP client timeout).
+/// The longest an attempt may take (the HTTP client timeout of pilot's Go plugin).
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest a close or a clear goes on delivering (the original's drain timeout).
+/// The longest a close or a clear goes on delivering (the drain timeout of pilot's Go plugin).
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Events the queue holds on std (the original's channel capacity).
+/// Events the queue holds on std (the channel capacity of pilot's Go plugin).
 pub const QUEUE_CAPACITY: u32 = 1_024;
 /// The longest topic and data of an event, as JSON, in bytes, unless told otherwise. Arbitrary: twelve
 /// times the longest of the captured events, and the whole of it fits a small node's buffers.
@@ -19,7 +19,7 @@ pub const MAX_EVENT_BYTES: usize = 4_096;
 /// What happens to an event when the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFull {
-    /// It is dropped (the original's behaviour).
+    /// It is dropped (the behaviour of pilot's Go plugin).
     #[default]
     DropNewest,
     /// The oldest waiting events are dropped to make room, but never one that is in flight.
@@ -29,16 +29,18 @@ pub enum OnFull {
 /// What happens to events while the breaker is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnOpen {
-    /// They are skipped (the original's behaviour), and an event that used up its attempts is
+    /// They are skipped (the behaviour of pilot's Go plugin), and an event that used up its attempts is
     /// given up as exhausted.
     #[default]
     Skip,
     /// They stay queued until the probe, and an event that used up its attempts goes back to its
-    /// place in the queue for another round of them: nothing is lost while there is room.
+    /// place in the queue for another round of them: no outage loses one while there is room. An event
+    /// whose rounds fail [`POISON_ROUNDS`](crate::POISON_ROUNDS) more times while others are delivered
+    /// between them is given up as exhausted.
     Hold,
 }
 
-/// How the engine behaves. `Config::DEFAULT` is the original's behaviour.
+/// How the engine behaves. `Config::DEFAULT` is the behaviour of pilot's Go plugin.
 ///
 /// ```
 /// use core::time::Duration;
@@ -124,7 +126,7 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 impl Config {
-    /// The original's behaviour, with a queue bounded by its bytes only.
+    /// The behaviour of pilot's Go plugin, with a queue bounded by its bytes only.
     pub const DEFAULT: Self = Self {
         max_attempts: MAX_RETRIES,
         backoff: Backoff::DEFAULT,

@@ -4,13 +4,17 @@ use core::time::Duration;
 
 use crate::clock::micros;
 
-/// Attempts an event gets in all (the original's `MaxRetries`, which counts attempts).
+/// Attempts an event gets in all (`MaxRetries` of pilot's Go plugin, which counts attempts).
 pub const MAX_RETRIES: u8 = 3;
 /// The wait before the second attempt; it doubles for each further one.
 pub const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
 /// Attempts of an event that this machine, and not the receiver, fails. Their waits, a second doubling, last
 /// for two minutes: Linux keeps the port of a connection that it closed for one (`TCP_TIMEWAIT_LEN`).
 pub const LOCAL_ATTEMPTS: u8 = 8;
+/// Rounds of attempts that an event of a receiver that takes others uses up, after its first, before it is
+/// given up with [`OnOpen::Hold`](crate::OnOpen::Hold). Arbitrary: one could be an outage between two
+/// deliveries, two in a row hardly are.
+pub const POISON_ROUNDS: u8 = 2;
 /// The longest `Retry-After` that is waited out with the event at hand. Beyond it the breaker
 /// opens. Arbitrary: two orders over the backoff, well below a deployment's patience.
 pub const RETRY_AFTER_WAIT: Duration = Duration::from_secs(60);

@@ -3,9 +3,11 @@
 mod attempt;
 mod intake;
 mod retrying;
+mod suspects;
 mod turn;
 
 use retrying::Retrying;
+use suspects::Suspect;
 use turn::Gathering;
 
 use heapless::Vec;
@@ -58,6 +60,8 @@ pub(crate) struct State<B, T, const SLOTS: usize> {
     window: u32,
     /// Messages that wait for their next attempt. Only a closed breaker lets them wait.
     retrying: Vec<Retrying, SLOTS>,
+    /// Events that may be why the receiver fails; with hold.
+    suspects: Vec<Suspect, SLOTS>,
     /// A batch that is not full yet.
     gathering: Option<Gathering>,
     counters: Counters,
@@ -85,6 +89,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
             sending: 0,
             window: u32::MAX,
             retrying: Vec::new(),
+            suspects: Vec::new(),
             gathering: None,
             counters: Counters::ZERO,
             ended: None,
@@ -193,6 +198,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         self.not_before = Instant::default();
         (self.batch_longest, self.batch_most) = (usize::MAX, u32::MAX);
         self.window = u32::MAX;
+        self.suspects.clear();
         self.return_retrying();
         true
     }
@@ -236,8 +242,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
 
     /// Ends the oldest event that waits.
     fn end_oldest(&mut self, fate: Fate) {
-        if let Some(oldest) = self.queue.drop_oldest() {
-            self.end(oldest, fate);
+        if let Some(oldest) = self.queue.oldest(|_| true) {
+            self.end_waiting(oldest, fate);
+        }
+    }
+
+    fn end_waiting(&mut self, id: u64, fate: Fate) {
+        if self.queue.drop_waiting(id) {
+            self.end(id, fate);
         }
         self.leave_when_empty();
     }

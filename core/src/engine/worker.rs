@@ -26,7 +26,7 @@ pub struct Encoding<'e> {
 }
 
 impl Encoding<'static> {
-    /// The original's format, unsigned.
+    /// The format of pilot's Go plugin, unsigned.
     pub const PILOT: Self = Self { format: &PilotFormat, signer: &() };
 }
 

@@ -53,7 +53,7 @@ impl<T: sealed::Encode + ?Sized> Data for T {}
 /// Data that is JSON text already.
 ///
 /// It is checked when it is emitted. White space between tokens is dropped, and an escaped lone
-/// surrogate becomes U+FFFD, as the original has it: many receivers cannot read one.
+/// surrogate becomes U+FFFD, as pilot's Go plugin has it: many receivers cannot read one.
 ///
 /// ```
 /// # use pilot_webhook_core::Json;

@@ -1,4 +1,4 @@
-//! UTC wall time as RFC 3339 text, in the original's form.
+//! UTC wall time as RFC 3339 text, in the form that pilot's Go plugin writes.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! The original's format, byte for byte:
+//! The format of pilot's Go plugin, byte for byte:
 //!
 //! `{"event_id":1,"event":"...","node_id":2,"timestamp":"...","data":...}`,
 //!
@@ -24,7 +24,7 @@ const END: &[u8] = b"}";
 /// The longest text of a node id.
 const NODE_DIGITS: usize = 10;
 
-/// The original's JSON: an object for an event, an array of objects for a batch.
+/// The JSON of pilot's Go plugin: an object for an event, an array of objects for a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PilotFormat;
 

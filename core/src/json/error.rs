@@ -14,7 +14,7 @@ pub enum EncodeError {
     Key,
     /// [`Json`](crate::Json) text is not JSON.
     Json,
-    /// [`Json`](crate::Json) text is nested deeper than 128 levels, which receivers often cannot read.
+    /// Arrays and objects are nested deeper than 128 levels, which receivers often cannot read.
     TooDeep,
     /// The data's own `Serialize` (or `Display`) gave up.
     Custom,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::{self, Serializer};
 
 use crate::json::error::EncodeError;
-use crate::json::text;
+use crate::json::text::{self, MAX_DEPTH};
 use crate::json::writer::Writer;
 
 type Done = Result<(), EncodeError>;
@@ -14,7 +14,12 @@ type Done = Result<(), EncodeError>;
 /// Writes any value.
 #[inline]
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, out: &mut Writer<'_>) -> Done {
-    value.serialize(Encoder { out, is_verbatim: false })
+    nested(value, out, 0)
+}
+
+/// Writes a value that stands in as many arrays and objects as `depth` says.
+fn nested<T: Serialize + ?Sized>(value: &T, out: &mut Writer<'_>, depth: u8) -> Done {
+    value.serialize(Encoder { out, depth, is_verbatim: false })
 }
 
 /// Whether a struct of that name stands for JSON text, which is its only field: a number of any precision, or what
@@ -36,6 +41,8 @@ fn write_key<T: Serialize + ?Sized>(key: &T, out: &mut Writer<'_>) -> Done {
 
 struct Encoder<'w, 'b> {
     out: &'w mut Writer<'b>,
+    /// The arrays and objects that are open.
+    depth: u8,
     /// A string is JSON text.
     is_verbatim: bool,
 }
@@ -48,10 +55,14 @@ impl<'w, 'b> Encoder<'w, 'b> {
         open: u8,
         close: &'static [u8],
     ) -> Result<Compound<'w, 'b>, EncodeError> {
+        let depth = self.depth + 1 + u8::from(variant.is_some());
+        if usize::from(depth) > MAX_DEPTH {
+            return Err(EncodeError::TooDeep);
+        }
         if let Some(variant) = variant {
             self.out.name(b'{', variant)?;
         }
-        Ok(Compound { out: self.out, before: open, close, is_verbatim: false })
+        Ok(Compound { out: self.out, before: open, close, depth, is_verbatim: false })
     }
 }
 
@@ -61,6 +72,8 @@ pub(crate) struct Compound<'w, 'b> {
     /// What stands before the next element: the opening bracket, or a comma.
     before: u8,
     close: &'static [u8],
+    /// The arrays and objects that are open, this one included.
+    depth: u8,
     /// It stands for its field, which is JSON text.
     is_verbatim: bool,
 }
@@ -77,16 +90,17 @@ impl Compound<'_, '_> {
 
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         self.separate()?;
-        write(value, self.out)
+        nested(value, self.out, self.depth)
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Done {
         if self.is_verbatim {
-            return value.serialize(Encoder { out: self.out, is_verbatim: true });
+            let field = Encoder { out: self.out, depth: self.depth, is_verbatim: true };
+            return value.serialize(field);
         }
         let before = self.before();
         self.out.name(before, name)?;
-        write(value, self.out)
+        nested(value, self.out, self.depth)
     }
 
     fn close(self) -> Done {
@@ -160,7 +174,11 @@ impl<'w, 'b> Serializer for Encoder<'w, 'b> {
     }
 
     fn serialize_str(self, value: &str) -> Done {
-        if self.is_verbatim { text::copy(value, self.out) } else { self.out.string(value) }
+        if self.is_verbatim {
+            text::copy_into(self.depth.into(), value, self.out)
+        } else {
+            self.out.string(value)
+        }
     }
 
     /// An array of numbers, as `serde_json` has it.
@@ -244,8 +262,11 @@ impl<'w, 'b> Serializer for Encoder<'w, 'b> {
         name: &'static str,
         _length: usize,
     ) -> Result<Compound<'w, 'b>, EncodeError> {
-        let object = self.open(None, b'{', b"}")?;
-        Ok(Compound { is_verbatim: is_json_text(name), ..object })
+        if is_json_text(name) {
+            let Self { out, depth, .. } = self;
+            return Ok(Compound { out, before: 0, close: b"", depth, is_verbatim: true });
+        }
+        self.open(None, b'{', b"}")
     }
 
     fn serialize_struct_variant(
@@ -338,7 +359,7 @@ impl ser::SerializeMap for Compound<'_, '_> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         self.out.push(b":")?;
-        write(value, self.out)
+        nested(value, self.out, self.depth)
     }
 
     fn end(self) -> Done {

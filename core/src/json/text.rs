@@ -4,8 +4,8 @@ use crate::ascii::number;
 use crate::json::error::EncodeError;
 use crate::json::writer::{Writer, plain};
 
-/// The deepest nesting that is taken (as in `serde_json`): what is deeper breaks receivers.
-const MAX_DEPTH: usize = 128;
+/// The deepest nesting of data that is taken (as in `serde_json`): what is deeper breaks receivers.
+pub(super) const MAX_DEPTH: usize = 128;
 const WORDS: usize = MAX_DEPTH / 32;
 
 /// What may come next.
@@ -22,7 +22,7 @@ enum Expect {
     Next,
 }
 
-/// The arrays and objects that are open. (A `u128` for the bits would be shifted in 128 bits, which
+/// The arrays and objects that are open: those of the text and those around it. (A `u128` for the bits would be shifted in 128 bits, which
 /// small cores do slowly and at length.)
 struct Open {
     depth: usize,
@@ -49,8 +49,17 @@ impl Open {
 
 /// Copies one JSON value without its insignificant white space.
 pub(crate) fn copy(text: &str, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    copy_into(0, text, out)
+}
+
+/// Copies one JSON value that stands in as many arrays and objects as `outside` says.
+pub(super) fn copy_into(
+    outside: usize,
+    text: &str,
+    out: &mut Writer<'_>,
+) -> Result<(), EncodeError> {
     let mut rest = trim_json_start(text.as_bytes());
-    let mut open = Open { depth: 0, objects: [0; WORDS] };
+    let mut open = Open { depth: outside, objects: [0; WORDS] };
     let mut expect = Expect::Value;
     loop {
         let (&byte, after) = rest.split_first().ok_or(EncodeError::Json)?;
@@ -92,7 +101,7 @@ pub(crate) fn copy(text: &str, out: &mut Writer<'_>) -> Result<(), EncodeError> 
         }
         rest = if length == 1 { after } else { rest.get(length..).unwrap_or_default() };
         rest = trim_json_start(rest);
-        if open.depth == 0 && expect == Expect::Next {
+        if open.depth == outside && expect == Expect::Next {
             return if rest.is_empty() { Ok(()) } else { Err(EncodeError::Json) };
         }
     }

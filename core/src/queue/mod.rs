@@ -118,16 +118,22 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         true
     }
 
-    /// Leases the oldest waiting entry and those next to it, as many as `fits` agrees to, which is
-    /// asked with the number of entries and the bytes of their texts; copies them to the end of
-    /// `buffer`. `None` when none waits, or when the oldest one alone does not fit.
+    /// The oldest of the waiting entries that pass.
+    pub(crate) fn oldest(&self, passes: impl Fn(u64) -> bool) -> Option<u64> {
+        self.find(|entry| !entry.leased && passes(entry.id)).map(|(_, entry)| entry.id)
+    }
+
+    /// Leases the waiting entry `id` and those next to it, as many as `fits` agrees to, which is asked with
+    /// the number of entries and the bytes of their texts; copies them to the end of `buffer`. `None` when it
+    /// does not wait, or does not fit.
     pub(crate) fn lease(
         &mut self,
+        id: u64,
         buffer: &mut [u8],
         fits: impl Fn(u32, usize) -> bool,
     ) -> Option<Lease> {
-        let (first, oldest) = self.find(|entry| !entry.leased)?;
-        let Entry { id, node_id, .. } = oldest;
+        let (first, oldest) = self.find(|entry| !entry.leased && entry.id == id)?;
+        let node_id = oldest.node_id;
         let mut lease =
             Lease { run: LeaseRange { first: id, count: 0 }, node_id, last: id, size: 0 };
         let mut next = Some(oldest);
@@ -176,11 +182,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         span.count
     }
 
-    /// Removes the oldest waiting entry, if there is one, and says which it was.
-    pub(crate) fn drop_oldest(&mut self) -> Option<u64> {
-        let (at, entry) = self.find(|entry| !entry.leased)?;
+    /// Removes the waiting entry `id`; `false` when it does not wait.
+    pub(crate) fn drop_waiting(&mut self, id: u64) -> bool {
+        let Some((at, entry)) = self.find(|entry| !entry.leased && entry.id == id) else {
+            return false;
+        };
         self.remove(Span { at, size: entry.size(), count: 1 });
-        Some(entry.id)
+        true
     }
 
     /// The first entry of a lease, with its distance from the head.

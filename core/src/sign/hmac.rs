@@ -10,7 +10,7 @@ use crate::json::Writer;
 use crate::sign::{Signer, ToSign};
 use crate::transport::Headers;
 
-/// The header that carries the signature, as in the original.
+/// The header that carries the signature, as in pilot's Go plugin.
 pub const SIGNATURE_HEADER: &str = "X-Pilot-Signature-256";
 
 /// SHA-256 works on blocks of 64 bytes (FIPS 180-4); HMAC hashes longer keys down first (RFC 2104).

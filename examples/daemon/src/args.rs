@@ -133,6 +133,9 @@ pub(crate) struct Run {
     /// Even with a socket, end at the end of the events.
     #[arg(long)]
     pub(crate) exit_at_end: bool,
+    /// How long what is queued is delivered after a signal, at most.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration, hide = true)]
+    pub(crate) drain_timeout: Duration,
     /// How log lines look on standard error.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,

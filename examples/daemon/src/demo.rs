@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
-use pilot_webhook_core::{BreakerState, Event, Fate, Json, Notice, Secret, Stats};
+use pilot_webhook_core::{BreakerState, Config, Event, Fate, Json, Notice, Secret, Stats};
 use pilot_webhook_receiver::{Behaviour, Receiver};
 use pilot_webhook_std::Client;
 use tokio::net::TcpListener;
@@ -18,6 +18,8 @@ use crate::{Failure, print};
 /// Captured from a real pilot daemon.
 const EVENTS: &str = include_str!("../../../tests/data/pilot-events.jsonl");
 const SECRET: &[u8] = b"demo";
+/// Failed events that open the breaker.
+const THRESHOLD: u16 = 2;
 
 /// Sends an event every `pace`. Of the 54 events, 25 come while the receiver answers 503. All other times
 /// are multiples of `pace`: the breaker opens, a probe fails, and a later one closes it.
@@ -32,16 +34,18 @@ pub(crate) async fn demo(pace: Duration) -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::runtime)?;
     let url = format!("http://{}/hook", listener.local_addr().map_err(Failure::runtime)?);
     let server = tokio::spawn(receiver.clone().serve(listener));
+    let (backoff, cooldown) = (pace * 2 / 3, pace * 13);
 
     print(&format!("The events of a real pilot daemon, delivered to {url}"))?;
+    print(&settings(backoff, cooldown))?;
     print("  . delivered   x attempt failed   ! given up   - skipped\n")?;
     let screen = Arc::new(Screen::new());
     let watcher = Arc::clone(&screen);
     let client = Client::builder(url)
         .secret(SECRET)
-        .retry_backoff(pace * 2 / 3)
-        .circuit_threshold(2)
-        .circuit_cooldown(pace * 13)
+        .retry_backoff(backoff)
+        .circuit_threshold(THRESHOLD)
+        .circuit_cooldown(cooldown)
         .on_notice(move |notice| watcher.show(notice))
         .build()
         .map_err(Failure::runtime)?;
@@ -84,6 +88,17 @@ pub(crate) async fn demo(pace: Duration) -> Result<(), Failure> {
     } else {
         Err(Failure::runtime("the demo did not go as it should: this is a bug"))
     }
+}
+
+/// What is not as it is by default, where all of it would take minutes.
+fn settings(backoff: Duration, cooldown: Duration) -> String {
+    let usual = Config::DEFAULT;
+    format!(
+        "Shortened: a first retry after {backoff:?} (by default {:?}); the breaker opens after {THRESHOLD} failed events
+({}) for {cooldown:?} ({:?}).
+",
+        usual.backoff.initial, usual.circuit_threshold, usual.circuit_cooldown,
+    )
 }
 
 fn table(stats: &Stats, verified: u64) -> String {

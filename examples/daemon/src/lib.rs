@@ -18,7 +18,6 @@ mod setup;
 mod signals;
 mod stats_file;
 mod stderr;
-mod throttle;
 mod webhook_url;
 
 use std::io::{self, Write as _};

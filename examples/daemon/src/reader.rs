@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use pilot_webhook_core::{Clock as _, EmitError, Event, Json};
-use pilot_webhook_std::{Client, TokioClock};
+use pilot_webhook_std::{Client, Throttle, TokioClock};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -17,7 +17,6 @@ use tokio::time::timeout;
 use crate::Failure;
 use crate::events::{Line, Lines};
 use crate::input::{Gate, Input, Progress};
-use crate::throttle::Throttle;
 
 /// How long a stop waits for the rest of a line. Arbitrary: writers write whole lines.
 const REST_OF_LINE: Duration = Duration::from_millis(100);
@@ -136,7 +135,7 @@ struct Complaints(Throttle);
 
 impl Complaints {
     fn say(&mut self, number: u64, what: &dyn Display) {
-        if let Some(left_out) = self.0.pass(Instant::now()) {
+        if let Some(left_out) = self.0.admit(Instant::now()) {
             Self::say_more(left_out);
             warn!("line {number}: {what}");
         }

@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use log::{error, info, warn};
 use pilot_webhook_std::{
-    Client, ClientError, Deps, EventBus, Identity, LocalBus, ServiceRegistry, WebhookService,
+    Client, ClientError, Deps, EventBus, Identity, LocalBus, ServiceRegistry, Throttle,
+    WebhookService,
 };
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
@@ -24,7 +25,6 @@ use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
 use crate::stats_file;
-use crate::throttle::Throttle;
 
 pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     // Before anything that waits.
@@ -79,7 +79,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         webhook,
         node_id: options.node_id,
         start: Instant::now(),
-        refusals: Mutex::default(),
+        refusals: Throttle::default(),
     };
     let (socket_lost, mut lost_socket) = oneshot::channel();
     let delivered = async {
@@ -184,15 +184,13 @@ struct Commands {
     webhook: watch::Sender<()>,
     node_id: u32,
     start: Instant,
-    refusals: Mutex<Throttle>,
+    refusals: Throttle,
 }
 
 impl Commands {
     /// Logs that a URL was refused, since the client may not report it (pilotctl does not).
     fn refused(&self, error: &ClientError) {
-        let now = Instant::now();
-        let pass = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pass(now);
-        match pass {
+        match self.refusals.admit(Instant::now()) {
             None => {}
             Some(0) => warn!("a webhook that came over the socket is refused: {error}"),
             Some(n) => {

@@ -40,7 +40,8 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .on_open(options.on_open.into())
         .max_in_flight(options.max_in_flight)
         .batch(options.batch)
-        .batch_delay(options.batch_delay);
+        .batch_delay(options.batch_delay)
+        .drain_timeout(options.drain_timeout);
     if let Some(path) = &options.secret_file {
         builder = builder.secret(&secret(path)?);
     }

@@ -1,10 +1,10 @@
-//! Writes the counters to a file: to a temporary one, which is then renamed.
+//! Writes the counters to a file, which is replaced as a whole.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
 use std::path::Path;
+
+use pilot_webhook_std::replace_file;
 
 /// Whether the file may be written: it is not there yet, or a regular one. Its permissions are those
 /// of the next one.
@@ -26,26 +26,13 @@ pub(crate) fn check(path: &Path) -> io::Result<Option<Permissions>> {
 /// # Errors
 /// As [`check`], or when the system says no. The old file is still there then.
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let permissions = check(path)?.unwrap_or_else(|| Permissions::from_mode(0o600));
-    let name = format!(".pw-{:016x}", RandomState::new().hash_one(()));
-    let aside = path.with_file_name(name);
-    // `create_new` follows no link and opens no file of somebody else's.
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    let written = fill(file, permissions, text).and_then(|()| fs::rename(&aside, path));
-    if written.is_err() {
-        // Of no use to anyone.
-        let _ = fs::remove_file(&aside);
-    }
-    written
-}
-
-fn fill(mut file: File, permissions: Permissions, text: &str) -> io::Result<()> {
-    file.set_permissions(permissions)?;
-    file.write_all(text.as_bytes())
+    replace_file(path, text.as_bytes(), check(path)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

@@ -70,6 +70,16 @@ pub(crate) struct Waiting {
     pub(crate) latest: u64,
 }
 
+/// An event whose rounds of attempts fail.
+#[derive(Debug)]
+struct Suspect {
+    id: u64,
+    /// How many of them since another event was delivered.
+    strikes: u8,
+    /// Whether another event was delivered since the last.
+    is_up: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Entry {
     body: String,
@@ -102,6 +112,8 @@ pub(crate) struct Ledger {
     queue_bytes: usize,
     /// The most messages that may be under way or wait for their next attempt.
     slots: usize,
+    /// The most events that are under suspicion at a time.
+    most_suspects: usize,
     /// How late a timer may be.
     pub(crate) grain: u64,
     pub(crate) gate: Gate,
@@ -110,6 +122,8 @@ pub(crate) struct Ledger {
     longest: usize,
     most: u32,
     pub(crate) retrying: Vec<Waiting>,
+    /// With hold: events that may be why the receiver fails.
+    suspects: Vec<Suspect>,
     /// Since when a worker waits for a batch to be full.
     pub(crate) gathers_since: Option<u64>,
     pub(crate) live: BTreeMap<u64, Entry>,
@@ -144,12 +158,14 @@ impl Ledger {
             config,
             queue_bytes,
             slots: slots.min(wanted),
+            most_suspects: slots,
             grain,
             gate: Gate::new(&config),
             phase: Phase::Disabled,
             longest: usize::MAX,
             most: u32::MAX,
             retrying: Vec::new(),
+            suspects: Vec::new(),
             gathers_since: None,
             live: BTreeMap::new(),
             hands: Vec::new(),
@@ -348,6 +364,7 @@ impl Ledger {
             self.phase = Phase::Active;
             self.gate.swap(self.now);
             (self.longest, self.most) = (usize::MAX, u32::MAX);
+            self.suspects.clear();
             self.return_retrying();
         }
     }
@@ -421,14 +438,16 @@ impl Ledger {
                 let may_be_due = is_cut || waiting.earliest <= self.now;
                 may_be_due && !self.holds_all(worker, &waiting.ids)
             };
-            // Of several that may be due, the one that is seen at once.
+            // Of several that may be due, the one that is seen at once, or else the first.
             let is_seen = |id: &u64| {
                 starting.contains(id)
                     || self.fates.get(id).is_some_and(|told| told.1 == Some(Fate::Oversize))
             };
-            let mut places = (0..self.retrying.len()).filter(|n| is_back(&self.retrying[*n]));
-            let seen = places.clone().find(|n| self.retrying[*n].ids.iter().any(is_seen));
-            let place = seen.or_else(|| places.next());
+            let places = (0..self.retrying.len()).filter(|n| is_back(&self.retrying[*n]));
+            let place = places.min_by_key(|n| {
+                let Waiting { ids, earliest, .. } = &self.retrying[*n];
+                (!ids.iter().any(is_seen), *earliest)
+            });
             let Some(place) = place else {
                 return self.fail("no event goes missing", format!("worker {worker}, {stats:?}"));
             };
@@ -442,7 +461,13 @@ impl Ledger {
             self.oldest_queued().into_iter().for_each(|id| self.abandon(id));
         }
         for _ in 0..oversize {
-            self.oldest_queued().into_iter().for_each(|id| self.is_oversize(id, worker));
+            // A probe passes over those under suspicion.
+            let is_told = |(id, _): &(&u64, &(Option<Fate>, Option<Fate>))| {
+                self.live.get(id).is_some_and(|entry| !entry.is_leased)
+            };
+            let told = self.fates.iter().find(is_told).map(|(id, _)| *id);
+            let id = told.or_else(|| self.oldest_queued());
+            id.into_iter().for_each(|id| self.is_oversize(id, worker));
         }
     }
 

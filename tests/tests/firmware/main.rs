@@ -12,11 +12,15 @@
     reason = "a failed test should say where and why at once"
 )]
 
+mod arguments;
 mod delivery;
 mod hostile;
 mod link;
 mod names;
 mod node;
 mod overrun;
+mod readme;
 mod receiver;
+#[path = "../readme/shell.rs"]
+mod shell;
 mod time;

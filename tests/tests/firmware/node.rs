@@ -128,7 +128,7 @@ fn target_dir() -> PathBuf {
 }
 
 /// `run.sh`, not yet told what to do.
-fn run_sh() -> Command {
+pub(crate) fn run_sh() -> Command {
     let mut command = Command::new("bash");
     command.arg(firmware().join("run.sh"));
     command.env("CARGO_TARGET_DIR", target_dir());
@@ -212,17 +212,26 @@ impl Node {
         self.wait(line, |said| said.lines.iter().any(|found| found == line)).await;
     }
 
-    /// Waits until it ends, which it must do well and with its events accounted for.
+    /// Waits until it ends, which it must do with its events accounted for, and with a status that says whether all
+    /// were delivered.
     pub(crate) async fn end(mut self) -> Report {
         self.wait("its end", |said| said.end.is_some()).await;
         let said = self.said.borrow();
         let lines = said.lines.clone();
         let text = lines.join("\n");
-        assert_eq!(said.end, Some(Some(0)), "the exit status; it said:\n{text}");
         let stats = lines.iter().find_map(|line| line.strip_prefix("stats: "));
         let stats = stats.unwrap_or_else(|| panic!("no stats:\n{text}"));
         let report = Report { stats: serde_json::from_str(stats).unwrap(), lines };
         report.check_law();
+        let is_lost = report.count("emitted") > report.count("delivered");
+        let status = if is_lost { 3 } else { 0 };
+        assert_eq!(
+            said.end,
+            Some(Some(status)),
+            "the exit status; it said:
+{text}"
+        );
+        assert_eq!(text.contains("failed: not every event was delivered"), is_lost, "{text}");
         report
     }
 

@@ -19,4 +19,5 @@ pub use error::ClientError;
 pub use handle::{Client, HttpTarget, MAX_URL};
 pub use printable::Printable;
 pub use raw_mutex::StdRawMutex;
+pub use throttle::Throttle;
 pub use worker::Target;

@@ -89,6 +89,16 @@ impl Subscription {
         self.events.poll_recv(cx)
     }
 
+    /// Events that came and were not received.
+    pub(crate) fn waiting(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The next event, if there is one now.
+    pub(crate) fn take(&mut self) -> Option<BusEvent> {
+        self.events.try_recv().ok()
+    }
+
     /// Takes no further events; those that came before can still be received.
     pub(crate) fn close(&mut self) {
         self.events.close();

@@ -3,7 +3,9 @@
 mod bus;
 mod glob;
 mod persist;
+mod pump;
 mod registry;
+mod replace;
 mod service;
 
 pub use bus::{BusEvent, EventBus, LocalBus, Payload, Subscription};
@@ -14,4 +16,5 @@ pub use persist::{
 pub use registry::{
     BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service, ServiceError, ServiceRegistry,
 };
+pub use replace::replace_file;
 pub use service::{PANIC_TOPIC, ServiceOptions, WebhookService};

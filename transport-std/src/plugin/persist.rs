@@ -2,21 +2,19 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::io::{self, Read as _};
 #[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
 
 use crate::client::handle::MAX_URL;
+use crate::plugin::replace;
 
 /// The file's name, as in pilot's Go plugin.
 const FILE_NAME: &str = "webhook_url";
-/// Saves of this process, so that no two of them write to one file.
-static SAVES: AtomicU64 = AtomicU64::new(0);
 
 /// Why the URL could not be loaded or saved. `Display` names the file, and nothing that is in it.
 #[derive(Debug)]
@@ -197,13 +195,10 @@ pub fn save_persisted_url(home: &Path, url: &str) -> Result<(), PersistError> {
 }
 
 /// The steps of a save, in order: where a crash can come between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 enum Step {
     MakeDirectory,
-    Create,
-    Write,
-    SyncFile,
-    Replace,
+    File(replace::Step),
     SyncDirectory,
     Done,
 }
@@ -212,7 +207,7 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
     let path = home.join(FILE_NAME);
     before(Step::MakeDirectory);
     if url.is_empty() {
-        before(Step::Replace);
+        before(Step::File(replace::Step::Replace));
         match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             removed => removed?,
@@ -222,13 +217,7 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
         #[cfg(unix)]
         directory.mode(0o700);
         directory.recursive(true).create(home)?;
-        let temporary = home.join(temporary_name());
-        let replaced = replace(&temporary, &path, url, before);
-        if replaced.is_err() {
-            // The temporary file is useless now.
-            let _ = fs::remove_file(&temporary);
-        }
-        replaced?;
+        replace::replace(&path, url.as_bytes(), None, &mut |step| before(Step::File(step)))?;
     }
     before(Step::SyncDirectory);
     // Elsewhere a directory cannot be opened as a file, and has nothing to be synchronised.
@@ -236,37 +225,6 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
     File::open(home)?.sync_all()?;
     before(Step::Done);
     Ok(())
-}
-
-/// Where a URL is written before it takes the file's place: a name that no other save has, of whatever
-/// process. (A crash leaves it behind.)
-fn temporary_name() -> String {
-    format!(".{FILE_NAME}.{}.{}.tmp", std::process::id(), SAVES.fetch_add(1, Relaxed))
-}
-
-fn replace(
-    temporary: &Path,
-    path: &Path,
-    url: &str,
-    before: &mut dyn FnMut(Step),
-) -> io::Result<()> {
-    before(Step::Create);
-    // Left behind by the crash of a process that had our number.
-    match fs::remove_file(temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    // `create_new` follows no link and opens no file of somebody else's.
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    options.mode(0o600);
-    let mut file = options.write(true).create_new(true).open(temporary)?;
-    before(Step::Write);
-    file.write_all(url.as_bytes())?;
-    before(Step::SyncFile);
-    file.sync_all()?;
-    before(Step::Replace);
-    fs::rename(temporary, path)
 }
 
 #[cfg(test)]

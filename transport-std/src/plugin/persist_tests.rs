@@ -168,11 +168,15 @@ fn saves_at_the_same_time_all_succeed_and_no_reader_sees_less_than_a_url() {
 /// A panic stands for the crash: nothing after it runs, no clean-up either.
 #[test]
 fn a_crash_between_any_two_steps_leaves_the_old_url_or_the_new_one() {
-    use Step::{Create, Done, MakeDirectory, Replace, SyncDirectory, SyncFile, Write};
+    use Step::{Done, MakeDirectory, SyncDirectory};
+    let [create, write, sync, replace] = {
+        use replace::Step::{Create, Replace, SyncFile, Write};
+        [Create, Write, SyncFile, Replace].map(Step::File)
+    };
     for old in ["", OLD] {
         for new in [NEW, ""] {
-            for crash in [MakeDirectory, Create, Write, SyncFile, Replace, SyncDirectory, Done] {
-                if new.is_empty() && (Create..=SyncFile).contains(&crash) {
+            for crash in [MakeDirectory, create, write, sync, replace, SyncDirectory, Done] {
+                if new.is_empty() && (create..=sync).contains(&crash) {
                     // A removal has no such steps.
                     continue;
                 }
@@ -182,7 +186,7 @@ fn a_crash_between_any_two_steps_leaves_the_old_url_or_the_new_one() {
                     save(home.path(), new, &mut |step| assert_ne!(step, crash, "expected"))
                 }));
                 let found = load(home.path()).unwrap_or_default();
-                let expected = if crash > Replace { new } else { old };
+                let expected = if crash > replace { new } else { old };
                 assert_eq!(found, expected, "crash before {crash:?}");
                 // And the next save works.
                 save_persisted_url(home.path(), NEW).unwrap();

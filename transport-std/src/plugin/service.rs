@@ -1,26 +1,23 @@
 //! The webhook as a plugin of a pilot daemon.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use log::{info, warn};
-use pilot_webhook_core::{Event, Json, Stats};
+use pilot_webhook_core::Stats;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use crate::client::builder::ClientBuilder;
 use crate::client::error::ClientError;
 use crate::client::handle::Client;
-use crate::plugin::bus::{EventBus, Payload, Subscription};
+use crate::plugin::bus::{EventBus, Payload};
 use crate::plugin::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
-use crate::plugin::registry::{BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service};
+use crate::plugin::pump::Pump;
+use crate::plugin::registry::{BoxError, BoxFuture, Deps, STOP_TIMEOUT, Service};
 
 /// The topic that panics of the delivery are published under.
 pub const PANIC_TOPIC: &str = "plugin.webhook.panic";
@@ -59,7 +56,8 @@ struct Inner {
     home: Option<PathBuf>,
     /// The bus, once started, for the panics.
     events: Arc<OnceLock<Arc<dyn EventBus>>>,
-    pump: Mutex<Option<Pump>>,
+    /// Where there is a bus, once started.
+    pump: OnceLock<Pump>,
     saver: Saver,
 }
 
@@ -83,7 +81,7 @@ impl WebhookService {
         // Without a home directory the URL is not persisted, and events are delivered all the same.
         let home = home.or_else(|| pilot_home().ok());
         let saver = Saver::start(home.clone());
-        let inner = Inner { client, has_url, home, events, pump: Mutex::default(), saver };
+        let inner = Inner { client, has_url, home, events, pump: OnceLock::new(), saver };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -112,6 +110,15 @@ impl WebhookService {
         self.inner.client.stats()
     }
 
+    /// Completes when nothing that was published before is on the bus, and nothing is queued or in flight,
+    /// however long that takes. (`client().drained()` knows nothing of the bus.) Publishers may go on.
+    pub async fn drained(&self) {
+        if let Some(pump) = self.inner.pump.get() {
+            pump.handed_over().await;
+        }
+        self.inner.client.drained().await;
+    }
+
     /// The client, for events that do not come over the bus.
     #[must_use]
     pub fn client(&self) -> &Client {
@@ -128,8 +135,8 @@ impl WebhookService {
                 return Err("started twice".into());
             }
             let subscription = events.subscribe("*");
-            let pump = Pump::start(client.clone(), subscription, deps.identity.clone());
-            *self.inner.pump.lock().unwrap_or_else(PoisonError::into_inner) = Some(pump);
+            let (client, identity) = (client.clone(), deps.identity.clone());
+            self.inner.pump.get_or_init(|| Pump::start(client, subscription, identity));
         }
         if !self.inner.has_url {
             self.start_with_persisted();
@@ -170,8 +177,7 @@ impl Service for WebhookService {
 
     fn stop(&self) -> BoxFuture<'_, Result<(), BoxError>> {
         Box::pin(async {
-            let pump = self.inner.pump.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(pump) = pump {
+            if let Some(pump) = self.inner.pump.get() {
                 pump.stop().await;
             }
             self.inner.client.close().await;
@@ -189,59 +195,6 @@ impl fmt::Debug for WebhookService {
 #[derive(serde::Serialize)]
 struct Panics {
     panics: u64,
-}
-
-/// The task that takes events off the bus.
-struct Pump {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Pump {
-    fn start(
-        client: Client,
-        subscription: Subscription,
-        identity: Option<Arc<dyn Identity>>,
-    ) -> Self {
-        let (stop, stopping) = oneshot::channel();
-        Self { stop, task: tokio::spawn(pump(client, subscription, identity, stopping)) }
-    }
-
-    /// Completes when all that was published before is with the client.
-    async fn stop(self) {
-        let _ = self.stop.send(());
-        // One that panicked has no more to hand over.
-        let _ = self.task.await;
-    }
-}
-
-/// Takes events off the bus as fast as they come: emitting never blocks.
-async fn pump(
-    client: Client,
-    mut subscription: Subscription,
-    identity: Option<Arc<dyn Identity>>,
-    stopping: oneshot::Receiver<()>,
-) {
-    let mut stopping = Some(stopping);
-    while let Some(event) = poll_fn(|cx| {
-        if let Some(stop) = &mut stopping
-            && let Poll::Ready(stop) = Pin::new(stop).poll(cx)
-        {
-            if stop.is_ok() {
-                subscription.close();
-            }
-            stopping = None;
-        }
-        subscription.poll_next(cx)
-    })
-    .await
-    {
-        let node_id =
-            identity.as_ref().map_or_else(|| client.node_id(), |identity| identity.node_id());
-        let envelope = Event::new(&event.topic, node_id, event.timestamp);
-        // What is not taken is counted; that the queue is full is logged by the client.
-        let _ = client.emit_event(&envelope, &Json(event.payload.as_str()));
-    }
 }
 
 /// The last write's end.

@@ -42,6 +42,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 if is_current {
                     self.breaker.success(permit);
                     self.recover(was_closed, was_full);
+                    self.is_well();
                     if delivery.events() >= self.batch_most {
                         self.batch_most = self.batch_most.saturating_add(1);
                     }
@@ -143,7 +144,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             return self.give_back(delivery);
         }
         let is_over = is_last || is_long || (is_probe && !is_local);
-        if is_over && self.config.on_open == OnOpen::Skip {
+        let is_given_up = match self.config.on_open {
+            OnOpen::Skip => is_over,
+            OnOpen::Hold => {
+                let may_be_poison = is_over && asked.is_zero() && may_be_for_an_event(error);
+                may_be_poison && self.is_poison(delivery.event_id())
+            }
+        };
+        if is_given_up {
             return self.settle(delivery, Fate::Exhausted);
         }
         if is_open {

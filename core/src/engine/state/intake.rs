@@ -125,9 +125,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         // What is in flight stays: without it, the event must have room.
         let helps = self.config.on_full == OnFull::DropOldest
             && size <= self.queue.capacity() - self.queue.leased_bytes();
-        match helps.then(|| self.queue.drop_oldest()).flatten() {
+        match helps.then(|| self.queue.oldest(|_| true)).flatten() {
             Some(oldest) => {
-                self.end(oldest, Fate::Dropped);
+                self.end_waiting(oldest, Fate::Dropped);
                 None
             }
             None => Some(self.turn_away(given, Fate::Dropped, EmitError::Full)),

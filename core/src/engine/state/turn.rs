@@ -77,10 +77,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             let longest = if events == 1 { usize::MAX } else { longest };
             events <= most && fit.holds(events, texts, longest)
         };
-        let lease = self.queue.lease(buffer, fits);
+        // A probe is of an event that is not under suspicion, if there is one.
+        let suspects = if permit == Permit::Probe { &*self.suspects } else { &[] };
+        let passes = |id: u64| suspects.iter().all(|suspect| suspect.id != id);
+        let first = self.queue.oldest(passes).or_else(|| self.queue.oldest(|_| true))?;
+        let lease = self.queue.lease(first, buffer, fits);
         self.gathering = None;
         if lease.is_none() {
-            self.end_oldest(Fate::Oversize);
+            self.end_waiting(first, Fate::Oversize);
         }
         lease.map(|lease| (lease, 0))
     }

@@ -1,10 +1,11 @@
 //! The attempts: which may begin and with what, and what must come of their ends.
 
 use pilot_webhook_core::{
-    ErrorKind, Fate, LOCAL_ATTEMPTS, OnOpen, PilotFormat, Reply, Stats, Timestamp, Verdict,
+    ErrorKind, Fate, LOCAL_ATTEMPTS, OnOpen, POISON_ROUNDS, PilotFormat, Reply, Stats, Timestamp,
+    Verdict,
 };
 
-use super::{Ledger, Sending, Waiting, holds, texts};
+use super::{Entry, Ledger, Sending, Suspect, Waiting, holds, texts};
 use crate::sim::time::micros;
 
 impl Ledger {
@@ -86,7 +87,13 @@ impl Ledger {
     /// The events that a worker must take next: the oldest, and with batches as many as there is
     /// room for of those that wait right behind it. A probe is of one.
     fn next_ids(&self, worker: usize, is_probe: bool) -> Vec<u64> {
-        let waiting = self.live.iter().skip_while(|(_, entry)| entry.is_leased);
+        let is_suspect = |id: &u64| self.suspects.iter().any(|suspect| suspect.id == *id);
+        let is_free = |(id, entry): (&u64, &Entry)| {
+            let passes = !is_probe || !is_suspect(id);
+            (!entry.is_leased && passes).then_some(*id)
+        };
+        let first = self.live.iter().find_map(is_free).unwrap_or_default();
+        let waiting = self.live.range(first..).skip_while(|(_, entry)| entry.is_leased);
         let waiting = waiting.take_while(|(_, entry)| !entry.is_leased);
         let (mut ids, mut sum) = (Vec::new(), 0);
         let most = if is_probe { 1 } else { self.most.min(self.config.batch.into()) };
@@ -196,8 +203,9 @@ impl Ledger {
                 if is_current {
                     self.gate.answered(well, probes, others, now);
                 }
-                if is_current && well && events >= self.most {
-                    self.most += 1;
+                if is_current && well {
+                    self.suspects.iter_mut().for_each(|suspect| suspect.is_up = true);
+                    self.most += u32::from(events >= self.most);
                 }
                 self.settle(worker, if well { Fate::Delivered } else { Fate::Rejected });
             }
@@ -260,7 +268,13 @@ impl Ledger {
             self.most = 1;
             return self.give_back(worker);
         }
-        if !holds && (is_probe && !is_local || is_last || asked > LONG) {
+        let is_over = is_probe && !is_local || is_last;
+        let is_given_up = if holds {
+            is_over && is_seen && asked == 0 && self.is_poison(worker)
+        } else {
+            is_over || asked > LONG
+        };
+        if is_given_up {
             return self.settle(worker, Fate::Exhausted);
         }
         if !self.gate.is_closed() {
@@ -278,6 +292,25 @@ impl Ledger {
             earliest: backoff.from.max(quiet.from),
             latest: backoff.to.max(quiet.to),
         });
+    }
+
+    /// With hold, an event whose rounds fail although others are delivered between them is given up.
+    fn is_poison(&mut self, worker: usize) -> bool {
+        let id = self.hands[worker].ids[0];
+        match self.suspects.iter_mut().find(|suspect| suspect.id == id) {
+            Some(suspect) => {
+                suspect.strikes += u8::from(suspect.is_up);
+                suspect.is_up = false;
+                suspect.strikes >= POISON_ROUNDS
+            }
+            None => {
+                if self.suspects.len() == self.most_suspects {
+                    self.suspects.remove(0);
+                }
+                self.suspects.push(Suspect { id, strikes: 0, is_up: false });
+                false
+            }
+        }
     }
 
     fn settle(&mut self, worker: usize, fate: Fate) {

@@ -46,6 +46,7 @@ impl World {
                     self.hands.iter_mut().for_each(|hand| hand.at_once = 0);
                     // A new endpoint, a new round.
                     self.backing_off.clear();
+                    self.suspects.clear();
                 }
             }
             Action::Clear => {
@@ -172,9 +173,18 @@ impl World {
         let after = self.state.queue.entries();
         let mut waiting = self.entries.iter().filter(|(_, leased)| !leased).map(|(id, _)| *id);
         let ids: Vec<_> = waiting.clone().filter(|id| after.contains(&(*id, true))).collect();
-        let are_oldest = waiting.by_ref().take(ids.len()).eq(ids.iter().copied());
-        let most = if is_probe { 1 } else { bounds.config.batch.into() };
-        let is_right = are_oldest && ids.len() <= most && ids.first() == Some(&first);
+        let is_free = |id: &u64| self.suspects.iter().all(|(suspect, ..)| suspect != id);
+        let is_right = if is_probe {
+            let oldest = waiting.clone().find(is_free).or_else(|| waiting.next());
+            let passed = self.suspects.iter().map(|(id, ..)| *id).filter(|id| *id < first);
+            self.overtaken.extend(passed);
+            self.overtaken.sort_unstable();
+            self.overtaken.dedup();
+            oldest == Some(first) && ids == [first]
+        } else {
+            let are_oldest = waiting.by_ref().take(ids.len()).eq(ids.iter().copied());
+            are_oldest && ids.len() <= bounds.config.batch.into() && ids.first() == Some(&first)
+        };
         self.expect(Rule::Order, is_right);
         ids
     }
@@ -188,6 +198,20 @@ impl World {
     fn give_back(&mut self, place: usize) {
         self.state.release(&mut self.hands[place].delivery);
         self.let_go(place);
+    }
+
+    /// A round of an event failed; whether it is given up, since others were delivered after two such rounds.
+    fn is_poison(&mut self, place: usize) -> bool {
+        let Some(id) = self.hands[place].ids.first().copied() else { return false };
+        let place = self.suspects.iter().position(|(known, ..)| *known == id);
+        let Some(place) = place else {
+            self.suspects.push((id, 0, false));
+            return false;
+        };
+        let (_, strikes, is_up) = &mut self.suspects[place];
+        *strikes += u8::from(*is_up);
+        *is_up = false;
+        *strikes == 2
     }
 
     fn let_go(&mut self, place: usize) -> Hand {
@@ -239,6 +263,16 @@ impl World {
         let is_given_up = is_last || is_probe || asked > RETRY_AFTER_WAIT;
         let is_retryable = matches!(end, End::Failed | End::Busy(_));
         let is_split = is_last && events > 1;
+        let is_poison = config.on_open == OnOpen::Hold
+            && end == End::Failed
+            && is_current
+            && is_given_up
+            && !is_split
+            && !is_late
+            && self.is_poison(place);
+        if is_current && end == End::Delivered {
+            self.suspects.iter_mut().for_each(|suspect| suspect.2 = true);
+        }
         let skips = config.on_open == OnOpen::Skip;
         let is_kept = match after {
             After::Settled(Fate::Delivered) => end == End::Delivered,
@@ -248,17 +282,17 @@ impl World {
                 _ => false,
             },
             After::Settled(Fate::Exhausted) => {
-                is_retryable && is_current && is_given_up && skips && !is_split
+                is_retryable && is_current && is_given_up && !is_split && (skips || is_poison)
             }
             After::Settled(Fate::Abandoned) => is_retryable && (is_late || is_last && ends_soon),
             After::Settled(Fate::Skipped | Fate::Oversize | Fate::Dropped) => false,
             After::Returned if matches!(end, End::TooLarge | End::Invalid) => events > 1,
             After::Returned => {
-                let is_held = is_open && !(is_given_up && skips);
+                let is_held = is_open && !(is_given_up && skips || is_poison);
                 is_retryable && (!is_current || is_split || is_held)
             }
             After::Retry(_) => {
-                let is_over = is_open || is_split || is_given_up && skips;
+                let is_over = is_open || is_split || is_poison || is_given_up && skips;
                 is_retryable && is_current && !is_over
             }
         };
@@ -278,8 +312,9 @@ impl World {
             }
             After::Settled(Fate::Delivered) if bounds.workers == 1 => {
                 let (first, last) = (hand.ids.first().copied(), hand.ids.last().copied());
-                self.expect(Rule::Order, Some(self.last_delivered) < first);
-                self.last_delivered = last.unwrap_or_default();
+                let is_overtaken = first.is_some_and(|id| self.overtaken.contains(&id));
+                self.expect(Rule::Order, Some(self.last_delivered) < first || is_overtaken);
+                self.last_delivered = self.last_delivered.max(last.unwrap_or_default());
             }
             _ => {}
         }

@@ -77,6 +77,11 @@ pub(super) struct World {
     /// The workers that hold events, by their ids: which worker is which does not matter.
     pub(super) hands: Vec<Hand>,
     pub(super) backing_off: Vec<BackingOff>,
+    /// With hold: events whose round failed, how often it did since another was delivered, and whether one
+    /// has been since.
+    pub(super) suspects: Vec<(u64, u8, bool)>,
+    /// Events that a probe passed over in their favour.
+    pub(super) overtaken: Vec<u64>,
     /// Workers that hold none. The others have ended.
     pub(super) idle: usize,
     pub(super) swaps: u8,
@@ -100,6 +105,8 @@ impl World {
             now: Instant::default() + TICK,
             hands: Vec::new(),
             backing_off: Vec::new(),
+            suspects: Vec::new(),
+            overtaken: Vec::new(),
             idle: bounds.workers,
             swaps: bounds.swaps,
             clears: bounds.clears,
@@ -176,6 +183,7 @@ impl World {
             !self.backing_off.is_empty(),
             !self.backing_off.is_empty() && !self.hands.is_empty(),
             self.state.batch_most == 1,
+            !self.state.suspects.is_empty(),
         ];
         sights.iter().rev().fold(0, |bits, sight| bits << 1 | u32::from(*sight))
     }
@@ -245,6 +253,7 @@ impl World {
             sending: _,
             window,
             retrying: _,
+            suspects,
             gathering,
             counters,
             ended: _,
@@ -270,10 +279,10 @@ impl World {
         let until = |time: Instant| time.max(self.now);
         (
             (&self.entries, breaker, *phase, endpoint_epoch, until(*not_before), emitted, ended),
-            (batch_longest, batch_most, gathering, window),
+            (batch_longest, batch_most, gathering, window, suspects),
             (self.now, &self.hands, &self.backing_off, self.idle),
             (self.swaps, self.clears, self.losses),
-            (until(self.quiet_until), self.last_delivered, self.broken),
+            (until(self.quiet_until), self.last_delivered, &self.overtaken, self.broken),
         )
     }
 }

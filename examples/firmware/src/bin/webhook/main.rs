@@ -19,7 +19,8 @@
 //! | `drain_s=S` | 30 | how long to wait for the deliveries before the close |
 //!
 //! It prints what went wrong with an attempt, the breaker's changes, and at the end the counters
-//! in the daemon's keys. The status is 3 if the counters do not add up, 1 for a bad argument.
+//! in the daemon's keys. The status is 0 if every event was delivered, 3 if not, 1 for a bad argument, and
+//! 4 if the counters do not add up.
 #![no_std]
 #![no_main]
 
@@ -80,15 +81,26 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn task(spawner: Spawner, board: Board) {
-    let status = match node(spawner, board).await {
-        Ok(stats) if stats.is_balanced() => 0,
-        Ok(_) => 3,
-        Err(reason) => {
+    let outcome = node(spawner, board).await.map_err(|reason| (1, reason));
+    let status = match outcome.and_then(|stats| verdict(&stats)) {
+        Ok(()) => 0,
+        Err((status, reason)) => {
             println!("failed: {reason}");
-            1
+            status
         }
     };
     host::exit(status)
+}
+
+/// The exit status, and why it is not 0. What became of the events is in the counters.
+fn verdict(stats: &Stats) -> Result<(), (u8, &'static str)> {
+    if !stats.is_balanced() {
+        Err((4, "the counters do not add up"))
+    } else if stats.delivered < stats.emitted {
+        Err((3, "not every event was delivered"))
+    } else {
+        Ok(())
+    }
 }
 
 async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {

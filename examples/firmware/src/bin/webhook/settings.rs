@@ -3,7 +3,7 @@
 //! | argument | default | |
 //! |---|---|---|
 //! | `on_open=skip\|hold` | `skip` | what happens to events while the breaker is open |
-//! | `timeout_ms`, `backoff_ms`, `cooldown_ms`, `threshold` | the engine's | |
+//! | `timeout_ms=MS`, `backoff_ms=MS`, `cooldown_ms=MS`, `threshold=N` | the engine's | |
 
 use core::{str::FromStr, time::Duration};
 

@@ -5,19 +5,22 @@
 //! speaks `TLS_AES_128_GCM_SHA256` with P-256 only, blocks, and serves one connection after the other
 //! from a thread of its own on a loopback port.
 
+mod keys;
+mod messages;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aes_gcm::aead::{Aead, KeyInit, Payload};
-use aes_gcm::{Aes128Gcm, Nonce};
-use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey};
 use p256::pkcs8::DecodePrivateKey;
 use sha2::{Digest, Sha256};
+
+use keys::{Keys, Schedule};
+use messages::{ClientHello, is_whole, server_hello, vector};
+pub use messages::{handshake, record};
 
 /// The default answer to every request.
 pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -383,171 +386,4 @@ impl Connection<'_> {
         }
         keys.open(&header, &content).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
-}
-
-/// Whether the body is complete, by its `Content-Length`.
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
-    length.and_then(|length| length.parse().ok()).is_none_or(|length: usize| body.len() >= length)
-}
-
-struct ClientHello<'a> {
-    random: &'a [u8],
-    key_share: &'a [u8],
-}
-
-impl<'a> ClientHello<'a> {
-    fn parse(message: &'a [u8]) -> Self {
-        let random = &message[6..38];
-        let mut rest = &message[38..];
-        let mut skip = |width: usize| {
-            let length = rest[..width].iter().fold(0, |n, b| n << 8 | usize::from(*b));
-            let field = &rest[width..width + length];
-            rest = &rest[width + length..];
-            field
-        };
-        let (_session, _suites, _compression) = (skip(1), skip(2), skip(1));
-        let mut extensions = skip(2);
-        while let [a, b, c, d, tail @ ..] = extensions {
-            let length = usize::from(u16::from_be_bytes([*c, *d]));
-            if [*a, *b] == [0, 51] {
-                // The list's length, the group, the key's length, and the only key there is.
-                return Self { random, key_share: &tail[6..length] };
-            }
-            extensions = &tail[length..];
-        }
-        panic!("no key share");
-    }
-}
-
-fn server_hello(hello: &Hello, public: &[u8]) -> Vec<u8> {
-    let version = [0, 43, 0, 2, 3, 4].to_vec();
-    let share = |group: [u8; 2], key: &[u8]| {
-        [vec![0, 51], vector(2, &[group.to_vec(), vector(2, key)].concat())].concat()
-    };
-    let mut random = [0x5a; 32].to_vec();
-    let mut suite = 0x1301_u16;
-    let mut extensions = [version.clone(), share([0, 23], public)].concat();
-    match hello {
-        Hello::Good | Hello::Wire(_) => {}
-        Hello::RetryRequest => {
-            random = Sha256::digest(b"HelloRetryRequest").to_vec();
-            extensions = [version, vec![0, 51, 0, 2, 0, 29]].concat();
-        }
-        Hello::CipherSuite(other) => suite = *other,
-        Hello::NoKeyShare => extensions = version,
-        Hello::BadKeyShare => extensions = [version, share([0, 23], &[4; 65])].concat(),
-    }
-    let suite = suite.to_be_bytes().to_vec();
-    let parts = [vec![3, 3], random, vec![0], suite, vec![0], vector(2, &extensions)];
-    handshake(2, &parts.concat())
-}
-
-/// A length in `width` bytes, and the bytes.
-fn vector(width: usize, bytes: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
-    [&length[4 - width..], bytes].concat()
-}
-
-/// A handshake message.
-pub fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
-    [vec![kind], vector(3, body)].concat()
-}
-
-/// A record without encryption.
-pub fn record(kind: u8, content: &[u8]) -> Vec<u8> {
-    [vec![kind, 3, 3], vector(2, content)].concat()
-}
-
-/// The keys of one direction (RFC 8446, section 7.3).
-struct Keys {
-    secret: [u8; 32],
-    cipher: Aes128Gcm,
-    iv: [u8; 12],
-    sequence: u64,
-}
-
-impl Keys {
-    fn new(secret: &[u8; 32]) -> Self {
-        let key: [u8; 16] = expand(secret, "key", &[]);
-        let iv = expand(secret, "iv", &[]);
-        Self { secret: *secret, cipher: Aes128Gcm::new(&key.into()), iv, sequence: 0 }
-    }
-
-    fn nonce(&mut self) -> [u8; 12] {
-        let mut nonce = self.iv;
-        for (byte, count) in nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()) {
-            *byte ^= count;
-        }
-        self.sequence += 1;
-        nonce
-    }
-
-    fn seal(&mut self, content: &[u8], kind: u8) -> Vec<u8> {
-        self.seal_raw(&[content, &[kind]].concat())
-    }
-
-    /// Without a content type of its own.
-    fn seal_raw(&mut self, plain: &[u8]) -> Vec<u8> {
-        let nonce = self.nonce();
-        let length = u16::try_from(plain.len() + 16).unwrap().to_be_bytes();
-        let header = [23, 3, 3, length[0], length[1]];
-        let payload = Payload { msg: plain, aad: &header };
-        let sealed = self.cipher.encrypt(Nonce::from_slice(&nonce), payload).unwrap();
-        [&header[..], &sealed].concat()
-    }
-
-    fn open(&mut self, header: &[u8], sealed: &[u8]) -> Option<(u8, Vec<u8>)> {
-        let nonce = self.nonce();
-        let payload = Payload { msg: sealed, aad: header };
-        let mut plain = self.cipher.decrypt(Nonce::from_slice(&nonce), payload).ok()?;
-        while plain.last() == Some(&0) {
-            plain.pop();
-        }
-        plain.pop().map(|kind| (kind, plain))
-    }
-
-    fn finished(&self, transcript: &[u8]) -> [u8; 32] {
-        let key: [u8; 32] = expand(&self.secret, "finished", &[]);
-        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&key).unwrap();
-        mac.update(&Sha256::digest(transcript));
-        mac.finalize().into_bytes().into()
-    }
-}
-
-/// A stage of the key schedule (RFC 8446, section 7.1).
-struct Schedule([u8; 32]);
-
-impl Schedule {
-    fn handshake(shared: &[u8]) -> Self {
-        let early = extract(&[0; 32], &[0; 32]);
-        Self(extract(&derive(&early, "derived", &[]), shared))
-    }
-
-    fn master(&self) -> Self {
-        Self(extract(&derive(&self.0, "derived", &[]), &[0; 32]))
-    }
-
-    fn traffic(&self, label: &str, transcript: &[u8]) -> [u8; 32] {
-        derive(&self.0, label, transcript)
-    }
-}
-
-fn extract(salt: &[u8], ikm: &[u8]) -> [u8; 32] {
-    Hkdf::<Sha256>::extract(Some(salt), ikm).0.into()
-}
-
-fn derive(secret: &[u8; 32], label: &str, transcript: &[u8]) -> [u8; 32] {
-    expand(secret, label, &Sha256::digest(transcript))
-}
-
-fn expand<const N: usize>(secret: &[u8; 32], label: &str, context: &[u8]) -> [u8; N] {
-    let label = format!("tls13 {label}");
-    let length = u16::try_from(N).unwrap().to_be_bytes();
-    let info = [&length[..], &vector(1, label.as_bytes()), &vector(1, context)].concat();
-    let mut out = [0; N];
-    Hkdf::<Sha256>::from_prk(secret).unwrap().expand(&info, &mut out).unwrap();
-    out
 }

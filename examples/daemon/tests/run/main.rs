@@ -1,0 +1,22 @@
+//! `pilot-webhookd run`, as others script against it: the real binary, a real receiver.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
+
+mod delivery;
+mod input;
+mod log;
+mod output;
+mod signal;
+mod start;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::process::Output;
+
+/// It ended with status 3 and this line. It was 0, whatever became of the events.
+#[track_caller]
+fn expect_undelivered(output: &Output, line: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    let expected = format!("pilot-webhookd: {line}");
+    assert_eq!(stderr.lines().last(), Some(expected.as_str()), "{stderr}");
+}

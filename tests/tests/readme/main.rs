@@ -1,0 +1,22 @@
+//! Every command of the README can be pasted and works, in the order in which they stand there.
+//!
+//! What takes a compiler for the node is in the firmware's tests, which know how to do without one. `shell.rs` says
+//! what is done in another way than a reader would.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
+
+mod shell;
+
+use shell::{Shell, blocks, is_firmware};
+
+#[test]
+fn every_command_works() {
+    let shell = Shell::new();
+    let blocks = blocks().into_iter().filter(|block| !is_firmware(block));
+    let said: Vec<_> = blocks.map(|block| shell.paste(block)).collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].contains("every event is accounted for"), "{}", said[0]);
+    assert!(said[2].contains(r#""delivered":54"#), "{}", said[2]);
+    assert_eq!(said[2].matches("204 signed {").count(), 54, "{}", said[2]);
+}
