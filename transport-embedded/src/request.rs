@@ -45,13 +45,13 @@ impl<'m> Request<'m> {
         let of_body = loop {
             let mut piece = Piece { start: sent, buf, passed: 0, length: 0 };
             let head = self.encode(endpoint, &mut piece)?;
+            piece.take(self.body);
+            let length = piece.length;
+            sink.write_all(buf.get(..length).unwrap_or_default()).await?;
+            sent += length;
             if let Some(of_body) = sent.checked_sub(head) {
                 break of_body;
             }
-            piece.take(self.body);
-            sent += piece.length;
-            let length = piece.length;
-            sink.write_all(&buf[..length]).await?;
         };
         sink.write_all(self.body.get(of_body..).unwrap_or_default()).await?;
         sink.flush().await

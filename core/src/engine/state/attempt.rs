@@ -147,7 +147,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         let is_given_up = match self.config.on_open {
             OnOpen::Skip => is_over,
             OnOpen::Hold => {
-                let may_be_poison = is_over && asked.is_zero() && may_be_for_an_event(error);
+                let may_be_poison = is_over && asked == 0 && may_be_for_an_event(error);
                 may_be_poison && self.is_poison(delivery.event_id())
             }
         };
