@@ -48,23 +48,30 @@ impl Backoff {
     /// ```
     #[must_use]
     pub fn delay(self, attempts: u8, random: u32) -> Duration {
+        Duration::from_micros(self.wait(attempts, random))
+    }
+
+    /// [`delay`](Self::delay) in microseconds.
+    pub(crate) fn wait(self, attempts: u8, random: u32) -> u64 {
         let exponent = u32::from(attempts.saturating_sub(1)).min(63);
         let initial = micros(self.initial);
         let exact = if initial.leading_zeros() < exponent { u64::MAX } else { initial << exponent };
-        Duration::from_micros(self.lengthen(exact, random))
+        exact.saturating_add(self.jitter(exact, random))
     }
 
     /// A wait that is up to `jitter_percent` longer, by `random`. Saturates.
     #[must_use]
     pub fn jittered(self, exact: Duration, random: u32) -> Duration {
-        Duration::from_micros(self.lengthen(micros(exact), random))
+        let exact = micros(exact);
+        Duration::from_micros(exact.saturating_add(self.jitter(exact, random)))
     }
 
+    /// By how much a wait is made longer, all in microseconds.
     #[inline(never)]
-    fn lengthen(self, exact: u64, random: u32) -> u64 {
+    pub(crate) fn jitter(self, exact: u64, random: u32) -> u64 {
         let percent = u64::from(self.jitter_percent.min(100));
         // In steps of 1/100 of the percentage, without floating point.
         let share = percent * u64::from(random % 101);
-        exact.saturating_add(exact / 10_000 * share)
+        exact / 10_000 * share
     }
 }

@@ -233,6 +233,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// A drain that is complete ends.
+    #[inline(never)]
     fn leave_when_empty(&mut self) {
         if self.queue.queued() + self.queue.leased() == 0 {
             self.phase = match self.phase {
@@ -275,6 +276,7 @@ const fn first_random(seed: u64) -> u32 {
 }
 
 /// The parts of the state whose change wakes someone.
+#[derive(Clone, Copy)]
 pub(crate) struct Snapshot {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
     /// Events that wait and may be taken, as far as the messages under way allow.
@@ -285,6 +287,18 @@ pub(crate) struct Snapshot {
     pub(crate) used: usize,
     /// Workers wait for a batch to be full; whether it is.
     pub(crate) gathering: Option<bool>,
+}
+
+impl Snapshot {
+    /// That of a new state.
+    pub(crate) const FIRST: Self = Self {
+        control: (Phase::Disabled, BreakerState::Closed, 0, Instant::from_micros(0)),
+        available: 0,
+        may_retry: true,
+        held: 0,
+        used: 0,
+        gathering: None,
+    };
 }
 
 #[cfg(test)]

@@ -64,7 +64,13 @@ pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
                 let mut lease = Lease { dispatcher, delivery };
                 let (events, mut body) = lease.delivery.split(buffer);
                 match encoding.format.encode(&events, &mut body) {
-                    Ok(()) => worker.deliver(&mut lease.delivery, &events, body.finish()).await,
+                    Ok(()) => {
+                        let attempt = lease.delivery.attempt();
+                        let end = worker.attempt(&mut lease.delivery, &events, body.finish());
+                        if let Some(After::Settled(fate)) = end.await {
+                            worker.tell(&events, fate, attempt);
+                        }
+                    }
                     Err(_) => worker.refuse(&mut lease.delivery, &events),
                 }
             }
@@ -152,14 +158,6 @@ where
     C: Clock,
     O: Observer,
 {
-    /// One attempt, and what is told of it.
-    async fn deliver(&mut self, delivery: &mut Delivery, events: &Events<'_>, body: &[u8]) {
-        let attempt = delivery.attempt();
-        if let Some(After::Settled(fate)) = self.attempt(delivery, events, body).await {
-            self.tell(events, fate, attempt);
-        }
-    }
-
     /// Settles a message that cannot be made.
     fn refuse(&self, delivery: &mut Delivery, events: &Events<'_>) {
         self.dispatcher.refuse_message(delivery);
@@ -185,7 +183,7 @@ where
         let started = self.clock.now();
         let epoch = Some(delivery.endpoint_epoch());
         if self.endpoint.as_ref().map(|(epoch, _)| *epoch) != epoch {
-            self.endpoint = self.dispatcher.endpoint();
+            self.dispatcher.copy_endpoint(&mut self.endpoint);
         }
         let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| Some(*known) == epoch)?;
         let mut room = [0; ROOM];

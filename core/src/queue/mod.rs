@@ -284,14 +284,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// Moves the first `length` bytes of the ring towards the tail by `by`, from their end on.
     fn slide(&mut self, length: usize, by: usize) {
+        let mut piece = [0; 64];
         let mut left = length;
         while left > 0 {
-            // Ends are exclusive, so the start of the buffer is its end.
-            let end = |place| if place == 0 { self.capacity() } else { place };
-            let (from, to) = (end(self.wrap(left)), end(self.wrap(left + by)));
-            let chunk = left.min(from).min(to);
-            self.buffer.as_mut().copy_within(from - chunk..from, to - chunk);
-            left -= chunk;
+            let (piece, _) = piece.split_at_mut(left.min(64));
+            left -= piece.len();
+            self.read(left, piece);
+            self.write(left + by, piece);
         }
     }
 }

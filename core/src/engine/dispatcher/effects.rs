@@ -1,17 +1,18 @@
 //! The effects of a change: whose wake-up it is, and what the observer is told.
 
+use core::mem;
 use core::task::Waker;
 
 use super::Inner;
 use crate::engine::breaker::BreakerState;
 use crate::engine::delivery::Fate;
-use crate::engine::state::Snapshot;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS> {
-    /// The effects of what changed since `before`, if it has any.
+    /// The effects of a change, if it has any.
     #[inline(never)]
-    pub(super) fn effects_since(&mut self, before: &Snapshot) -> Option<Effects> {
+    pub(super) fn effects(&mut self) -> Option<Effects> {
         let after = self.state.snapshot();
+        let before = mem::replace(&mut self.known, after);
         let changed = before.control != after.control;
         // A batch that came back is work for more than one.
         let has_much = after.available > before.available + 1;

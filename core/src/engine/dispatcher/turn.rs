@@ -22,7 +22,9 @@ where
     /// attempt begun and what was queued copied to the end of `buffer` ([`Delivery::split`]). `bound` is that of the format that will
     /// make its body. An event for which the buffer is too short is settled as oversize.
     pub fn next(&self, now: Instant, bound: Bound, buffer: &mut [u8]) -> (Next, Seen) {
-        self.change(|state| state.next(now, bound, buffer))
+        let mut next = Next::Again;
+        let seen = self.change(|state| next = state.next(now, bound, buffer));
+        (next, seen)
     }
 
     /// Settles a message that cannot be made as oversize, in place of its attempt.
@@ -45,7 +47,9 @@ where
         now: Instant,
         wall: Timestamp,
     ) -> After {
-        self.change(|state| state.finish(delivery, result, now, wall)).0
+        let mut after = After::Returned;
+        self.change(|state| after = state.finish(delivery, result, now, wall));
+        after
     }
 
     /// Gives an event back to its place in the queue, as if it had never been taken. For an event
@@ -62,8 +66,8 @@ where
 
     /// Completes when the endpoint, the breaker or the phase changed, or a batch is full. A worker
     /// with an event in its hands, or that was told [`Next::Wait`], waits here. Cancel-safe.
-    pub async fn changed(&self, seen: Seen) {
-        let look = || ready_when(self.lock(|inner| inner.changes != seen.changes));
-        Wait::new(self, |inner| &mut inner.busy, look).await;
+    pub fn changed(&self, seen: Seen) -> impl Future<Output = ()> {
+        let look = move || ready_when(self.lock(|inner| inner.changes != seen.changes));
+        Wait::new(self, |inner| &mut inner.busy, look)
     }
 }

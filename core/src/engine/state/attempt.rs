@@ -1,10 +1,8 @@
 //! What follows an attempt.
 
-use core::time::Duration;
-
 use super::State;
 use super::retrying::Retrying;
-use crate::clock::Instant;
+use crate::clock::{Instant, micros};
 use crate::engine::breaker::BreakerState;
 use crate::engine::config::OnOpen;
 use crate::engine::delivery::{After, Delivery, Fate};
@@ -52,10 +50,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 self.settle(delivery, Fate::Delivered)
             }
             Ok(Reply { verdict: Verdict::Later(asked), .. }) if is_current => {
-                let asked = asked.map(|asked| asked.delay(wall).min(RETRY_AFTER_MAX));
-                self.fail(delivery, None, asked.unwrap_or_default(), now)
+                let asked = asked.map_or(0, |asked| micros(asked.delay(wall).min(RETRY_AFTER_MAX)));
+                self.fail(delivery, None, asked, now)
             }
-            Err(kind) if is_current => self.fail(delivery, Some(kind), Duration::ZERO, now),
+            Err(kind) if is_current => self.fail(delivery, Some(kind), 0, now),
             Err(_) | Ok(Reply { verdict: Verdict::Later(_), .. }) => self.give_back(delivery),
             Ok(Reply { verdict, .. }) => {
                 if is_current {
@@ -102,36 +100,36 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         }
     }
 
-    /// An attempt failed. Without an `error` the receiver answered, and asked to be left alone for `asked`.
+    /// An attempt failed. Without an `error` the receiver answered, and asked to be left alone for `asked`
+    /// microseconds.
     fn fail(
         &mut self,
         delivery: &mut Delivery,
         error: Option<ErrorKind>,
-        asked: Duration,
+        asked: u64,
         now: Instant,
     ) -> After {
         let is_local = error == Some(ErrorKind::Local);
         let is_probe = delivery.is_probe();
-        let is_long = asked > RETRY_AFTER_WAIT;
-        let (jitter, random) = (self.config.backoff, self.next_random());
-        let asked = jitter.jittered(asked, random);
+        let is_long = asked > const { micros(RETRY_AFTER_WAIT) };
+        let (backoff, random) = (self.config.backoff, self.next_random());
+        let asked_until = now.later(asked).later(backoff.jitter(asked, random));
         delivery.attempts = delivery.attempts.saturating_add(1);
-        let backoff = jitter.delay(delivery.attempts, random);
+        let due = now.later(backoff.wait(delivery.attempts, random));
         let attempts = self.config.max_attempts;
         let is_last =
             delivery.attempts >= if is_local { attempts.max(LOCAL_ATTEMPTS) } else { attempts };
         if is_long {
-            self.breaker.trip(now + asked);
+            self.breaker.trip(asked_until);
         } else {
-            if asked > Duration::ZERO {
-                self.not_before = self.not_before.max(now + asked);
+            if asked > 0 {
+                self.not_before = self.not_before.max(asked_until);
             }
             if is_local {
-                self.breaker.postpone(delivery.permit, now + backoff);
+                self.breaker.postpone(delivery.permit, due);
             } else if is_probe || is_last {
-                let cooldown = self.config.circuit_cooldown;
-                let later = jitter.jittered(cooldown, random).saturating_sub(cooldown);
-                self.breaker.failure(delivery.permit, now + later);
+                let jitter = backoff.jitter(micros(self.config.circuit_cooldown), random);
+                self.breaker.failure(delivery.permit, now.later(jitter));
             }
         }
         let is_open = self.breaker.state() != BreakerState::Closed;
@@ -149,7 +147,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         let is_given_up = match self.config.on_open {
             OnOpen::Skip => is_over,
             OnOpen::Hold => {
-                let may_be_poison = is_over && asked.is_zero() && may_be_for_an_event(error);
+                let may_be_poison = is_over && asked == 0 && may_be_for_an_event(error);
                 may_be_poison && self.is_poison(delivery.event_id())
             }
         };
@@ -160,7 +158,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             return self.give_back(delivery);
         }
         if is_last {
-            if self.is_past_deadline(now + self.config.backoff.initial) {
+            if self.is_past_deadline(now + backoff.initial) {
                 // All waits of another round would be cut, and of the one after that.
                 return self.settle(delivery, Fate::Abandoned);
             }
@@ -168,7 +166,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             delivery.attempts = 0;
         }
         // A drain cuts it to what its deadline allows; what the receiver asked for is never cut.
-        let due = now + backoff.max(asked);
+        let due = due.max(asked_until);
         let message = Retrying { run: delivery.run, attempts: delivery.attempts, due };
         match self.retrying.push(message) {
             Ok(()) => After::Retry(due),

@@ -37,6 +37,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// Accounts for an event that is not taken in.
+    #[inline(never)]
     fn turn_away(
         &mut self,
         given: Option<u64>,

@@ -1,5 +1,7 @@
 //! The messages that wait for their next attempt: in the queue, in no worker's hands.
 
+use core::mem;
+
 use super::State;
 use crate::clock::Instant;
 use crate::queue::LeaseRange;
@@ -42,7 +44,12 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
         let messages = self.retrying.iter().enumerate();
         let first = |(_, message): &(usize, &Retrying)| (self.due(message), message.run.first);
         let (place, _) = messages.min_by_key(first)?;
-        Some(self.retrying.swap_remove(place))
+        let last = self.retrying.pop()?;
+        // The last one takes the place of the one that is taken.
+        Some(match self.retrying.get_mut(place) {
+            Some(taken) => mem::replace(taken, last),
+            None => last,
+        })
     }
 }
 
