@@ -53,16 +53,17 @@ impl Default for OutboxOptions {
 #[derive(Clone, Debug)]
 pub struct Outbox(Arc<Handle>);
 
-/// What both threads hold: the file is closed, and its lock free, when both have ended.
+/// What the writer holds until the file is closed.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) intake: Arc<Intake>,
-    lock: Mutex<Option<FileLock>>,
+    lock: Option<FileLock>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.lock.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Free before the end is told.
+        drop(self.lock.take());
         self.intake.closed();
     }
 }
@@ -110,12 +111,11 @@ impl Outbox {
         let number = |counter| unsigned(counts.get(counter).max(0));
         let (bytes, newest) = (number(Counter::StoredBytes), number(Counter::LastId));
         let intake = Arc::new(Intake::new(options.max_bytes, options.delay, bytes, newest));
-        let held = Arc::new(Held { intake: Arc::clone(&intake), lock: Some(lock).into() });
+        let held = Held { intake: Arc::clone(&intake), lock: Some(lock) };
         let (sender, questions) = mpsc::channel();
-        let reader = Arc::clone(&held);
         let thread = |name: &str| thread::Builder::new().name(name.to_owned());
-        thread("outbox-reader").spawn(move || reader::run(reader, reads, questions))?;
-        thread("outbox-writer").spawn(move || writer::run(held, writes, options))?;
+        let reader = thread("outbox-reader").spawn(move || reader::run(reads, questions))?;
+        thread("outbox-writer").spawn(move || writer::run(held, writes, reader, options))?;
         let questions = Some(sender).into();
         Ok(Self(Arc::new(Handle { path: path.to_owned(), instance, intake, questions })))
     }

@@ -1,13 +1,11 @@
 //! The one thread that reads what waits.
 
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::event::Stored;
-use super::handle::Held;
 use super::rows::{EVENT, signed, stored};
 
 /// A question, and who asks.
@@ -19,9 +17,9 @@ pub(crate) struct Read {
 }
 
 /// Answers until nobody can ask any more.
-#[allow(clippy::needless_pass_by_value, reason = "they live as long as the thread")]
-pub(crate) fn run(_held: Arc<Held>, connection: Connection, questions: Receiver<Read>) {
-    for Read { after, most_events, most_bytes, reply } in &questions {
+#[allow(clippy::needless_pass_by_value, reason = "it lives as long as the thread")]
+pub(crate) fn run(connection: Connection, questions: Receiver<Read>) {
+    for Read { after, most_events, most_bytes, reply } in questions {
         // Who asked may have lost interest.
         if !reply.is_closed() {
             let _ = reply.send(read(&connection, after, most_events, most_bytes));

@@ -44,8 +44,10 @@ pub(crate) fn open(path: &Path, opener: Opener) -> Result<Connection, OutboxErro
     connection.pragma_update(None, "journal_size_limit", LOG_KEEPS)?;
     connection.pragma_update(None, "foreign_keys", false)?;
     if opener == Opener::Outbox {
-        // Before there are tables. It has no effect later.
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        if version(&connection)? == 0 {
+            // It has its effect before there are tables, and writes to the file every time.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if mode != "wal" {
@@ -77,8 +79,8 @@ fn make_private(path: &Path) -> Result<(), OutboxErrorKind> {
 
 /// Whether the file is an outbox, or may become one. Nothing is written.
 fn check(connection: &Connection, opener: Opener) -> Result<(), OutboxErrorKind> {
-    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    let (application, version) = (number("application_id")?, number("user_version")?);
+    let application = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let (application, version): (i64, i64) = (application, version(connection)?);
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let is_empty = application == 0
         && version == 0
@@ -95,18 +97,21 @@ fn check(connection: &Connection, opener: Opener) -> Result<(), OutboxErrorKind>
     }
 }
 
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
 /// Brings the file to the version after the last of `steps`, one transaction a step.
 fn migrate(connection: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
     loop {
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let version = version(connection)?;
         let Some(step) = usize::try_from(version).ok().and_then(|done| steps.get(done)) else {
             return Ok(());
         };
-        let next = version + 1;
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", next)?;
+        transaction.pragma_update(None, "user_version", version + 1)?;
         transaction.commit()?;
     }
 }
@@ -130,8 +135,7 @@ mod tests {
         let steps =
             ["CREATE TABLE a(x)", "ALTER TABLE a ADD COLUMN y", "INSERT INTO a VALUES (1, 2)"];
         let connection = Connection::open_in_memory().unwrap();
-        let version =
-            || connection.pragma_query_value(None, "user_version", |r| r.get::<_, i64>(0)).unwrap();
+        let version = || version(&connection).unwrap();
         migrate(&connection, &steps[..1]).unwrap();
         assert_eq!(version(), 1);
         migrate(&connection, &steps).unwrap();

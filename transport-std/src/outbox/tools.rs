@@ -218,40 +218,54 @@ impl OutboxFile {
         let look = || {
             let snapshot = self.connection.unchecked_transaction()?;
             let mut check = snapshot.prepare("PRAGMA integrity_check")?;
-            let mut problems: Vec<String> =
-                check.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
-            problems.retain(|line| line != "ok");
+            // What is damaged too badly ends the check with an error, which is a finding as well.
+            let mut problems: Vec<String> = check
+                .query_map((), |row| row.get(0))?
+                .map(|line| line.unwrap_or_else(|error| error.to_string()))
+                .filter(|line| line != "ok")
+                .collect();
             let counts = Counts::read(&snapshot)?;
-            let bytes = format!("SELECT ifnull(sum({SIZE}), 0) FROM events");
-            for (what, counted, sql) in [
-                ("events that wait", counts.stored(), "SELECT count(*) FROM events"),
-                ("their bytes", counts.get(Counter::StoredBytes), bytes.as_str()),
-                ("dead letters", counts.dead(), "SELECT count(*) FROM dead"),
-                ("origins", counts.get(Counter::Origins), "SELECT count(*) FROM origins"),
-            ] {
-                let there = number(&snapshot, sql)?;
-                if there != counted {
-                    problems.push(format!("{what}: {counted} by the counters, {there} there"));
-                }
-            }
-            let greatest = number(
-                &snapshot,
-                "SELECT max(ifnull((SELECT max(id) FROM events), 0),
-                            ifnull((SELECT max(id) FROM dead), 0))",
-            )?;
-            let last = counts.get(Counter::LastId);
-            if greatest > last {
-                problems.push(format!("id {greatest} is there, and {last} was given last"));
-            }
-            for (counter, name) in Counter::ALL {
-                if counts.get(counter) < 0 {
-                    problems.push(format!("the counter {name} is negative"));
-                }
+            // Where the database is damaged, nothing can be counted.
+            match compare(&snapshot, &counts) {
+                Ok(found) => problems.extend(found),
+                Err(error) => problems.push(format!("what is there cannot be counted: {error}")),
             }
             Ok(Verification { ledger: counts.into(), problems })
         };
         self.told(look())
     }
+}
+
+/// Where the counters do not agree with one another or with what is there.
+fn compare(snapshot: &Connection, counts: &Counts) -> rusqlite::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    let bytes = format!("SELECT ifnull(sum({SIZE}), 0) FROM events");
+    for (what, counted, sql) in [
+        ("events that wait", counts.stored(), "SELECT count(*) FROM events"),
+        ("their bytes", counts.get(Counter::StoredBytes), bytes.as_str()),
+        ("dead letters", counts.dead(), "SELECT count(*) FROM dead"),
+        ("origins", counts.get(Counter::Origins), "SELECT count(*) FROM origins"),
+    ] {
+        let there = number(snapshot, sql)?;
+        if there != counted {
+            problems.push(format!("{what}: {counted} by the counters, {there} there"));
+        }
+    }
+    let greatest = number(
+        snapshot,
+        "SELECT max(ifnull((SELECT max(id) FROM events), 0),
+                    ifnull((SELECT max(id) FROM dead), 0))",
+    )?;
+    let last = counts.get(Counter::LastId);
+    if greatest > last {
+        problems.push(format!("id {greatest} is there, and {last} was given last"));
+    }
+    for (counter, name) in Counter::ALL {
+        if counts.get(counter) < 0 {
+            problems.push(format!("the counter {name} is negative"));
+        }
+    }
+    Ok(problems)
 }
 
 impl Which<'_> {

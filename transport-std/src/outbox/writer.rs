@@ -1,6 +1,6 @@
 //! The one thread that writes the file.
 
-use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
@@ -33,27 +33,33 @@ struct Writer<'c> {
 }
 
 /// Says how the writer ended, also when it panicked.
-struct Ending {
-    held: Arc<Held>,
+struct Ending<'h> {
+    intake: &'h Intake,
     lost: usize,
 }
 
-impl Drop for Ending {
+impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.held.intake.writer_ended(self.lost);
+        self.intake.writer_ended(self.lost);
     }
 }
 
-/// Writes until the outbox is closed.
-pub(crate) fn run(held: Arc<Held>, connection: Connection, options: OutboxOptions) {
-    let mut ending = Ending { held, lost: 0 };
-    // Closed before the ending is told.
+/// Writes until the outbox is closed, and then closes the file and frees its lock.
+#[allow(clippy::needless_pass_by_value, reason = "the file is held for as long as this runs")]
+pub(crate) fn run(
+    held: Held,
+    connection: Connection,
+    reader: JoinHandle<()>,
+    options: OutboxOptions,
+) {
+    // A local is dropped before the parameters: the lock is freed last.
     let connection = connection;
+    let mut ending = Ending { intake: &held.intake, lost: 0 };
     match Committer::new(&connection, options.dead_max) {
         Ok(committer) => {
             let mut writer = Writer {
                 connection: &connection,
-                intake: &ending.held.intake,
+                intake: &held.intake,
                 options,
                 committer,
                 seen: 0,
@@ -64,6 +70,9 @@ pub(crate) fn run(held: Arc<Held>, connection: Connection, options: OutboxOption
         }
         Err(error) => log::error!("outbox: {error}"),
     }
+    drop(ending);
+    // The connection that is closed last empties the log: of two at once, neither would.
+    let _ = reader.join();
 }
 
 impl Writer<'_> {
