@@ -50,7 +50,7 @@ async fn what_is_no_outbox_is_refused_and_left_as_it_is() {
         let (directory, path) = place();
         match make {
             None => {
-                fs::write(&path, "a text that is long enough to be a database".repeat(99)).unwrap()
+                fs::write(&path, "a text that is long enough to be a database".repeat(99)).unwrap();
             }
             Some((is_outbox, text)) => {
                 if is_outbox {
@@ -198,16 +198,20 @@ async fn a_file_that_may_not_be_written_is_an_error() {
     let before = fs::read(&path).unwrap();
     let says = "the file or its directory may not be written";
     // The file, then the directory, then the lock.
-    (mode(directory.path(), 0o777), mode(&path, 0o444), mode(&lock, 0o666));
+    mode(directory.path(), 0o777);
+    mode(&path, 0o444);
+    mode(&lock, 0o666);
     assert_eq!(refused_to_another(&path), says);
     // What the other made before it was refused.
     for name in ["events.db-wal", "events.db-shm"] {
         let _ = fs::remove_file(directory.path().join(name));
     }
-    (mode(directory.path(), 0o555), mode(&path, 0o666));
+    mode(directory.path(), 0o555);
+    mode(&path, 0o666);
     assert_eq!(refused_to_another(&path), says);
     assert_eq!(refused_to_another(&directory.path().join("new.db")), says);
-    (mode(directory.path(), 0o777), mode(&lock, 0o444));
+    mode(directory.path(), 0o777);
+    mode(&lock, 0o444);
     assert_eq!(refused_to_another(&path), says);
     mode(directory.path(), 0o755);
     assert!(fs::read(&path).unwrap() == before);
