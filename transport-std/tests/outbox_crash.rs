@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pilot_webhook_std::{
-    DeadFate, DeadReason, End, NewEvent, Outbox, OutboxFile, OutboxOptions, Pending, Position,
-    PutError, Timestamp,
+    DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, OutboxFile, OutboxOptions,
+    Pending, Position, PutError, Timestamp,
 };
 
 /// Which part this binary plays when it runs itself as a child.
@@ -48,6 +48,7 @@ async fn plays_its_part() {
         "writes" => writes(&path).await,
         "acknowledges" => acknowledges(&path).await,
         "fills" => fills(&path).await,
+        "gives up" => gives_up(&path).await,
         other => panic!("no part named {other}"),
     }
 }
@@ -217,58 +218,66 @@ fn an_acknowledgement_follows_the_disk() {
     assert_eq!(acknowledged, 5);
 }
 
-/// What there is room for, on a disk of four megabytes.
-async fn fills(path: &Path) {
+/// An outbox on a disk that is full but for a ballast, the receipt of the event that met the full disk, and
+/// how many there are beside it.
+async fn full(path: &Path, event: NewEvent<'_>) -> (Outbox, Pending, u64) {
     let mut options = OutboxOptions::default();
     options.max_bytes = 100 << 20;
-    let ballast = path.with_file_name("ballast");
-    fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    fs::write(path.with_file_name("ballast"), vec![1; 1 << 20]).unwrap();
     let outbox = Outbox::open(path, options).unwrap();
+    let mut stored = 0;
+    loop {
+        let mut pending = outbox.put(event).unwrap();
+        // Acknowledged at once, or not.
+        match tokio::time::timeout(Duration::from_millis(500), &mut pending).await {
+            Ok(id) => stored = id.unwrap(),
+            Err(_) => {
+                assert_eq!(outbox.put(event).unwrap_err(), PutError::Disk);
+                return (outbox, pending, stored);
+            }
+        }
+    }
+}
+
+/// With room on the disk, what waited goes on by itself.
+async fn fills(path: &Path) {
     let data = format!("\"{}\"", "x".repeat(2000));
     let event = NewEvent::new("a", 7, Timestamp::UNIX_EPOCH).with_data(&data);
-    let mut waiting: Vec<Pending> = Vec::new();
-    let refused = loop {
-        match outbox.put(event) {
-            Ok(mut pending) => {
-                // Acknowledged, or the disk is full.
-                let done = tokio::time::timeout(Duration::from_millis(500), &mut pending).await;
-                match done {
-                    Ok(id) => _ = id.unwrap(),
-                    Err(_) => waiting.push(pending),
-                }
-            }
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(refused, PutError::Disk);
-    assert_eq!(waiting.len(), 1, "the one that met the full disk waits");
-    say("full");
-    let stored = outbox.read(0, usize::MAX, usize::MAX).await.unwrap();
-    assert!(stored.len() > 100, "{}", stored.len());
-    // What was read before is delivered, and that can be told.
-    for event in &stored[..stored.len() / 2] {
-        outbox.end(event.id, End::Delivered);
-    }
-    // With room on the disk, what waited goes on by itself.
-    fs::remove_file(&ballast).unwrap();
+    let (outbox, pending, stored) = full(path, event).await;
+    assert!(stored > 100, "{stored}");
+    // What is there can be read, delivered, and told to be.
+    assert_eq!(outbox.read(0, usize::MAX, usize::MAX).await.unwrap().len() as u64, stored);
+    (1..=stored / 2).for_each(|id| outbox.end(id, End::Delivered));
+    fs::remove_file(path.with_file_name("ballast")).unwrap();
     let start = Instant::now();
     outbox.room(event.size()).await.unwrap();
-    for pending in waiting {
-        assert_eq!(pending.await, Ok(stored.len() as u64 + 1));
-    }
+    assert_eq!(pending.await, Ok(stored + 1));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     outbox.put(event).unwrap().await.unwrap();
     outbox.close().await.unwrap();
     let found = OutboxFile::open(path).unwrap().verify().unwrap();
     assert_eq!(found.problems, Vec::<String>::new());
-    assert_eq!(found.ledger.accepted, stored.len() as u64 + 2);
-    assert_eq!(found.ledger.delivered, stored.len() as u64 / 2);
-    say("recovered");
+    assert_eq!((found.ledger.accepted, found.ledger.delivered), (stored + 2, stored / 2));
+    say("as expected");
 }
 
-/// On a small file system of its own, which goes away with the child.
-#[test]
-fn a_full_disk_holds_events_back_and_loses_none() {
+/// Closed while the disk is full, what is not stored is named as lost, and the rest is there.
+async fn gives_up(path: &Path) {
+    let data = format!("\"{}\"", "x".repeat(2000));
+    let event = NewEvent::new("a", 7, Timestamp::UNIX_EPOCH).with_data(&data);
+    let (outbox, pending, stored) = full(path, event).await;
+    let error = outbox.close().await.unwrap_err();
+    assert!(matches!(error.kind(), OutboxErrorKind::Lost(1)), "{error}");
+    assert_eq!(pending.await, Err(PutError::Disk));
+    fs::remove_file(path.with_file_name("ballast")).unwrap();
+    let found = OutboxFile::open(path).unwrap().verify().unwrap();
+    assert_eq!(found.problems, Vec::<String>::new());
+    assert_eq!(found.ledger.stored, stored);
+    say("as expected");
+}
+
+/// Plays `part` on a file system of four megabytes, which goes away with the child.
+fn on_a_small_disk(part: &str) {
     let directory = tempfile::tempdir().unwrap();
     let disk = directory.path().to_str().unwrap();
     let script = r#"mount -t tmpfs -o size=4m outbox "$0" && exec "$@""#;
@@ -282,7 +291,17 @@ fn a_full_disk_holds_events_back_and_loses_none() {
         return;
     }
     let wrapper = ["unshare", "--mount", "sh", "-c", script, disk];
-    let output = child(&wrapper, "fills", &directory.path().join("events.db")).output().unwrap();
+    let output = child(&wrapper, part, &directory.path().join("events.db")).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("recovered"), "{said}");
+    assert!(output.status.success() && said.contains("as expected"), "{said}");
+}
+
+#[test]
+fn a_full_disk_holds_events_back_and_loses_none() {
+    on_a_small_disk("fills");
+}
+
+#[test]
+fn what_is_lost_in_a_close_is_named() {
+    on_a_small_disk("gives up");
 }

@@ -172,7 +172,8 @@ impl Outbox {
     }
 
     /// Tells how an event ended. It never blocks on the disk. After a crash within
-    /// [`OutboxOptions::delay`] the event waits again. An event that has ended is not ended again.
+    /// [`OutboxOptions::delay`] the event waits again. An event that has ended is not ended again. Once the
+    /// outbox is closed, this changes nothing: the event waits.
     pub fn end(&self, id: u64, end: End) {
         self.0.intake.end(id, end);
     }

@@ -178,6 +178,8 @@ impl OutboxFile {
         let purged = transaction(&self.connection, |change| {
             let sql = format!("DELETE FROM dead WHERE {condition}");
             let purged = self.connection.execute(&sql, [value])?;
+            let gone = "DELETE FROM replays WHERE id NOT IN (SELECT id FROM dead)";
+            self.connection.execute(gone, ())?;
             change.add(Counter::Purged, i64::try_from(purged).unwrap_or(i64::MAX));
             Ok(purged)
         });
