@@ -8,7 +8,7 @@ mod observer;
 mod printable;
 mod raw_mutex;
 pub(crate) mod scratch;
-mod throttle;
+pub(crate) mod throttle;
 mod waiting;
 mod within;
 mod worker;
