@@ -2,6 +2,8 @@
 
 pub(crate) mod builder;
 pub(crate) mod clock;
+#[cfg(feature = "outbox")]
+mod durable;
 pub(crate) mod error;
 pub(crate) mod handle;
 mod observer;

@@ -49,11 +49,15 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
         Err(error)
     }
 
-    /// The id of the event that comes.
+    const fn is_empty(&self) -> bool {
+        self.queue.queued() + self.queue.leased() == 0
+    }
+
+    /// The id of the event that comes. One that its source gives goes up while others are queued.
     const fn next_id(&self, given: Option<u64>) -> Result<u64, EmitError> {
         match given {
             None if self.last_id < u64::MAX => Ok(self.last_id + 1),
-            Some(id) if id > self.last_id => Ok(id),
+            Some(id) if id > self.last_id || self.is_empty() => Ok(id),
             _ => Err(EmitError::Id),
         }
     }
