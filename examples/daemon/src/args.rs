@@ -9,6 +9,7 @@ use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
 use crate::ipc::{OnLost, default_socket};
+use crate::store::Store;
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -108,6 +109,8 @@ pub(crate) struct Run {
     /// How long a batch that is not full waits for more events.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
+    #[command(flatten)]
+    pub(crate) store: Store,
     /// Another word for `--on-full block`, and stronger than any other `--on-full`.
     #[arg(long)]
     pub(crate) block_when_full: bool,
@@ -211,7 +214,7 @@ fn socket() -> impl TypedValueParser<Value = PathBuf> {
 }
 
 /// `5s`, `250ms`, `1m30s`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration: jiff::SignedDuration =
         text.parse().map_err(|_| "expected a time such as 5s or 250ms".to_owned())?;
     Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())

@@ -18,6 +18,7 @@ mod setup;
 mod signals;
 mod stats_file;
 mod stderr;
+mod store;
 mod webhook_url;
 
 use std::io::{self, Write as _};

@@ -4,6 +4,7 @@
 mod delivery;
 mod input;
 mod log;
+mod outbox;
 mod output;
 mod signal;
 mod start;
