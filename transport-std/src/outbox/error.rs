@@ -133,8 +133,8 @@ pub enum PutError {
     Full,
     /// It is larger than all the room there is. It will never be taken.
     TooLarge,
-    /// The disk fails, and what was taken already waits for it. Try again when there is
-    /// [`room`](crate::Outbox::room).
+    /// The disk fails, or has less than 32 MiB left, or less than an eighth of it if that is less. Try again
+    /// when there is [`room`](crate::Outbox::room).
     Disk,
     /// The outbox is closed.
     Closed,
@@ -145,7 +145,7 @@ impl fmt::Display for PutError {
         f.write_str(match self {
             Self::Full => "the outbox is full",
             Self::TooLarge => "the event is larger than the outbox",
-            Self::Disk => "the outbox cannot write to its disk",
+            Self::Disk => "the outbox's disk is full or fails",
             Self::Closed => "the outbox is closed",
         })
     }
