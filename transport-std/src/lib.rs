@@ -5,7 +5,7 @@
 mod client;
 mod http;
 #[cfg(feature = "outbox")]
-mod outbox;
+pub mod outbox;
 #[cfg(feature = "plugin")]
 mod plugin;
 
@@ -18,12 +18,6 @@ pub use http::{
     SystemResolver, USER_AGENT,
 };
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
-#[cfg(feature = "outbox")]
-pub use outbox::{
-    DeadFate, DeadLetter, DeadReason, End, Item, Ledger, NewEvent, Outbox, OutboxError,
-    OutboxErrorKind, OutboxFile, OutboxOptions, OutboxStatus, Pending, Position, PutError, Stored,
-    Verification, Which,
-};
 pub use pilot_webhook_core::{
     BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
     Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Refusal, Reply, Secret,

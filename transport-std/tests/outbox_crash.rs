@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pilot_webhook_std::{
+use pilot_webhook_std::Timestamp;
+use pilot_webhook_std::outbox::{
     DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, OutboxFile, OutboxOptions,
-    Pending, Position, PutError, Timestamp,
+    Pending, Position, PutError,
 };
 
 /// Which part this binary plays when it runs itself as a child.
