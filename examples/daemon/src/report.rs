@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use pilot_webhook_core::Stats;
-use pilot_webhook_std::{Client, Ledger};
+use pilot_webhook_std::Client;
+use pilot_webhook_std::outbox::Ledger;
 use serde::Serialize;
 use tokio::time::timeout;
 

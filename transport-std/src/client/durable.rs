@@ -12,9 +12,9 @@ use pilot_webhook_core::{
 };
 use tokio::sync::{Notify, watch};
 
-use crate::client::printable::Printable;
-use crate::client::throttle::Throttle;
 use crate::client::worker::{Shared, Target};
+use crate::logging::Printable;
+use crate::logging::Throttle;
 use crate::outbox::{
     DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, Pending, PutError, Stored,
 };

@@ -6,7 +6,7 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pilot_webhook_std::{Ledger, OutboxFile};
+use pilot_webhook_std::outbox::{Ledger, OutboxFile};
 use serde_json::Value;
 
 use crate::support::{EVENTS, Sink, daemon, expect_all_in_order, run, signal, wait};
