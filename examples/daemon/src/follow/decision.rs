@@ -54,3 +54,26 @@ pub(super) fn decide(is_left: bool, unread: Option<Unread>) -> Step {
         Some(Unread::Nothing) | None => Step::Wait,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_has_unread_is_told_by_its_length_and_its_first_bytes() {
+        let cases: [(u64, u64, &[u8], Unread); 6] = [
+            (0, 0, b"", Unread::Nothing),
+            (0, 5, b"", Unread::Bytes),
+            (3, 3, b"one", Unread::Nothing),
+            (3, 5, b"one", Unread::Bytes),
+            // Truncated, and as long as before.
+            (3, 3, b"two", Unread::Replaced),
+            // Written again from the beginning, with what it had before.
+            (8, 5, b"one", Unread::Replaced),
+        ];
+        for (offset, length, head_now, expected) in cases {
+            let head = if offset == 0 { &b""[..] } else { b"one" };
+            assert_eq!(unread(offset, head, length, head_now), expected, "{offset} {length}");
+        }
+    }
+}

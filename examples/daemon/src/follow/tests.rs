@@ -26,6 +26,8 @@ enum Op {
     },
     /// The writer opens what is at the path, and creates it if there is nothing.
     Reopen,
+    /// It appends, opens, and appends there.
+    MoveOn,
     /// The file gets another name.
     Rename,
     /// It gets its name back.
@@ -44,6 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Op::Look),
         12 => (1..6_u8).prop_map(|pieces| Op::Append { pieces }),
         6 => Just(Op::Reopen),
+        2 => Just(Op::MoveOn),
         3 => Just(Op::Rename),
         1 => Just(Op::RenameBack),
         1 => Just(Op::Remove),
@@ -126,6 +129,11 @@ impl World {
                 let handle = File::options().append(true).open(self.path()).unwrap();
                 self.writer = self.at_path.map(|file| (file, handle));
             }
+            Op::MoveOn => {
+                for op in [Op::Append { pieces: 1 }, Op::Reopen, Op::Append { pieces: 2 }] {
+                    self.act(op);
+                }
+            }
             Op::Rename => {
                 let Some(file) = self.may_go() else { return };
                 let name = self.directory.path().join(format!("events.{file}"));
@@ -171,6 +179,7 @@ impl World {
     fn note(&mut self, position: Position) {
         let model = self.model(position.file);
         model.read = usize::try_from(position.offset).unwrap();
+        assert_eq!(position, Position::new(model.id, position.offset, &model.content));
         model.is_just_truncated = false;
     }
 
