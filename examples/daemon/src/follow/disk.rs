@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::FileId;
 
 /// The time between two looks, for bytes and for files. Arbitrary: nobody waits long, and a look costs microseconds.
+/// (inotify would tell at once, but nothing of network file systems, and takes as many looks to be sure.)
 pub(super) const LOOK: Duration = Duration::from_millis(250);
 
 /// A file as it was found.

@@ -91,3 +91,36 @@ impl<F: Files> Looker<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::follow::Disk;
+
+    #[test]
+    fn files_that_come_while_the_reader_is_blocked_are_kept_open_up_to_a_bound() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events");
+        let (mut looker, next) = Looker::new(Disk::new(&path), None);
+        assert!(!looker.try_look().unwrap());
+        for number in 0..WAITING_MAX {
+            fs::write(&path, number.to_string()).unwrap();
+            assert!(looker.try_look().unwrap());
+            // A look that finds the same one hands on nothing.
+            assert!(looker.try_look().unwrap());
+            fs::remove_file(&path).unwrap();
+        }
+        fs::write(&path, "one more").unwrap();
+        let error = looker.try_look().unwrap_err().to_string();
+        assert_eq!(error, "64 older ones are not read yet");
+        let read = |opened: Opened| io::read_to_string(opened.handle).unwrap();
+        assert_eq!(read(next.recv().unwrap()), "0");
+        // There is room, and it is still there.
+        assert!(looker.try_look().unwrap());
+        let rest: Vec<_> = next.try_iter().map(read).collect();
+        assert_eq!(rest.len(), WAITING_MAX);
+        assert_eq!(rest.last().unwrap(), "one more");
+    }
+}
