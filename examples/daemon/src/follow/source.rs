@@ -86,12 +86,14 @@ impl<F: Files> Followed<F> {
 
     /// What to do next.
     fn step(&mut self) -> io::Result<Step> {
-        self.open.extend(self.next.try_iter().map(Open::at_beginning));
-        let mut later = Vec::new();
-        for open in self.open.iter().skip(1).take(2) {
-            later.push(self.files.look(&open.opened.handle)?);
+        // More are not needed to decide, and wait where they are bounded.
+        while self.open.len() < 3
+            && let Ok(opened) = self.next.try_recv()
+        {
+            self.open.push_back(Open::at_beginning(opened));
         }
-        let is_left = is_left(later);
+        let later = self.open.iter().skip(1).map(|open| self.files.look(&open.opened.handle));
+        let is_left = is_left(later.collect::<io::Result<Vec<_>>>()?);
         let unread = self.open.front().map(|open| open.unread(&mut self.files)).transpose()?;
         Ok(decide(is_left, unread))
     }
