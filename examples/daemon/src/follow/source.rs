@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Instant;
 
-use log::info;
+use log::{info, warn};
 use pilot_webhook_std::Throttle;
 
 use super::decision::{Step, Unread, decide, is_left, unread};
@@ -25,6 +26,8 @@ pub struct Followed<F = Disk> {
     open: VecDeque<Open>,
     is_inside_line: bool,
     news: Throttle,
+    /// Gone with it: nobody need look any more.
+    is_alive: Arc<()>,
 }
 
 /// A file that was read to `offset`.
@@ -37,17 +40,19 @@ struct Open {
 }
 
 impl Followed {
-    /// Reads a file or a pipe from its beginning, or from where another reader came to. If there is nothing at the
-    /// path, it is waited for. A thread watches the path.
+    /// Reads a file or a pipe from its beginning, or from where another reader came to: in the file at the path, or in
+    /// one beside it that was renamed since. Where that file is not there, or has other bytes, the one at the path is
+    /// read from its beginning. If there is nothing at the path, it is waited for. A thread watches it.
     ///
     /// # Errors
     /// When what is there cannot be read, or there can be no more threads.
     pub fn new(path: &Path, begin: Option<&Position>) -> io::Result<Self> {
         let (followed, mut looker) = Self::with(Disk::new(path), begin)?;
+        let reader = Arc::downgrade(&followed.is_alive);
         thread::Builder::new().name("looker".to_owned()).spawn(move || {
-            loop {
-                thread::sleep(LOOK);
+            while reader.strong_count() > 0 {
                 looker.look();
+                thread::sleep(LOOK);
             }
         })?;
         Ok(followed)
@@ -64,19 +69,29 @@ impl<F: Files + Clone> Followed<F> {
             Some(position) => Open::resume(&mut files, position)?,
             None => None,
         };
+        if first.is_none() && begin.is_some() {
+            warn!("the file of events that was read before is not there, or has other bytes");
+        }
         let (mut looker, next) =
             Looker::new(files.clone(), first.as_ref().map(|it| it.opened.file));
         if !looker.try_look()? {
             info!("there is no file of events: it is waited for");
         }
-        let (open, news) = (first.into_iter().collect(), Throttle::default());
-        Ok((Self { files, next, open, is_inside_line: false, news }, looker))
+        let followed = Self {
+            files,
+            next,
+            open: first.into_iter().collect(),
+            is_inside_line: false,
+            news: Throttle::default(),
+            is_alive: Arc::default(),
+        };
+        Ok((followed, looker))
     }
 }
 
 impl<F: Files> Followed<F> {
-    /// Where the next byte is, if `unused` bytes of the last read were not used. That is a place to begin when it is
-    /// behind a line. `None`: in no regular file.
+    /// Where the next byte is, if `unused` bytes of the last read were not used: what a `BufReader` has in its buffer.
+    /// That is a place to begin when it is behind a line. `None`: in no regular file.
     #[must_use]
     pub fn position(&self, unused: usize) -> Option<Position> {
         let Open { opened, offset, head } = self.open.front()?;
