@@ -120,6 +120,22 @@ fn half_a_line_at_a_signal_is_not_taken() {
     assert_eq!((stats["lines"].as_u64(), stats["not_taken"].as_u64()), (Some(2), Some(1)));
 }
 
+#[test]
+fn something_else_in_the_files_place_is_said_and_the_next_file_is_read() {
+    let mut following = Following::start(|path| fs::write(path, event("first")).unwrap());
+    following.expect(1, "first");
+    fs::rename(following.path(), following.directory.path().join("events.1")).unwrap();
+    fs::create_dir(following.path()).unwrap();
+    following.wait_for_log("cannot be opened yet: neither a regular file nor a named pipe");
+    fs::remove_dir(following.path()).unwrap();
+    following.append(&event("second"));
+    following.expect(2, "second");
+    let (stats, log) = following.end();
+    assert_eq!(stats["delivered"], 2);
+    // Once.
+    assert!(!log.contains("cannot be opened"), "{log}");
+}
+
 /// Writers that begin with `rm -f` and `mkfifo` were never heard again.
 #[test]
 fn a_named_pipe_is_followed_when_another_takes_its_place() {
