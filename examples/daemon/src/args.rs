@@ -73,7 +73,7 @@ pub(crate) struct Run {
     /// Read events from a file (or `-`: standard input), one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
-    /// The events are a named pipe, which goes on when its writer closes it: the next one is read, too.
+    /// The file of events goes on: what is appended is read, also after a rotation, and a named pipe's next writer.
     #[arg(long, requires = "events", conflicts_with = "exit_at_end")]
     pub(crate) follow: bool,
     /// The longest an attempt may take.

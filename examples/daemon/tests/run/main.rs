@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 mod delivery;
+mod follow;
 mod input;
 mod log;
 mod outbox;
