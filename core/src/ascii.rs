@@ -34,6 +34,12 @@ pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u32> {
     })
 }
 
+/// Whether two texts differ in the case of letters at most. Compiled once, as many are compared.
+#[inline(never)]
+pub(crate) fn is_same(text: &[u8], other: &[u8]) -> bool {
+    text.eq_ignore_ascii_case(other)
+}
+
 /// A byte as two hexadecimal digits in lower case.
 pub(crate) const fn hex(byte: u8) -> [u8; 2] {
     const fn digit(nibble: u8) -> u8 {

@@ -35,15 +35,20 @@ impl Instant {
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// So many microseconds later. Saturates.
+    #[inline(never)]
+    pub(crate) const fn later(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
 }
 
 impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at the end of time (584,000 years), so an absurd duration means "never".
-    #[inline(never)]
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(micros(duration)))
+        self.later(micros(duration))
     }
 }
 

@@ -23,10 +23,13 @@ pub use engine::config::{
     Config, ConfigError, DRAIN_TIMEOUT, HTTP_TIMEOUT, MAX_EVENT_BYTES, OnFull, OnOpen,
     QUEUE_CAPACITY,
 };
-pub use engine::delivery::{After, Delivery, Fate, Next, Retry};
+pub use engine::delivery::{After, Delivery, Fate, Next};
 pub use engine::dispatcher::{Dispatcher, Seen};
 pub use engine::observer::{Notice, Observer};
-pub use engine::retry::{Backoff, INITIAL_BACKOFF, MAX_RETRIES, RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
+pub use engine::retry::{
+    Backoff, INITIAL_BACKOFF, LOCAL_ATTEMPTS, MAX_RETRIES, POISON_ROUNDS, RETRY_AFTER_MAX,
+    RETRY_AFTER_WAIT,
+};
 pub use engine::stats::Stats;
 pub use engine::worker::{Encoding, run};
 pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Timestamp, to_json};

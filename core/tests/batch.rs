@@ -11,9 +11,9 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, BATCH_HEADER, Backoff, BreakerState, Config, ConfigError, Delivery, Dispatcher,
-    Encoding, EndpointBuf, ErrorKind, Event, Fate, Format, Instant, MESSAGE_ID_HEADER, Message,
-    Next, OnOpen, PilotFormat, Policy, Reply, Retry, SIGNATURE_HEADER, Secret, Timestamp,
-    Transport, run,
+    Encoding, EndpointBuf, ErrorKind, Event, Fate, Format, Headers, Instant, MESSAGE_ID_HEADER,
+    Message, Next, OnOpen, PilotFormat, Policy, Reply, SIGNATURE_HEADER, Secret, Signer, Timestamp,
+    ToSign, Transport, run,
 };
 use still::Still;
 
@@ -24,11 +24,11 @@ const DELAY: Duration = Duration::from_millis(50);
 const BUFFER: usize = 2_000;
 const NOW: Instant = Instant::from_micros(1_000);
 
-type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), 2>;
+type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), 4>;
 
 fn batches(batch: u16) -> Config {
     let backoff = Backoff { initial: DELAY, jitter_percent: 0 };
-    Config { batch, backoff, circuit_threshold: 2, ..Config::DEFAULT }
+    Config { batch, backoff, circuit_threshold: 2, max_in_flight: 2, ..Config::DEFAULT }
 }
 
 fn core(config: Config) -> Core {
@@ -149,6 +149,65 @@ fn a_batch_that_is_too_large_comes_again_as_smaller_ones() {
     assert_eq!(take(&core).1, array(9..=16));
 }
 
+/// A batch was refused as a whole, though the receiver took each of its events alone but one.
+#[test]
+fn a_batch_that_is_refused_for_what_is_in_it_is_sent_event_by_event() {
+    for status in [400, 422] {
+        let core = core(batches(8));
+        emit(&core, 20);
+        let mut bodies = Vec::new();
+        let mut now = NOW;
+        while core.stats().queued > 0 {
+            let (mut batch, body) = take_into(&core, now, BUFFER);
+            let is_bad = body.contains(r#""event_id":11,"#);
+            let status = if body.matches("event_id").count() > 7 || is_bad { status } else { 204 };
+            bodies.push(body.matches("event_id").count());
+            finish(&core, &mut batch, status);
+            now = now + DELAY;
+        }
+        // One more for each that was taken, until the bad one is alone.
+        assert_eq!(bodies, [8, 1, 2, 3, 4, 5, 1, 1, 2, 3, 3], "{status}");
+        assert_eq!((core.stats().delivered, core.stats().rejected), (19, 1));
+    }
+}
+
+/// A receiver that falls over a long body, and takes short ones.
+#[test]
+fn a_batch_that_used_up_its_attempts_is_sent_event_by_event() {
+    let timeout = || Err(ErrorKind::Timeout);
+    let reset = || Err(ErrorKind::Disconnected);
+    let error = || Ok(Response::status(500).into());
+    let ends: [&dyn Fn() -> Result<Reply, ErrorKind>; 3] = [&timeout, &reset, &error];
+    for (on_open, end) in
+        [OnOpen::Skip, OnOpen::Hold].into_iter().flat_map(|on| ends.map(|end| (on, end)))
+    {
+        let core = core(Config { on_open, ..batches(4) });
+        emit(&core, 8);
+        let mut now = NOW;
+        while core.stats().queued + core.stats().in_flight > 0 {
+            let (mut batch, _) = take_into(&core, now, BUFFER);
+            let is_long = batch.events() > 3;
+            let result = if is_long { end() } else { Ok(Response::status(204).into()) };
+            if let After::Retry(at) = core.finish(&mut batch, result, now, Timestamp::UNIX_EPOCH) {
+                now = at;
+            }
+        }
+        let stats = core.stats();
+        assert_eq!((stats.delivered, stats.circuit_opens), (8, 0));
+        assert_eq!(stats.attempts, 3 + 4, "1, 2, 3, and 2 are left");
+    }
+}
+
+/// The others of the batch are no reason to ask a receiver that said no for itself.
+#[test]
+fn a_batch_that_is_refused_for_what_it_is_stays_one() {
+    let core = core(batches(4));
+    emit(&core, 4);
+    let (mut batch, _) = take(&core);
+    assert_eq!(finish(&core, &mut batch, 403), After::Settled(Fate::Rejected));
+    assert_eq!(core.stats().rejected, 4);
+}
+
 #[test]
 fn an_event_that_is_too_large_alone_is_rejected() {
     let core = core(batches(2));
@@ -183,7 +242,7 @@ fn a_batch_is_one_failure_of_the_breaker_and_all_its_events_are_exhausted() {
             core.finish(&mut batch, Err(ErrorKind::Connect), now, Timestamp::UNIX_EPOCH)
         {
             now = at;
-            assert!(matches!(core.retry(&mut batch, now).0, Retry::Attempt));
+            batch = take_into(&core, now, BUFFER).0;
         }
         assert_eq!(core.stats().exhausted, 3 * n);
         assert_eq!(core.stats().attempts, 3 * n);
@@ -197,22 +256,25 @@ fn with_hold_a_batch_goes_back_to_its_place() {
     let core = core(Config { on_open: OnOpen::Hold, circuit_threshold: 1, ..batches(2) });
     emit(&core, 3);
     let (mut batch, _) = take(&core);
-    for _ in 0..2 {
-        finish(&core, &mut batch, 500);
-        core.retry(&mut batch, NOW);
+    let mut now = NOW;
+    while let After::Retry(at) =
+        core.finish(&mut batch, Err(ErrorKind::Connect), now, Timestamp::UNIX_EPOCH)
+    {
+        now = at;
+        batch = take_into(&core, now, BUFFER).0;
     }
-    assert_eq!(finish(&core, &mut batch, 500), After::Returned);
-    assert_eq!(core.stats().queued, 3);
-    let later = NOW + core.config().circuit_cooldown;
+    assert_eq!((core.stats().queued, core.stats().attempts), (3, 3));
+    let later = now + core.config().circuit_cooldown;
     let (probe, body) = take_into(&core, later, BUFFER);
-    assert_eq!((body, probe.is_probe()), (array(1..=2), true));
+    // One event is enough to learn whether the receiver is there.
+    assert_eq!((body, probe.is_probe()), (array([1]), true));
 }
 
 #[test]
 fn a_batch_that_is_not_full_waits_for_its_delay() {
     let core = core(Config { batch_delay: DELAY, ..batches(3) });
     emit(&core, 1);
-    let Next::Wait(Some(until)) = core.next(NOW, PilotFormat::BOUND, &mut [0; BUFFER]).0 else {
+    let Next::Wait(until) = core.next(NOW, PilotFormat::BOUND, &mut [0; BUFFER]).0 else {
         panic!("no wait")
     };
     assert_eq!(until, NOW + DELAY);
@@ -220,13 +282,13 @@ fn a_batch_that_is_not_full_waits_for_its_delay() {
     // Another worker waits for the same moment.
     let soon = NOW + DELAY / 2;
     assert!(
-        matches!(core.next(soon, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Wait(Some(at)) if at == until)
+        matches!(core.next(soon, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Wait(at) if at == until)
     );
     assert_eq!(take_into(&core, until, BUFFER).1, array(1..=2));
     // The next one has a delay of its own.
     emit(&core, 1);
     let wait = core.next(until, PilotFormat::BOUND, &mut [0; BUFFER]).0;
-    assert!(matches!(wait, Next::Wait(Some(at)) if at == until + DELAY));
+    assert!(matches!(wait, Next::Wait(at) if at == until + DELAY));
     // A full one goes at once.
     emit(&core, 2);
     assert_eq!(take_into(&core, until, BUFFER).1, array(3..=5));
@@ -254,13 +316,13 @@ fn nothing_waits_for_a_batch_that_fills_the_workers_buffer() {
 #[test]
 fn the_delay_of_a_batch_begins_with_its_first_event() {
     let core = core(Config { batch_delay: DELAY, ..batches(3) });
-    assert!(matches!(core.next(NOW, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Wait(None)));
+    assert!(matches!(core.next(NOW, PilotFormat::BOUND, &mut [0; BUFFER]).0, Next::Idle(None)));
     emit(&core, 1);
     let later = NOW + DELAY;
     let Next::Wait(until) = core.next(later, PilotFormat::BOUND, &mut [0; BUFFER]).0 else {
         panic!("sent too early")
     };
-    assert_eq!(until, Some(later + DELAY));
+    assert_eq!(until, later + DELAY);
 }
 
 #[test]
@@ -287,6 +349,7 @@ impl Transport<EndpointBuf<64>> for &Receiver {
         _: &EndpointBuf<64>,
         request: &Message<'_>,
     ) -> Result<Reply, ErrorKind> {
+        assert_eq!(request.topic, "t");
         let owned = request.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
         self.headers.borrow_mut().push(owned.collect());
         self.bodies.borrow_mut().push(String::from_utf8(request.body.to_vec()).unwrap());
@@ -328,4 +391,22 @@ fn without_batches_an_event_is_no_array_and_no_header_counts_it() {
     let names =
         receiver.headers.borrow()[0].iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names, ["Content-Type", MESSAGE_ID_HEADER]);
+}
+
+/// Its headers have no room. (A body that has none: `tests/tests/seams.rs`.)
+#[test]
+fn a_batch_that_cannot_be_made_is_oversize_and_no_attempt() {
+    struct Long;
+    impl Signer for Long {
+        fn sign(&self, _: &ToSign<'_>, headers: &mut Headers<'_>) {
+            headers.format("long", "x".repeat(1_000));
+        }
+    }
+    let core = core(Config { batch: 2, ..Config::DEFAULT });
+    emit(&core, 2);
+    let receiver = Receiver::default();
+    work(&core, &receiver, Encoding { signer: &Long, ..Encoding::PILOT });
+    let stats = core.stats();
+    assert_eq!((stats.oversize, stats.attempts, stats.queued), (2, 0, 0));
+    assert!(receiver.bodies.borrow().is_empty() && stats.is_balanced());
 }

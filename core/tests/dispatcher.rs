@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use bench::{BACKOFF, BUFFER, Bench, Core, DRAIN, REFUSED, TEXTS, asking, config, status};
+use bench::{BACKOFF, Bench, Core, DRAIN, REFUSED, TEXTS, asking, config, status};
 use pilot_webhook_core::{
     After, Backoff, BreakerState, Config, EmitError, ErrorKind, Event, Fate, Instant, Next, OnFull,
-    OnOpen, PilotFormat, Retry, Timestamp,
+    OnOpen, PilotFormat, Timestamp,
 };
 
 #[path = "support/bench.rs"]
@@ -54,13 +54,12 @@ fn open(config: Config, queued: usize) -> Bench {
     for _ in 0..2 {
         bench.emit(1).unwrap();
         bench.step(0);
-        while let Some(held) = &bench.workers[0] {
-            if let Some(due) = held.due {
-                bench.now = due;
-                bench.step(0);
-            } else {
-                bench.end(0, REFUSED);
-            }
+        // With hold, the first one opens it.
+        while bench.is_attempting(0)
+            && let After::Retry(due) = bench.end(0, REFUSED)
+        {
+            bench.now = due;
+            bench.step(0);
         }
     }
     assert_eq!(bench.stats().breaker, BreakerState::Open);
@@ -80,7 +79,7 @@ fn an_open_breaker_skips_by_default() {
     bench.emit(1).unwrap();
     bench.advance(Duration::from_secs(1));
     bench.step(0);
-    assert!(bench.workers[0].as_ref().unwrap().delivery.is_probe());
+    assert!(bench.workers[0].as_ref().unwrap().is_probe());
     bench.end(0, status(200));
     assert_eq!(bench.stats().breaker, BreakerState::Closed);
 }
@@ -175,24 +174,24 @@ fn a_late_answer_of_the_old_endpoint_counts_once_and_not_towards_the_new_breaker
     bench.step(0);
     let mut held = bench.workers[0].take().unwrap();
     bench.swap().unwrap();
-    let after = bench.core.finish(
-        &mut held.delivery,
-        Err(ErrorKind::Connect),
-        bench.now,
-        Timestamp::UNIX_EPOCH,
-    );
-    assert_eq!(after, After::Retry(bench.now));
+    let refused = Err(ErrorKind::Connect);
+    let after = bench.core.finish(&mut held, refused, bench.now, Timestamp::UNIX_EPOCH);
+    assert_eq!(after, After::Returned);
     assert_eq!(bench.stats().breaker, BreakerState::Closed);
-    bench.core.release(&mut held.delivery);
-    assert_eq!(bench.stats().queued, 1);
+    // Once is enough.
+    bench.core.release(&mut held);
+    let accepted = status(200);
+    let again = bench.core.finish(&mut held, accepted, bench.now, Timestamp::UNIX_EPOCH);
+    assert_eq!((again, bench.stats().queued), (After::Returned, 1));
 }
 
 #[test]
 fn a_clear_drains_to_the_old_endpoint_and_takes_in_nothing() {
     let mut bench = Bench::new(config(), 1_000, 1);
     bench.emit(1).unwrap();
-    assert!(bench.core.destination().is_some());
+    assert!(bench.core.destination().is_some() && !bench.core.is_draining());
     bench.core.clear(bench.now);
+    assert!(bench.core.is_draining());
     assert_eq!(bench.emit(1), Ok(None));
     assert!(bench.core.destination().is_none() && bench.core.endpoint().is_some());
     bench.step(0);
@@ -215,6 +214,7 @@ fn a_drain_gives_up_an_event_whose_retry_after_outlasts_it() {
     let after = bench.end(0, asking(503, asked.as_secs()));
     assert_eq!(after, After::Retry(bench.now + asked));
     bench.step(0);
+    bench.step(0);
     assert_eq!(bench.stats().abandoned, 1);
 }
 
@@ -230,24 +230,22 @@ fn a_drain_with_hold_ends_with_the_round_when_there_is_no_time_for_another() {
     };
     let mut bench = Bench::new(config, 1_000, 1);
     bench.emit(1).unwrap();
-    let Next::Attempt(mut delivery) =
-        bench.core.next(bench.now, PilotFormat::BOUND, &mut [0; BUFFER]).0
-    else {
-        panic!("no attempt")
-    };
+    bench.step(0);
     bench.core.close(bench.now);
     let closed = bench.now;
     let mut at = Vec::new();
     loop {
         at.push(bench.now.saturating_since(closed).as_secs());
-        let refused = Err(ErrorKind::Connect);
-        let after = bench.core.finish(&mut delivery, refused, bench.now, Timestamp::UNIX_EPOCH);
+        let after = bench.end(0, REFUSED);
         let After::Retry(due) = after else {
             assert_eq!(after, After::Settled(Fate::Abandoned));
             break;
         };
-        bench.now = bench.core.back_off(&delivery, due).0.unwrap_or(bench.now);
-        assert!(matches!(bench.core.retry(&mut delivery, bench.now).0, Retry::Attempt));
+        bench.step(0);
+        if !bench.is_attempting(0) {
+            bench.now = due;
+            bench.step(0);
+        }
         assert!(at.len() < 10, "{at:?}");
     }
     // The second wait of a round would outlast the drain, as would then the first.
@@ -275,6 +273,7 @@ fn a_retry_that_is_due_after_the_drain_is_abandoned() {
     bench.end(0, REFUSED);
     bench.core.close(bench.now);
     bench.advance(DRAIN);
+    bench.step(0);
     bench.step(0);
     assert_eq!((bench.stats().abandoned, bench.stats().attempts), (1, 1));
 }

@@ -185,6 +185,13 @@ fn what_is_no_answer_is_malformed() {
     }
 }
 
+/// The READMEs name them, and balancers close connections that are idle for 60 s.
+#[test]
+fn the_limits_are_those_of_the_documentation() {
+    assert_eq!((DRAIN_MAX, HEADS_MAX), (16_384, 32_768));
+    assert_eq!((IDLE_MAX.as_secs(), AGE_MAX.as_secs()), (55, 300));
+}
+
 /// Answers and pieces of them.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let parts: &[&[u8]] = &[

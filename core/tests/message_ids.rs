@@ -124,19 +124,19 @@ fn with_jitter_two_nodes_wait_for_different_times() {
     let config = Config { backoff, max_attempts: 9, ..Config::DEFAULT };
     let waits = |seed| {
         let core = started(config, seed, 1);
-        let Next::Attempt(mut delivery) = core.next(NOW, PilotFormat::BOUND, &mut [0; 512]).0
-        else {
-            panic!()
-        };
-        (0..6)
-            .map(|_| {
-                let failed = Err(ErrorKind::Connect);
-                match core.finish(&mut delivery, failed, NOW, Timestamp::UNIX_EPOCH) {
-                    After::Retry(at) => at,
-                    other => panic!("{other:?}"),
-                }
-            })
-            .collect::<Vec<_>>()
+        let mut now = NOW;
+        [(); 6].map(|()| {
+            let Next::Attempt(mut delivery) = core.next(now, PilotFormat::BOUND, &mut [0; 512]).0
+            else {
+                panic!()
+            };
+            let failed = Err(ErrorKind::Connect);
+            match core.finish(&mut delivery, failed, now, Timestamp::UNIX_EPOCH) {
+                After::Retry(at) => now = at,
+                other => panic!("{other:?}"),
+            }
+            now
+        })
     };
     assert_eq!(waits(1), waits(1));
     // Seeds that hardly differ, and 0, do as well as others.

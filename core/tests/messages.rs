@@ -6,9 +6,10 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::{Failure, Malformed};
 use pilot_webhook_core::{
     Backoff, Config, ConfigError, Dispatcher, EmitError, EncodeError, EndpointBuf, EndpointError,
-    ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme, Timestamp, TransportError,
+    ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme, Secret, Timestamp, TransportError,
 };
 
 #[track_caller]
@@ -69,6 +70,10 @@ fn every_error_has_words_of_its_own() {
         ErrorKind::Protocol,
     ]);
     assert_eq!(ErrorKind::Tls.kind(), ErrorKind::Tls);
+    let malformed =
+        [Malformed::StatusLine, Malformed::ContentLength, Malformed::Upgrade, Malformed::TooLarge];
+    let malformed = malformed.map(Failure::Malformed);
+    all_differ([Failure::Unsent, Failure::Broken].into_iter().chain(malformed));
 }
 
 #[test]
@@ -84,6 +89,7 @@ fn each_rule_of_a_config_is_checked() {
         (Config { max_event_bytes: 0, ..good }, ConfigError::MaxEventBytes),
         (Config { backoff: jitter(101), ..good }, ConfigError::Jitter),
         (Config { batch: 0, ..good }, ConfigError::Batch),
+        (Config { max_in_flight: 0, ..good }, ConfigError::MaxInFlight),
     ] {
         assert_eq!(bad.validate(), Err(error));
     }
@@ -101,9 +107,10 @@ fn each_rule_of_a_config_is_checked() {
 }
 
 #[test]
-fn a_message_shows_neither_headers_nor_payload() {
+fn a_message_shows_neither_headers_nor_payload_and_a_secret_not_itself() {
     let message = Message::new(&[("x", "hush")], b"hush");
     assert_eq!(format!("{message:?}"), "message 0-0000000000000000-0, attempt 1 (4 bytes)");
+    assert_eq!(format!("{:?}", Secret::new(b"hush")), "Some(Secret(..))");
 }
 
 #[test]

@@ -14,10 +14,11 @@ use proptest::prelude::*;
 const NOW: Instant = Instant::from_micros(1_000_000);
 const COOLDOWN: Duration = Duration::from_secs(100);
 
-type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), 64>;
+type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), 512>;
 
 fn core(jitter_percent: u8, seed: u64) -> Core {
     let config = Config {
+        max_in_flight: 256,
         max_attempts: 1,
         circuit_threshold: 1,
         circuit_cooldown: COOLDOWN,
@@ -37,7 +38,7 @@ fn core(jitter_percent: u8, seed: u64) -> Core {
 fn take(core: &Core, now: Instant) -> Option<Delivery> {
     match core.next(now, PilotFormat::BOUND, &mut [0; 512]).0 {
         Next::Attempt(delivery) => Some(delivery),
-        Next::Wait(_) => None,
+        Next::Idle(_) | Next::Wait(_) => None,
         other => panic!("{other:?}"),
     }
 }
@@ -58,7 +59,7 @@ fn succeed(core: &Core, mut delivery: Delivery, now: Instant) {
 /// Until when nothing goes out.
 fn quiet(core: &Core) -> Duration {
     match core.next(NOW, PilotFormat::BOUND, &mut [0; 512]).0 {
-        Next::Wait(Some(until)) => until.saturating_since(NOW),
+        Next::Wait(until) => until.saturating_since(NOW),
         other => panic!("{other:?}"),
     }
 }

@@ -25,6 +25,7 @@ fn the_status_table_holds() {
             let expected = match outcome {
                 "delivered" => Verdict::Accepted,
                 "rejected" if status == 413 => Verdict::TooLarge,
+                "rejected" if status == 400 || status == 422 => Verdict::Invalid,
                 "rejected" => Verdict::Refused,
                 "retryable" => Verdict::Later(if header == "honoured" { asked } else { None }),
                 other => panic!("{other}"),
@@ -39,8 +40,8 @@ fn the_status_table_holds() {
 
 #[test]
 fn every_transport_error_is_retryable() {
-    use ErrorKind::{Connect, Disconnected, Protocol, Refused, Resolve, Timeout, Tls};
-    for kind in [Resolve, Refused, Connect, Tls, Timeout, Disconnected, Protocol] {
+    use ErrorKind::{Connect, Disconnected, Local, Protocol, Refused, Resolve, Timeout, Tls};
+    for kind in [Resolve, Refused, Connect, Tls, Timeout, Disconnected, Protocol, Local] {
         let core = Dispatcher::<NoopRawMutex, [u8; 256]>::new(Config::DEFAULT, [0; 256], 1);
         core.swap(EndpointBuf::parse("http://h/", Policy::default()).unwrap()).unwrap();
         let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);

@@ -317,7 +317,7 @@ fn setting_the_endpoint_that_is_set_interrupts_nothing() {
 /// A `Retry-After` of another event, and then its probe, hold back an event that is due.
 #[test]
 fn a_retry_waits_for_the_breaker_and_goes_out_when_the_probe_succeeds() {
-    let config = Config { on_open: OnOpen::Hold, ..Config::DEFAULT };
+    let config = Config { on_open: OnOpen::Hold, max_in_flight: 2, ..Config::DEFAULT };
     let core = core(config, 2);
     let time = Time::default();
     let script = [Answer::Status(500), Answer::Busy(100), Answer::Status(204)];
@@ -339,7 +339,7 @@ async fn join_two(core: &Core, receiver: &Receiver<'_>) {
 /// The event in its backoff is skipped when it is due: the worker goes on to the next.
 #[test]
 fn a_retry_that_finds_the_breaker_open_is_skipped() {
-    let core = core(Config::DEFAULT, 2);
+    let core = core(Config { max_in_flight: 2, ..Config::DEFAULT }, 2);
     let time = Time::default();
     let receiver = Receiver::new(&time, [Answer::Status(500), Answer::Busy(100)]);
     let mut workers = Box::pin(join_two(&core, &receiver));
@@ -440,7 +440,7 @@ fn how_each_event_ended_is_told_by_its_id() {
     let core = core(Config { batch, capacity: 4, on_full, drain_timeout, ..Config::DEFAULT }, 6);
     assert_eq!(notices(&core), ["1 Dropped", "2 Dropped"]);
     let time = Time::default();
-    let receiver = Receiver::new(&time, [Answer::Status(400), Answer::Never]);
+    let receiver = Receiver::new(&time, [Answer::Status(404), Answer::Never]);
     let mut worker = Box::pin(worker(&core, &receiver));
     assert!(time.run_until(1, &mut worker).is_pending());
     let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
@@ -451,7 +451,7 @@ fn how_each_event_ended_is_told_by_its_id() {
     assert!(time.run_until(60, &mut worker).is_ready());
     let told = notices(&core);
     let expected = [
-        "3.1: 400",
+        "3.1: 404",
         "3 Rejected",
         "4 Rejected",
         "7 Oversize",

@@ -3,6 +3,8 @@
 use core::cell::Cell;
 use core::fmt;
 use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
@@ -117,22 +119,39 @@ impl Clock for EmbassyClock<'_> {
     }
 
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> {
-        let clock = *self;
-        async move {
-            // The conversion to ticks rounds towards the past, and a timer may fire on its tick:
-            // look again until the deadline is really reached. In pieces of an hour, because
-            // "never" in microseconds is more than a tick counter can hold.
-            loop {
-                let left = deadline.as_micros().saturating_sub(clock.now().as_micros());
-                if left == 0 {
-                    break;
-                }
-                Timer::after(Duration::from_micros(left.min(3_600_000_000))).await;
-            }
+        Sleep { deadline, is_over: false }
+    }
+}
+
+/// Waits until the deadline is reached.
+struct Sleep {
+    deadline: Instant,
+    is_over: bool,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    /// Not inlined, as the engine waits for a time in several places.
+    #[inline(never)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_over {
+            return Poll::Ready(());
+        }
+        let left = self.deadline.as_micros().saturating_sub(uptime());
+        if left == 0 {
             // The executor may have been blocked, and the network's task may not have run since: an
             // answer that has arrived must be read before the attempt is timed out.
-            embassy_futures::yield_now().await;
+            self.is_over = true;
+            cx.waker().wake_by_ref();
+        } else {
+            // The conversion to ticks rounds towards the past, and a timer may fire on its tick: each
+            // wake-up looks again. In pieces of an hour, because "never" in microseconds is more than
+            // a tick counter can hold. A new timer is never ready at once.
+            let mut timer = Timer::after(Duration::from_micros(left.min(3_600_000_000)));
+            let _ = Pin::new(&mut timer).poll(cx);
         }
+        Poll::Pending
     }
 }
 

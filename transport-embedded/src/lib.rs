@@ -15,6 +15,8 @@ mod error;
 mod fmt;
 mod link;
 #[cfg(feature = "embassy-net")]
+mod look_up;
+#[cfg(feature = "embassy-net")]
 mod net;
 #[cfg(feature = "embassy-net")]
 mod node;

@@ -7,11 +7,14 @@
 
 use core::cell::{RefCell, RefMut};
 use core::net::{IpAddr, SocketAddr};
+use core::ops::Deref;
+use core::pin::pin;
 
-use embassy_net::dns::DnsSocket;
+use embassy_futures::poll_once;
+use embassy_net::dns::{self, DnsQueryType};
 use embassy_net::tcp::{ConnectError, State, TcpSocket};
 use embassy_net::{IpAddress, Stack};
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, TimeoutError, with_timeout};
 use embedded_io_async::{Error as _, ErrorKind as IoKind, ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 
@@ -20,6 +23,11 @@ use embedded_nal_async::{AddrType, Dns, TcpConnect};
 const LAST_WORDS: Duration = Duration::from_millis(250);
 /// A closed connection is given up after this long without a segment from the server.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// How often the stack looks at a query that is not answered. smoltcp turns to the next server after 10 s, but
+/// sees that they are over only when it has something else to do, or sends the query again: after 15 s.
+/// Arbitrary: an acceptable delay of an event.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// One TCP socket and the stack's resolver.
 pub struct SocketNet<'d> {
@@ -79,20 +87,56 @@ impl<'d> TcpConnect for SocketNet<'d> {
     }
 }
 
-impl Dns for SocketNet<'_> {
-    type Error = embassy_net::dns::Error;
+/// The addresses of this kind, of whichever DNS server answers.
+pub(crate) async fn look_up(
+    stack: Stack<'_>,
+    name: &str,
+    kind: DnsQueryType,
+) -> Result<impl Deref<Target = [IpAddress]>, dns::Error> {
+    let mut query = pin!(stack.dns_query(name, kind));
+    loop {
+        match with_timeout(LOOK, query.as_mut()).await {
+            Ok(found) => return found,
+            // A query that is begun makes the stack look at all of them. Dropped at once, it is not sent.
+            Err(TimeoutError) => drop(poll_once(stack.dns_query(name, kind))),
+        }
+    }
+}
 
-    async fn get_host_by_name(&self, host: &str, kind: AddrType) -> Result<IpAddr, Self::Error> {
-        DnsSocket::new(self.stack).get_host_by_name(host, kind).await
+impl Dns for SocketNet<'_> {
+    type Error = dns::Error;
+
+    async fn get_host_by_name(&self, name: &str, kind: AddrType) -> Result<IpAddr, dns::Error> {
+        // embassy-net's `DnsSocket` asks no second question when the name has no address of the first kind.
+        let kinds: &[DnsQueryType] = match kind {
+            AddrType::IPv6 => &[DnsQueryType::Aaaa],
+            #[cfg(feature = "proto-ipv6")]
+            AddrType::Either if self.stack.config_v6().is_some() => {
+                &[DnsQueryType::Aaaa, DnsQueryType::A]
+            }
+            AddrType::IPv4 | AddrType::Either => &[DnsQueryType::A],
+        };
+        let mut error = dns::Error::Failed;
+        for kind in kinds {
+            match look_up(self.stack, name, *kind).await {
+                Ok(found) => {
+                    if let Some(found) = found.first() {
+                        return Ok((*found).into());
+                    }
+                }
+                Err(failed) => error = failed,
+            }
+        }
+        Err(error)
     }
 
     async fn get_host_by_address(
         &self,
         _address: IpAddr,
         _name: &mut [u8],
-    ) -> Result<usize, Self::Error> {
+    ) -> Result<usize, dns::Error> {
         // embassy-net has no reverse look-up, and nothing here needs one.
-        Err(embassy_net::dns::Error::Failed)
+        Err(dns::Error::Failed)
     }
 }
 

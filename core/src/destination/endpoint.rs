@@ -5,9 +5,9 @@ use core::net::IpAddr;
 
 use heapless::String;
 
-use crate::ascii::number;
+use crate::ascii::{is_same, number};
 use crate::destination::error::EndpointError;
-use crate::destination::host::{self, Host};
+use crate::destination::host::{self, Host, push};
 use crate::destination::policy::Policy;
 
 /// Plain or over TLS.
@@ -135,9 +135,9 @@ impl<const N: usize> EndpointBuf<N> {
     /// When it is not an HTTP(S) URL that fits, or the policy refuses its host.
     pub fn parse(url: &str, policy: Policy) -> Result<Self, EndpointError> {
         let (scheme, rest) = split_scheme(url)?;
-        let (authority, target) = split_before(rest, |byte| matches!(byte, b'/' | b'?' | b'#'));
-        let (target, _fragment) = split_before(target, |byte| byte == b'#');
-        if authority.as_bytes().contains(&b'@') {
+        let (authority, target) = split_before(rest, "/?#");
+        let (target, _fragment) = split_before(target, "#");
+        if authority.bytes().any(|byte| byte == b'@') {
             return Err(EndpointError::Userinfo);
         }
         if !target.bytes().all(is_target_byte) {
@@ -147,7 +147,7 @@ impl<const N: usize> EndpointBuf<N> {
             return Err(EndpointError::Percent);
         }
         // As nginx and others write it. A port may be empty, but a host of that name has none in use.
-        if authority.eq_ignore_ascii_case("unix:") {
+        if is_same(authority.as_bytes(), b"unix:") {
             return Err(EndpointError::Socket);
         }
         let (host, port) = split_port(authority)?;
@@ -162,11 +162,11 @@ impl<const N: usize> EndpointBuf<N> {
 
     /// Writes the canonical text; `None` when it does not fit.
     fn canonical(scheme: Scheme, host: Host<'_>, port: u16, target: &str) -> Option<Self> {
-        let mut text = String::<N>::new();
-        text.push_str(scheme.prefix()).ok()?;
+        let mut text = String::new();
+        push(&mut text, scheme.prefix())?;
         let address = match host {
             Host::Name(name) => {
-                name.bytes().try_for_each(|b| text.push(b.to_ascii_lowercase().into())).ok()?;
+                push(&mut text, name)?;
                 None
             }
             Host::Address(address) => {
@@ -174,16 +174,15 @@ impl<const N: usize> EndpointBuf<N> {
                 Some(address)
             }
         };
+        text.make_ascii_lowercase();
         let host_end = u16::try_from(text.len()).ok()?;
         if port != scheme.default_port() {
-            text.push(':').ok()?;
+            push(&mut text, ":")?;
             host::write_number(&mut text, port, 10)?;
         }
         let target_start = u16::try_from(text.len()).ok()?;
-        if !target.starts_with('/') {
-            text.push('/').ok()?;
-        }
-        text.push_str(target).ok()?;
+        push(&mut text, if target.starts_with('/') { "" } else { "/" })?;
+        push(&mut text, target)?;
         Some(Self { text, scheme, address, port, host_end, target: target_start })
     }
 
@@ -215,20 +214,23 @@ impl<const N: usize> fmt::Debug for EndpointBuf<N> {
 fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
     for scheme in [Scheme::Http, Scheme::Https] {
         if let Some((prefix, rest)) = url.split_at_checked(scheme.prefix().len())
-            && prefix.eq_ignore_ascii_case(scheme.prefix())
+            && is_same(prefix.as_bytes(), scheme.prefix().as_bytes())
         {
             return Ok((scheme, rest));
         }
     }
-    let (scheme, _rest) = split_before(url, |byte| byte == b':');
-    match ["unix", "http+unix", "https+unix"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
+    let (scheme, _rest) = split_before(url, ":");
+    let sockets = [&b"unix"[..], b"http+unix", b"https+unix"];
+    match sockets.iter().any(|socket| is_same(scheme.as_bytes(), socket)) {
         true => Err(EndpointError::Socket),
         false => Err(EndpointError::Scheme),
     }
 }
 
-/// Splits before the first byte that `is_end`, which must be an ASCII one.
-fn split_before(text: &str, is_end: impl Fn(u8) -> bool) -> (&str, &str) {
+/// Splits before the first of these characters, which must be ASCII ones.
+#[inline(never)]
+fn split_before<'t>(text: &'t str, ends: &str) -> (&'t str, &'t str) {
+    let is_end = |byte| ends.bytes().any(|end| end == byte);
     let end = text.bytes().position(is_end).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }
@@ -238,7 +240,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), EndpointError> {
     let (host, port) = match authority.bytes().position(|byte| byte == b']') {
         Some(bracket) => authority.split_at_checked(bracket + 1).unwrap_or((authority, "")),
         None if authority.starts_with('[') => return Err(EndpointError::Host),
-        None => split_before(authority, |byte| byte == b':'),
+        None => split_before(authority, ":"),
     };
     match port.as_bytes() {
         [] | [b':'] => Ok((host, None)),

@@ -3,7 +3,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use heapless::String;
+use heapless::string::StringView;
 
 use crate::ascii::number;
 use crate::destination::error::EndpointError;
@@ -31,25 +31,36 @@ pub(crate) fn parse(host: &str) -> Result<Host<'_>, EndpointError> {
     }
     let name = host.as_bytes();
     let name = name.strip_suffix(b".").unwrap_or(name);
-    if name.len() > MAX_NAME || !labels(name).all(is_label) {
+    if name.len() > MAX_NAME || !are_labels(name) {
         return Err(EndpointError::Host);
     }
     // A host whose last label is a number is an IPv4 address or nothing: that is how resolvers
     // and the URL standard read it (https://url.spec.whatwg.org/#ends-in-a-number-checker).
-    let last = labels(name).next_back().unwrap_or_default();
+    let last = name.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
     if is_number(last) {
         return parse_v4(name).map(|v4| Host::Address(v4.into())).ok_or(EndpointError::Host);
     }
     Ok(Host::Name(host))
 }
 
-fn labels(name: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+fn labels(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     name.split(|&byte| byte == b'.')
 }
 
-fn is_label(label: &[u8]) -> bool {
-    (1..=MAX_LABEL).contains(&label.len())
-        && label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+/// Whether these are labels of letters, digits, hyphens and underscores, with dots between them.
+fn are_labels(name: &[u8]) -> bool {
+    let mut length = 0;
+    for &byte in name {
+        let is_dot = byte == b'.' && length > 0;
+        if !is_dot && !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_') {
+            return false;
+        }
+        length = if is_dot { 0 } else { length + 1 };
+        if length > MAX_LABEL {
+            return false;
+        }
+    }
+    length > 0
 }
 
 /// Whether a label is a number, of any size.
@@ -63,20 +74,19 @@ fn is_number(label: &[u8]) -> bool {
 /// IPv4 as `inet_aton` reads it: one to four parts, each decimal, octal or hex, the last of which
 /// fills the bytes that are left.
 fn parse_v4(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut address = 0_u32;
-    let mut parts = labels(text).peekable();
-    for index in 0..4 {
-        let part = parse_number(parts.next()?)?;
-        if parts.peek().is_none() {
-            let fits = index == 0 || part >> (32 - 8 * index) == 0;
-            return fits.then(|| Ipv4Addr::from(address + part));
-        }
-        if part > 255 {
+    let mut parts = labels(text);
+    let mut last = parse_number(parts.next()?)?;
+    // The address without the last part, and how many bits are left for that.
+    let (mut address, mut left) = (0, 32);
+    for part in parts {
+        if last > 255 || left == 8 {
             return None;
         }
-        address |= part << (24 - 8 * index);
+        left -= 8;
+        address |= last << left;
+        last = parse_number(part)?;
     }
-    None
+    (left == 32 || last >> left == 0).then(|| Ipv4Addr::from(address | last))
 }
 
 fn parse_number(text: &[u8]) -> Option<u32> {
@@ -90,74 +100,68 @@ fn parse_number(text: &[u8]) -> Option<u32> {
 }
 
 /// Writes an address as `Display` does, an IPv6 one in brackets. `None` when it does not fit.
-pub(crate) fn write_address<const N: usize>(text: &mut String<N>, address: IpAddr) -> Option<()> {
+pub(crate) fn write_address(text: &mut StringView, address: IpAddr) -> Option<()> {
     match address {
         IpAddr::V4(address) => write_v4(text, address),
         IpAddr::V6(address) => {
-            text.push('[').ok()?;
+            push(text, "[")?;
             write_v6(text, address)?;
-            text.push(']').ok()
+            push(text, "]")
         }
     }
 }
 
-fn write_v4<const N: usize>(text: &mut String<N>, address: Ipv4Addr) -> Option<()> {
-    for (index, byte) in address.octets().into_iter().enumerate() {
-        if index > 0 {
-            text.push('.').ok()?;
-        }
+fn write_v4(text: &mut StringView, address: Ipv4Addr) -> Option<()> {
+    let mut before = "";
+    for byte in address.octets() {
+        push(text, before)?;
         write_number(text, byte.into(), 10)?;
+        before = ".";
     }
     Some(())
 }
 
 /// RFC 5952: the longest run of zeros, the first of equally long ones, is `::`.
-fn write_v6<const N: usize>(text: &mut String<N>, address: Ipv6Addr) -> Option<()> {
+fn write_v6(text: &mut StringView, address: Ipv6Addr) -> Option<()> {
     if let Some(v4) = address.to_ipv4_mapped() {
-        text.push_str("::ffff:").ok()?;
+        push(text, "::ffff:")?;
         return write_v4(text, v4);
     }
     let segments = address.segments();
-    let (mut start, mut end) = (0, 0);
-    let mut run = 0;
+    // A lone zero is written.
+    let (mut start, mut longest, mut run) = (segments.len(), 1, 0);
     for (index, segment) in segments.into_iter().enumerate() {
         run = if segment == 0 { run + 1 } else { 0 };
-        if run > end - start {
-            (start, end) = (index + 1 - run, index + 1);
+        if run > longest {
+            (start, longest) = (index + 1 - run, run);
         }
     }
-    // A lone zero is written.
-    let is_long = end - start > 1;
+    let mut before = "";
     for (index, segment) in segments.into_iter().enumerate() {
-        if is_long && (start..end).contains(&index) {
-            if index == start {
-                text.push_str("::").ok()?;
-            }
+        if index >= start && index < start + longest {
+            before = "::";
             continue;
         }
-        if index > 0 && !(is_long && index == end) {
-            text.push(':').ok()?;
-        }
+        push(text, before)?;
         write_number(text, segment, 16)?;
+        before = ":";
     }
-    Some(())
+    // Zeros at the end have no segment behind them.
+    push(text, if before == "::" { before } else { "" })
 }
 
 /// Writes a number without leading zeros.
-pub(crate) fn write_number<const N: usize>(
-    text: &mut String<N>,
-    number: u16,
-    radix: u16,
-) -> Option<()> {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let mut unit = 1_u16;
-    while number / unit >= radix {
-        unit *= radix;
+#[inline(never)]
+pub(crate) fn write_number(text: &mut StringView, number: u16, radix: u16) -> Option<()> {
+    if number >= radix {
+        write_number(text, number / radix, radix)?;
     }
-    while unit > 0 {
-        let digit = DIGITS.get(usize::from(number / unit % radix))?;
-        text.push(char::from(*digit)).ok()?;
-        unit /= radix;
-    }
-    Some(())
+    let digit = char::from_digit((number % radix).into(), radix.into())?;
+    text.push(digit).ok()
+}
+
+/// Appends, if it fits.
+#[inline(never)]
+pub(crate) fn push(text: &mut StringView, piece: &str) -> Option<()> {
+    text.push_str(piece).ok()
 }

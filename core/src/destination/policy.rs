@@ -6,6 +6,7 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::ascii::is_same;
 use crate::destination::metadata;
 
 /// Which destinations are refused beyond those that always are.
@@ -116,12 +117,12 @@ impl Policy {
     pub fn check_name(self, name: &str) -> Result<(), Refusal> {
         let name = name.as_bytes();
         let name = name.strip_suffix(b".").unwrap_or(name);
-        if metadata::NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+        if metadata::NAMES.iter().any(|known| is_same(name, known.as_bytes())) {
             return Err(Refusal::Metadata);
         }
         // RFC 6761, section 6.3: localhost and everything below it is loopback.
         let last_label = name.rsplit(|&byte| byte == b'.').next().unwrap_or(name);
-        if self.deny_private && last_label.eq_ignore_ascii_case(b"localhost") {
+        if self.deny_private && is_same(last_label, b"localhost") {
             return Err(Refusal::Private);
         }
         Ok(())
@@ -165,13 +166,13 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
     address.octets()[0] >= 240
         || PRIVATE_V4.iter().any(|&(network, prefix)| {
             let network = u32::from(Ipv4Addr::from(network));
-            (u32::from(address) ^ network) >> (32 - prefix) == 0
+            (u32::from(address) ^ network).leading_zeros() >= prefix
         })
 }
 
 fn is_private_v6(address: Ipv6Addr) -> bool {
     PRIVATE_V6.iter().any(|&(network, prefix)| {
-        (u128::from(address) ^ u128::from(network)) >> (128 - prefix) == 0
+        (u128::from(address) ^ u128::from(network)).leading_zeros() >= prefix
     })
 }
 

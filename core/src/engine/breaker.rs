@@ -162,8 +162,13 @@ impl Breaker {
 
     /// The attempt was given up without an end. A probe may be made again at once.
     pub fn abort(&mut self, permit: Permit) {
+        self.postpone(permit, Instant::default());
+    }
+
+    /// The attempt failed through no fault of the receiver. A probe is made again, at `until`.
+    pub fn postpone(&mut self, permit: Permit, until: Instant) {
         if permit == Permit::Probe && self.state == State::HalfOpen {
-            self.state = State::Open { until: Instant::default() };
+            self.state = State::Open { until };
         }
     }
 

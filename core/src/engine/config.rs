@@ -34,7 +34,9 @@ pub enum OnOpen {
     #[default]
     Skip,
     /// They stay queued until the probe, and an event that used up its attempts goes back to its
-    /// place in the queue for another round of them: nothing is lost while there is room.
+    /// place in the queue for another round of them: no outage loses one while there is room. An event
+    /// whose rounds fail [`POISON_ROUNDS`](crate::POISON_ROUNDS) more times while others are delivered
+    /// between them is given up as exhausted.
     Hold,
 }
 
@@ -78,6 +80,10 @@ pub struct Config {
     pub batch: u16,
     /// How long a worker waits for a batch to fill, from when it was free for it.
     pub batch_delay: Duration,
+    /// Messages under way at once, by as many workers. With 1, order is kept: an event that waits for its
+    /// next attempt holds back those behind it. With more, others overtake it, unless as many wait as may
+    /// be under way (or the dispatcher's `WORKERS` is smaller than both together). 1 and up.
+    pub max_in_flight: u16,
 }
 
 /// Which rule a [`Config`] breaks.
@@ -98,6 +104,8 @@ pub enum ConfigError {
     Jitter,
     /// `batch` is 0.
     Batch,
+    /// `max_in_flight` is 0.
+    MaxInFlight,
 }
 
 impl fmt::Display for ConfigError {
@@ -110,6 +118,7 @@ impl fmt::Display for ConfigError {
             Self::MaxEventBytes => "an event must be allowed at least one byte",
             Self::Jitter => "the jitter must be at most 100 percent",
             Self::Batch => "a batch must hold at least one event",
+            Self::MaxInFlight => "at least one message must be allowed in flight",
         })
     }
 }
@@ -131,6 +140,7 @@ impl Config {
         max_event_bytes: MAX_EVENT_BYTES,
         batch: 1,
         batch_delay: Duration::ZERO,
+        max_in_flight: 1,
     };
 
     /// Checks the rules. The engine does not fail on a config that breaks one (it takes 1 for the
@@ -153,6 +163,8 @@ impl Config {
             Err(ConfigError::Jitter)
         } else if self.batch == 0 {
             Err(ConfigError::Batch)
+        } else if self.max_in_flight == 0 {
+            Err(ConfigError::MaxInFlight)
         } else {
             Ok(())
         }

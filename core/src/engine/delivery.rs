@@ -45,8 +45,8 @@ pub enum Fate {
 
 /// An event in a worker's hands, or a batch of events that share their story.
 ///
-/// It must come back: through [`finish`](crate::Dispatcher::finish) after each attempt until it is
-/// settled or returned, or through [`release`](crate::Dispatcher::release).
+/// It must come back, through [`finish`](crate::Dispatcher::finish) after its attempt, or through
+/// [`release`](crate::Dispatcher::release).
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Delivery {
@@ -60,12 +60,10 @@ pub struct Delivery {
     pub(crate) attempts: u8,
     pub(crate) permit: Permit,
     pub(crate) endpoint_epoch: u32,
-    /// Whether an attempt is under way.
-    pub(crate) sending: bool,
     /// Whether it is a batch, of however many events.
     pub(crate) is_batch: bool,
-    /// Whether the queue still holds it for this worker.
-    pub(crate) leased: bool,
+    /// Whether its attempt is under way.
+    pub(crate) sending: bool,
 }
 
 impl Delivery {
@@ -120,23 +118,14 @@ impl Delivery {
 pub enum Next {
     /// Make an attempt now.
     Attempt(Delivery),
-    /// Nothing before this time (if any), or before something changes: a battery node sleeps.
-    Wait(Option<Instant>),
-    /// An event that waited was settled: ask again.
+    /// Nothing before an event comes, this time (if any), or a change: a battery node sleeps.
+    Idle(Option<Instant>),
+    /// Nothing before this time or a change: events that come meanwhile do not go out either.
+    Wait(Instant),
+    /// An event that waited was settled, or gave up its turn: ask again.
     Again,
     /// The dispatcher is closed, and nothing waits.
     Done,
-}
-
-/// Whether to try again: the answer to [`retry`](crate::Dispatcher::retry).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// Make an attempt now.
-    Attempt,
-    /// Not before this time (if any), or before something changes.
-    Wait(Option<Instant>),
-    /// The event's story is over.
-    Settled(Fate),
 }
 
 /// What follows an attempt.
@@ -144,8 +133,9 @@ pub enum Retry {
 pub enum After {
     /// The event's story is over.
     Settled(Fate),
-    /// Another attempt is due then: ask [`retry`](crate::Dispatcher::retry).
+    /// It waits in the queue for its next attempt, which is due then: [`next`](crate::Dispatcher::next)
+    /// hands it out.
     Retry(Instant),
-    /// It went back to its place in the queue.
+    /// It went back to its place in the queue, as if it had never been taken.
     Returned,
 }

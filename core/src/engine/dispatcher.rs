@@ -20,26 +20,26 @@ use crate::destination::EndpointBuf;
 use crate::engine::config::Config;
 use crate::engine::delivery::Fate;
 use crate::engine::observer::{Notice, Observer};
-use crate::engine::state::State;
+use crate::engine::state::{Snapshot, State};
 use crate::engine::stats::Stats;
-use crate::engine::waker_set::{WaitQueue, WakerSet};
+use crate::engine::waker_set::{WaitQueue, WakerSet, Woken};
 use crate::event::{Data, EmitError, Event};
+use crate::json::EncodeError;
 use crate::queue::Encoded;
 
 /// The engine's shared state. Any number of emitters, up to `WORKERS` workers.
 ///
 /// Type parameters: the raw mutex `M` (a critical section on a microcontroller, a real mutex on
 /// std), the queue's buffer `B` (an array, a boxed slice), the kind of target `T` that a transport
-/// sends to, the [`Observer`] `O`, which is told how every event ended, and the number of workers, which
-/// sizes the lists of wakers.
+/// sends to, the [`Observer`] `O`, which is told how every event ended, and `WORKERS`, which
+/// sizes the lists of wakers and is how many messages may be under way or wait for their next attempt.
 ///
 /// Who calls what, and when:
 /// - the host: [`swap`](Self::swap) to set an endpoint (without one, [`emit`](Self::emit) does
 ///   nothing), [`clear`](Self::clear) to disable, [`close`](Self::close) once, at the end;
 /// - emitters: [`emit`](Self::emit), from any task, thread or interrupt;
-/// - workers: [`run`](crate::run), which calls [`next`](Self::next) for an event and its first
-///   attempt, [`finish`](Self::finish) after each attempt, [`retry`](Self::retry) before each
-///   further one, and [`release`](Self::release) to give an event back. It tells the observer how the
+/// - workers: [`run`](crate::run), which calls [`next`](Self::next) for a message and its attempt,
+///   [`finish`](Self::finish) after it, and [`release`](Self::release) to give it back. It tells the observer how the
 ///   events in its hands ended; the dispatcher tells of all others.
 ///
 /// ```
@@ -57,7 +57,9 @@ pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, O = (), const WORKER
 }
 
 struct Inner<B, T, const WORKERS: usize> {
-    state: State<B, T>,
+    state: State<B, T, WORKERS>,
+    /// What was known of it after the last change.
+    known: Snapshot,
     /// Counts events that became available, and changes.
     work: u32,
     /// Counts changes of the phase, the breaker, the endpoint, the pause, and batches that are full.
@@ -85,6 +87,18 @@ pub struct Seen {
     changes: u32,
 }
 
+/// A step of the state. What all steps share is compiled once by it. (`dyn FnMut` would have each of them
+/// compiled twice, as it is `FnOnce`, too.)
+trait Step<S> {
+    fn take(&mut self, state: &mut S);
+}
+
+impl<S, F: FnMut(&mut S)> Step<S> for F {
+    fn take(&mut self, state: &mut S) {
+        self(state);
+    }
+}
+
 impl<M: RawMutex, B, T, const WORKERS: usize> Dispatcher<M, B, T, (), WORKERS> {
     /// A dispatcher without an endpoint, over `buffer`. It can be a `static`.
     ///
@@ -106,6 +120,7 @@ where
         Self {
             inner: Mutex::new(RefCell::new(Inner {
                 state: State::new(config, buffer, seed),
+                known: Snapshot::FIRST,
                 work: 0,
                 changes: 0,
                 idle: WaitQueue::new(),
@@ -122,9 +137,10 @@ where
         self.inner.lock(|inner| f(&mut inner.borrow_mut()))
     }
 
-    /// Takes them out at once: those who are woken may come back before the last one is.
-    fn wake_all(&self, set: fn(&mut Inner<B, T, WORKERS>) -> &mut WakerSet<WORKERS>) {
-        self.lock(|inner| set(inner).take_all()).wake();
+    /// They are taken out at once: those who are woken may come back before the last one is.
+    #[inline(never)]
+    fn wake_all(&self, take: fn(&mut Inner<B, T, WORKERS>) -> Woken<WORKERS>) {
+        self.lock(take).wake();
     }
 
     /// Lets a worker that waits for an event, if there is one, ask for it.
@@ -172,7 +188,19 @@ where
     where
         T: Clone,
     {
-        self.lock(|inner| Some((inner.state.endpoint_epoch, inner.state.endpoint()?.clone())))
+        let mut endpoint = None;
+        self.copy_endpoint(&mut endpoint);
+        endpoint
+    }
+
+    pub(crate) fn copy_endpoint(&self, copy: &mut Option<(u32, T)>)
+    where
+        T: Clone,
+    {
+        self.lock(|inner| {
+            let state = &inner.state;
+            *copy = state.endpoint().map(|endpoint| (state.endpoint_epoch, endpoint.clone()));
+        });
     }
 }
 
@@ -184,42 +212,44 @@ where
 {
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
     /// tells the observer.
-    fn change<R>(&self, f: impl FnOnce(&mut State<B, T>) -> R) -> (R, Seen) {
-        let (result, seen, effects) = self.lock(|inner| {
-            let before = inner.state.snapshot();
-            let result = f(&mut inner.state);
+    fn change(&self, mut step: impl FnMut(&mut State<B, T, WORKERS>)) -> Seen {
+        self.take_step(&mut step)
+    }
+
+    #[inline(never)]
+    fn take_step(&self, step: &mut dyn Step<State<B, T, WORKERS>>) -> Seen {
+        let (seen, effects) = self.lock(|inner| {
+            step.take(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
-            let effects = inner.effects_since(&before);
-            (result, inner.seen(), effects)
+            let effects = inner.effects();
+            (inner.seen(), effects)
         });
         if let Some(effects) = effects {
             self.wake(effects);
         }
-        (result, seen)
+        seen
     }
 
     fn tell(&self, (event_id, fate): (u64, Fate)) {
         self.observer.notice(Notice::Settled { event_id, fate, message: None, attempt: 0 });
     }
 
-    /// Not inlined, as there are eight changes and this is the larger part of each.
     #[inline(never)]
     fn wake(&self, effects: Effects) {
         if let Some(waker) = effects.one {
             waker.wake();
         }
         if effects.idle {
-            let idle = self.lock(|inner| inner.idle.take_all());
-            idle.into_iter().for_each(|(_, waker)| waker.wake());
+            self.wake_all(|inner| inner.idle.take_all());
         }
         if effects.busy {
-            self.wake_all(|inner| &mut inner.busy);
+            self.wake_all(|inner| inner.busy.take_all());
         }
         if effects.room {
-            self.wake_all(|inner| &mut inner.crowded);
+            self.wake_all(|inner| inner.crowded.take_all());
         }
         if effects.empty {
-            self.wake_all(|inner| &mut inner.ending);
+            self.wake_all(|inner| inner.ending.take_all());
         }
         if let Some(breaker) = effects.breaker {
             self.observer.notice(Notice::Breaker(breaker));
@@ -268,12 +298,29 @@ where
         match Encoded::new(event, data, scratch) {
             // Each round that does not take it in drops an older one.
             Ok(event) => loop {
-                if let Some(answer) = self.change(|state| state.push(&event, false)).0 {
+                if let Some(answer) = self.push(&event, false) {
                     return answer;
                 }
             },
-            Err(error) => self.change(|state| state.refuse_payload(event.id, error)).0,
+            Err(error) => self.refuse_payload(event.id, error),
         }
+    }
+
+    fn push(&self, event: &Encoded<'_>, wait: bool) -> Option<Result<Option<u64>, EmitError>> {
+        let mut answer = None;
+        self.change(|state| answer = state.push(event, wait));
+        answer
+    }
+
+    #[cold]
+    fn refuse_payload(
+        &self,
+        given: Option<u64>,
+        error: EncodeError,
+    ) -> Result<Option<u64>, EmitError> {
+        let mut answer = Ok(None);
+        self.change(|state| answer = state.refuse_payload(given, error));
+        answer
     }
 
     /// Like [`emit`](Self::emit), but waits until there is room: where the queue was full, until it
@@ -290,10 +337,10 @@ where
     ) -> Result<Option<u64>, EmitError> {
         let event = match Encoded::new(event, data, scratch) {
             Ok(event) => event,
-            Err(error) => return self.change(|state| state.refuse_payload(event.id, error)).0,
+            Err(error) => return self.refuse_payload(event.id, error),
         };
         // One that waits drops no other, so there is always an answer.
-        let push = || match self.change(|state| state.push(&event, true)).0 {
+        let push = || match self.push(&event, true) {
             Some(Err(EmitError::Full)) | None => Poll::Pending,
             Some(answer) => Poll::Ready(answer),
         };
@@ -315,7 +362,7 @@ where
     /// # Errors
     /// [`EmitError::Closed`] after a close; nothing changed.
     pub fn swap(&self, endpoint: T) -> Result<(), EmitError> {
-        if self.change(|state| state.swap(endpoint)).0 { Ok(()) } else { Err(EmitError::Closed) }
+        self.swap_if(endpoint, |_, _| true)
     }
 
     /// Like [`swap`](Self::swap), but changes nothing when events go to `endpoint` already: the attempt
@@ -327,8 +374,20 @@ where
     where
         T: PartialEq,
     {
-        let set = |state: &mut State<B, T>| state.goes_to(&endpoint) || state.swap(endpoint);
-        if self.change(set).0 { Ok(()) } else { Err(EmitError::Closed) }
+        self.swap_if(endpoint, |state, endpoint| !state.goes_to(endpoint))
+    }
+
+    fn swap_if(
+        &self,
+        endpoint: T,
+        is_new: impl Fn(&State<B, T, WORKERS>, &T) -> bool,
+    ) -> Result<(), EmitError> {
+        let (mut endpoint, mut is_open) = (Some(endpoint), true);
+        self.change(|state| {
+            let new = endpoint.take_if(|endpoint| is_new(state, endpoint));
+            is_open = new.is_none_or(|new| state.swap(new));
+        });
+        if is_open { Ok(()) } else { Err(EmitError::Closed) }
     }
 
     /// Disables: emit does nothing from now on. What is queued still goes to the endpoint for at
@@ -345,18 +404,21 @@ where
 
     /// Completes when the dispatcher is closed and every event is accounted for. Any number of tasks may
     /// wait; beyond `WORKERS`, they wake one another.
-    pub async fn closed(&self) {
-        self.ended(State::is_closed).await;
+    pub fn closed(&self) -> impl Future<Output = ()> {
+        self.ended(State::is_closed)
     }
 
     /// Completes when no event is queued or in flight, for however short a time.
-    pub async fn drained(&self) {
-        self.ended(|state| state.snapshot().held == 0).await;
+    pub fn drained(&self) -> impl Future<Output = ()> {
+        self.ended(|state| state.snapshot().held == 0)
     }
 
-    async fn ended(&self, is_so: impl Fn(&State<B, T>) -> bool) {
-        let look = || ready_when(self.lock(|inner| is_so(&inner.state)));
-        Wait::new(self, |inner| &mut inner.ending, look).await;
+    fn ended(
+        &self,
+        is_so: impl Fn(&State<B, T, WORKERS>) -> bool + Unpin,
+    ) -> impl Future<Output = ()> {
+        let look = move || ready_when(self.lock(|inner| is_so(&inner.state)));
+        Wait::new(self, |inner| &mut inner.ending, look)
     }
 }
 

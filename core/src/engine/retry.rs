@@ -8,6 +8,13 @@ use crate::clock::micros;
 pub const MAX_RETRIES: u8 = 3;
 /// The wait before the second attempt; it doubles for each further one.
 pub const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
+/// Attempts of an event that this machine, and not the receiver, fails. Their waits, a second doubling, last
+/// for two minutes: Linux keeps the port of a connection that it closed for one (`TCP_TIMEWAIT_LEN`).
+pub const LOCAL_ATTEMPTS: u8 = 8;
+/// Rounds of attempts that an event of a receiver that takes others uses up, after its first, before it is
+/// given up with [`OnOpen::Hold`](crate::OnOpen::Hold). Arbitrary: one could be an outage between two
+/// deliveries, two in a row hardly are.
+pub const POISON_ROUNDS: u8 = 2;
 /// The longest `Retry-After` that is waited out with the event at hand. Beyond it the breaker
 /// opens. Arbitrary: two orders over the backoff, well below a deployment's patience.
 pub const RETRY_AFTER_WAIT: Duration = Duration::from_secs(60);
@@ -41,23 +48,30 @@ impl Backoff {
     /// ```
     #[must_use]
     pub fn delay(self, attempts: u8, random: u32) -> Duration {
+        Duration::from_micros(self.wait(attempts, random))
+    }
+
+    /// [`delay`](Self::delay) in microseconds.
+    pub(crate) fn wait(self, attempts: u8, random: u32) -> u64 {
         let exponent = u32::from(attempts.saturating_sub(1)).min(63);
         let initial = micros(self.initial);
         let exact = if initial.leading_zeros() < exponent { u64::MAX } else { initial << exponent };
-        Duration::from_micros(self.lengthen(exact, random))
+        exact.saturating_add(self.jitter(exact, random))
     }
 
     /// A wait that is up to `jitter_percent` longer, by `random`. Saturates.
     #[must_use]
     pub fn jittered(self, exact: Duration, random: u32) -> Duration {
-        Duration::from_micros(self.lengthen(micros(exact), random))
+        let exact = micros(exact);
+        Duration::from_micros(exact.saturating_add(self.jitter(exact, random)))
     }
 
+    /// By how much a wait is made longer, all in microseconds.
     #[inline(never)]
-    fn lengthen(self, exact: u64, random: u32) -> u64 {
+    pub(crate) fn jitter(self, exact: u64, random: u32) -> u64 {
         let percent = u64::from(self.jitter_percent.min(100));
         // In steps of 1/100 of the percentage, without floating point.
         let share = percent * u64::from(random % 101);
-        exact.saturating_add(exact / 10_000 * share)
+        exact / 10_000 * share
     }
 }

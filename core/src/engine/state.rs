@@ -2,9 +2,15 @@
 
 mod attempt;
 mod intake;
+mod retrying;
+mod suspects;
 mod turn;
 
+use retrying::Retrying;
+use suspects::Suspect;
 use turn::Gathering;
+
+use heapless::Vec;
 
 use crate::clock::Instant;
 use crate::engine::breaker::{Breaker, BreakerState};
@@ -33,7 +39,8 @@ pub(crate) enum Phase {
 }
 
 #[cfg_attr(test, derive(Clone))]
-pub(crate) struct State<B, T> {
+/// Up to `SLOTS` messages are in workers' hands or wait for their next attempt.
+pub(crate) struct State<B, T, const SLOTS: usize> {
     config: Config,
     queue: Queue<B>,
     pub(crate) breaker: Breaker,
@@ -45,10 +52,18 @@ pub(crate) struct State<B, T> {
     not_before: Instant,
     /// The receiver takes no longer batches, in bytes.
     batch_longest: usize,
-    /// Attempts that are under way at this endpoint.
+    /// The receiver takes no larger batches, in events.
+    batch_most: u32,
+    /// Attempts that are under way.
     sending: u32,
     /// Attempts that may be under way at once: few when the receiver has just come back.
     window: u32,
+    /// Messages that wait for their next attempt. Only a closed breaker lets them wait.
+    retrying: Vec<Retrying, SLOTS>,
+    /// Events that may be why the receiver fails; with hold.
+    suspects: Vec<Suspect, SLOTS>,
+    /// The one of them that failed last, or 0.
+    last_failed: u64,
     /// A batch that is not full yet.
     gathering: Option<Gathering>,
     counters: Counters,
@@ -61,7 +76,7 @@ pub(crate) struct State<B, T> {
     random: u32,
 }
 
-impl<B, T> State<B, T> {
+impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     pub(crate) const fn new(config: Config, buffer: B, seed: u64) -> Self {
         Self {
             breaker: Breaker::new(config.circuit_threshold, config.circuit_cooldown),
@@ -72,8 +87,12 @@ impl<B, T> State<B, T> {
             endpoint_epoch: 0,
             not_before: Instant::from_micros(0),
             batch_longest: usize::MAX,
+            batch_most: u32::MAX,
             sending: 0,
             window: u32::MAX,
+            retrying: Vec::new(),
+            suspects: Vec::new(),
+            last_failed: 0,
             gathering: None,
             counters: Counters::ZERO,
             ended: None,
@@ -145,15 +164,18 @@ impl<B, T> State<B, T> {
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// What those who wait watch for.
     pub(crate) fn snapshot(&self) -> Snapshot {
+        // A probe needs no place.
+        let is_closed = self.breaker.state() == BreakerState::Closed;
+        let places = if is_closed { self.places() } else { u32::MAX };
         Snapshot {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
-            queued: self.queue.queued(),
+            available: self.queue.queued().min(places),
+            may_retry: self.sending < self.window || self.retrying.is_empty(),
             held: self.queue.queued() + self.queue.leased(),
             used: self.queue.used(),
-            may_send: self.sending < self.window,
             gathering: self.gathering.map(|batch| self.is_full_batch(&batch.fit)),
         }
     }
@@ -163,7 +185,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
     fn is_full_batch(&self, fit: &Fit) -> bool {
         let (count, texts) = (self.queue.queued(), self.queue.queued_texts());
         // With one more event, whose texts are empty quotes at least.
-        count >= self.config.batch.into()
+        count >= self.batch_events()
             || !fit.holds(count + 1, texts + 2, self.batch_longest)
             || !self.is_roomy()
     }
@@ -177,8 +199,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         self.phase = Phase::Active;
         self.breaker.reset();
         self.not_before = Instant::default();
-        self.batch_longest = usize::MAX;
-        (self.sending, self.window) = (0, u32::MAX);
+        (self.batch_longest, self.batch_most) = (usize::MAX, u32::MAX);
+        self.window = u32::MAX;
+        self.suspects.clear();
+        self.last_failed = 0;
+        self.return_retrying();
         true
     }
 
@@ -208,6 +233,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
     }
 
     /// A drain that is complete ends.
+    #[inline(never)]
     fn leave_when_empty(&mut self) {
         if self.queue.queued() + self.queue.leased() == 0 {
             self.phase = match self.phase {
@@ -220,8 +246,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
 
     /// Ends the oldest event that waits.
     fn end_oldest(&mut self, fate: Fate) {
-        if let Some(oldest) = self.queue.drop_oldest() {
-            self.end(oldest, fate);
+        if let Some(oldest) = self.queue.oldest(|_| true) {
+            self.end_waiting(oldest, fate);
+        }
+    }
+
+    fn end_waiting(&mut self, id: u64, fate: Fate) {
+        if self.queue.drop_waiting(id) {
+            self.end(id, fate);
         }
         self.leave_when_empty();
     }
@@ -244,15 +276,29 @@ const fn first_random(seed: u64) -> u32 {
 }
 
 /// The parts of the state whose change wakes someone.
+#[derive(Clone, Copy)]
 pub(crate) struct Snapshot {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
-    pub(crate) queued: u32,
+    /// Events that wait and may be taken, as far as the messages under way allow.
+    pub(crate) available: u32,
+    /// No message that waits for its next attempt is held up by those under way.
+    pub(crate) may_retry: bool,
     pub(crate) held: u32,
     pub(crate) used: usize,
-    /// One more attempt may be under way.
-    pub(crate) may_send: bool,
     /// Workers wait for a batch to be full; whether it is.
     pub(crate) gathering: Option<bool>,
+}
+
+impl Snapshot {
+    /// That of a new state.
+    pub(crate) const FIRST: Self = Self {
+        control: (Phase::Disabled, BreakerState::Closed, 0, Instant::from_micros(0)),
+        available: 0,
+        may_retry: true,
+        held: 0,
+        used: 0,
+        gathering: None,
+    };
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub struct Stats {
     pub abandoned: u64,
     /// Waiting now.
     pub queued: u32,
-    /// With a worker now.
+    /// With a worker now, or waiting for their next attempt.
     pub in_flight: u32,
     /// POSTs begun.
     pub attempts: u64,

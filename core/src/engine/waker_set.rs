@@ -3,7 +3,31 @@
 use core::mem;
 use core::task::Waker;
 
-use heapless::Vec;
+/// The key of one who waits, and its waker.
+type Place = (u32, Waker);
+
+/// Up to `N` who wait.
+struct Places<const N: usize>([Option<Place>; N]);
+
+impl<const N: usize> Places<N> {
+    const fn new() -> Self {
+        Self([const { None }; N])
+    }
+
+    /// Puts one down: in a free place, or else in the last one. Who stood there comes back; without any
+    /// place it is the one who came.
+    fn put(&mut self, place: Place) -> Option<Place> {
+        let at = self.0.iter().position(Option::is_none).or(N.checked_sub(1));
+        match at.and_then(|at| self.0.get_mut(at)) {
+            Some(own) => own.replace(place),
+            None => Some(place),
+        }
+    }
+
+    fn find(&mut self, key: u32) -> Option<&mut Option<Place>> {
+        self.0.iter_mut().find(|place| place.as_ref().is_some_and(|(known, _)| *known == key))
+    }
+}
 
 /// Any number of tasks, of which `N` are woken directly.
 ///
@@ -11,14 +35,11 @@ use heapless::Vec;
 /// passes the wake-up on when it gets it. So nobody is woken for nothing, and no memory is needed but that
 /// of those who wait. (One who is woken and does not look keeps those behind it waiting.)
 pub(crate) struct WakerSet<const N: usize> {
-    wakers: Vec<Place, N>,
+    places: Places<N>,
     last_key: u32,
     /// Counts how often all were taken out: who came before is no longer in it.
     round: u32,
 }
-
-/// The key of one who waits, and its waker.
-type Place = (u32, Waker);
 
 /// One who waits, or has waited: what it must remember.
 #[derive(Default)]
@@ -39,27 +60,30 @@ impl Waiter {
 /// Who is to be woken outside the lock.
 #[must_use = "to be woken"]
 pub(crate) struct Woken<const N: usize> {
-    all: Vec<Place, N>,
+    all: Places<N>,
     behind: Option<Place>,
 }
 
 impl<const N: usize> Woken<N> {
     const fn nobody() -> Self {
-        Self { all: Vec::new(), behind: None }
+        Self { all: Places::new(), behind: None }
     }
 
     pub(crate) fn wake(self) {
-        self.all.into_iter().chain(self.behind).for_each(|(_, waker)| waker.wake());
+        self.all.0.into_iter().flatten().for_each(|(_, waker)| waker.wake());
+        if let Some((_, waker)) = self.behind {
+            waker.wake();
+        }
     }
 }
 
 impl<const N: usize> WakerSet<N> {
     pub(crate) const fn new() -> Self {
-        Self { wakers: Vec::new(), last_key: 0, round: 0 }
+        Self { places: Places::new(), last_key: 0, round: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.wakers.is_empty()
+        self.places.0.iter().all(Option::is_none)
     }
 
     /// Puts one down who waits, unless it stands there already.
@@ -75,13 +99,12 @@ impl<const N: usize> WakerSet<N> {
         self.last_key = self.last_key.wrapping_add(1);
         let place = (self.last_key, waker.clone());
         waiter.own = Some((self.round, place.clone()));
-        if let Err(place) = self.wakers.push(place) {
-            match self.wakers.last_mut() {
-                Some(last) => waiter.behind = Some(mem::replace(last, place)),
-                // A set without places keeps everyone awake.
-                None => place.1.wake(),
-            }
+        let displaced = self.places.put(place);
+        if N == 0 {
+            // A set without places keeps everyone awake.
+            return Woken { behind: displaced, ..woken };
         }
+        waiter.behind = displaced;
         woken
     }
 
@@ -89,14 +112,12 @@ impl<const N: usize> WakerSet<N> {
     pub(crate) fn leave(&mut self, waiter: &mut Waiter) -> Woken<N> {
         let behind = waiter.behind.take();
         let own = waiter.own.take().filter(|(round, _)| *round == self.round);
-        let Some((_, (key, _))) = own else { return Woken { all: Vec::new(), behind } };
-        let place = self.wakers.iter().position(|(known, _)| *known == key);
-        match (place, behind) {
-            (Some(place), Some(behind)) => self.wakers[place] = behind,
-            (Some(place), None) => drop(self.wakers.remove(place)),
+        let Some((_, (key, _))) = own else { return Woken { all: Places::new(), behind } };
+        match self.places.find(key) {
+            Some(place) => *place = behind,
             // Its place was taken, and nobody else knows the one behind it: all come again.
-            (None, behind @ Some(_)) => return Woken { behind, ..self.take_all() },
-            (None, None) => {}
+            None if behind.is_some() => return Woken { behind, ..self.take_all() },
+            None => {}
         }
         Woken::nobody()
     }
@@ -104,53 +125,48 @@ impl<const N: usize> WakerSet<N> {
     /// Takes out all.
     pub(crate) fn take_all(&mut self) -> Woken<N> {
         self.round = self.round.wrapping_add(1);
-        Woken { all: mem::take(&mut self.wakers), behind: None }
+        Woken { all: mem::replace(&mut self.places, Places::new()), behind: None }
     }
 }
 
 /// The workers that wait for an event, each under a key of its own: two of them may share a task
 /// and so a waker, and one may move to another task.
 pub(crate) struct WaitQueue<const N: usize> {
-    waiting: Vec<(u32, Waker), N>,
+    places: Places<N>,
     last_key: u32,
 }
 
 impl<const N: usize> WaitQueue<N> {
     pub(crate) const fn new() -> Self {
-        Self { waiting: Vec::new(), last_key: 0 }
+        Self { places: Places::new(), last_key: 0 }
     }
 
     /// Joins, or stays under `key`. When there is no room, which is when there are more than `N`
     /// workers, the waker it replaces comes back, to be woken: it asks again.
     pub(crate) fn wait(&mut self, key: &mut Option<u32>, waker: &Waker) -> Option<Waker> {
-        if let Some(own) = self.waiting.iter_mut().find(|own| Some(own.0) == *key) {
-            own.1.clone_from(waker);
+        if let Some(Some((_, own))) = key.and_then(|key| self.places.find(key)) {
+            own.clone_from(waker);
             return None;
         }
         self.last_key = self.last_key.wrapping_add(1);
         *key = Some(self.last_key);
-        let replaced = self.waiting.is_full() && N > 0;
-        let replaced = replaced.then(|| self.waiting.remove(0).1);
-        match self.waiting.push((self.last_key, waker.clone())) {
-            Ok(()) => replaced,
-            Err((_, waker)) => Some(waker),
-        }
+        self.places.put((self.last_key, waker.clone())).map(|(_, waker)| waker)
     }
 
     /// Leaves; `false` when it is not there, so it has been woken.
     pub(crate) fn leave(&mut self, key: u32) -> bool {
-        let place = self.waiting.iter().position(|own| own.0 == key);
-        place.map(|place| self.waiting.remove(place)).is_some()
+        self.places.find(key).map(|place| *place = None).is_some()
     }
 
-    /// Takes out one.
+    /// Takes out one: of those who came one after the other, the last.
     pub(crate) fn take(&mut self) -> Option<Waker> {
-        self.waiting.pop().map(|(_, waker)| waker)
+        let (_, waker) = self.places.0.iter_mut().rev().find_map(Option::take)?;
+        Some(waker)
     }
 
     /// Takes out all.
-    pub(crate) fn take_all(&mut self) -> Vec<(u32, Waker), N> {
-        mem::take(&mut self.waiting)
+    pub(crate) fn take_all(&mut self) -> Woken<N> {
+        Woken { all: mem::replace(&mut self.places, Places::new()), behind: None }
     }
 }
 

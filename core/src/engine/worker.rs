@@ -1,11 +1,12 @@
 //! The delivery loop: the one async function between the decisions, a transport and a clock.
 
 use core::fmt;
+use core::mem;
 use core::pin::pin;
 
-use crate::clock::{Clock, Instant};
-use crate::engine::delivery::{After, Delivery, Fate, Next, Retry};
-use crate::engine::dispatcher::{Dispatcher, Seen};
+use crate::clock::Clock;
+use crate::engine::delivery::{After, Delivery, Fate, Next};
+use crate::engine::dispatcher::Dispatcher;
 use crate::engine::observer::{Notice, Observer};
 use crate::format::Format;
 use crate::format::pilot::PilotFormat;
@@ -54,27 +55,44 @@ pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
     O: Observer,
 {
     let mut worker = Worker { dispatcher, transport, clock, encoding, endpoint: None };
+    let mut watch = Watch { dispatcher, is_on: false };
     let bound = encoding.format.bound();
     loop {
         match dispatcher.next(clock.now(), bound, buffer) {
             (Next::Attempt(delivery), _) => {
+                watch.pass_on();
                 let mut lease = Lease { dispatcher, delivery };
                 let (events, mut body) = lease.delivery.split(buffer);
                 match encoding.format.encode(&events, &mut body) {
-                    Ok(()) => worker.deliver(lease, &events, body.finish()).await,
+                    Ok(()) => {
+                        let attempt = lease.delivery.attempt();
+                        let end = worker.attempt(&mut lease.delivery, &events, body.finish());
+                        if let Some(After::Settled(fate)) = end.await {
+                            worker.tell(&events, fate, attempt);
+                        }
+                    }
                     Err(_) => worker.refuse(&mut lease.delivery, &events),
                 }
             }
+            (Next::Idle(None), seen) => {
+                watch.is_on = false;
+                dispatcher.work(seen).await;
+            }
+            (Next::Idle(Some(until)), seen) => {
+                watch.is_on = true;
+                select(dispatcher.work(seen), clock.sleep_until(until)).await;
+            }
             // Nothing goes out before then, so it does not take the wake-up of a new event, which
             // is for a worker that waits for one.
-            (Next::Wait(Some(until)), seen) => {
-                let mut watch = Watch { dispatcher, is_over: false };
-                worker.sleep(Some(until), seen).await;
-                watch.is_over = true;
+            (Next::Wait(until), seen) => {
+                watch.is_on = true;
+                select(dispatcher.changed(seen), clock.sleep_until(until)).await;
             }
-            (Next::Wait(None), seen) => dispatcher.work(seen).await,
             (Next::Again, _) => {}
-            (Next::Done, _) => return,
+            (Next::Done, _) => {
+                watch.is_on = false;
+                return;
+            }
         }
     }
 }
@@ -101,18 +119,24 @@ where
     }
 }
 
-/// A worker that waits for the time when events go out again. When it vanishes, another one that
-/// waits for an event asks for that time.
+/// A worker that waits for the time when something goes out again. When it vanishes, or has something
+/// else to do, another one that waits for an event asks for that time.
 struct Watch<'d, M: RawMutex, B, To, O, const WORKERS: usize> {
     dispatcher: &'d Dispatcher<M, B, To, O, WORKERS>,
-    is_over: bool,
+    is_on: bool,
+}
+
+impl<M: RawMutex, B, To, O, const WORKERS: usize> Watch<'_, M, B, To, O, WORKERS> {
+    fn pass_on(&mut self) {
+        if mem::take(&mut self.is_on) {
+            self.dispatcher.wake_one();
+        }
+    }
 }
 
 impl<M: RawMutex, B, To, O, const WORKERS: usize> Drop for Watch<'_, M, B, To, O, WORKERS> {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.dispatcher.wake_one();
-        }
+        self.pass_on();
     }
 }
 
@@ -134,52 +158,6 @@ where
     C: Clock,
     O: Observer,
 {
-    /// One event's attempts, until it is settled or back in the queue.
-    async fn deliver(
-        &mut self,
-        mut lease: Lease<'_, M, B, To, O, WORKERS>,
-        events: &Events<'_>,
-        body: &[u8],
-    ) {
-        loop {
-            let attempt = lease.delivery.attempt();
-            match self.attempt(&mut lease.delivery, events, body).await {
-                Some(After::Settled(fate)) => return self.tell(events, fate, attempt),
-                Some(After::Returned) => return,
-                Some(After::Retry(at)) => self.back_off(&lease.delivery, at).await,
-                None => {}
-            }
-            loop {
-                match self.dispatcher.retry(&mut lease.delivery, self.clock.now()) {
-                    (Retry::Attempt, _) => break,
-                    (Retry::Wait(until), seen) => self.sleep(until, seen).await,
-                    (Retry::Settled(fate), _) => return self.tell(events, fate, attempt),
-                }
-            }
-        }
-    }
-
-    async fn back_off(&mut self, delivery: &Delivery, at: Instant) {
-        while let (Some(at), seen) = self.dispatcher.back_off(delivery, at) {
-            if self.clock.now() >= at {
-                return;
-            }
-            self.sleep(Some(at), seen).await;
-        }
-    }
-
-    /// Until then, or until something changes. (`&mut`, so that a transport need not be `Sync` for the
-    /// worker's future to be `Send`.)
-    async fn sleep(&mut self, until: Option<Instant>, seen: Seen) {
-        let changed = self.dispatcher.changed(seen);
-        match until {
-            Some(until) => {
-                select(changed, self.clock.sleep_until(until)).await;
-            }
-            None => changed.await,
-        }
-    }
-
     /// Settles a message that cannot be made.
     fn refuse(&self, delivery: &mut Delivery, events: &Events<'_>) {
         self.dispatcher.refuse_message(delivery);
@@ -205,7 +183,7 @@ where
         let started = self.clock.now();
         let epoch = Some(delivery.endpoint_epoch());
         if self.endpoint.as_ref().map(|(epoch, _)| *epoch) != epoch {
-            self.endpoint = self.dispatcher.endpoint();
+            self.dispatcher.copy_endpoint(&mut self.endpoint);
         }
         let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| Some(*known) == epoch)?;
         let mut room = [0; ROOM];

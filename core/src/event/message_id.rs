@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use crate::ascii::hex;
 use crate::json::{EncodeError, Writer};
 
 /// The header that carries a message's id.
@@ -46,7 +45,7 @@ impl MessageId {
     pub fn write_to(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
         out.integer(self.node_id.into())?;
         out.push(b"-")?;
-        out.push(&instance_digits(self.instance))?;
+        out.hex(&self.instance.to_be_bytes())?;
         out.push(b"-")?;
         out.integer(self.first)?;
         if self.events > 1 {
@@ -66,13 +65,4 @@ impl fmt::Display for MessageId {
         self.write_to(&mut writer).map_err(|_| fmt::Error)?;
         f.write_str(core::str::from_utf8(writer.finish()).unwrap_or_default())
     }
-}
-
-/// 16 hexadecimal digits in lower case.
-fn instance_digits(number: u64) -> [u8; 16] {
-    let mut digits = [0; 16];
-    for (pair, byte) in digits.chunks_mut(2).zip(number.to_be_bytes()) {
-        pair.copy_from_slice(&hex(byte));
-    }
-    digits
 }

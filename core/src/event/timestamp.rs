@@ -8,8 +8,6 @@ use crate::json::{EncodeError, Writer};
 const SECONDS_PER_DAY: u64 = 86_400;
 /// 0000-01-01T00:00:00Z, the first second RFC 3339 can write.
 const MIN_SECONDS: i64 = -62_167_219_200;
-/// Days from 0000-01-01 to 1970-01-01.
-const DAYS_BEFORE_EPOCH: i64 = 719_528;
 /// 9999-12-31T23:59:59Z, the last one.
 const MAX_SECONDS: i64 = 253_402_300_799;
 
@@ -58,24 +56,22 @@ impl Timestamp {
         self.nanos
     }
 
-    /// The start of a civil date of the proleptic Gregorian calendar, in days since the epoch.
-    /// Howard Hinnant's `days_from_civil` (<https://howardhinnant.github.io/date_algorithms.html>).
-    pub(crate) const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-        let year = if month <= 2 { year - 1 } else { year };
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year
-            - 719_468
+    /// A second of a civil date (of the proleptic Gregorian calendar, up to the year 9999); `None` when
+    /// the month does not have that day.
+    pub(crate) fn of_civil(date: (u32, u32, u32), second: u32) -> Option<Self> {
+        let days = Self::days_from_civil(date)?;
+        let second = MIN_SECONDS + i64::from(days) * SECONDS_PER_DAY as i64 + i64::from(second);
+        // Another day comes out as one of another month.
+        (Self::civil_from_days(days) == date).then_some(Self::new(second, 0))
     }
 
-    /// Whether the month has that day. Another comes out as one of another month.
-    pub(crate) fn has_day(year: i64, month: i64, day: i64) -> bool {
-        let days = Self::days_from_civil(year, month, day) + DAYS_BEFORE_EPOCH;
-        u32::try_from(days).is_ok_and(|days| {
-            let (its_year, its_month, its_day) = Self::civil_from_days(days);
-            (year, month, day) == (its_year.into(), its_month.into(), its_day.into())
-        })
+    /// The days since 0000-01-01, by Howard Hinnant's `days_from_civil`
+    /// (<https://howardhinnant.github.io/date_algorithms.html>), from 400 years before.
+    fn days_from_civil((year, month, day): (u32, u32, u32)) -> Option<u32> {
+        // Its years begin in March.
+        let year = year + 400 - u32::from(month <= 2);
+        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day;
+        (year * 365 + year / 4 - year / 100 + year / 400 + day_of_year).checked_sub(146_098 - 60)
     }
 
     /// The civil date (year, month, day) of a day since 0000-01-01, up to the year 9999. Cassio Neri

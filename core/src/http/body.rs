@@ -15,22 +15,22 @@ pub(super) enum Framing {
 pub(super) struct Rest {
     state: State,
     /// Bytes that may still come, framing included.
-    limit: u64,
+    limit: usize,
 }
 
 /// Where in a body (RFC 9112, section 7.1). Chunk extensions and trailers are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Of a body with a length, so many bytes are left.
-    Length(u64),
+    Length(usize),
     /// In a chunk's size, of which so much is known.
-    Size(Option<u64>),
+    Size(Option<usize>),
     /// Behind the size.
-    Extension(u64),
+    Extension(usize),
     /// At the end of the size's line.
-    SizeEnd(u64),
+    SizeEnd(usize),
     /// In a chunk, of which so many bytes are left.
-    Chunk(u64),
+    Chunk(usize),
     /// Behind a chunk.
     ChunkEnd,
     /// The same, and half of the line's end has come.
@@ -42,12 +42,13 @@ enum State {
 
 impl Rest {
     /// All of a body, if it has an end within `limit` bytes as far as is known.
-    pub(super) fn new(framing: Framing, limit: u64) -> Option<Self> {
+    pub(super) fn new(framing: Framing, limit: usize) -> Option<Self> {
         let state = match framing {
             Framing::Length(0) => State::Over,
-            Framing::Length(length) if length <= limit => State::Length(length),
+            Framing::Length(length) => {
+                State::Length(usize::try_from(length).ok().filter(|length| *length <= limit)?)
+            }
             Framing::Chunked => State::Size(None),
-            Framing::Length(_) => return None,
         };
         Some(Self { state, limit })
     }
@@ -66,13 +67,11 @@ impl Rest {
         {
             let here = bytes.len() - taken;
             let step = match self.state {
-                State::Length(left) | State::Chunk(left) => {
-                    usize::try_from(left).unwrap_or(usize::MAX).min(here)
-                }
+                State::Length(left) | State::Chunk(left) => left.min(here),
                 _ => 1,
             };
-            self.limit = self.limit.checked_sub(step as u64)?;
-            self.state = self.state.after(step as u64, byte)?;
+            self.limit = self.limit.checked_sub(step)?;
+            self.state = self.state.after(step, byte)?;
             if matches!(self.state, State::Chunk(size) if size > self.limit) {
                 return None;
             }
@@ -84,7 +83,7 @@ impl Rest {
 
 impl State {
     /// After so many bytes, or after this one. `None` when it must not stand there.
-    fn after(self, step: u64, byte: u8) -> Option<Self> {
+    fn after(self, step: usize, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::Length(left), _) if left == step => Self::Over,
             (Self::Length(left), _) => Self::Length(left - step),
@@ -92,7 +91,7 @@ impl State {
             (Self::Chunk(left), _) => Self::Chunk(left - step),
             (Self::Size(size), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 let digit = char::from(byte).to_digit(16)?;
-                Self::Size(Some(size.unwrap_or(0).checked_mul(16)? + u64::from(digit)))
+                Self::Size(Some(size.unwrap_or(0).checked_mul(16)? + digit as usize))
             }
             (Self::Size(Some(size)), b';' | b' ' | b'\t') => Self::Extension(size),
             (Self::Size(Some(size)) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
@@ -116,7 +115,7 @@ impl State {
 mod tests {
     use super::*;
 
-    const LIMIT: u64 = 1_000;
+    const LIMIT: usize = 1_000;
 
     /// How much of `bytes` is the body, whole and byte by byte; `None` when it is wrong.
     #[track_caller]
@@ -142,7 +141,7 @@ mod tests {
         assert_eq!(body(Framing::Length(0), b"more"), Some((0, true)));
         assert_eq!(body(Framing::Length(4), b"bodymore"), Some((4, true)));
         assert_eq!(body(Framing::Length(4), b"bod"), Some((3, false)));
-        assert_eq!(body(Framing::Length(LIMIT + 1), b""), None);
+        assert_eq!(body(Framing::Length(LIMIT as u64 + 1), b""), None);
     }
 
     #[test]

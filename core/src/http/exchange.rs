@@ -199,7 +199,7 @@ impl Exchange {
     fn answered(&mut self, head: &Head, now: Instant) {
         let idle = head.idle_max(IDLE_MAX);
         self.kept_until = (now + idle).min(self.made_at + AGE_MAX);
-        self.state = match head.rest(DRAIN_MAX as u64) {
+        self.state = match head.rest(DRAIN_MAX) {
             Some(rest) if self.sent == Sent::All && !idle.is_zero() => State::Body(rest),
             _ => State::Over,
         };

@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::Malformed;
 use super::body::{Framing, Rest};
 use super::status::Response;
+use crate::ascii::is_same;
 use crate::event::Timestamp;
 use crate::transport::{RetryAfter, parse_date};
 
@@ -22,7 +23,7 @@ pub(super) struct Head {
 impl Head {
     /// What is to be read before the connection may carry another request; `None` when it may not,
     /// or when that is more than `limit` bytes as far as is known.
-    pub(super) fn rest(&self, limit: u64) -> Option<Rest> {
+    pub(super) fn rest(&self, limit: usize) -> Option<Rest> {
         Rest::new(self.framing?, limit)
     }
 
@@ -100,32 +101,32 @@ impl Fields {
             return;
         }
         self.last_mattered = true;
-        if name.eq_ignore_ascii_case(b"content-length") {
+        if is_same(name, b"content-length") {
             self.blurred |= is_cut;
             // Several equal ones may have been put together.
             for value in list(value).filter(|_| !is_cut) {
                 self.content_length(value);
             }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        } else if is_same(name, b"transfer-encoding") {
             self.blurred |= is_cut;
             for coding in list(value) {
                 // Nothing may follow `chunked`.
                 let first = self.chunked != Some(true);
-                self.chunked = Some(first && coding.eq_ignore_ascii_case(b"chunked"));
+                self.chunked = Some(first && is_same(coding, b"chunked"));
             }
-        } else if name.eq_ignore_ascii_case(b"connection") {
-            let closes = |option: &[u8]| option.eq_ignore_ascii_case(b"close");
+        } else if is_same(name, b"connection") {
+            let closes = |option: &[u8]| is_same(option, b"close");
             self.keep &= !is_cut && !list(value).any(closes);
-        } else if name.eq_ignore_ascii_case(b"retry-after") {
+        } else if is_same(name, b"retry-after") {
             if !is_cut && self.retry_after.is_none() {
                 self.retry_after = RetryAfter::parse(value);
             }
-        } else if name.eq_ignore_ascii_case(b"date") {
+        } else if is_same(name, b"date") {
             // Nobody says when to come back with other ones.
             if !is_cut && matches!(self.status, 429 | 503) {
                 self.date = parse_date(value);
             }
-        } else if name.eq_ignore_ascii_case(b"keep-alive") {
+        } else if is_same(name, b"keep-alive") {
             if !is_cut && self.keep_alive.is_none() {
                 self.keep_alive = parse_keep_alive(value);
             }
@@ -187,7 +188,7 @@ impl Fields {
 fn decides_framing(name: &[u8]) -> bool {
     [&b"content-length"[..], b"transfer-encoding", b"connection"]
         .iter()
-        .any(|deciding| name.eq_ignore_ascii_case(deciding))
+        .any(|deciding| is_same(name, deciding))
 }
 
 /// Without the white space that may stand around a value (RFC 9110, section 5.6.3).
@@ -222,8 +223,13 @@ fn parse_status(line: &[u8]) -> Option<(u16, u8)> {
 
 /// A number of nothing but digits.
 fn parse_digits(value: &[u8]) -> Option<u64> {
-    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    core::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0_u64, |number, &byte| {
+        let digit = char::from(byte).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
 }
 
 fn parse_keep_alive(value: &[u8]) -> Option<Duration> {

@@ -36,3 +36,27 @@ const fn is_token(byte: u8) -> bool {
                 | b'~'
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The letters beside letters and digits in the RFC.
+    const TCHAR: &str = "!#$%&'*+-.^_`|~";
+
+    #[test]
+    fn only_tokens_are_names_and_no_value_ends_its_line() {
+        for byte in 0..=0x7f_u8 {
+            let mut text = [b'a'; 3];
+            text[1] = byte;
+            let text = core::str::from_utf8(&text).unwrap();
+            let letter = char::from(byte);
+            let is_token = letter.is_ascii_alphanumeric() || TCHAR.contains(letter);
+            assert_eq!(is_header(text, "1"), is_token, "name with {byte:#x}");
+            let is_value = letter == '\t' || !letter.is_ascii_control();
+            assert_eq!(is_header("X-Id", text), is_value, "value with {byte:#x}");
+        }
+        assert!(!is_header("", "1") && !is_header("é", "1"));
+        assert!(is_header("X-Id", "") && is_header("X-Id", "é"));
+    }
+}

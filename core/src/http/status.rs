@@ -34,6 +34,7 @@ impl Response {
             429 | 503 => Verdict::Later(self.retry_after),
             408 | 425 => Verdict::Later(None),
             413 => Verdict::TooLarge,
+            400 | 422 => Verdict::Invalid,
             300..=499 => Verdict::Refused,
             _ => Verdict::Later(None),
         }

@@ -58,6 +58,11 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Bytes as hexadecimal digits in lower case.
+    pub(crate) fn hex(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        bytes.iter().try_for_each(|byte| self.push(&hex(*byte)))
+    }
+
     /// A whole number.
     ///
     /// # Errors

@@ -118,16 +118,22 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         true
     }
 
-    /// Leases the oldest waiting entry and those next to it, as many as `fits` agrees to, which is
-    /// asked with the number of entries and the bytes of their texts; copies them to the end of
-    /// `buffer`. `None` when none waits, or when the oldest one alone does not fit.
+    /// The oldest of the waiting entries that pass.
+    pub(crate) fn oldest(&self, passes: impl Fn(u64) -> bool) -> Option<u64> {
+        self.find(|entry| !entry.leased && passes(entry.id)).map(|(_, entry)| entry.id)
+    }
+
+    /// Leases the waiting entry `id` and those next to it, as many as `fits` agrees to, which is asked with
+    /// the number of entries and the bytes of their texts; copies them to the end of `buffer`. `None` when it
+    /// does not wait, or does not fit.
     pub(crate) fn lease(
         &mut self,
+        id: u64,
         buffer: &mut [u8],
         fits: impl Fn(u32, usize) -> bool,
     ) -> Option<Lease> {
-        let (first, oldest) = self.find(|entry| !entry.leased)?;
-        let Entry { id, node_id, .. } = oldest;
+        let (first, oldest) = self.find(|entry| !entry.leased && entry.id == id)?;
+        let node_id = oldest.node_id;
         let mut lease =
             Lease { run: LeaseRange { first: id, count: 0 }, node_id, last: id, size: 0 };
         let mut next = Some(oldest);
@@ -151,6 +157,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         (lease.run.count > 0).then_some(lease)
     }
 
+    /// Copies the entries of a lease to the end of `buffer` once more. `None` when they do not fit.
+    pub(crate) fn copy(&self, run: LeaseRange, buffer: &mut [u8]) -> Option<Lease> {
+        let (first, Entry { id, node_id, .. }) = self.find_lease(run)?;
+        let mut lease = Lease { run, node_id, last: id, size: 0 };
+        for _ in 0..run.count {
+            let entry = self.entry(first + lease.size);
+            lease = Lease { last: entry.id, size: lease.size + entry.size(), ..lease };
+        }
+        let place = buffer.len().checked_sub(lease.size)?;
+        self.read(first, buffer.get_mut(place..)?);
+        Some(lease)
+    }
+
     /// Ends a lease and leaves its entries in their places. Returns how many there were.
     pub(crate) fn release(&mut self, run: LeaseRange) -> u32 {
         self.end_lease(run).map_or(0, |span| span.count)
@@ -163,16 +182,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         span.count
     }
 
-    /// Removes the oldest waiting entry, if there is one, and says which it was.
-    pub(crate) fn drop_oldest(&mut self) -> Option<u64> {
-        let (at, entry) = self.find(|entry| !entry.leased)?;
+    /// Removes the waiting entry `id`; `false` when it does not wait.
+    pub(crate) fn drop_waiting(&mut self, id: u64) -> bool {
+        let Some((at, entry)) = self.find(|entry| !entry.leased && entry.id == id) else {
+            return false;
+        };
         self.remove(Span { at, size: entry.size(), count: 1 });
-        Some(entry.id)
+        true
+    }
+
+    /// The first entry of a lease, with its distance from the head.
+    fn find_lease(&self, run: LeaseRange) -> Option<(usize, Entry)> {
+        self.find(|entry| entry.leased && entry.id == run.first)
     }
 
     /// Takes the leases off a run.
     fn end_lease(&mut self, run: LeaseRange) -> Option<Span> {
-        let (at, mut entry) = self.find(|entry| entry.leased && entry.id == run.first)?;
+        let (at, mut entry) = self.find_lease(run)?;
         let mut span = Span { at, size: 0, count: 0 };
         loop {
             self.set_leased(at + span.size, entry, false);
@@ -258,14 +284,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// Moves the first `length` bytes of the ring towards the tail by `by`, from their end on.
     fn slide(&mut self, length: usize, by: usize) {
+        let mut piece = [0; 64];
         let mut left = length;
         while left > 0 {
-            // Ends are exclusive, so the start of the buffer is its end.
-            let end = |place| if place == 0 { self.capacity() } else { place };
-            let (from, to) = (end(self.wrap(left)), end(self.wrap(left + by)));
-            let chunk = left.min(from).min(to);
-            self.buffer.as_mut().copy_within(from - chunk..from, to - chunk);
-            left -= chunk;
+            let (piece, _) = piece.split_at_mut(left.min(64));
+            left -= piece.len();
+            self.read(left, piece);
+            self.write(left + by, piece);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{Encoded, Events, LeaseRange, Queue};
+use super::{Bound, Encoded, Events, LeaseRange, Queue};
 use crate::event::{Event, Json, MessageId, Timestamp};
 use crate::queue::entry::Entry;
 
@@ -29,22 +29,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 enum Op {
     /// With a topic and data of so many letters (0: none), on this node, at this nanosecond.
     Push(usize, usize, u32, u32),
-    /// Of so many entries, and bytes of text, at most.
-    Lease(u32, usize),
+    /// From the `n`th waiting entry on (or the last), of so many entries, and bytes of text, at most.
+    Lease(usize, u32, usize),
     /// Of the `n`th lease that is held.
     Release(usize),
     Settle(usize),
-    DropOldest,
+    /// The `n`th waiting entry.
+    Drop(usize),
 }
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0_usize..20, 0_usize..20, any::<u32>(), 0_u32..1_000_000_000)
             .prop_map(|(topic, data, node_id, nanos)| Op::Push(topic, data, node_id, nanos)),
-        4 => (1_u32..6, 0_usize..200).prop_map(|(most, texts)| Op::Lease(most, texts)),
+        4 => (prop_oneof![3 => Just(0), 1 => 0_usize..4], 1_u32..6, 0_usize..200)
+            .prop_map(|(n, most, texts)| Op::Lease(n, most, texts)),
         1 => (0_usize..4).prop_map(Op::Release),
         3 => (0_usize..4).prop_map(Op::Settle),
-        1 => Just(Op::DropOldest),
+        1 => (0_usize..3).prop_map(Op::Drop),
     ]
 }
 
@@ -101,9 +103,20 @@ impl Model {
         run
     }
 
+    /// The place of the `n`th waiting entry, or of the last.
+    fn waiting(&self, n: usize) -> Option<usize> {
+        let waiting = self.entries.iter().enumerate().filter(|(_, entry)| !entry.leased);
+        waiting.take(n + 1).last().map(|(place, _)| place)
+    }
+
     /// The places that a lease is to be of.
-    fn leasable(&self, most: u32, texts: usize, buffer: usize) -> Option<std::ops::Range<usize>> {
-        let first = self.entries.iter().position(|entry| !entry.leased)?;
+    fn leasable(
+        &self,
+        first: usize,
+        most: u32,
+        texts: usize,
+        buffer: usize,
+    ) -> Option<std::ops::Range<usize>> {
         let waiting = self.entries.iter().skip(first).take_while(|entry| !entry.leased);
         let (mut bytes, mut size) = (0, 0);
         let fits = |entry: &&Expected| {
@@ -136,7 +149,8 @@ fn read(entries: &[u8]) -> Vec<Expected> {
     let events = Events { id, is_batch: true, entries };
     let owned = events.iter().map(|event| Expected {
         id: event.id,
-        topic: event.topic.as_str().to_owned(),
+        // A text's `Debug` is the text.
+        topic: format!("{:?}", event.topic),
         node_id: event.node_id,
         timestamp: event.timestamp,
         data: event.data.map(|data| data.as_str().to_owned()),
@@ -174,11 +188,19 @@ proptest! {
                         model.entries.push_back(entry);
                     }
                 }
-                Op::Lease(most, texts) => {
+                Op::Lease(n, most, texts) => {
                     let mut out = [0; 300];
                     let fits = |count: u32, bytes: usize| count <= most && bytes <= texts;
-                    let leased = queue.lease(&mut out, fits);
-                    match model.leasable(most, texts, out.len()) {
+                    let Some(first) = model.waiting(n) else {
+                        prop_assert_eq!(queue.oldest(|_| true), None);
+                        continue;
+                    };
+                    let id = model.entries[first].id;
+                    let oldest = model.waiting(0).map(|place| model.entries[place].id);
+                    prop_assert_eq!(queue.oldest(|_| true), oldest);
+                    prop_assert_eq!(queue.oldest(|other| other >= id), Some(id));
+                    let leased = queue.lease(id, &mut out, fits);
+                    match model.leasable(first, most, texts, out.len()) {
                         None => prop_assert_eq!(leased, None),
                         Some(places) => {
                             let leased = leased.unwrap();
@@ -187,7 +209,13 @@ proptest! {
                             prop_assert_eq!(leased.last, expected[expected.len() - 1].id);
                             prop_assert_eq!(leased.node_id, expected[0].node_id);
                             prop_assert_eq!(read(&out[out.len() - leased.size..]), expected);
+                            prop_assert_eq!(queue.copy(leased.run, &mut [0; 300]), Some(leased));
                             prop_assert_eq!(leased.run, model.lease(places));
+                            let mut again = [0; 300];
+                            prop_assert_eq!(queue.copy(leased.run, &mut again), Some(leased));
+                            prop_assert_eq!(again, out);
+                            let short = &mut again[..leased.size - 1];
+                            prop_assert_eq!(queue.copy(leased.run, short), None);
                         }
                     }
                 }
@@ -205,10 +233,11 @@ proptest! {
                         prop_assert_eq!(queue.settle(run), 0, "a lease ends once");
                     }
                 }
-                Op::DropOldest => {
-                    let oldest = model.entries.iter().position(|entry| !entry.leased);
-                    prop_assert_eq!(queue.drop_oldest(), oldest.map(|place| model.entries[place].id));
-                    if let Some(place) = oldest {
+                Op::Drop(n) => {
+                    if let Some(place) = model.waiting(n) {
+                        let id = model.entries[place].id;
+                        prop_assert!(queue.drop_waiting(id));
+                        prop_assert!(!queue.drop_waiting(id));
                         model.entries.remove(place);
                     }
                 }
@@ -221,9 +250,24 @@ proptest! {
             prop_assert_eq!(queue.leased() as usize, in_flight);
             prop_assert_eq!(queue.queued() as usize, model.entries.len() - in_flight);
             prop_assert_eq!(queue.queued_texts(), texts);
+            prop_assert_eq!(queue.used(), model.used());
             prop_assert_eq!(queue.free(), capacity - model.used());
             prop_assert_eq!(queue.leased_bytes(), leased_bytes);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_a_buffer_is_enough_for_is_the_longest_of_it(
+        (message, event, factor) in (0_usize..100, 0_usize..200, 1_usize..7),
+        more in 0_usize..2_000,
+    ) {
+        let bound = Bound { message, event, factor };
+        let buffer = bound.buffer(1, 0) + more;
+        let texts = bound.texts(buffer);
+        prop_assert!(bound.buffer(1, texts) <= buffer && bound.buffer(1, texts + 1) > buffer);
+        prop_assert_eq!(bound.texts(more.min(bound.buffer(1, 0))), 0);
     }
 }
 
@@ -233,11 +277,11 @@ fn an_entry_longer_than_the_workers_buffer_is_not_leased() {
     let event = Event::new("t", 2, Timestamp::UNIX_EPOCH);
     assert!(push(&mut queue, 1, &event, ""));
     let length = Entry::HEADER + 3;
-    assert_eq!(queue.lease(&mut vec![0; length - 1], |_, _| true), None);
-    assert_eq!(queue.lease(&mut vec![0; length], |_, _| false), None);
+    assert_eq!(queue.lease(1, &mut vec![0; length - 1], |_, _| true), None);
+    assert_eq!(queue.lease(1, &mut vec![0; length], |_, _| false), None);
     assert_eq!((queue.queued(), queue.leased()), (1, 0));
     let mut buffer = vec![0; length];
-    assert!(queue.lease(&mut buffer, |_, _| true).is_some());
+    assert!(queue.lease(1, &mut buffer, |_, _| true).is_some());
     assert_eq!(read(&buffer)[0].topic, "\"t\"");
 }
 

@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-use heapless::String;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::ascii::{hex, number};
+use crate::ascii::number;
+use crate::json::Writer;
 use crate::sign::{Signer, ToSign};
 use crate::transport::Headers;
 
@@ -15,6 +15,8 @@ pub const SIGNATURE_HEADER: &str = "X-Pilot-Signature-256";
 
 /// SHA-256 works on blocks of 64 bytes (FIPS 180-4); HMAC hashes longer keys down first (RFC 2104).
 const BLOCK: usize = 64;
+/// Bytes of a SHA-256.
+const DIGEST: usize = 32;
 
 /// The key shared with the receiver. Never printed.
 #[derive(Clone)]
@@ -50,13 +52,9 @@ impl Secret {
     /// ```
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> Signature {
-        let mut text = String::new();
-        // 32 bytes are 64 digits.
-        for byte in self.mac(body).map(|mac| mac.finalize().into_bytes()).unwrap_or_default() {
-            for digit in hex(byte) {
-                let _ = text.push(digit.into());
-            }
-        }
+        let mut text = [0; 2 * DIGEST];
+        // They are twice as many digits.
+        let _ = Writer::new(&mut text).hex(&self.digest(body));
         Signature(text)
     }
 
@@ -79,6 +77,10 @@ impl Secret {
         mac.zip(from_hex(signature)).is_some_and(|(mac, bytes)| mac.verify_slice(&bytes).is_ok())
     }
 
+    fn digest(&self, body: &[u8]) -> [u8; DIGEST] {
+        self.mac(body).map(|mac| mac.finalize().into_bytes().into()).unwrap_or_default()
+    }
+
     /// Over all of `body`. There always is one: a key of one block is always taken.
     fn mac(&self, body: &[u8]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::new_from_slice(&self.key).ok()?;
@@ -88,8 +90,8 @@ impl Secret {
 }
 
 /// The bytes of 64 hex digits.
-fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
+fn from_hex(text: &[u8]) -> Option<[u8; DIGEST]> {
+    let mut bytes = [0; DIGEST];
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     if pairs.len() != bytes.len() {
         return None;
@@ -103,8 +105,8 @@ fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
 /// Signs the body.
 impl Signer for Secret {
     fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
-        let signature = Self::sign(self, message.body);
-        headers.write(SIGNATURE_HEADER, |out| out.push(signature.as_str().as_bytes()));
+        let digest = self.digest(message.body);
+        headers.write(SIGNATURE_HEADER, |out| out.hex(&digest));
     }
 }
 
@@ -116,13 +118,13 @@ impl fmt::Debug for Secret {
 
 /// A signature in lower-case hex, as it stands in the header.
 #[derive(Clone)]
-pub struct Signature(String<64>);
+pub struct Signature([u8; 2 * DIGEST]);
 
 impl Signature {
     /// The 64 hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        core::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

@@ -90,3 +90,29 @@ impl<M: RawMutex + Sync> Signer for SecretCell<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds the time.
+    struct Clerk;
+
+    impl Signer for Clerk {
+        fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
+            headers.format("at", message.time().seconds());
+        }
+    }
+
+    #[test]
+    fn a_pair_signs_twice_in_its_order() {
+        let id = MessageId { node_id: 0, instance: 0, first: 1, last: 1, events: 1 };
+        let message = ToSign { id, body: b"{}", wall: &|| Timestamp::new(7, 0) };
+        let (secret, mut room) = (Secret::new(b"key").unwrap(), [0; 128]);
+        let mut headers = Headers::new(&mut room);
+        (&Clerk, secret.clone()).sign(&message, &mut headers);
+        let signature = secret.sign(b"{}");
+        let expected = [("at", "7"), (SIGNATURE_HEADER, signature.as_str())];
+        assert_eq!(headers.finish().unwrap(), expected);
+    }
+}

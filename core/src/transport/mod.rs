@@ -62,6 +62,9 @@ pub enum Verdict {
     Refused,
     /// The receiver does not take so much at once: a batch is made smaller, one event is refused.
     TooLarge,
+    /// The receiver does not take what is in it: of a batch, each event is sent alone; one event is
+    /// refused.
+    Invalid,
     /// The receiver may take it later, and not before what it asked for.
     Later(Option<RetryAfter>),
 }
@@ -95,6 +98,9 @@ pub enum ErrorKind {
     Disconnected,
     /// The answer was not HTTP, or larger than the transport's bounds.
     Protocol,
+    /// This machine lacked something: a port, a descriptor, memory. It says nothing of the receiver, so
+    /// the breaker does not count it.
+    Local,
 }
 
 impl fmt::Display for ErrorKind {
@@ -107,6 +113,7 @@ impl fmt::Display for ErrorKind {
             Self::Timeout => "no answer within the HTTP timeout",
             Self::Disconnected => "the connection broke before the answer",
             Self::Protocol => "the answer was not valid HTTP within bounds",
+            Self::Local => "this machine has no port, descriptor or memory left",
         })
     }
 }

@@ -90,12 +90,7 @@ pub(crate) fn parse_date(value: &[u8]) -> Option<Timestamp> {
     if fields.next().is_some() || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let (year, month, day) = (year.into(), month.into(), day.into());
-    if !Timestamp::has_day(year, month, day) {
-        return None;
-    }
-    let days = Timestamp::days_from_civil(year, month, day);
-    Some(Timestamp::new(days * 86_400 + i64::from(hour * 3_600 + minute * 60 + second), 0))
+    Timestamp::of_civil((year, month, day), hour * 3_600 + minute * 60 + second)
 }
 
 fn number(digits: &[u8]) -> Option<u32> {

@@ -7,7 +7,7 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, Backoff, Config, Delivery, Dispatcher, EmitError, EndpointBuf, ErrorKind, Event, Fate,
-    Instant, Next, PilotFormat, Policy, Reply, Retry, RetryAfter, Stats, Timestamp,
+    Instant, Next, PilotFormat, Policy, Reply, RetryAfter, Stats, Timestamp,
 };
 
 /// The longest topic and data, and a buffer that is long enough for them.
@@ -16,7 +16,7 @@ pub(crate) const BUFFER: usize = PilotFormat::BOUND.buffer(1, TEXTS);
 pub(crate) const BACKOFF: Duration = Duration::from_millis(100);
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
-pub(crate) type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), 4>;
+pub(crate) type Core = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), 8>;
 
 pub(crate) fn config() -> Config {
     Config {
@@ -33,20 +33,15 @@ pub(crate) fn config() -> Config {
 pub(crate) struct Bench {
     pub(crate) core: Core,
     pub(crate) now: Instant,
-    pub(crate) workers: Vec<Option<Held>>,
+    pub(crate) workers: Vec<Option<Delivery>>,
     /// Ids in the order of their first attempts.
     pub(crate) started: Vec<u64>,
     pub(crate) fates: BTreeMap<u64, Fate>,
 }
 
-pub(crate) struct Held {
-    pub(crate) delivery: Delivery,
-    /// When the next attempt is due; without it, one is under way.
-    pub(crate) due: Option<Instant>,
-}
-
 impl Bench {
     pub(crate) fn new(config: Config, bytes: usize, workers: usize) -> Self {
+        let config = Config { max_in_flight: u16::try_from(workers).unwrap(), ..config };
         let bench = Self {
             core: Core::new(config, vec![0; bytes], 1),
             now: Instant::from_micros(1),
@@ -76,49 +71,32 @@ impl Bench {
     }
 
     pub(crate) fn is_attempting(&self, n: usize) -> bool {
-        self.workers[n].as_ref().is_some_and(|held| held.due.is_none())
+        self.workers[n].is_some()
     }
 
     pub(crate) fn probes(&self) -> usize {
-        let held = self.workers.iter().flatten();
-        held.filter(|held| held.due.is_none() && held.delivery.is_probe()).count()
+        self.workers.iter().flatten().filter(|delivery| delivery.is_probe()).count()
     }
 
     /// Worker `n` does whatever comes next, short of ending an attempt.
     pub(crate) fn step(&mut self, n: usize) {
-        let Some(mut held) = self.workers[n].take() else {
-            let next = self.core.next(self.now, PilotFormat::BOUND, &mut [0; BUFFER]).0;
-            if let Next::Attempt(delivery) = next {
+        if self.workers[n].is_none()
+            && let Next::Attempt(delivery) =
+                self.core.next(self.now, PilotFormat::BOUND, &mut [0; BUFFER]).0
+        {
+            if delivery.attempt() == 1 {
                 self.started.push(delivery.event_id());
-                self.workers[n] = Some(Held { delivery, due: None });
             }
-            return;
-        };
-        let until = held.due.and_then(|at| self.core.back_off(&held.delivery, at).0);
-        if held.due.is_some() && until.is_none_or(|until| self.now >= until) {
-            match self.core.retry(&mut held.delivery, self.now).0 {
-                Retry::Attempt => held.due = None,
-                Retry::Wait(_) => {}
-                Retry::Settled(_) => return,
-            }
+            self.workers[n] = Some(delivery);
         }
-        self.workers[n] = Some(held);
     }
 
     /// Worker `n`'s attempt ends.
     pub(crate) fn end(&mut self, n: usize, result: Result<Reply, ErrorKind>) -> After {
-        let mut held = self.workers[n].take().unwrap();
-        assert_eq!(held.due, None, "no attempt is under way");
-        let after = self.core.finish(&mut held.delivery, result, self.now, Timestamp::UNIX_EPOCH);
-        match after {
-            After::Settled(fate) => {
-                self.fates.insert(held.delivery.event_id(), fate);
-            }
-            After::Retry(at) => {
-                held.due = Some(at);
-                self.workers[n] = Some(held);
-            }
-            After::Returned => {}
+        let mut delivery = self.workers[n].take().unwrap();
+        let after = self.core.finish(&mut delivery, result, self.now, Timestamp::UNIX_EPOCH);
+        if let After::Settled(fate) = after {
+            self.fates.insert(delivery.event_id(), fate);
         }
         after
     }

@@ -21,7 +21,7 @@ fn batches() -> Core<2> {
 #[track_caller]
 fn told_to_wait(core: &Core<2>, buffer: usize) -> Seen {
     let (next, seen) = core.next(Instant::default(), PilotFormat::BOUND, &mut vec![0; buffer]);
-    assert!(matches!(next, Next::Wait(Some(_))), "{next:?}");
+    assert!(matches!(next, Next::Wait(_)), "{next:?}");
     seen
 }
 

@@ -27,7 +27,9 @@ type Core<const WORKERS: usize> = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<
 
 /// A dispatcher with an endpoint.
 fn core<const WORKERS: usize>(config: Config, bytes: usize) -> Core<WORKERS> {
-    let core = Core::new(Config { max_event_bytes: BODY, ..config }, vec![0; bytes], 1);
+    let max_in_flight = u16::try_from(WORKERS).unwrap();
+    let config = Config { max_event_bytes: BODY, max_in_flight, ..config };
+    let core = Core::new(config, vec![0; bytes], 1);
     core.swap(endpoint()).unwrap();
     core
 }

@@ -2,16 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
-    Clock, Config, Encoding, EndpointBuf, ErrorKind, Instant, Message, Reply, RetryAfter,
-    Timestamp, Transport, run,
+    Clock, Config, Encoding, EndpointBuf, ErrorKind, Instant, Message, Next, PilotFormat, Reply,
+    RetryAfter, Timestamp, Transport, run,
 };
 
-use crate::{BUFFER, Core, Task, core, emit, lease};
+use crate::{AFTER, BUFFER, Core, Task, core, emit, fail, lease};
 
 /// A clock whose sleepers are polled by hand.
 #[derive(Default)]
@@ -118,4 +119,68 @@ fn a_worker_that_vanishes_while_it_waits_for_a_time_is_stood_in_for() {
         poll(0);
     });
     assert_eq!(posts, 1);
+}
+
+/// Two events were due while the one message that a slow start allows was under way; when that ended, its
+/// worker took one of them, and nobody took the other.
+#[test]
+fn what_a_slow_start_held_up_goes_out_when_there_is_a_place() {
+    let core = core::<8>(Config { circuit_threshold: 1, ..Config::DEFAULT }, 1_000);
+    let take = |now| match core.next(now, PilotFormat::BOUND, &mut [0; BUFFER]).0 {
+        Next::Attempt(delivery) => delivery,
+        other => panic!("{other:?}"),
+    };
+    let end = |mut delivery, status, now| {
+        let result = Ok(Response::status(status).into());
+        core.finish(&mut delivery, result, now, Timestamp::UNIX_EPOCH);
+    };
+    emit(&core, 1);
+    let mut now = AFTER;
+    for _ in 0..3 {
+        let delivery = take(now);
+        assert_eq!(delivery.event_id(), 1);
+        end(delivery, 500, now);
+        now = now + Duration::from_secs(10);
+    }
+    now = now + core.config().circuit_cooldown;
+    (0..3).for_each(|_| emit(&core, 1));
+    // The probe.
+    end(take(now), 200, now);
+    end(take(now), 500, now);
+    end(take(now), 500, now);
+    emit(&core, 1);
+    let under_way = take(now);
+    let later = now + Duration::from_secs(4);
+    let (next, seen) = core.next(later, PilotFormat::BOUND, &mut [0; BUFFER]);
+    assert!(matches!(next, Next::Idle(None)), "{next:?}");
+    let idle = Task::default();
+    let mut work = pin!(core.work(seen));
+    idle.starts(&mut work);
+    end(under_way, 200, later);
+    assert_eq!(idle.wakes(), 1);
+}
+
+/// A slow start had no place for a message while one from before it was under way, so an event woke nobody,
+/// though the breaker had opened again and could be probed.
+#[test]
+fn a_probe_needs_no_place_in_flight() {
+    let config = Config { max_attempts: 1, circuit_threshold: 1, ..Config::DEFAULT };
+    let core = core::<3>(Config { circuit_cooldown: Duration::ZERO, ..config }, 1_000);
+    (0..4).for_each(|_| emit(&core, 1));
+    let (mut one, mut two, _three) = (lease(&core), lease(&core), lease(&core));
+    fail(&core, &mut one);
+    let mut probe = match core.next(AFTER, PilotFormat::BOUND, &mut [0; BUFFER]).0 {
+        Next::Attempt(delivery) => delivery,
+        other => panic!("{other:?}"),
+    };
+    let accepted = Ok(Response::status(200).into());
+    core.finish(&mut probe, accepted, AFTER, Timestamp::UNIX_EPOCH);
+    fail(&core, &mut two);
+    let (next, seen) = core.next(AFTER, PilotFormat::BOUND, &mut [0; BUFFER]);
+    assert!(matches!(next, Next::Idle(None)), "{next:?}");
+    let idle = Task::default();
+    let mut work = pin!(core.work(seen));
+    idle.starts(&mut work);
+    emit(&core, 1);
+    assert_eq!(idle.wakes(), 1);
 }

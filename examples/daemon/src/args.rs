@@ -11,6 +11,7 @@ use pilot_webhook_core::{OnFull, OnOpen};
 use crate::Failure;
 use crate::ingress::{WhenFull, address};
 use crate::ipc::{OnLost, default_socket};
+use crate::store::Store;
 
 /// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
 const ROOM_WAIT: Duration = Duration::from_secs(2);
@@ -77,7 +78,7 @@ pub(crate) struct Run {
     /// Read events from a file (or `-`: standard input), one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
-    /// The events are a named pipe, which goes on when its writer closes it: the next one is read, too.
+    /// The file of events goes on: what is appended is read, also after a rotation, and a named pipe's next writer.
     #[arg(long, requires = "events", conflicts_with = "exit_at_end")]
     pub(crate) follow: bool,
     /// Take events at this address, too: the POSTs of pilot's own webhook. A port alone is one on loopback.
@@ -112,13 +113,15 @@ pub(crate) struct Run {
     pub(crate) on_open: OnOpenArg,
     /// POSTs in flight at once, 1 to 64; with more than one, their order is not kept.
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) max_in_flight: usize,
+    pub(crate) max_in_flight: u16,
     /// Events in one POST, at most; with more than one, every body is a JSON array.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) batch: u16,
     /// How long a batch that is not full waits for more events.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
+    #[command(flatten)]
+    pub(crate) store: Store,
     /// Another word for `--on-full block`, and stronger than any other `--on-full`.
     #[arg(long)]
     pub(crate) block_when_full: bool,
@@ -236,7 +239,7 @@ fn socket() -> impl TypedValueParser<Value = PathBuf> {
 }
 
 /// `5s`, `250ms`, `1m30s`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration: jiff::SignedDuration =
         text.parse().map_err(|_| "expected a time such as 5s or 250ms".to_owned())?;
     Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())

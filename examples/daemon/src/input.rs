@@ -11,27 +11,30 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::sync::watch;
 
 use crate::Failure;
+use crate::follow::Followed;
 
 /// Bytes of lines.
 pub(crate) type Input = Box<dyn Read + Send>;
 
-/// Opens a file, or standard input for `-`. One that is followed is a named pipe and has no end.
+/// Opens a file, or standard input for `-`. One that is followed has no end.
 pub(crate) fn open(path: &Path, follow: bool) -> Result<Input, Failure> {
     let unusable = |error| Failure::usage(format!("{}: {error}", path.display()));
-    let is_pipe = || fs::metadata(path).map(|found| found.file_type().is_fifo());
-    if follow && (path == Path::new("-") || !is_pipe().map_err(unusable)?) {
-        return Err(Failure::usage(format!(
-            "{}: only a named pipe can be followed",
-            path.display()
-        )));
-    }
     if path == Path::new("-") {
+        if follow {
+            return Err(Failure::usage(
+                "standard input cannot be followed, as it has no name under which it could go on: \
+                 give a file or a named pipe",
+            ));
+        }
         // The standard library's has a buffer, in which lines would be lost from sight.
         let input = io::stdin().as_fd().try_clone_to_owned().map_err(unusable)?;
         return Ok(Box::new(File::from(input)));
     }
-    if is_pipe().map_err(unusable)? {
-        return Ok(Box::new(NamedPipe { path: path.to_owned(), follow, file: None }));
+    if follow {
+        return Ok(Box::new(Followed::new(path, None).map_err(unusable)?));
+    }
+    if fs::metadata(path).map_err(unusable)?.file_type().is_fifo() {
+        return Ok(Box::new(NamedPipe { path: path.to_owned(), file: None }));
     }
     Ok(Box::new(File::open(path).map_err(unusable)?))
 }
@@ -39,9 +42,6 @@ pub(crate) fn open(path: &Path, follow: bool) -> Result<Input, Failure> {
 /// A pipe that the first read opens, which waits for a writer: only the reader's thread may.
 struct NamedPipe {
     path: PathBuf,
-    /// Its end comes when the last writer has closed it. With a writer of our own, which writes nothing, it does not
-    /// come, and between two writers no byte is lost.
-    follow: bool,
     file: Option<File>,
 }
 
@@ -49,7 +49,7 @@ impl Read for NamedPipe {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => File::options().read(true).write(self.follow).open(&self.path)?,
+            None => File::open(&self.path)?,
         };
         self.file.insert(file).read(out)
     }

@@ -68,9 +68,16 @@ impl Reader {
         let mut webhook = self.webhook.subscribe();
         let mut lines = Lines::new(BufReader::new(input));
         let mut complaints = Complaints::default();
+        let is_stored = self.client.outbox().is_some();
         while let Some((number, line)) = lines.next()? {
             self.tally.lines.fetch_add(1, Relaxed);
             match line.map(|line| self.emit(&line, &mut webhook)) {
+                // What is stored waits for a webhook in the outbox.
+                Ok(Ok(None)) if is_stored => {}
+                Ok(Err(error)) if is_stored && error != EmitError::Closed => {
+                    self.tally.bad_lines.fetch_add(1, Relaxed);
+                    complaints.say(number, &error);
+                }
                 // The client counts them, and logs that its queue is full.
                 Ok(Ok(Some(_)) | Err(EmitError::Full)) => {}
                 Ok(answer @ (Ok(None) | Err(EmitError::Closed))) => {
@@ -108,7 +115,7 @@ impl Reader {
                 // Before it is asked for, so that no change is missed.
                 webhook.borrow_and_update();
                 let answer = self.client.emit_when_room(&event, &data).await;
-                if answer != Ok(None) {
+                if answer != Ok(None) || self.client.outbox().is_some() {
                     return answer;
                 }
                 info!("there is no webhook: the events wait for one");

@@ -142,7 +142,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
     };
-    let report = Report::new(client.stats(), &tally);
+    let report = Report::new(&client, &tally);
     let published = report.publish(options.stats_file.as_deref()).await;
     let outcome = outcome.and_then(|end| match end {
         End::Input => report.verdict(),
@@ -174,7 +174,7 @@ async fn reload(
 /// Logs the counters at each signal.
 async fn tell(client: &Client, tally: &Tally, user_1: &mut Signal) -> Infallible {
     while user_1.recv().await.is_some() {
-        match Report::new(client.stats(), tally).line() {
+        match Report::new(client, tally).line() {
             Ok(line) => info!("{line}"),
             Err(failure) => warn!("{}", failure.message),
         }

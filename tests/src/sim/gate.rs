@@ -165,6 +165,13 @@ impl Gate {
         }
     }
 
+    /// An attempt failed through no fault of the receiver's.
+    pub(crate) fn postponed(&mut self, is_probe: bool, until: Span) {
+        if is_probe && matches!(self.lock, Lock::HalfOpen { .. }) {
+            self.lock = Lock::Open { until };
+        }
+    }
+
     /// The receiver asked for quiet.
     pub(crate) fn asked(&mut self, until: Span) {
         self.asks += 1;

@@ -51,44 +51,46 @@ pub(crate) enum Phase {
     Closed,
 }
 
+/// An event of an attempt that is under way.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Step {
-    Sending {
-        since: u64,
-        epoch: u32,
-        is_probe: bool,
-    },
-    /// For its next attempt, at a time between these two (which differ by the jitter).
-    Waiting {
-        since: u64,
-        earliest: u64,
-        latest: u64,
-        epoch: u32,
-    },
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
-    pub(crate) worker: usize,
+pub(crate) struct Sending {
+    pub(crate) since: u64,
+    pub(crate) epoch: u32,
+    is_probe: bool,
     /// Failed attempts of this round.
     failed: u8,
-    pub(crate) step: Step,
+}
+
+/// Events that wait for their next attempt, at a time between these two (which differ by the jitter).
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    ids: Vec<u64>,
+    failed: u8,
+    pub(crate) earliest: u64,
+    pub(crate) latest: u64,
+}
+
+/// An event whose rounds of attempts fail.
+#[derive(Debug)]
+struct Suspect {
+    id: u64,
+    /// How many of them since another event was delivered.
+    strikes: u8,
+    /// Whether another event was delivered since the last.
+    is_up: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Entry {
     body: String,
-    held: Option<Held>,
+    /// A worker has it, or it waits for its next attempt.
+    is_leased: bool,
     /// How often the receiver took it, and how often the sender could not know whether it did.
     accepted: u32,
     unsure: u32,
 }
 
 impl Entry {
-    pub(crate) fn held(&self) -> Option<Held> {
-        self.held
-    }
-
     fn size(&self) -> usize {
         size(&self.body)
     }
@@ -98,6 +100,7 @@ impl Entry {
 pub(crate) struct Hand {
     /// The events it has in its hands: one, or a batch.
     pub(crate) ids: Vec<u64>,
+    pub(crate) sending: Option<Sending>,
     pub(crate) is_alive: bool,
     pub(crate) is_done: bool,
     pub(crate) buffer: usize,
@@ -107,12 +110,22 @@ pub(crate) struct Hand {
 pub(crate) struct Ledger {
     pub(crate) config: Config,
     queue_bytes: usize,
+    /// The most messages that may be under way or wait for their next attempt.
+    slots: usize,
+    /// The most events that are under suspicion at a time.
+    most_suspects: usize,
     /// How late a timer may be.
     pub(crate) grain: u64,
     pub(crate) gate: Gate,
     pub(crate) phase: Phase,
     /// The receiver takes no longer batches.
     longest: usize,
+    most: u32,
+    pub(crate) retrying: Vec<Waiting>,
+    /// With hold: events that may be why the receiver fails.
+    suspects: Vec<Suspect>,
+    /// The one that failed last.
+    last_failed: u64,
     /// Since when a worker waits for a batch to be full.
     pub(crate) gathers_since: Option<u64>,
     pub(crate) live: BTreeMap<u64, Entry>,
@@ -132,14 +145,30 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(config: Config, queue_bytes: usize, grain: u64, traced: bool) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        queue_bytes: usize,
+        slots: usize,
+        grain: u64,
+        traced: bool,
+    ) -> Self {
+        let wanted = match config.max_in_flight {
+            1 => 1,
+            several => usize::from(several) * 2,
+        };
         Self {
             config,
             queue_bytes,
+            slots: slots.min(wanted),
+            most_suspects: slots,
             grain,
             gate: Gate::new(&config),
             phase: Phase::Disabled,
             longest: usize::MAX,
+            most: u32::MAX,
+            retrying: Vec::new(),
+            suspects: Vec::new(),
+            last_failed: 0,
             gathers_since: None,
             live: BTreeMap::new(),
             hands: Vec::new(),
@@ -183,25 +212,25 @@ impl Ledger {
     }
 
     fn leased(&self) -> usize {
-        self.live.values().filter(|entry| entry.held.is_some()).count()
+        self.live.values().filter(|entry| entry.is_leased).count()
     }
 
     pub(crate) fn queued(&self) -> usize {
         self.live.len() - self.leased()
     }
 
-    /// Attempts under way at the endpoint of this moment.
+    /// Attempts under way.
     pub(crate) fn sending(&self) -> usize {
-        let is_sending = |hand: &&Hand| {
-            let held = hand.ids.first().and_then(|id| self.live.get(id)?.held);
-            matches!(held, Some(Held { step: Step::Sending { epoch, .. }, .. })
-                if epoch == self.gate.epoch)
-        };
-        self.hands.iter().filter(is_sending).count()
+        self.hands.iter().filter(|hand| hand.sending.is_some()).count()
+    }
+
+    /// Whether one more message may be taken from the queue.
+    pub(crate) fn has_place(&self) -> bool {
+        self.sending() + self.retrying.len() < self.slots && self.sending() < self.gate.window
     }
 
     fn oldest_queued(&self) -> Option<u64> {
-        self.live.iter().find(|(_, entry)| entry.held.is_none()).map(|(id, _)| *id)
+        self.live.iter().find(|(_, entry)| !entry.is_leased).map(|(id, _)| *id)
     }
 
     /// Whether this body has room now.
@@ -253,7 +282,7 @@ impl Ledger {
             self.ends(id, Fate::Oversize);
             return Err(EmitError::Payload(EncodeError::TooLong));
         }
-        let pinned = || self.live.values().filter(|entry| entry.held.is_some());
+        let pinned = || self.live.values().filter(|entry| entry.is_leased);
         let pinned_bytes: usize = pinned().map(Entry::size).sum();
         let could_fit =
             pinned().count() < capacity && size(&body) <= self.queue_bytes - pinned_bytes;
@@ -268,7 +297,7 @@ impl Ledger {
             self.remove(oldest);
         }
         self.counts.emitted = id;
-        self.live.insert(id, Entry { body, held: None, accepted: 0, unsure: 0 });
+        self.live.insert(id, Entry { body, is_leased: false, accepted: 0, unsure: 0 });
         Ok(Some(id))
     }
 
@@ -337,7 +366,10 @@ impl Ledger {
         if can {
             self.phase = Phase::Active;
             self.gate.swap(self.now);
-            self.longest = usize::MAX;
+            (self.longest, self.most) = (usize::MAX, u32::MAX);
+            self.suspects.clear();
+            self.last_failed = 0;
+            self.return_retrying();
         }
     }
 
@@ -367,42 +399,64 @@ impl Ledger {
 
     /// A worker's future was dropped.
     pub(crate) fn worker_vanishes(&mut self, worker: usize) {
+        self.hands[worker].is_alive = false;
+        let Some(sending) = self.hands[worker].sending else { return };
         if self.sending() >= self.gate.window {
             self.gate.free_since = self.now;
         }
-        self.hands[worker].is_alive = false;
-        for id in std::mem::take(&mut self.hands[worker].ids) {
-            if let Some(entry) = self.live.get_mut(&id)
-                && let Some(Held { step, .. }) = entry.held.take()
-                && let Step::Sending { epoch, .. } = step
-                && epoch == self.gate.epoch
-            {
-                self.gate.vanished(worker);
-            }
+        if sending.epoch == self.gate.epoch {
+            self.gate.vanished(worker);
+        }
+        self.give_back(worker);
+    }
+
+    /// What waits for its next attempt goes back to its place.
+    fn return_retrying(&mut self) {
+        for waiting in std::mem::take(&mut self.retrying) {
+            self.lease(&waiting.ids, false);
         }
     }
 
     /// The worker's poll is over, or it begins the attempt `starting`: what it did unseen (it
-    /// passed over events, or abandoned them) shows in the counters only.
+    /// passed over events, abandoned them, or gave them back) shows in the counters only.
     pub(crate) fn reconcile(&mut self, worker: usize, stats: &Stats, starting: &[u64]) {
-        let mut skipped = stats.skipped.saturating_sub(self.counts.skipped);
-        let mut abandoned = stats.abandoned.saturating_sub(self.counts.abandoned);
+        let skipped = stats.skipped.saturating_sub(self.counts.skipped);
+        let abandoned = stats.abandoned.saturating_sub(self.counts.abandoned);
         let oversize = stats.oversize.saturating_sub(self.counts.oversize);
-        let own = &self.hands[worker].ids;
-        let fresh = if own == starting { 0 } else { starting.len() };
+        let is_again = self.retrying.iter().any(|waiting| waiting.ids == starting);
+        let fresh = if is_again { 0 } else { starting.len() };
         let leased = stats.in_flight as usize - fresh;
-        if own != starting && leased < self.leased() {
-            for id in std::mem::take(&mut self.hands[worker].ids) {
-                if skipped > 0 {
-                    skipped -= 1;
-                    self.skip(id);
-                } else if abandoned > 0 {
-                    abandoned -= 1;
-                    self.abandon(id);
-                } else {
-                    self.fail("no event goes missing", format!("event {id}, worker {worker}"));
-                }
-            }
+        if leased < self.leased()
+            && self.hands[worker].sending.is_some_and(|sending| sending.epoch != self.gate.epoch)
+        {
+            // A swap cancelled the attempt.
+            self.give_back(worker);
+        }
+        if abandoned > 0 {
+            self.return_retrying();
+        }
+        while leased < self.leased() {
+            // What the worker's buffer does not hold is no batch for it.
+            let is_back = |waiting: &Waiting| {
+                let is_cut = self.deadline().is_some_and(|deadline| waiting.latest >= deadline);
+                let may_be_due = is_cut || waiting.earliest <= self.now;
+                may_be_due && !self.holds_all(worker, &waiting.ids)
+            };
+            // Of several that may be due, the one that is seen at once, or else the first.
+            let is_seen = |id: &u64| {
+                starting.contains(id)
+                    || self.fates.get(id).is_some_and(|told| told.1 == Some(Fate::Oversize))
+            };
+            let places = (0..self.retrying.len()).filter(|n| is_back(&self.retrying[*n]));
+            let place = places.min_by_key(|n| {
+                let Waiting { ids, earliest, .. } = &self.retrying[*n];
+                (!ids.iter().any(is_seen), *earliest)
+            });
+            let Some(place) = place else {
+                return self.fail("no event goes missing", format!("worker {worker}, {stats:?}"));
+            };
+            let waiting = self.retrying.remove(place);
+            self.lease(&waiting.ids, false);
         }
         for _ in 0..skipped {
             self.oldest_queued().into_iter().for_each(|id| self.skip(id));
@@ -411,8 +465,20 @@ impl Ledger {
             self.oldest_queued().into_iter().for_each(|id| self.abandon(id));
         }
         for _ in 0..oversize {
-            self.oldest_queued().into_iter().for_each(|id| self.is_oversize(id, worker));
+            // A probe passes over those under suspicion.
+            let is_told = |(id, _): &(&u64, &(Option<Fate>, Option<Fate>))| {
+                self.live.get(id).is_some_and(|entry| !entry.is_leased)
+            };
+            let told = self.fates.iter().find(is_told).map(|(id, _)| *id);
+            let id = told.or_else(|| self.oldest_queued());
+            id.into_iter().for_each(|id| self.is_oversize(id, worker));
         }
+    }
+
+    fn holds_all(&self, worker: usize, ids: &[u64]) -> bool {
+        let texts = ids.iter().map(|id| texts(&self.live[id].body)).sum();
+        let events = u32::try_from(ids.len()).unwrap();
+        holds(self.hands[worker].buffer, events, texts, usize::MAX)
     }
 
     fn skip(&mut self, id: u64) {
@@ -430,8 +496,7 @@ impl Ledger {
         self.ends(id, Fate::Oversize);
         // It was taken for a batch; the next one has a delay of its own.
         self.gathers_since = None;
-        let texts = texts(&self.live[&id].body);
-        if holds(self.hands[worker].buffer, 1, texts, usize::MAX) {
+        if self.holds_all(worker, &[id]) {
             self.fail("oversize only when it is too long", format!("event {id}"));
         }
         self.remove(id);
@@ -454,11 +519,11 @@ impl Ledger {
 
     /// Whether what waits is a batch that need not wait for more.
     pub(crate) fn is_full_batch(&self, buffer: usize) -> bool {
-        let waiting = self.live.values().filter(|entry| entry.held.is_none());
+        let waiting = self.live.values().filter(|entry| !entry.is_leased);
         let texts: usize = waiting.map(|entry| texts(&entry.body)).sum();
         let more = u32::try_from(self.queued()).unwrap() + 1;
         // One more event has empty quotes at least.
-        self.queued() >= self.config.batch.into()
+        self.queued() >= (self.most as usize).min(self.config.batch.into())
             || !holds(buffer, more, texts + 2, self.longest)
             || !self.is_half_empty()
     }

@@ -49,8 +49,13 @@ impl Network {
     }
 
     fn script(&mut self, timeout: u64, length: usize) -> Script {
-        const NEVER_SENT: [ErrorKind; 4] =
-            [ErrorKind::Resolve, ErrorKind::Refused, ErrorKind::Connect, ErrorKind::Tls];
+        const NEVER_SENT: [ErrorKind; 5] = [
+            ErrorKind::Resolve,
+            ErrorKind::Refused,
+            ErrorKind::Connect,
+            ErrorKind::Tls,
+            ErrorKind::Local,
+        ];
         const UNKNOWN: [ErrorKind; 2] = [ErrorKind::Disconnected, ErrorKind::Protocol];
         let rng = &mut self.rng;
         let fast = |rng: &mut Rng| rng.pick(&[0, 0, 100, 1_000]);
@@ -80,7 +85,7 @@ impl Network {
             Weather::Mixed => {
                 script.status = match rng.below(10) {
                     0..3 => rng.pick(&[100, 199, 0, 600, 999]),
-                    3..6 => rng.pick(&[300, 302, 399, 400, 404, 410, 413, 499]),
+                    3..6 => rng.pick(&[300, 302, 399, 400, 404, 410, 413, 422, 499]),
                     _ => 200,
                 };
             }

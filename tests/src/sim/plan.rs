@@ -96,7 +96,7 @@ impl Plan {
         let rng = &mut Rng::new(seed, 1);
         let workers: usize = rng.pick(&[1, 1, 2, 2, 3, 4]);
         let slots = rng.pick(&[1, 2, 4, 4]).max(workers.next_power_of_two());
-        let config = config(rng);
+        let config = config(rng, workers);
         let buffer =
             if config.batch > 1 { rng.pick(&[LEAST_BUFFER, 700, 7_000]) } else { LEAST_BUFFER };
         let count = rng.pick(&[10, 30, 60]);
@@ -121,7 +121,7 @@ impl Plan {
     }
 }
 
-fn config(rng: &mut Rng) -> Config {
+fn config(rng: &mut Rng, workers: usize) -> Config {
     let millis = |rng: &mut Rng, of: &[u64]| Duration::from_millis(rng.pick(of));
     Config {
         max_attempts: rng.pick(&[1, 2, 3, 3, 4]),
@@ -139,6 +139,7 @@ fn config(rng: &mut Rng) -> Config {
         max_event_bytes: MAX_EVENT_BYTES,
         batch: rng.pick(&[1, 1, 1, 2, 5, 100]),
         batch_delay: millis(rng, &[0, 0, 3, 700]),
+        max_in_flight: u16::try_from(rng.pick(&[1, workers, workers])).unwrap(),
     }
 }
 

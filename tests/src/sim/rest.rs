@@ -1,7 +1,7 @@
 //! What must be true at rest, when no task can run and time is about to jump. A task that could go on at
 //! this point was not woken when it should have been.
 
-use super::ledger::{Held, Ledger, Phase, Step};
+use super::ledger::{Ledger, Phase, Waiting};
 use super::time::micros;
 
 impl Ledger {
@@ -24,11 +24,15 @@ impl Ledger {
         self.hands.iter().position(|hand| hand.is_alive && hand.ids.is_empty())
     }
 
-    /// Notes since when a free worker waits for a batch to fill.
+    /// Notes since when a free worker waits for a batch to fill. One that waits for the receiver's quiet to
+    /// end, so that an attempt that is due can be made, is not free.
     fn gathers(&mut self, now: u64) {
+        let is_quiet = !self.retrying.is_empty() && now < self.gate.quiet_until.to;
         let gathers = !self.config.batch_delay.is_zero()
             && self.phase == Phase::Active
             && self.gate.is_closed()
+            && self.has_place()
+            && !is_quiet
             && self.queued() > 0
             && self.idle().is_some_and(|idle| !self.is_full_batch(self.hands[idle].buffer));
         self.gathers_since = gathers.then(|| self.gathers_since.unwrap_or(now));
@@ -37,37 +41,30 @@ impl Ledger {
     /// An event could go out and a worker is free.
     fn idle_worker(&self, now: u64) -> Option<String> {
         let idle = self.idle()?;
-        if self.sending() >= self.gate.window {
-            return None;
-        }
         let at = self.gate.admits_at()?.to.max(self.gate.free_since);
         let ripe = self.gathers_since.map_or(0, |since| since + micros(self.config.batch_delay));
-        let is_late = self.queued() > 0 && now > at.max(ripe) + self.grain;
-        is_late.then(|| format!("worker {idle} is idle, and events wait since {at}"))
+        let may_take = self.has_place() || !self.gate.is_closed();
+        let is_late = self.queued() > 0 && may_take && now > at.max(ripe) + self.grain;
+        let is_overdue = |waiting: &&Waiting| {
+            let is_cut = self.deadline().is_some_and(|deadline| waiting.earliest >= deadline);
+            let due = if is_cut { 0 } else { waiting.latest };
+            now > due.max(at) + self.grain && self.sending() < self.gate.window
+        };
+        match self.retrying.iter().find(is_overdue) {
+            Some(waiting) => Some(format!("worker {idle} is idle, and {waiting:?} is due")),
+            None => is_late.then(|| format!("worker {idle} is idle, and events wait since {at}")),
+        }
     }
 
-    /// An event in a worker's hands is due.
+    /// An attempt has lasted too long.
     fn held(&self, now: u64) -> Option<String> {
         let timeout = micros(self.config.http_timeout);
-        let is_full = self.sending() >= self.gate.window;
-        let free_at = self.gate.admits_at().filter(|_| !is_full);
-        let free_at = free_at.map(|at| at.to.max(self.gate.free_since));
         self.hands.iter().find_map(|hand| {
-            let id = hand.ids.first()?;
-            let Held { worker, step, .. } = self.live.get(id)?.held()?;
-            let due = match step {
-                Step::Sending { epoch, .. } if epoch != self.gate.epoch => 0,
-                Step::Sending { since, .. } => {
-                    (since + timeout).min(self.deadline().unwrap_or(u64::MAX))
-                }
-                Step::Waiting { earliest, latest, epoch, .. } => {
-                    let is_cut = self.deadline().is_some_and(|deadline| earliest >= deadline);
-                    let is_due = is_cut || epoch != self.gate.epoch;
-                    if is_due { 0 } else { latest }.max(free_at?)
-                }
-            };
+            let sending = hand.sending?;
+            let limit = (sending.since + timeout).min(self.deadline().unwrap_or(u64::MAX));
+            let due = if sending.epoch == self.gate.epoch { limit } else { 0 };
             (now > due.saturating_add(self.grain))
-                .then(|| format!("worker {worker}, event {id}: {step:?} is over since {due}"))
+                .then(|| format!("events {:?}: {sending:?} is over since {due}", hand.ids))
         })
     }
 

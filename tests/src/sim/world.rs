@@ -40,7 +40,7 @@ const TOPIC: &str = "t";
 impl<const W: usize> World<W> {
     pub(crate) fn new(plan: &Plan, traced: bool) -> Rc<Self> {
         let Plan { config, queue_bytes, timer_grain, .. } = *plan;
-        let ledger = Ledger::new(config, queue_bytes, timer_grain, traced);
+        let ledger = Ledger::new(config, queue_bytes, W, timer_grain, traced);
         let ledger = Rc::new(RefCell::new(ledger));
         let clock = SimClock::new(timer_grain);
         let current = Rc::default();

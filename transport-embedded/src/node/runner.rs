@@ -4,6 +4,7 @@ use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::task::ready;
 
+use embassy_futures::select::select;
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
 #[cfg(feature = "tls")]
@@ -15,6 +16,7 @@ use super::resources::TlsMemory;
 use super::resources::{NodeBuffers, Parts};
 use super::{Target, Webhook};
 use crate::link::Watch;
+use crate::look_up::LookUps;
 use crate::net::SocketNet;
 #[cfg(feature = "tls")]
 use crate::tls::{Records, Tls};
@@ -46,9 +48,10 @@ impl Runner {
     pub async fn run(&mut self, stack: Stack<'static>) {
         let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, .. } = &mut *self.0;
         let net = SocketNet::new(stack, rx, tx);
+        let net = LookUps::over(&net);
         let watch = Watch::new();
         let transport = NodeTransport::over(&net, http, &watch, webhook.policy());
-        deliver(stack, *webhook, transport, event).await;
+        deliver(stack, *webhook, &net, transport, event).await;
     }
 }
 
@@ -66,12 +69,13 @@ impl Runner<TlsMemory> {
     ) {
         let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
         let net = SocketNet::new(stack, rx, tx);
+        let net = LookUps::over(&net);
         let records = Records::new(tls.rx, tls.tx);
         let tls = Tls::over(records, roots, rng, webhook.wall());
         let watch = Watch::new();
         let policy = webhook.policy();
         let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
-        deliver(stack, *webhook, transport, event).await;
+        deliver(stack, *webhook, &net, transport, event).await;
     }
 }
 
@@ -80,14 +84,17 @@ impl Runner<TlsMemory> {
 /// of an event.
 const LOOK: Duration = Duration::from_millis(250);
 
+type Net<'n, 'd> = LookUps<'n, SocketNet<'d>>;
+
 /// The same for both.
 async fn deliver(
     stack: Stack<'_>,
     webhook: Webhook,
-    mut transport: NodeTransport<'_, SocketNet<'_>>,
+    net: &Net<'_, '_>,
+    mut transport: NodeTransport<'_, Net<'_, '_>>,
     buffer: &mut [u8],
 ) {
-    let worker = work(webhook, &mut transport, buffer);
+    let worker = select(work(webhook, &mut transport, buffer), net.run());
     let is_draining = || webhook.0.dispatcher.is_draining();
     while_configured(stack, is_draining, pin!(worker)).await;
 }
@@ -105,7 +112,7 @@ async fn work(webhook: Webhook, transport: &mut impl Transport<Target>, buffer: 
 async fn while_configured(
     stack: Stack<'_>,
     is_draining: impl Fn() -> bool,
-    mut worker: Pin<&mut impl Future<Output = ()>>,
+    mut worker: Pin<&mut impl Future>,
 ) {
     let mut look = Timer::after(LOOK);
     poll_fn(|cx| {
@@ -113,7 +120,7 @@ async fn while_configured(
             ready!(pin!(&mut look).poll(cx));
             look = Timer::after(LOOK);
         }
-        worker.as_mut().poll(cx)
+        worker.as_mut().poll(cx).map(drop)
     })
     .await;
 }

@@ -13,16 +13,20 @@ use query::Query;
 
 use crate::clock::{WallTime, timestamp};
 use crate::fmt::{debug, warning};
+use crate::net::look_up;
 
 const MICROS: u64 = 1_000_000;
+/// The longest the look-up of the name may take. smoltcp asks each DNS server for 10 s, and DHCP tells up to
+/// three.
+const LOOK_UP: Duration = Duration::from_secs(40);
 
 /// How a server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SntpConfig {
     /// The server's UDP port.
     pub port: u16,
-    /// The longest a query may take, from the look-up of the name to the answer. The time that is
-    /// learned is off by half of what it really took at most.
+    /// The longest an answer may take. The time that is learned is off by half of what it really took at
+    /// most. The look-up of the name has its own 40 s.
     pub timeout: Duration,
     /// From one answer to the next query.
     pub interval: Duration,
@@ -144,25 +148,20 @@ impl<'a> Sntp<'a> {
     }
 
     async fn ask(&mut self) -> Result<i64, SntpError> {
-        let started = Instant::now();
-        let address = with_timeout(self.config.timeout, self.resolve()).await;
+        let address = with_timeout(LOOK_UP, self.resolve()).await;
         let address = address.map_err(|_| SntpError::Resolve)??;
         let earliest = u64::try_from(self.config.earliest.seconds()).unwrap_or(0) * MICROS;
-        let query = Query {
-            earliest,
-            nonce: self.nonce(),
-            timeout: self.config.timeout.checked_sub(started.elapsed()).unwrap_or(Duration::MIN),
-        };
+        let query = Query { earliest, nonce: self.nonce(), timeout: self.config.timeout };
         query.ask(self.stack, (address, self.config.port)).await
     }
 
     /// Of several addresses, the next one after each failure.
     async fn resolve(&self) -> Result<IpAddress, SntpError> {
-        let found = self.stack.dns_query(self.server, DnsQueryType::A).await;
+        let found = look_up(self.stack, self.server, DnsQueryType::A).await;
         #[cfg(feature = "proto-ipv6")]
         let found = match found {
             Ok(found) if !found.is_empty() => Ok(found),
-            _ => self.stack.dns_query(self.server, DnsQueryType::Aaaa).await,
+            _ => look_up(self.stack, self.server, DnsQueryType::Aaaa).await,
         };
         let found = found.map_err(|_| SntpError::Resolve)?;
         let turn = (self.failures as usize).checked_rem(found.len());

@@ -11,10 +11,12 @@ use pilot_webhook_core::{
 use tokio::runtime::Handle;
 
 use crate::client::error::ClientError;
-use crate::client::handle::{Client, Parts, endpoint};
+use crate::client::handle::{Client, Parts, endpoint, origin};
 use crate::client::observer::{Hook, PanicHook};
-use crate::client::worker::{Equipment, MAX_WORKERS, Target};
+use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
 use crate::http::{HttpConfig, HttpTransport, Trust};
+#[cfg(feature = "outbox")]
+use crate::outbox::Outbox;
 
 /// Default bound of an event's topic and data on std, in bytes. Arbitrary: receivers commonly take 64 KiB
 /// and more.
@@ -54,13 +56,14 @@ struct Options {
     node_id: u32,
     config: Config,
     queue_bytes: Option<usize>,
-    max_in_flight: usize,
     format: Arc<dyn Format + Send>,
     /// `Some(None)`: an empty secret was given, which `build` refuses.
     secret: Option<Option<Secret>>,
     signer: Arc<dyn Signer + Send>,
     hook: Option<Hook>,
     on_panic: Option<PanicHook>,
+    #[cfg(feature = "outbox")]
+    outbox: Option<Outbox>,
 }
 
 impl Client {
@@ -96,7 +99,8 @@ impl ClientBuilder {
         let http = self.via.http.attempts_end_after(timeout).build()?;
         let (policy, trust) = (http.get().policy, http.get().trust.clone());
         let target = endpoint(&self.via.url, policy)?;
-        self.options.start(move || HttpTransport::new(&http), target, policy, Some(trust))
+        let transport = move || HttpTransport::new(&http);
+        self.options.start(transport, target, policy, Some(trust), origin)
     }
 }
 
@@ -118,7 +122,8 @@ where
     /// # Errors
     /// When an option is wrong, or there is no runtime.
     pub fn build(self) -> Result<Client<To>, ClientError> {
-        self.options.start(self.via.transport, self.via.target, Policy::default(), None)
+        let Over { transport, target } = self.via;
+        self.options.start(transport, target, Policy::default(), None, |_| String::new())
     }
 }
 
@@ -205,10 +210,11 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// POSTs in flight at once, 1 to 64. With more than one (the default), the order of delivery
-    /// is not kept.
-    pub const fn max_in_flight(mut self, posts: usize) -> Self {
-        self.options.max_in_flight = posts;
+    /// POSTs in flight at once, 1 to 64. Default: 1, and order is kept: an event that waits for its next
+    /// attempt holds back those behind it. With more, events overtake one another, and as many as may be in
+    /// flight may wait for their next attempt without holding back any.
+    pub const fn max_in_flight(mut self, posts: u16) -> Self {
+        self.options.config.max_in_flight = posts;
         self
     }
 
@@ -237,6 +243,27 @@ impl<V> ClientBuilder<V> {
     /// Another signer of each attempt, in addition to the [`secret`](Self::secret). Default: `()`, none.
     pub fn signer(mut self, signer: impl Signer + Send + 'static) -> Self {
         self.options.signer = Arc::new(signer);
+        self
+    }
+
+    /// Events stand in this outbox until their story is over, over restarts, too: what is emitted is stored,
+    /// with or without a target, and handed to the engine in order, as it has room. The engine holds events
+    /// while the breaker is open (`on_open` does not count), and its queue is a window over the file. What
+    /// is not delivered becomes a dead letter.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use pilot_webhook_std::{Client, Outbox, OutboxOptions};
+    /// let outbox = Outbox::open("events.db", OutboxOptions::default())?;
+    /// let client = Client::builder("https://example.org/hook").outbox(outbox).build()?;
+    /// let id = client.emit_durable("conn.established", &2).await?;
+    /// println!("event {id} is on disk");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "outbox")]
+    pub fn outbox(mut self, outbox: Outbox) -> Self {
+        self.options.outbox = Some(outbox);
         self
     }
 
@@ -270,15 +297,20 @@ impl Options {
         target: Option<To>,
         policy: Policy,
         trust: Option<Trust>,
+        name: fn(&To) -> String,
     ) -> Result<Client<To>, ClientError>
     where
         To: Target,
         S: SendTransport<To> + 'static,
         F: Fn() -> S + Send + Sync + 'static,
     {
-        self.config.validate()?;
-        if !(1..=MAX_WORKERS).contains(&self.max_in_flight) {
+        if !(1..=MAX_IN_FLIGHT).contains(&self.config.max_in_flight) {
             return Err(ClientError::MaxInFlight);
+        }
+        self.config.validate()?;
+        #[cfg(feature = "outbox")]
+        if self.outbox.is_some() {
+            self.config.on_open = OnOpen::Hold;
         }
         let secret = match self.secret {
             Some(None) => return Err(ClientError::EmptySecret),
@@ -299,13 +331,15 @@ impl Options {
             node_id: self.node_id,
             config: self.config,
             queue_bytes,
-            max_in_flight: self.max_in_flight,
             secret,
             policy,
             trust,
             runtime,
             hook: self.hook,
             on_panic: self.on_panic,
+            name,
+            #[cfg(feature = "outbox")]
+            outbox: self.outbox,
         };
         let Self { format, signer, .. } = self;
         let equipment = Equipment { transport, format, signer, buffer_bytes };
@@ -323,12 +357,13 @@ impl Default for Options {
                 ..Config::DEFAULT
             },
             queue_bytes: None,
-            max_in_flight: 1,
             format: Arc::new(PilotFormat),
             secret: None,
             signer: Arc::new(()),
             hook: None,
             on_panic: None,
+            #[cfg(feature = "outbox")]
+            outbox: None,
         }
     }
 }

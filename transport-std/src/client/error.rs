@@ -4,7 +4,7 @@ use std::fmt;
 
 use pilot_webhook_core::{ConfigError, EndpointError};
 
-use crate::client::worker::MAX_WORKERS;
+use crate::client::worker::MAX_IN_FLIGHT;
 use crate::http::HttpConfigError;
 
 /// Why a client could not be built, or refused a setting.
@@ -35,7 +35,7 @@ impl fmt::Display for ClientError {
             Self::Url(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::MaxInFlight => {
-                write!(f, "the POSTs in flight must be from 1 to {MAX_WORKERS}")
+                write!(f, "the POSTs in flight must be from 1 to {MAX_IN_FLIGHT}")
             }
             Self::EmptySecret => f.write_str("the secret is empty"),
             Self::Http(error) => error.fmt(f),

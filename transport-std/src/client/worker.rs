@@ -11,8 +11,10 @@ use crate::client::clock::TokioClock;
 use crate::client::observer::{LogObserver, Panics};
 use crate::client::raw_mutex::StdRawMutex;
 
-/// The most workers of a client, which is the most POSTs in flight.
-pub(crate) const MAX_WORKERS: usize = 64;
+/// The most POSTs in flight, each by a worker of its own. Arbitrary: more than any benchmark gains from.
+pub(crate) const MAX_IN_FLIGHT: u16 = 64;
+/// The messages that are in flight, and as many that wait for their next attempt.
+const SLOTS: usize = 2 * MAX_IN_FLIGHT as usize;
 /// The pause before a worker that panicked is started again. Arbitrary: ten panics a second can still be
 /// followed in a log.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
@@ -23,8 +25,7 @@ pub trait Target: Clone + PartialEq + Send + Sync + 'static {}
 impl<To: Clone + PartialEq + Send + Sync + 'static> Target for To {}
 
 /// The engine as it is put together on std.
-pub(crate) type StdDispatcher<To> =
-    Dispatcher<StdRawMutex, Box<[u8]>, To, LogObserver, MAX_WORKERS>;
+pub(crate) type StdDispatcher<To> = Dispatcher<StdRawMutex, Box<[u8]>, To, LogObserver, SLOTS>;
 
 /// What the workers share with the client.
 pub(crate) struct Shared<To> {

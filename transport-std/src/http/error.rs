@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
@@ -63,6 +64,9 @@ impl HttpError {
 impl TransportError for HttpError {
     fn kind(&self) -> ErrorKind {
         match self {
+            Self::Resolve(error) | Self::Connect { error, .. } if is_local(error) => {
+                ErrorKind::Local
+            }
             Self::Resolve(_) | Self::LookUpTimedOut { .. } | Self::NoAddress => ErrorKind::Resolve,
             Self::Refused(_) => ErrorKind::Refused,
             Self::Connect { .. } | Self::Closed(_) => ErrorKind::Connect,
@@ -110,6 +114,29 @@ impl Error for HttpError {
     }
 }
 
+/// Whether this machine lacked something: a descriptor, a port, a thread, memory.
+fn is_local(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, OutOfMemory, WouldBlock};
+    // What several attempts share stands behind an `Arc`.
+    let shared = error.get_ref().and_then(|inner| inner.downcast_ref::<Arc<io::Error>>());
+    let error = shared.map_or(error, |shared| shared);
+    matches!(error.kind(), AddrNotAvailable | OutOfMemory | WouldBlock)
+        || is_out_of_descriptors(error)
+}
+
+#[cfg(unix)]
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS))
+}
+
+/// Other systems have no such limit.
+#[cfg(not(unix))]
+const fn is_out_of_descriptors(_: &io::Error) -> bool {
+    false
+}
+
 /// What to do about a server that is not trusted. Webpki knows several reasons for that of a
 /// self-signed one.
 fn tls_advice(error: &io::Error) -> &'static str {
@@ -132,6 +159,27 @@ fn certificate_error(error: &io::Error) -> Option<&CertificateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The receiver was held responsible: its breaker opened.
+    #[cfg(unix)]
+    #[test]
+    fn what_this_machine_lacks_is_no_fault_of_the_receiver() {
+        use rustix::io::Errno;
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let connect = |errno: Errno| HttpError::Connect { address, error: errno.into() };
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL]
+        {
+            assert_eq!(connect(errno).kind(), ErrorKind::Local, "{errno}");
+            let shared = Arc::new(io::Error::from(errno));
+            let resolve = HttpError::Resolve(io::Error::new(shared.kind(), shared));
+            assert_eq!(resolve.kind(), ErrorKind::Local, "{errno}");
+        }
+        for errno in [Errno::CONNREFUSED, Errno::NETUNREACH, Errno::HOSTUNREACH, Errno::TIMEDOUT] {
+            assert_eq!(connect(errno).kind(), ErrorKind::Connect, "{errno}");
+        }
+        let unknown = HttpError::Resolve(io::Error::other("unknown name"));
+        assert_eq!(unknown.kind(), ErrorKind::Resolve);
+    }
 
     #[test]
     fn an_untrusted_server_comes_with_advice_and_an_expired_one_does_not() {

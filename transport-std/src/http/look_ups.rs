@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pilot_webhook_core::http::AGE_MAX;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::http::resolve::Resolve;
 /// at a time, and after a change of its URL perhaps the ones before it.
 const AT_ONCE: usize = 4;
 /// How old a result may be that is kept for the next attempt: as old as a connection may get.
-const KEPT_FOR: Duration = Duration::from_secs(5 * 60);
+const KEPT_FOR: Duration = AGE_MAX;
 
 /// The look-ups of all transports of a client. Cheap to clone.
 ///

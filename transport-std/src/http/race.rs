@@ -98,12 +98,12 @@ impl Race {
 /// which must not hide the failures of the others.
 fn weight(error: &io::Error) -> u8 {
     match error.kind() {
-        io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::AddrNotAvailable
-        | io::ErrorKind::Unsupported => 0,
-        io::ErrorKind::HostUnreachable => 1,
-        io::ErrorKind::TimedOut => 2,
-        _ => 3,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::Unsupported => 0,
+        // No IPv6 address, or no port left.
+        io::ErrorKind::AddrNotAvailable => 1,
+        io::ErrorKind::HostUnreachable => 2,
+        io::ErrorKind::TimedOut => 3,
+        _ => 4,
     }
 }
 
@@ -218,6 +218,27 @@ mod tests {
         assert_eq!(failure(&[Fate::IsSilent, refused]), Some(io::ErrorKind::ConnectionRefused));
         assert_eq!(failure(&[no_route]), Some(io::ErrorKind::NetworkUnreachable));
         assert_eq!(failure(&[]), None);
+    }
+
+    #[test]
+    fn the_failure_that_tells_most_is_kept_and_of_equals_the_first() {
+        let kinds = [
+            io::ErrorKind::NetworkUnreachable,
+            io::ErrorKind::AddrNotAvailable,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::ConnectionRefused,
+        ];
+        let now = Instant::now();
+        for (rank, kind) in kinds.iter().enumerate() {
+            for (other_rank, other) in kinds.iter().enumerate() {
+                let mut race = Race::new(Vec::new(), now, now + SECOND);
+                race.failed(address(0), (*kind).into(), now);
+                race.failed(address(1), (*other).into(), now);
+                let kept = race.into_failure().map(|(address, _)| index(address));
+                assert_eq!(kept, Some(usize::from(other_rank > rank)), "{kind}, {other}");
+            }
+        }
     }
 
     fn fate() -> impl Strategy<Value = Fate> {

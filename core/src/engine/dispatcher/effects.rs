@@ -1,21 +1,22 @@
 //! The effects of a change: whose wake-up it is, and what the observer is told.
 
+use core::mem;
 use core::task::Waker;
 
 use super::Inner;
 use crate::engine::breaker::BreakerState;
 use crate::engine::delivery::Fate;
-use crate::engine::state::Snapshot;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS> {
-    /// The effects of what changed since `before`, if it has any.
+    /// The effects of a change, if it has any.
     #[inline(never)]
-    pub(super) fn effects_since(&mut self, before: &Snapshot) -> Option<Effects> {
+    pub(super) fn effects(&mut self) -> Option<Effects> {
         let after = self.state.snapshot();
-        let changed = before.control != after.control || (after.may_send && !before.may_send);
+        let before = mem::replace(&mut self.known, after);
+        let changed = before.control != after.control;
         // A batch that came back is work for more than one.
-        let has_much = after.queued > before.queued + 1;
-        let has_work = after.queued > before.queued;
+        let has_much = after.available > before.available + 1;
+        let has_work = after.available > before.available || (after.may_retry && !before.may_retry);
         // A batch is full, or another worker took it.
         let gathered = before.gathering.is_some()
             && before.gathering != after.gathering

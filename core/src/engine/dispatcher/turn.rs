@@ -6,7 +6,7 @@ use super::wait::Wait;
 use super::work::Work;
 use super::{Dispatcher, Seen, ready_when};
 use crate::clock::Instant;
-use crate::engine::delivery::{After, Delivery, Next, Retry};
+use crate::engine::delivery::{After, Delivery, Next};
 use crate::engine::observer::Observer;
 use crate::event::Timestamp;
 use crate::queue::Bound;
@@ -18,11 +18,13 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: Observer,
 {
-    /// The oldest event that may go out, or a batch, its first attempt begun and what was queued
-    /// copied to the end of `buffer` ([`Delivery::split`]). `bound` is that of the format that will
+    /// The message whose next attempt is due, or the oldest event that may go out, or a batch, its
+    /// attempt begun and what was queued copied to the end of `buffer` ([`Delivery::split`]). `bound` is that of the format that will
     /// make its body. An event for which the buffer is too short is settled as oversize.
     pub fn next(&self, now: Instant, bound: Bound, buffer: &mut [u8]) -> (Next, Seen) {
-        self.change(|state| state.next(now, bound, buffer))
+        let mut next = Next::Again;
+        let seen = self.change(|state| next = state.next(now, bound, buffer));
+        (next, seen)
     }
 
     /// Settles a message that cannot be made as oversize, in place of its attempt.
@@ -30,22 +32,11 @@ where
         self.change(|state| state.refuse_message(delivery));
     }
 
-    /// Begins a further attempt.
-    pub fn retry(&self, delivery: &mut Delivery, now: Instant) -> (Retry, Seen) {
-        self.change(|state| state.retry(delivery, now))
-    }
-
     /// Until when the attempt that began at `started` may go on, the HTTP timeout and a drain's
-    /// deadline considered. `None` when the endpoint was swapped meanwhile: cancel it, and ask
-    /// [`retry`](Self::retry).
+    /// deadline considered. `None` when the endpoint was swapped meanwhile: cancel it, and
+    /// [`release`](Self::release) the event.
     pub fn limit(&self, delivery: &Delivery, started: Instant) -> (Option<Instant>, Seen) {
         self.lock(|inner| (inner.state.limit(delivery, started), inner.seen()))
-    }
-
-    /// Until when an event that is to be retried at `at` still waits. `None` when it is due now:
-    /// the endpoint was swapped, or a drain would be over by then.
-    pub fn back_off(&self, delivery: &Delivery, at: Instant) -> (Option<Instant>, Seen) {
-        self.lock(|inner| (inner.state.back_off(delivery, at), inner.seen()))
     }
 
     /// Ends an attempt. `wall` is the wall-clock time, for a `Retry-After` that is a date.
@@ -56,7 +47,9 @@ where
         now: Instant,
         wall: Timestamp,
     ) -> After {
-        self.change(|state| state.finish(delivery, result, now, wall)).0
+        let mut after = After::Returned;
+        self.change(|state| after = state.finish(delivery, result, now, wall));
+        after
     }
 
     /// Gives an event back to its place in the queue, as if it had never been taken. For an event
@@ -65,16 +58,16 @@ where
         self.change(|state| state.release(delivery));
     }
 
-    /// Completes when there may be an event to take, or something changed. A worker that asked
-    /// [`next`](Self::next) waits here. Cancel-safe: an event's wake-up is passed on.
+    /// Completes when there may be an event to take, or something changed. A worker that was
+    /// told [`Next::Idle`] waits here. Cancel-safe: an event's wake-up is passed on.
     pub fn work(&self, seen: Seen) -> impl Future<Output = ()> {
         Work { dispatcher: self, seen: seen.work, key: None }
     }
 
     /// Completes when the endpoint, the breaker or the phase changed, or a batch is full. A worker
-    /// with an event in its hands, or that waits for a time, waits here. Cancel-safe.
-    pub async fn changed(&self, seen: Seen) {
-        let look = || ready_when(self.lock(|inner| inner.changes != seen.changes));
-        Wait::new(self, |inner| &mut inner.busy, look).await;
+    /// with an event in its hands, or that was told [`Next::Wait`], waits here. Cancel-safe.
+    pub fn changed(&self, seen: Seen) -> impl Future<Output = ()> {
+        let look = move || ready_when(self.lock(|inner| inner.changes != seen.changes));
+        Wait::new(self, |inner| &mut inner.busy, look)
     }
 }

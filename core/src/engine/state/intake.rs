@@ -7,7 +7,7 @@ use crate::event::EmitError;
 use crate::json::EncodeError;
 use crate::queue::Encoded;
 
-impl<B, T> State<B, T> {
+impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// Whether an event that comes now is turned away unseen, and how.
     fn turned_away(&self) -> Option<Result<Option<u64>, EmitError>> {
         match self.phase {
@@ -37,6 +37,7 @@ impl<B, T> State<B, T> {
     }
 
     /// Accounts for an event that is not taken in.
+    #[inline(never)]
     fn turn_away(
         &mut self,
         given: Option<u64>,
@@ -48,11 +49,15 @@ impl<B, T> State<B, T> {
         Err(error)
     }
 
-    /// The id of the event that comes.
+    const fn is_empty(&self) -> bool {
+        self.queue.queued() + self.queue.leased() == 0
+    }
+
+    /// The id of the event that comes. One that its source gives goes up while others are queued.
     const fn next_id(&self, given: Option<u64>) -> Result<u64, EmitError> {
         match given {
             None if self.last_id < u64::MAX => Ok(self.last_id + 1),
-            Some(id) if id > self.last_id => Ok(id),
+            Some(id) if id > self.last_id || self.is_empty() => Ok(id),
             _ => Err(EmitError::Id),
         }
     }
@@ -78,7 +83,7 @@ impl<B, T> State<B, T> {
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// Whether at least half of the queue is free.
     pub(crate) fn is_roomy(&self) -> bool {
         let held = self.queue.queued() + self.queue.leased();
@@ -130,9 +135,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         // What is in flight stays: without it, the event must have room.
         let helps = self.config.on_full == OnFull::DropOldest
             && size <= self.queue.capacity() - self.queue.leased_bytes();
-        match helps.then(|| self.queue.drop_oldest()).flatten() {
+        match helps.then(|| self.queue.oldest(|_| true)).flatten() {
             Some(oldest) => {
-                self.end(oldest, Fate::Dropped);
+                self.end_waiting(oldest, Fate::Dropped);
                 None
             }
             None => Some(self.turn_away(given, Fate::Dropped, EmitError::Full)),

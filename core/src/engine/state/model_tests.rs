@@ -53,6 +53,7 @@ impl Bounds {
                 max_event_bytes: 8,
                 batch: 1,
                 batch_delay: Duration::ZERO,
+                max_in_flight: u16::try_from(workers).unwrap(),
             },
             workers,
             events: 3,
@@ -116,10 +117,17 @@ fn check(bounds: Bounds) {
     );
     checker.assert_properties();
     let skips = config.on_open == OnOpen::Skip;
+    // Two rounds of an event and two deliveries of others must fit in the time.
+    let exhausts = skips || config.max_attempts == 1;
     let batches = config.batch > 1;
+    // The first failure opens the breaker otherwise, and nothing waits for its next attempt.
+    let waits = config.circuit_threshold > 1;
+    let several = workers > 1;
     let gathers = batches && !config.batch_delay.is_zero();
-    let expected =
-        [true, true, skips, skips, !batches, true, true, true, workers > 1, batches, gathers, true];
+    let expected = [
+        true, true, exhausts, skips, !batches, true, true, true, several, batches, gathers, true,
+        waits, several, batches, !skips,
+    ];
     let seen = checker.model().seen.load(Ordering::Relaxed);
     let seen: Vec<_> = (0..expected.len()).map(|bit| seen >> bit & 1 == 1).collect();
     assert_eq!(seen, expected, "what happened somewhere: see `World::sights`");
@@ -148,6 +156,16 @@ fn every_state_of_two_workers_that_hold_keeps_the_promises() {
 fn every_state_of_a_worker_with_batches_keeps_the_promises() {
     check(with_batches(OnOpen::Skip, TICK, 1));
     check(with_batches(OnOpen::Hold, Duration::ZERO, 1));
+}
+
+/// An event that no receiver takes is given up, and the others are delivered.
+#[test]
+fn every_state_of_a_hold_with_one_attempt_keeps_the_promises() {
+    for (workers, circuit_threshold) in [(1, 1), (2, 3)] {
+        let bounds = Bounds::new(OnOpen::Hold, OnFull::DropNewest, workers);
+        let config = Config { max_attempts: 1, circuit_threshold, ..bounds.config };
+        check(Bounds { config, losses: 0, clears: 0, ..bounds });
+    }
 }
 
 /// None of the two vanishes, which one worker did with batches, and two without them.

@@ -4,43 +4,43 @@ use super::{Phase, State};
 use crate::clock::Instant;
 use crate::engine::breaker::{Admission, BreakerState, Permit};
 use crate::engine::config::OnOpen;
-use crate::engine::delivery::{Delivery, Fate, Fit, Next, Retry};
+use crate::engine::delivery::{Delivery, Fate, Fit, Next};
 use crate::event::MessageId;
-use crate::queue::Bound;
+use crate::queue::{Bound, Lease};
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     pub(crate) fn next(&mut self, now: Instant, bound: Bound, buffer: &mut [u8]) -> Next {
         let fit = Fit { bound, buffer: buffer.len() };
-        if self.is_past_deadline(now) && self.queue.queued() > 0 {
-            self.end_oldest(Fate::Abandoned);
-            return Next::Again;
+        let has_events = self.queue.queued() > 0;
+        let due = self.earliest_due();
+        if self.is_past_deadline(now) && (has_events || due.is_some()) {
+            return self.give_up(Fate::Abandoned);
         }
-        if let Some(until) = self.gather(now, fit) {
-            return Next::Wait(Some(until));
-        }
-        if self.queue.queued() == 0 {
-            return match self.phase {
-                Phase::Closed | Phase::Closing { .. } => Next::Done,
-                _ => Next::Wait(None),
-            };
-        }
-        match self.admit(now) {
-            Admit::Go(permit) => {
-                let most = self.config.batch.max(1).into();
-                let longest = self.batch_longest;
-                // One event goes out alone, whatever the receiver takes.
-                let fits = |events: u32, texts: usize| {
-                    let longest = if events == 1 { usize::MAX } else { longest };
-                    events <= most && fit.holds(events, texts, longest)
+        let is_due = due.is_some_and(|due| now >= due);
+        if !is_due {
+            if let Some(until) = self.gather(now, fit) {
+                return Next::Wait(due.map_or(until, |due| due.min(until)));
+            }
+            if !has_events {
+                return match self.phase {
+                    Phase::Closed | Phase::Closing { .. } if due.is_none() => Next::Done,
+                    _ => Next::Idle(due),
                 };
-                let Some(lease) = self.queue.lease(buffer, fits) else {
-                    // No worker of this kind can send it.
+            }
+        }
+        match self.admit(now, is_due) {
+            Admit::Go(permit) => {
+                let taken = if is_due {
+                    self.take_again(fit, buffer)
+                } else {
+                    self.take_oldest(permit, fit, buffer)
+                };
+                let Some((lease, attempts)) = taken else {
                     self.breaker.abort(permit);
-                    self.end_oldest(Fate::Oversize);
                     return Next::Again;
                 };
-                self.gathering = None;
-                self.begin();
+                self.counters.attempts += 1;
+                self.sending += 1;
                 let message = MessageId {
                     node_id: lease.node_id,
                     instance: self.instance,
@@ -53,56 +53,75 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
                     message,
                     body_bound: bound.body(lease.run.count, lease.texts()),
                     raw_len: lease.size,
-                    attempts: 0,
+                    attempts,
                     permit,
                     endpoint_epoch: self.endpoint_epoch,
-                    sending: true,
                     is_batch: self.config.batch > 1,
-                    leased: true,
+                    sending: true,
                 })
             }
             Admit::Wait(until) => Next::Wait(until),
-            Admit::Open => {
-                self.end_oldest(Fate::Skipped);
-                Next::Again
-            }
-            Admit::TooLate => {
-                self.end_oldest(Fate::Abandoned);
-                Next::Again
-            }
+            Admit::Busy => Next::Idle(due.filter(|_| !is_due).or(self.deadline())),
+            Admit::Open => self.give_up(Fate::Skipped),
+            Admit::TooLate => self.give_up(Fate::Abandoned),
         }
     }
 
-    pub(crate) fn retry(&mut self, delivery: &mut Delivery, now: Instant) -> Retry {
-        let fate = if self.is_past_deadline(now) {
-            Fate::Abandoned
-        } else {
-            match self.admit(now) {
-                Admit::Go(permit) => {
-                    delivery.permit = permit;
-                    delivery.endpoint_epoch = self.endpoint_epoch;
-                    delivery.sending = true;
-                    self.begin();
-                    return Retry::Attempt;
-                }
-                Admit::Wait(until) => return Retry::Wait(until),
-                Admit::Open => Fate::Skipped,
-                Admit::TooLate => Fate::Abandoned,
-            }
+    /// The oldest event that waits, or a batch. When no worker of this kind can send it, it ends.
+    fn take_oldest(&mut self, permit: Permit, fit: Fit, buffer: &mut [u8]) -> Option<(Lease, u8)> {
+        // One event is enough to learn whether the receiver is there.
+        let most = if permit == Permit::Probe { 1 } else { self.batch_events() };
+        let longest = self.batch_longest;
+        // One event goes out alone, whatever the receiver takes.
+        let fits = |events: u32, texts: usize| {
+            let longest = if events == 1 { usize::MAX } else { longest };
+            events <= most && fit.holds(events, texts, longest)
         };
-        self.settle(delivery, fate);
-        Retry::Settled(fate)
+        let mut first = self.queue.oldest(|_| true)?;
+        if permit == Permit::Probe && first == self.last_failed {
+            // Another one, if there is one that is not under suspicion, may show whether it is the reason.
+            let suspects = &*self.suspects;
+            let passes = |id: u64| suspects.iter().all(|suspect| suspect.id != id);
+            first = self.queue.oldest(passes).unwrap_or(first);
+        }
+        let lease = self.queue.lease(first, buffer, fits);
+        self.gathering = None;
+        if lease.is_none() {
+            self.end_waiting(first, Fate::Oversize);
+        }
+        lease.map(|lease| (lease, 0))
     }
 
-    const fn begin(&mut self) {
-        self.counters.attempts += 1;
-        self.sending += 1;
+    /// The message whose next attempt is due. When this worker cannot hold it, its events go back to their
+    /// places.
+    fn take_again(&mut self, fit: Fit, buffer: &mut [u8]) -> Option<(Lease, u8)> {
+        let message = self.take_due()?;
+        let lease = self.queue.copy(message.run, buffer);
+        let lease = lease.filter(|lease| fit.holds(lease.run.count, lease.texts(), usize::MAX));
+        if lease.is_none() {
+            self.queue.release(message.run);
+        }
+        lease.map(|lease| (lease, message.attempts))
+    }
+
+    /// Ends the oldest event that waits, once no message waits for its next attempt.
+    fn give_up(&mut self, fate: Fate) -> Next {
+        if !self.return_one() {
+            self.end_oldest(fate);
+        }
+        Next::Again
+    }
+
+    /// Events in a batch, at most.
+    pub(super) fn batch_events(&self) -> u32 {
+        u32::from(self.config.batch.max(1)).min(self.batch_most)
     }
 
     /// Until when a batch that is not full waits for more events; `None` when what there is goes
     /// now. A drain waits for nothing, and while the breaker is not closed, it decides.
     fn gather(&mut self, now: Instant, fit: Fit) -> Option<Instant> {
         let gathers = self.queue.queued() > 0
+            && self.places() > 0
             && !self.config.batch_delay.is_zero()
             && !self.is_full_batch(&fit)
             && self.phase == Phase::Active
@@ -112,23 +131,22 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T> State<B, T> {
         self.gathering.map(|gathering| gathering.until).filter(|until| now < *until)
     }
 
-    /// Whether an event may go out now.
-    fn admit(&mut self, now: Instant) -> Admit {
-        let deadline = self.deadline();
+    /// Whether a message may go out now: one whose next attempt is due, or one from the queue.
+    fn admit(&mut self, now: Instant, is_due: bool) -> Admit {
         // A wait that ends after the deadline helps nobody.
+        let deadline = self.deadline();
         let wait = |until: Instant| match deadline {
             Some(deadline) if until >= deadline => Admit::TooLate,
-            _ => Admit::Wait(Some(until)),
+            _ => Admit::Wait(until),
         };
         if now < self.not_before {
             return wait(self.not_before);
         }
+        let has_place = if is_due { self.sending < self.window } else { self.places() > 0 };
         match self.breaker.admit(now) {
-            Admission::Allowed(Permit::Normal) if self.sending >= self.window => {
-                Admit::Wait(deadline)
-            }
+            Admission::Allowed(Permit::Normal) if !has_place => Admit::Busy,
             Admission::Allowed(permit) => Admit::Go(permit),
-            Admission::Probing => Admit::Wait(deadline),
+            Admission::Probing => Admit::Busy,
             Admission::Until(_) if self.config.on_open == OnOpen::Skip => Admit::Open,
             Admission::Until(until) => wait(until),
         }
@@ -144,10 +162,12 @@ pub(super) struct Gathering {
     pub(super) fit: Fit,
 }
 
-/// Whether an event may go out.
+/// Whether a message may go out.
 enum Admit {
     Go(Permit),
-    Wait(Option<Instant>),
+    Wait(Instant),
+    /// Not before an attempt that is under way has ended.
+    Busy,
     /// The breaker is open, and the policy is to skip.
     Open,
     /// Not before the deadline of a drain.

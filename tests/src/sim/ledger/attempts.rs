@@ -1,9 +1,11 @@
 //! The attempts: which may begin and with what, and what must come of their ends.
 
-use pilot_webhook_core::{ErrorKind, Fate, OnOpen, PilotFormat, Reply, Stats, Timestamp, Verdict};
+use pilot_webhook_core::{
+    ErrorKind, Fate, LOCAL_ATTEMPTS, OnOpen, POISON_ROUNDS, PilotFormat, Reply, Stats, Timestamp,
+    Verdict,
+};
 
-use super::{Entry, Held, Ledger, Step, holds, texts};
-use crate::sim::gate::Gate;
+use super::{Entry, Ledger, Sending, Suspect, Waiting, holds, texts};
 use crate::sim::time::micros;
 
 impl Ledger {
@@ -24,43 +26,79 @@ impl Ledger {
         if epoch != self.gate.epoch {
             self.fail("sent to the endpoint of that moment", format!("{epoch}"));
         }
-        let is_fresh = self.hands[worker].ids != ids;
-        let expected = if is_fresh { self.next_ids(worker) } else { ids.clone() };
-        let deadline = self.deadline();
-        let sending = self.sending();
+        let again = self.retrying.iter().position(|waiting| waiting.ids == ids);
+        let (sending, has_place) = (self.sending(), self.has_place());
         let gate = self.gate.begin(worker, sending, now);
+        let is_probe = *gate.as_ref().unwrap_or(&false);
         let mut failed = 0;
-        let mut schedule = Ok(());
-        if ids != expected {
-            schedule = Err(format!("not {expected:?}"));
-        } else if !is_fresh && let Some(held) = self.live.get(&ids[0]).and_then(Entry::held) {
-            failed = held.failed;
-            schedule = held.may_go(now, self.grain, &self.gate, deadline);
-        }
+        let schedule = if let Some(place) = again {
+            let waiting = self.retrying.remove(place);
+            failed = waiting.failed;
+            self.may_go(&waiting)
+        } else {
+            self.gathers_since = None;
+            let expected = self.next_ids(worker, is_probe);
+            let overdue = self.retrying.iter().find(|waiting| self.is_due(waiting));
+            if ids != expected {
+                Err(format!("not {expected:?}"))
+            } else if let Some(waiting) = overdue {
+                Err(format!("{waiting:?} is due"))
+            } else if !has_place && !is_probe {
+                Err("there is no place in flight".to_owned())
+            } else {
+                Ok(())
+            }
+        };
         if Some(&body) != self.joined(&ids).as_ref() {
             self.fail("the body is sent as it was emitted", body);
         }
-        let is_probe = *gate.as_ref().unwrap_or(&false);
-        let step = Step::Sending { since: now, epoch, is_probe };
-        self.hold(&ids, Some(Held { worker, failed, step }));
-        self.gathers_since = None;
+        self.lease(&ids, true);
         if let Err(why) = gate {
             self.fail("nothing is sent while the gate is shut", why);
         }
         if let Err(why) = schedule {
             self.fail("each event at its time and in its turn", format!("{ids:?}: {why}"));
         }
-        self.hands[worker].ids.clone_from(&ids);
+        let hand = &mut self.hands[worker];
+        hand.ids.clone_from(&ids);
+        hand.sending = Some(Sending { since: now, epoch, is_probe, failed });
         ids
     }
 
+    /// Whether the next attempt may be made now.
+    fn may_go(&self, waiting: &Waiting) -> Result<(), String> {
+        // A drain would be over by then: due at once.
+        let is_cut = self.deadline().is_some_and(|deadline| waiting.latest >= deadline);
+        let is_early = self.now < waiting.earliest && !is_cut;
+        let precedes = |other: &&Waiting| other.latest < waiting.earliest && !is_cut;
+        match self.retrying.iter().find(precedes) {
+            Some(other) => Err(format!("{other:?} was due before {waiting:?}")),
+            None if is_early => Err(format!("sent before {}", waiting.earliest)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether its next attempt is due for sure, so that it goes out before any other event.
+    pub(crate) fn is_due(&self, waiting: &Waiting) -> bool {
+        let is_cut = self.deadline().is_some_and(|deadline| waiting.earliest >= deadline);
+        is_cut || self.now >= waiting.latest
+    }
+
     /// The events that a worker must take next: the oldest, and with batches as many as there is
-    /// room for of those that wait right behind it.
-    fn next_ids(&self, worker: usize) -> Vec<u64> {
-        let waiting = self.live.iter().skip_while(|(_, entry)| entry.held.is_some());
-        let waiting = waiting.take_while(|(_, entry)| entry.held.is_none());
+    /// room for of those that wait right behind it. A probe is of one.
+    fn next_ids(&self, worker: usize, is_probe: bool) -> Vec<u64> {
+        let seeks_another = is_probe && self.oldest_queued() == Some(self.last_failed);
+        let is_suspect = |id: &u64| self.suspects.iter().any(|suspect| suspect.id == *id);
+        let is_free = |(id, entry): (&u64, &Entry)| {
+            let passes = !seeks_another || !is_suspect(id);
+            (!entry.is_leased && passes).then_some(*id)
+        };
+        let first = self.live.iter().find_map(is_free).unwrap_or_default();
+        let waiting = self.live.range(first..).skip_while(|(_, entry)| entry.is_leased);
+        let waiting = waiting.take_while(|(_, entry)| !entry.is_leased);
         let (mut ids, mut sum) = (Vec::new(), 0);
-        for (id, entry) in waiting.take(self.config.batch.into()) {
+        let most = if is_probe { 1 } else { self.most.min(self.config.batch.into()) };
+        for (id, entry) in waiting.take(most as usize) {
             sum += texts(&entry.body);
             let events = u32::try_from(ids.len()).unwrap() + 1;
             if !ids.is_empty() && !holds(self.hands[worker].buffer, events, sum, self.longest) {
@@ -78,9 +116,9 @@ impl Ledger {
         Some(if self.config.batch > 1 { format!("[{bodies}]") } else { bodies })
     }
 
-    fn hold(&mut self, ids: &[u64], held: Option<Held>) {
+    pub(super) fn lease(&mut self, ids: &[u64], is_leased: bool) {
         for id in ids {
-            self.live.entry(*id).and_modify(|entry| entry.held = held);
+            self.live.entry(*id).and_modify(|entry| entry.is_leased = is_leased);
         }
     }
 
@@ -122,14 +160,11 @@ impl Ledger {
         let answer = self.hands[worker].answer.take();
         let deadline = self.deadline();
         let ids = self.hands[worker].ids.clone();
-        let held = self.live.get(&id).and_then(|entry| entry.held);
         let is_own = (ids.first(), ids.len()) == (Some(&id), events as usize);
-        let Some(mut held) = held.filter(|held| is_own && held.worker == worker) else {
+        let Some(sending) = self.hands[worker].sending.filter(|_| is_own) else {
             return self.fail("a worker ends its own attempts", format!("event {id}"));
         };
-        let Step::Sending { since, epoch, is_probe: probes } = held.step else {
-            return self.fail("an attempt that ends has begun", format!("event {id}"));
-        };
+        let Sending { since, epoch, is_probe: probes, failed } = sending;
         let limit = since + micros(self.config.http_timeout);
         let limit = deadline.map_or(limit, |deadline| deadline.min(limit));
         match answer {
@@ -139,24 +174,28 @@ impl Ledger {
             None if result.is_none() && epoch != self.gate.epoch => {}
             _ => self.fail("an attempt ends as it did", format!("{answer:?} {result:?} {limit}")),
         }
-        if (attempt, is_probe) != (held.failed + 1, probes) {
-            let detail = format!("event {id}: {attempt} {is_probe} {held:?}");
+        if (attempt, is_probe) != (failed + 1, probes) {
+            let detail = format!("event {id}: {attempt} {is_probe} {sending:?}");
             self.fail("attempts are counted", detail);
         }
         self.counts.last_status = result.map_or(0, |reply| reply.code);
         let is_current = epoch == self.gate.epoch;
-        let others = self.sending().saturating_sub(usize::from(is_current));
+        let others = self.sending() - 1;
         if others + 1 >= self.gate.window {
             self.gate.free_since = now;
         }
         match result.map_or(0, |reply| reply.code) {
-            413 if events > 1 => {
-                // The batch was too long; it comes again as shorter ones.
+            status @ (400 | 413 | 422) if events > 1 => {
+                // The batch was too long, or one of its events is wrong; it comes again as shorter ones.
                 if is_current {
                     self.gate.answered(false, probes, others, now);
                     let texts = ids.iter().map(|id| texts(&self.live[id].body)).sum();
                     let length = PilotFormat::BOUND.body(events, texts);
-                    self.longest = self.longest.min(length / 2);
+                    if status == 413 {
+                        self.longest = self.longest.min(length / 2);
+                    } else {
+                        self.most = 1;
+                    }
                 }
                 self.give_back(worker);
             }
@@ -165,71 +204,120 @@ impl Ledger {
                 if is_current {
                     self.gate.answered(well, probes, others, now);
                 }
+                if is_current && well {
+                    self.suspects.iter_mut().for_each(|suspect| suspect.is_up = true);
+                    self.most += u32::from(events >= self.most);
+                }
                 self.settle(worker, if well { Fate::Delivered } else { Fate::Rejected });
             }
-            _ if !is_current => {
-                held.step = Step::Waiting { since: now, earliest: now, latest: now, epoch };
-                self.hold(&ids, Some(held));
-            }
+            _ if !is_current => self.give_back(worker),
             _ => {
                 let asked = result.map_or(0, |reply| asked(reply, wall));
-                self.failed(worker, held, probes, asked);
+                let error = answer.map_or(Some(ErrorKind::Timeout), Result::err);
+                self.failed(worker, sending, error, asked);
             }
         }
     }
 
     /// Back to their places in the queue.
-    fn give_back(&mut self, worker: usize) {
+    pub(super) fn give_back(&mut self, worker: usize) {
         let ids = std::mem::take(&mut self.hands[worker].ids);
-        self.hold(&ids, None);
+        self.hands[worker].sending = None;
+        self.lease(&ids, false);
     }
 
-    fn failed(&mut self, worker: usize, mut held: Held, is_probe: bool, asked: u64) {
+    fn failed(&mut self, worker: usize, sending: Sending, error: Option<ErrorKind>, asked: u64) {
         const LONG: u64 = 60_000_000;
         let now = self.now;
-        held.failed += 1;
-        let is_last = held.failed >= self.config.max_attempts;
+        let is_probe = sending.is_probe;
+        let is_local = error == Some(ErrorKind::Local);
+        let failed = sending.failed + 1;
+        let initial = micros(self.config.backoff.initial);
+        let exact = initial << (failed - 1);
+        let backoff = self.gate.after(exact, now);
+        let attempts = self.config.max_attempts;
+        let is_last = failed >= if is_local { attempts.max(LOCAL_ATTEMPTS) } else { attempts };
         let quiet = self.gate.after(asked, now);
         if asked > 0 {
             self.gate.asked(quiet);
         }
         if asked > LONG {
             self.gate.tripped(quiet);
+        } else if is_local {
+            self.gate.postponed(is_probe, backoff);
         } else if is_probe || is_last {
             self.gate.failed(is_probe, now);
+        }
+        if !self.gate.is_closed() {
+            self.return_retrying();
         }
         let holds = self.config.on_open == OnOpen::Hold;
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             return self.settle(worker, Fate::Abandoned);
         }
-        if !holds && (is_probe || is_last || asked > LONG) {
-            return self.settle(worker, Fate::Exhausted);
-        }
-        if holds && !self.gate.is_closed() {
+        let is_seen = !matches!(
+            error,
+            Some(
+                ErrorKind::Resolve
+                    | ErrorKind::Refused
+                    | ErrorKind::Connect
+                    | ErrorKind::Tls
+                    | ErrorKind::Local
+            )
+        );
+        if is_last && is_seen && self.hands[worker].ids.len() > 1 {
+            self.most = 1;
             return self.give_back(worker);
         }
-        let initial = micros(self.config.backoff.initial);
+        let is_over = is_probe && !is_local || is_last;
+        let is_given_up = if holds {
+            is_over && is_seen && asked == 0 && self.is_poison(worker)
+        } else {
+            is_over || asked > LONG
+        };
+        if is_given_up {
+            return self.settle(worker, Fate::Exhausted);
+        }
+        if !self.gate.is_closed() {
+            return self.give_back(worker);
+        }
         if is_last && self.deadline().is_some_and(|deadline| now + initial >= deadline) {
             // No time for another round.
             return self.settle(worker, Fate::Abandoned);
         }
-        let exact = initial << (held.failed - 1);
-        let jitter = exact * u64::from(self.config.backoff.jitter_percent) / 100;
-        if is_last {
-            held.failed = 0;
+        let hand = &mut self.hands[worker];
+        hand.sending = None;
+        self.retrying.push(Waiting {
+            ids: std::mem::take(&mut hand.ids),
+            failed: if is_last { 0 } else { failed },
+            earliest: backoff.from.max(quiet.from),
+            latest: backoff.to.max(quiet.to),
+        });
+    }
+
+    /// With hold, an event whose rounds fail although others are delivered between them is given up.
+    fn is_poison(&mut self, worker: usize) -> bool {
+        let id = self.hands[worker].ids[0];
+        self.last_failed = id;
+        match self.suspects.iter_mut().find(|suspect| suspect.id == id) {
+            Some(suspect) => {
+                suspect.strikes += u8::from(suspect.is_up);
+                suspect.is_up = false;
+                suspect.strikes >= POISON_ROUNDS
+            }
+            None => {
+                if self.suspects.len() == self.most_suspects {
+                    self.suspects.remove(0);
+                }
+                self.suspects.push(Suspect { id, strikes: 0, is_up: false });
+                false
+            }
         }
-        held.step = Step::Waiting {
-            since: now,
-            earliest: (now + exact).max(quiet.from),
-            latest: (now + exact + jitter).max(quiet.to),
-            epoch: self.gate.epoch,
-        };
-        let ids = self.hands[worker].ids.clone();
-        self.hold(&ids, Some(held));
     }
 
     fn settle(&mut self, worker: usize, fate: Fate) {
         let ids = std::mem::take(&mut self.hands[worker].ids);
+        self.hands[worker].sending = None;
         for id in ids {
             if fate == Fate::Delivered && self.live[&id].accepted == 0 {
                 self.fail("delivered means that the receiver has it", format!("event {id}"));
@@ -237,39 +325,6 @@ impl Ledger {
             self.ends(id, fate);
             self.remove(id);
         }
-    }
-}
-
-impl Held {
-    /// Whether the next attempt may be made now, and should not have been made before.
-    fn may_go(
-        &self,
-        now: u64,
-        grain: u64,
-        gate: &Gate,
-        deadline: Option<u64>,
-    ) -> Result<(), String> {
-        let (since, earliest, latest) = match self.step {
-            Step::Waiting { since, earliest, latest, epoch } if epoch == gate.epoch => {
-                (since, earliest, latest)
-            }
-            Step::Sending { epoch, .. } if epoch == gate.epoch => {
-                return Err("its last attempt has not ended".into());
-            }
-            // The endpoint was swapped meanwhile: due at once.
-            _ => return Ok(()),
-        };
-        // A drain would be over by then: due at once.
-        let is_cut = deadline.is_some_and(|deadline| latest >= deadline);
-        if now < earliest && !is_cut {
-            return Err(format!("sent before {earliest}"));
-        }
-        // Unless the breaker meant it to wait, it goes to the microsecond.
-        let due = latest.max(gate.quiet_until.to).max(gate.free_since);
-        if now > due + grain && gate.is_closed() && gate.closed_since <= since {
-            return Err(format!("sent after {due}"));
-        }
-        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Rule {
     Law,
     /// Ids ascend from the queue's head to its end, and no more are queued than it has room for.
     Queue,
-    /// Each leased event is in one worker's hands, and no other is.
+    /// Each leased event is in one worker's hands or waits for its next attempt, and no other is.
     Lease,
     /// There are never two probes.
     Probes,
@@ -46,18 +46,24 @@ pub(super) enum Rule {
 /// Which promise a state breaks, by what it is.
 pub(super) fn broken_state(world: &World) -> Option<Rule> {
     let leased = world.entries.iter().filter(|(_, leased)| *leased).map(|(id, _)| *id);
+    let in_hands = world.hands.iter().flat_map(|hand| hand.ids.iter().copied());
+    let backing_off = world.backing_off.iter().flat_map(|waiting| waiting.ids.iter().copied());
+    let mut begun: Vec<_> = in_hands.chain(backing_off).collect();
+    begun.sort_unstable();
     let ascends = world.entries.is_sorted_by(|(a, _), (b, _)| a < b);
-    let is_empty = world.entries.is_empty() && world.hands.is_empty();
+    let is_empty = world.entries.is_empty() && begun.is_empty();
     if !world.stats().is_balanced() {
         Some(Rule::Law)
     } else if !ascends || world.entries.len() > world.state.config().capacity as usize {
         Some(Rule::Queue)
-    } else if !leased.eq(world.hands.iter().flat_map(|hand| hand.ids.iter().copied())) {
+    } else if !leased.eq(begun) {
         Some(Rule::Lease)
     } else if world.probes() > 1 {
         Some(Rule::Probes)
     } else if world.sending() != world.state.sending {
         Some(Rule::SlowStart)
+    } else if !world.waits_as_told() {
+        Some(Rule::Backoff)
     } else if world.is_closed() && !is_empty {
         Some(Rule::Closed)
     } else {

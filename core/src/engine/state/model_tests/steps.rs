@@ -5,14 +5,15 @@ use core::time::Duration;
 use std::vec::Vec;
 
 use super::rules::{self, Rule};
-use super::world::{Action, End, Hand, Stage, World, endpoint};
+use super::world::{Action, BackingOff, End, Hand, World, endpoint};
 use super::{Bounds, TICK};
 use crate::clock::Instant;
 use crate::engine::breaker::BreakerState;
 use crate::engine::config::OnOpen;
-use crate::engine::delivery::{After, Fate, Next, Retry};
+use crate::engine::delivery::{After, Fate, Next};
 use crate::engine::retry::RETRY_AFTER_WAIT;
 use crate::engine::state::Phase;
+use crate::engine::state::retrying::Retrying;
 use crate::event::{EmitError, Event, Timestamp};
 use crate::http::Response;
 use crate::queue::{Bound, Encoded};
@@ -43,6 +44,10 @@ impl World {
                     self.swaps -= 1;
                     self.quiet_until = Instant::default();
                     self.hands.iter_mut().for_each(|hand| hand.at_once = 0);
+                    // A new endpoint, a new round.
+                    self.backing_off.clear();
+                    self.suspects.clear();
+                    self.last_failed = 0;
                 }
             }
             Action::Clear => {
@@ -53,16 +58,14 @@ impl World {
             Action::Tick => {
                 self.now = self.now + TICK;
                 self.hands.iter_mut().for_each(|hand| hand.at_once = 0);
+                self.backing_off.iter_mut().for_each(|waiting| waiting.at_once = 0);
             }
             Action::Take => self.take(bounds),
             Action::Finish(place, end) => self.finish(bounds, place, end),
-            Action::Cancel(place) => self.hands[place].stage = Stage::Due,
-            Action::Retry(place) => self.retry(bounds, place),
+            Action::Cancel(place) => self.give_back(place),
             Action::Lose(place) => {
                 self.losses -= 1;
-                let mut hand = self.hands.remove(place);
-                self.state.release(&mut hand.delivery);
-                self.idle += 1;
+                self.give_back(place);
             }
         }
     }
@@ -104,55 +107,120 @@ impl World {
     }
 
     fn take(&mut self, bounds: &Bounds) {
+        let due = self.due();
         match self.state.next(self.now, BOUND, &mut [0; 70]) {
             Next::Attempt(delivery) => {
                 self.idle -= 1;
-                let after = self.state.queue.entries();
-                let taken = |id| after.contains(&(id, true));
-                let mut waiting =
-                    self.entries.iter().filter(|(_, leased)| !leased).map(|(id, _)| *id);
-                let ids: Vec<_> = waiting.clone().filter(|id| taken(*id)).collect();
-                let are_oldest =
-                    !ids.is_empty() && waiting.by_ref().take(ids.len()).eq(ids.iter().copied());
-                let is_right = are_oldest
-                    && ids.len() <= bounds.config.batch.into()
-                    && ids.first() == Some(&delivery.event_id())
-                    && ids.len() == delivery.events() as usize;
-                self.expect(Rule::Order, is_right);
+                let id = delivery.event_id();
+                let again =
+                    self.backing_off.iter().position(|waiting| waiting.ids.first() == Some(&id));
+                let (ids, failed, at_once) = if let Some(place) = again {
+                    let waiting = self.backing_off.remove(place);
+                    let mut others = self.backing_off.iter();
+                    let is_earliest =
+                        others.all(|other| self.due_of(&waiting) <= self.due_of(other));
+                    self.expect(Rule::Backoff, due.is_some_and(|due| due <= self.now));
+                    self.expect(Rule::Order, is_earliest);
+                    (waiting.ids, waiting.failed, waiting.at_once)
+                } else {
+                    // What is due goes first, and with one under way nothing overtakes it.
+                    let in_order = bounds.config.max_in_flight > 1
+                        || self.hands.is_empty() && self.backing_off.is_empty();
+                    self.expect(Rule::Order, in_order && due.is_none_or(|due| due > self.now));
+                    (self.taken(bounds, id, delivery.is_probe()), 0, 0)
+                };
+                self.expect(Rule::Order, ids.len() == delivery.events() as usize);
                 let place = self.hands.partition_point(|hand| hand.ids < ids);
-                let stage = Stage::Posting { started: self.now };
-                self.hands.insert(place, Hand { delivery, ids, stage, failed: 0, at_once: 0 });
+                let started = self.now;
+                self.hands.insert(place, Hand { delivery, ids, started, failed, at_once });
                 self.begun(bounds, place);
             }
-            Next::Wait(until) => self.waits(until, self.state.queue.queued() > 0),
-            Next::Again => {}
+            Next::Idle(until) => {
+                let is_busy = self.probes() == 1 || self.state.places() == 0;
+                let is_sound = until.is_none_or(|until| self.is_to_come(until))
+                    && (is_busy || self.state.queue.queued() == 0)
+                    && due.is_none_or(|due| {
+                        until == Some(due) || due <= self.now && self.sending() >= self.state.window
+                    });
+                self.expect(Rule::Wait, is_sound);
+            }
+            Next::Wait(until) => {
+                let is_sound = self.is_to_come(until)
+                    && (self.now < self.quiet_until || self.state.gathering.is_some());
+                self.expect(Rule::Wait, is_sound);
+            }
+            Next::Again => self.backing_off.retain(|waiting| {
+                // One that waits gives up its turn when the drain's time is over, or will be before
+                // anything goes out.
+                let is_known = |known: &Retrying| Some(&known.run.first) == waiting.ids.first();
+                self.state.retrying.iter().any(is_known)
+                    || self
+                        .state
+                        .deadline()
+                        .is_none_or(|deadline| self.now < deadline && self.quiet_until < deadline)
+            }),
             Next::Done => {
                 // Without one, an event that comes back would find no worker but its own.
                 self.idle -= usize::from(!self.is_closed());
                 let is_ending = matches!(self.state.phase, Phase::Closing { .. } | Phase::Closed);
-                self.expect(Rule::Wait, is_ending && self.state.queue.queued() == 0);
+                let is_empty = self.state.queue.queued() == 0 && self.backing_off.is_empty();
+                self.expect(Rule::Wait, is_ending && is_empty);
             }
         }
     }
 
-    fn retry(&mut self, bounds: &Bounds, place: usize) {
-        let hand = &mut self.hands[place];
-        match self.state.retry(&mut hand.delivery, self.now) {
-            Retry::Attempt => {
-                hand.stage = Stage::Posting { started: self.now };
-                self.begun(bounds, place);
-            }
-            Retry::Wait(until) => {
-                hand.stage = Stage::Due;
-                self.waits(until, true);
-            }
-            Retry::Settled(_) => self.let_go(place),
-        }
+    /// The events that were taken from the queue: the oldest, with `first` in front.
+    fn taken(&mut self, bounds: &Bounds, first: u64, is_probe: bool) -> Vec<u64> {
+        let after = self.state.queue.entries();
+        let mut waiting = self.entries.iter().filter(|(_, leased)| !leased).map(|(id, _)| *id);
+        let ids: Vec<_> = waiting.clone().filter(|id| after.contains(&(*id, true))).collect();
+        let is_free = |id: &u64| self.suspects.iter().all(|(suspect, ..)| suspect != id);
+        let is_right = if is_probe {
+            let oldest = waiting.clone().next();
+            let other = waiting.find(is_free).filter(|_| oldest == Some(self.last_failed));
+            let expected = other.or(oldest);
+            let passed = self.suspects.iter().map(|(id, ..)| *id).filter(|id| *id < first);
+            self.overtaken.extend(passed);
+            self.overtaken.sort_unstable();
+            self.overtaken.dedup();
+            expected == Some(first) && ids == [first]
+        } else {
+            let are_oldest = waiting.by_ref().take(ids.len()).eq(ids.iter().copied());
+            are_oldest && ids.len() <= bounds.config.batch.into() && ids.first() == Some(&first)
+        };
+        self.expect(Rule::Order, is_right);
+        ids
     }
 
-    fn let_go(&mut self, place: usize) {
-        self.hands.remove(place);
+    /// A time to wait for.
+    fn is_to_come(&self, until: Instant) -> bool {
+        until > self.now && self.state.deadline().is_none_or(|end| until <= end)
+    }
+
+    /// A worker gives back what it has, without an end.
+    fn give_back(&mut self, place: usize) {
+        self.state.release(&mut self.hands[place].delivery);
+        self.let_go(place);
+    }
+
+    /// A round of an event failed; whether it is given up, since others were delivered after two such rounds.
+    fn is_poison(&mut self, place: usize) -> bool {
+        let Some(id) = self.hands[place].ids.first().copied() else { return false };
+        self.last_failed = id;
+        let place = self.suspects.iter().position(|(known, ..)| *known == id);
+        let Some(place) = place else {
+            self.suspects.push((id, 0, false));
+            return false;
+        };
+        let (_, strikes, is_up) = &mut self.suspects[place];
+        *strikes += u8::from(*is_up);
+        *is_up = false;
+        *strikes == 2
+    }
+
+    fn let_go(&mut self, place: usize) -> Hand {
         self.idle += 1;
+        self.hands.remove(place)
     }
 
     /// An attempt began.
@@ -171,15 +239,6 @@ impl World {
         };
         self.expect(Rule::Early, may_go && is_current && self.now >= self.quiet_until);
         self.expect(Rule::SlowStart, is_probe || self.sending() <= self.state.window);
-    }
-
-    /// A worker waits: for a time to come, for an event, or for a probe that is under way.
-    fn waits(&mut self, until: Option<Instant>, has_event: bool) {
-        let is_sound = match until {
-            Some(until) => until > self.now && self.state.deadline().is_none_or(|end| until <= end),
-            None => !has_event || self.probes() == 1 || self.sending() >= self.state.window,
-        };
-        self.expect(Rule::Wait, is_sound);
     }
 
     fn finish(&mut self, bounds: &Bounds, place: usize, end: End) {
@@ -207,39 +266,61 @@ impl World {
         let is_open = stats.breaker != BreakerState::Closed;
         let is_given_up = is_last || is_probe || asked > RETRY_AFTER_WAIT;
         let is_retryable = matches!(end, End::Failed | End::Busy(_));
+        let is_split = is_last && events > 1;
+        let is_poison = config.on_open == OnOpen::Hold
+            && end == End::Failed
+            && is_current
+            && is_given_up
+            && !is_split
+            && !is_late
+            && self.is_poison(place);
+        if is_current && end == End::Delivered {
+            self.suspects.iter_mut().for_each(|suspect| suspect.2 = true);
+        }
+        let skips = config.on_open == OnOpen::Skip;
         let is_kept = match after {
             After::Settled(Fate::Delivered) => end == End::Delivered,
-            After::Settled(Fate::Rejected) => {
-                end == End::Rejected || end == End::TooLarge && events == 1
-            }
+            After::Settled(Fate::Rejected) => match end {
+                End::Rejected => true,
+                End::TooLarge | End::Invalid => events == 1,
+                _ => false,
+            },
             After::Settled(Fate::Exhausted) => {
-                is_retryable && is_current && is_given_up && config.on_open == OnOpen::Skip
+                is_retryable && is_current && is_given_up && !is_split && (skips || is_poison)
             }
             After::Settled(Fate::Abandoned) => is_retryable && (is_late || is_last && ends_soon),
             After::Settled(Fate::Skipped | Fate::Oversize | Fate::Dropped) => false,
-            After::Returned if end == End::TooLarge => events > 1,
-            After::Returned => is_retryable && is_open && config.on_open == OnOpen::Hold,
-            After::Retry(_) if !is_current => is_retryable,
-            After::Retry(_) => is_retryable && !(is_given_up && config.on_open == OnOpen::Skip),
+            After::Returned if matches!(end, End::TooLarge | End::Invalid) => events > 1,
+            After::Returned => {
+                let is_held = is_open && !(is_given_up && skips || is_poison);
+                is_retryable && (!is_current || is_split || is_held)
+            }
+            After::Retry(_) => {
+                let is_over = is_open || is_split || is_poison || is_given_up && skips;
+                is_retryable && is_current && !is_over
+            }
         };
         self.expect(Rule::Fate, is_kept);
-        if let After::Retry(at) = after {
-            let backoff = TICK * (1 << (failed.max(1) - 1));
-            let wait = if is_current { backoff.max(asked) } else { Duration::ZERO };
-            self.expect(Rule::Backoff, at == self.now + wait);
-            let hand = &mut self.hands[place];
-            hand.stage = Stage::BackingOff { at };
-            if is_last {
-                hand.failed = 0;
+        if is_open {
+            self.backing_off.clear();
+        }
+        let hand = self.let_go(place);
+        match after {
+            After::Retry(at) => {
+                let backoff = TICK * (1 << (failed.max(1) - 1));
+                self.expect(Rule::Backoff, at == self.now + backoff.max(asked));
+                let failed = if is_last { 0 } else { failed };
+                let Hand { ids, at_once, .. } = hand;
+                let place = self.backing_off.partition_point(|waiting| waiting.ids < ids);
+                self.backing_off.insert(place, BackingOff { ids, at, failed, at_once });
             }
-        } else {
-            if after == After::Settled(Fate::Delivered) && bounds.workers == 1 {
-                let ids = &self.hands[place].ids;
-                let (first, last) = (ids.first().copied(), ids.last().copied());
-                self.expect(Rule::Order, Some(self.last_delivered) < first);
-                self.last_delivered = last.unwrap_or_default();
+            After::Settled(Fate::Delivered) if bounds.workers == 1 => {
+                let (first, last) = (hand.ids.first().copied(), hand.ids.last().copied());
+                let is_overtaken = first.is_some_and(|id| self.overtaken.contains(&id));
+                self.expect(Rule::Order, Some(self.last_delivered) < first || is_overtaken);
+                self.last_delivered = self.last_delivered.max(last.unwrap_or_default());
             }
-            self.let_go(place);
+            _ => {}
         }
     }
 }
@@ -255,7 +336,8 @@ impl End {
     fn result(self) -> Result<Reply, ErrorKind> {
         match self {
             Self::Delivered => Ok(Response::status(200).into()),
-            Self::Rejected => Ok(Response::status(400).into()),
+            Self::Rejected => Ok(Response::status(404).into()),
+            Self::Invalid => Ok(Response::status(400).into()),
             Self::TooLarge => Ok(Response::status(413).into()),
             Self::Failed => Err(ErrorKind::Timeout),
             Self::Busy(_) => {

@@ -8,7 +8,9 @@ use super::rules::{self, Rule};
 use super::{Bounds, TICK};
 use crate::clock::Instant;
 use crate::destination::{EndpointBuf, Policy};
+use crate::engine::breaker::BreakerState;
 use crate::engine::delivery::{Delivery, Fate};
+use crate::engine::state::retrying::Retrying;
 use crate::engine::state::{Phase, State};
 use crate::engine::stats::{Counters, Stats};
 
@@ -25,7 +27,6 @@ pub(super) enum Action {
     Finish(usize, End),
     /// It is cancelled, because the endpoint was swapped.
     Cancel(usize),
-    Retry(usize),
     /// The worker vanishes, and a new one comes in its stead.
     Lose(usize),
 }
@@ -39,6 +40,7 @@ pub(super) enum End {
     /// With a `Retry-After` of so many ticks.
     Busy(u32),
     TooLarge,
+    Invalid,
 }
 
 /// Events in a worker's hands.
@@ -46,27 +48,23 @@ pub(super) enum End {
 pub(super) struct Hand {
     pub(super) delivery: Delivery,
     pub(super) ids: Vec<u64>,
-    pub(super) stage: Stage,
+    pub(super) started: Instant,
     /// Failed attempts of this round, counted here.
     pub(super) failed: u8,
     /// Attempts begun since time went on, or the endpoint was swapped.
     pub(super) at_once: u8,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Stage {
-    Posting { started: Instant },
-    BackingOff { at: Instant },
-    Due,
+/// Events that wait for their next attempt, which is due `at`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct BackingOff {
+    pub(super) ids: Vec<u64>,
+    pub(super) at: Instant,
+    pub(super) failed: u8,
+    pub(super) at_once: u8,
 }
 
-impl Hand {
-    fn is_posting(&self) -> bool {
-        matches!(self.stage, Stage::Posting { .. })
-    }
-}
-
-type Core = State<[u8; 112], EndpointBuf<16>>;
+type Core = State<[u8; 112], EndpointBuf<16>, 4>;
 
 #[derive(Clone)]
 pub(super) struct World {
@@ -78,6 +76,14 @@ pub(super) struct World {
     pub(super) now: Instant,
     /// The workers that hold events, by their ids: which worker is which does not matter.
     pub(super) hands: Vec<Hand>,
+    pub(super) backing_off: Vec<BackingOff>,
+    /// With hold: events whose round failed, how often it did since another was delivered, and whether one
+    /// has been since.
+    pub(super) suspects: Vec<(u64, u8, bool)>,
+    /// The one that failed last.
+    pub(super) last_failed: u64,
+    /// Events that a probe passed over in their favour.
+    pub(super) overtaken: Vec<u64>,
     /// Workers that hold none. The others have ended.
     pub(super) idle: usize,
     pub(super) swaps: u8,
@@ -100,6 +106,10 @@ impl World {
             entries: Vec::new(),
             now: Instant::default() + TICK,
             hands: Vec::new(),
+            backing_off: Vec::new(),
+            suspects: Vec::new(),
+            last_failed: 0,
+            overtaken: Vec::new(),
             idle: bounds.workers,
             swaps: bounds.swaps,
             clears: bounds.clears,
@@ -124,16 +134,37 @@ impl World {
 
     /// Probes under way that the breaker waits for.
     pub(super) fn probes(&self) -> usize {
-        let probing = |hand: &&Hand| {
-            hand.is_posting() && hand.delivery.is_probe() && self.is_current(&hand.delivery)
-        };
+        let probing = |hand: &&Hand| hand.delivery.is_probe() && self.is_current(&hand.delivery);
         self.hands.iter().filter(probing).count()
     }
 
-    /// Attempts that are under way at this endpoint.
+    /// Attempts that are under way.
     pub(super) fn sending(&self) -> u32 {
-        let sending = |hand: &&Hand| hand.is_posting() && self.is_current(&hand.delivery);
-        u32::try_from(self.hands.iter().filter(sending).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.hands.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the state has the same messages waiting for their next attempts, and only while the breaker is
+    /// closed.
+    pub(super) fn waits_as_told(&self) -> bool {
+        let is_told = |waiting: &BackingOff| {
+            let same = |known: &&Retrying| Some(&known.run.first) == waiting.ids.first();
+            let known = self.state.retrying.iter().find(same);
+            known.is_some_and(|known| (known.due, known.attempts) == (waiting.at, waiting.failed))
+        };
+        let is_closed = self.state.breaker.state() == BreakerState::Closed;
+        self.backing_off.len() == self.state.retrying.len()
+            && (is_closed || self.backing_off.is_empty())
+            && self.backing_off.iter().all(is_told)
+    }
+
+    /// When the next attempt of one that waits is due, the deadline of a drain considered.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.backing_off.iter().map(|waiting| self.due_of(waiting)).min()
+    }
+
+    pub(super) fn due_of(&self, waiting: &BackingOff) -> Instant {
+        let is_cut = self.state.deadline().is_some_and(|deadline| waiting.at >= deadline);
+        if is_cut { Instant::default() } else { waiting.at }
     }
 
     /// What of the things that may happen has happened here, a bit each.
@@ -147,11 +178,15 @@ impl World {
             stats.dropped > 0,
             stats.abandoned > 0,
             self.probes() > 0,
-            self.hands.iter().any(|hand| hand.is_posting() && !self.is_current(&hand.delivery)),
+            self.hands.iter().any(|hand| !self.is_current(&hand.delivery)),
             self.hands.len() > 1,
             self.hands.iter().any(|hand| hand.ids.len() > 1),
             self.state.gathering.is_some(),
             self.state.window == 1,
+            !self.backing_off.is_empty(),
+            !self.backing_off.is_empty() && !self.hands.is_empty(),
+            self.state.batch_most == 1,
+            !self.state.suspects.is_empty(),
         ];
         sights.iter().rev().fold(0, |bits, sight| bits << 1 | u32::from(*sight))
     }
@@ -161,7 +196,7 @@ impl World {
     }
 
     pub(super) fn actions(&self, bounds: &Bounds, actions: &mut Vec<Action>) {
-        use Action::{Cancel, Clear, Close, Emit, Finish, Lose, Retry, Swap, Take, Tick};
+        use Action::{Cancel, Clear, Close, Emit, Finish, Lose, Swap, Take, Tick};
         let phase = self.state.phase;
         if self.state.counters.emitted < bounds.events {
             actions.push(Emit);
@@ -178,27 +213,15 @@ impl World {
         actions.push(Close);
         let mut is_late = self.state.is_past_deadline(self.now);
         for (place, hand) in self.hands.iter().enumerate() {
-            match hand.stage {
-                Stage::Posting { started } => {
-                    let limit = self.state.limit(&hand.delivery, started);
-                    is_late |= limit.is_none_or(|limit| self.now >= limit);
-                    if bounds.config.batch > 1 {
-                        actions.push(Finish(place, End::TooLarge));
-                    }
-                    let ends =
-                        [End::Delivered, End::Rejected, End::Failed, End::Busy(1), End::Busy(2)];
-                    actions.extend(ends.map(|end| Finish(place, end)));
-                    if limit.is_none() {
-                        actions.push(Cancel(place));
-                    }
-                }
-                Stage::BackingOff { at } => {
-                    let at = self.state.back_off(&hand.delivery, at);
-                    if at.is_none_or(|at| self.now >= at) {
-                        actions.push(Retry(place));
-                    }
-                }
-                Stage::Due => actions.push(Retry(place)),
+            let limit = self.state.limit(&hand.delivery, hand.started);
+            is_late |= limit.is_none_or(|limit| self.now >= limit);
+            if bounds.config.batch > 1 {
+                actions.extend([End::TooLarge, End::Invalid].map(|end| Finish(place, end)));
+            }
+            let ends = [End::Delivered, End::Rejected, End::Failed, End::Busy(1), End::Busy(2)];
+            actions.extend(ends.map(|end| Finish(place, end)));
+            if limit.is_none() {
+                actions.push(Cancel(place));
             }
             if self.losses > 0 {
                 actions.push(Lose(place));
@@ -229,8 +252,12 @@ impl World {
             endpoint_epoch,
             not_before,
             batch_longest,
-            sending,
+            batch_most,
+            sending: _,
             window,
+            retrying: _,
+            suspects,
+            last_failed,
             gathering,
             counters,
             ended: _,
@@ -256,9 +283,10 @@ impl World {
         let until = |time: Instant| time.max(self.now);
         (
             (&self.entries, breaker, *phase, endpoint_epoch, until(*not_before), emitted, ended),
-            (batch_longest, gathering, sending, window),
-            (self.now, &self.hands, self.idle, self.swaps, self.clears, self.losses),
-            (until(self.quiet_until), self.last_delivered, self.broken),
+            (batch_longest, batch_most, gathering, window, suspects, last_failed),
+            (self.now, &self.hands, &self.backing_off, self.idle),
+            (self.swaps, self.clears, self.losses),
+            (until(self.quiet_until), self.last_delivered, &self.overtaken, self.broken),
         )
     }
 }

@@ -1,0 +1,68 @@
+//! The messages that wait for their next attempt: in the queue, in no worker's hands.
+
+use core::mem;
+
+use super::State;
+use crate::clock::Instant;
+use crate::queue::LeaseRange;
+
+/// A message that waits for its next attempt. The queue keeps its events leased.
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq, Hash))]
+pub(super) struct Retrying {
+    pub(super) run: LeaseRange,
+    /// Failed attempts in this round.
+    pub(super) attempts: u8,
+    pub(super) due: Instant,
+}
+
+impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
+    /// How many more messages may be taken from the queue: beside those under way, as many as may be
+    /// under way wait for their next attempt. With one under way, order is kept: that is the one.
+    pub(super) fn places(&self) -> u32 {
+        let begun = self.sending + u32::try_from(self.retrying.len()).unwrap_or(u32::MAX);
+        let slots = match self.config.max_in_flight {
+            0 | 1 => 1,
+            several => u32::from(several) * 2,
+        };
+        let slots = slots.min(u32::try_from(SLOTS).unwrap_or(u32::MAX));
+        slots.saturating_sub(begun).min(self.window.saturating_sub(self.sending))
+    }
+
+    /// When the next attempt of a message is due. A wait that would outlast a drain is cut.
+    fn due(&self, message: &Retrying) -> Instant {
+        if self.is_past_deadline(message.due) { Instant::default() } else { message.due }
+    }
+
+    /// When the first of the next attempts is due.
+    pub(super) fn earliest_due(&self) -> Option<Instant> {
+        self.retrying.iter().map(|message| self.due(message)).min()
+    }
+
+    /// Takes the message that is due first; of several, the oldest.
+    pub(super) fn take_due(&mut self) -> Option<Retrying> {
+        let messages = self.retrying.iter().enumerate();
+        let first = |(_, message): &(usize, &Retrying)| (self.due(message), message.run.first);
+        let (place, _) = messages.min_by_key(first)?;
+        let last = self.retrying.pop()?;
+        // The last one takes the place of the one that is taken.
+        Some(match self.retrying.get_mut(place) {
+            Some(taken) => mem::replace(taken, last),
+            None => last,
+        })
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
+    /// All go back to their places in the queue: their next attempt is the first of a new round.
+    pub(super) fn return_retrying(&mut self) {
+        while self.return_one() {}
+    }
+
+    /// One goes back; `false` when there is none.
+    pub(super) fn return_one(&mut self) -> bool {
+        let Some(message) = self.retrying.pop() else { return false };
+        self.queue.release(message.run);
+        true
+    }
+}
