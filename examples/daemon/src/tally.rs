@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 /// Counts lines and posts. Events that the client took are also in its counters.
 ///
-/// Each line and each posted event is in one place:
+/// Each line and each posted event is in one place, where there is no outbox:
 /// `lines + posted = emitted + bad_lines + not_taken + repeats + sent_back`.
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -20,8 +20,9 @@ pub(crate) struct Tally {
     pub(crate) bad_requests: AtomicU64,
     /// Events in the other requests.
     pub(crate) posted: AtomicU64,
-    /// Posted events that had been accepted before.
+    /// Posted events that had been accepted before. An outbox counts them itself.
     pub(crate) repeats: AtomicU64,
-    /// Posted events that were left to their sender, for want of room or of a webhook.
+    /// Posted events that were left to their sender, for want of room or of a webhook. With an outbox also those that
+    /// cannot be stored: of all others, the outbox keeps the account.
     pub(crate) sent_back: AtomicU64,
 }

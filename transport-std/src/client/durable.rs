@@ -81,8 +81,13 @@ impl Durable {
     }
 
     /// Hands in an event, without waiting for the disk or for room.
-    pub(crate) fn put(&self, event: &Event<'_>, data: &str) -> Result<Pending, EmitError> {
-        self.outbox.put(stored(event, data)).map_err(emit_error)
+    pub(crate) fn put(
+        &self,
+        event: &Event<'_>,
+        origin_id: Option<u64>,
+        data: &str,
+    ) -> Result<Pending, EmitError> {
+        self.outbox.put(NewEvent { origin_id, ..stored(event, data) }).map_err(emit_error)
     }
 
     /// As `put`, and nobody waits for the disk.

@@ -25,7 +25,7 @@ use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 use crate::http::{HttpConfigError, Trust};
 #[cfg(feature = "outbox")]
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Pending};
 #[cfg(feature = "outbox")]
 use pilot_webhook_core::{EncodeError, to_json};
 
@@ -241,8 +241,14 @@ impl<To: Target> Client<To> {
 
     /// Completes when at least half of the queue is free, or when events are turned away for another reason: the
     /// moment to emit again after [`EmitError::Full`], for sources that wait so long and no longer. Any number
-    /// of tasks may wait. Cancel-safe.
+    /// of tasks may wait. Cancel-safe. With an outbox, when there is room in it for the longest event.
     pub async fn room(&self) {
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable {
+            // One that never has so much room is full for short events, too.
+            let _ = durable.outbox.room(self.handle.scratch_bytes as u64).await;
+            return;
+        }
         self.handle.room.until(self.dispatcher().room()).await;
     }
 
@@ -354,13 +360,25 @@ impl<To: Target> Client<To> {
         topic: &str,
         data: &D,
     ) -> Result<u64, EmitError> {
+        self.put_event(&self.event(topic), None, data)?.await.map_err(emit_error)
+    }
+
+    /// Hands an event to the outbox whose node id and time stamp the caller sets, and gives a receipt, which completes
+    /// with its id when it is on disk. An event with the `origin_id`, the node id and the time stamp of one that
+    /// was stored before is that one, and is not stored again: for origins that send again what was not
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// When it was not taken. [`EmitError::Full`] without an outbox, and when the disk is full or fails.
+    pub fn put_event<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        origin_id: Option<u64>,
+        data: &D,
+    ) -> Result<Pending, EmitError> {
         let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
-        let pending = {
-            let event = self.event(topic);
-            let mut scratch = Scratch::take(self.handle.scratch_bytes);
-            durable.put(&event, self.checked(&event, data, scratch.bytes())?)?
-        };
-        pending.await.map_err(emit_error)
+        let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        durable.put(event, origin_id, self.checked(event, data, scratch.bytes())?)
     }
 
     /// The outbox, if there is one.

@@ -8,12 +8,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
+use pilot_webhook_std::outbox::Pending;
 use pilot_webhook_std::{Client, TokioClock};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Posted;
 use super::repeats::{Origin, Repeats};
 use crate::tally::Tally;
+
+/// How long a POST waits for the disk. Arbitrary: less than the five seconds that the original waits for an answer.
+const STORE_WAIT: Duration = Duration::from_secs(4);
 
 /// Hands events to the client, each once.
 pub(crate) struct Intake {
@@ -50,12 +54,14 @@ pub(crate) struct Shortfall {
 pub(crate) enum Why {
     /// It cannot be delivered: post no such event. Those after it were looked at.
     Unfit(EncodeError),
-    /// The queue is full: post it, and those after it, again.
+    /// The queue, or the outbox, is full: post it, and those after it, again.
     NoRoom,
     /// There is no webhook: post it, and those after it, again.
     NoWebhook,
     /// The daemon ends: post it, and those after it, again.
     Ending,
+    /// It is not on disk yet: post all again, those that are by then are repeats.
+    NotStored,
 }
 
 impl fmt::Display for Shortfall {
@@ -68,6 +74,7 @@ impl fmt::Display for Shortfall {
             Why::NoRoom => f.write_str("the event queue is full"),
             Why::NoWebhook => f.write_str("there is no webhook to deliver to"),
             Why::Ending => f.write_str("the daemon is ending"),
+            Why::NotStored => f.write_str("the disk did not take it in time"),
         }
     }
 }
@@ -78,7 +85,8 @@ impl Intake {
     }
 
     /// Takes the events of one POST, in their order. One that was accepted before is not queued again. Where there
-    /// is no room, the rest of them is the sender's still. Cancel-safe: what was not decided is the sender's, too.
+    /// is no room, the rest of them is the sender's still. With an outbox they are on disk when this completes.
+    /// Cancel-safe: what was not decided is the sender's, too.
     ///
     /// # Errors
     /// When not all are queued.
@@ -87,21 +95,30 @@ impl Intake {
             WhenFull::Wait(wait) => wait,
             WhenFull::SendBack | WhenFull::DropOldest => Duration::ZERO,
         };
-        let deadline = Instant::now() + wait;
-        let (mut queued, mut reason) = (0, None);
+        let (room_by, stored_by) = (Instant::now() + wait, Instant::now() + STORE_WAIT);
+        let (mut queued, mut reason, mut receipts) = (0, None, Vec::new());
         for (before, posted) in events.iter().enumerate() {
             let mut taken = self.take(posted);
-            if taken == Err(Why::NoRoom) && !wait.is_zero() {
-                let _ = timeout_at(deadline, self.client.room()).await;
+            if matches!(taken, Err(Why::NoRoom)) && !wait.is_zero() {
+                let _ = timeout_at(room_by, self.client.room()).await;
                 taken = self.take(posted);
             }
             match taken {
-                Ok(()) => queued += 1,
-                Err(why @ Why::Unfit(_)) => reason = Some(why),
+                Ok(receipt) => {
+                    queued += 1;
+                    receipts.extend(receipt);
+                }
+                Err(why @ Why::Unfit(_)) => {
+                    // Otherwise the engine counts it.
+                    let is_stored = self.client.outbox().is_some();
+                    add(&self.tally.sent_back, usize::from(is_stored));
+                    reason = Some(why);
+                }
                 Err(why) => {
                     let rest = events.len() - before;
                     // Of these the engine counts the first one where it was to drop another.
-                    let is_counted = self.when_full == WhenFull::DropOldest && why == Why::NoRoom;
+                    let drops = self.when_full == WhenFull::DropOldest;
+                    let is_counted = drops && why == Why::NoRoom && self.client.outbox().is_none();
                     add(&self.tally.posted, rest);
                     add(&self.tally.sent_back, rest - usize::from(is_counted));
                     reason = Some(why);
@@ -110,32 +127,41 @@ impl Intake {
             }
             add(&self.tally.posted, 1);
         }
+        for receipt in receipts {
+            if !matches!(timeout_at(stored_by, receipt).await, Ok(Ok(_))) {
+                queued -= 1;
+                reason = Some(Why::NotStored);
+            }
+        }
         reason.map_or(Ok(()), |why| Err(Shortfall { queued, of: events.len(), why }))
     }
 
-    fn take(&self, posted: &Posted<'_>) -> Result<(), Why> {
+    /// Hands an event on, unless it was before. With an outbox it is safe when the receipt has come.
+    fn take(&self, posted: &Posted<'_>) -> Result<Option<Pending>, Why> {
+        let node_id = posted.node_id.unwrap_or_else(|| self.client.node_id());
+        let timestamp = posted.timestamp.unwrap_or_else(|| TokioClock::new().wall());
+        let event = Event::new(&posted.event, node_id, timestamp);
+        let data = Json(posted.data());
+        // Without a time of its own, two of these are two events.
+        let event_id = posted.event_id.filter(|_| posted.timestamp.is_some());
+        if self.client.outbox().is_some() {
+            // It knows its origins itself, also after a restart.
+            return self.client.put_event(&event, event_id, &data).map(Some).map_err(why);
+        }
+        let origin = event_id.map(|event_id| Origin { node_id, event_id, timestamp });
         // Held until it is remembered, so that of two equal events at once the later one is a repeat.
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-        let node_id = posted.node_id.unwrap_or_else(|| self.client.node_id());
-        let origin = match (posted.event_id, posted.timestamp) {
-            (Some(event_id), Some(timestamp)) => Some(Origin { node_id, event_id, timestamp }),
-            // Two of these are two events.
-            _ => None,
-        };
         if origin.is_some_and(|origin| repeats.knows(&origin)) {
             add(&self.tally.repeats, 1);
-            return Ok(());
+            return Ok(None);
         }
-        let timestamp = posted.timestamp.unwrap_or_else(|| TokioClock::new().wall());
-        match self.emit(&Event::new(&posted.event, node_id, timestamp), &Json(posted.data())) {
+        match self.emit(&event, &data) {
             Ok(Some(_)) => {
                 origin.into_iter().for_each(|origin| repeats.remember(origin));
-                Ok(())
+                Ok(None)
             }
             Ok(None) => Err(Why::NoWebhook),
-            Err(EmitError::Payload(error)) => Err(Why::Unfit(error)),
-            Err(EmitError::Full) => Err(Why::NoRoom),
-            Err(_) => Err(Why::Ending),
+            Err(error) => Err(why(error)),
         }
     }
 
@@ -152,6 +178,14 @@ impl Intake {
             }
             Poll::Pending => Err(EmitError::Full),
         }
+    }
+}
+
+const fn why(error: EmitError) -> Why {
+    match error {
+        EmitError::Payload(error) => Why::Unfit(error),
+        EmitError::Full => Why::NoRoom,
+        _ => Why::Ending,
     }
 }
 

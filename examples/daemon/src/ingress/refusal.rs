@@ -66,7 +66,9 @@ impl Refusal {
             Self::Shortfall(shortfall) => match shortfall.why {
                 Why::Unfit(EncodeError::TooLong) => StatusCode::PAYLOAD_TOO_LARGE,
                 Why::Unfit(_) => StatusCode::BAD_REQUEST,
-                Why::NoRoom | Why::NoWebhook | Why::Ending => StatusCode::SERVICE_UNAVAILABLE,
+                Why::NoRoom | Why::NoWebhook | Why::Ending | Why::NotStored => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
             },
         }
     }
@@ -79,9 +81,9 @@ impl Refusal {
             // No scheme that is registered: the name of the header that is missing.
             Self::Signature => Some((WWW_AUTHENTICATE, text("X-Pilot-Signature-256"))),
             Self::TooSlow => Some((CONNECTION, text("close"))),
-            Self::Shortfall(Shortfall { why: Why::NoRoom | Why::Ending, .. }) => {
-                Some((RETRY_AFTER, FULL.into()))
-            }
+            Self::Shortfall(Shortfall {
+                why: Why::NoRoom | Why::Ending | Why::NotStored, ..
+            }) => Some((RETRY_AFTER, FULL.into())),
             Self::Shortfall(Shortfall { why: Why::NoWebhook, .. }) => {
                 Some((RETRY_AFTER, NO_WEBHOOK.into()))
             }

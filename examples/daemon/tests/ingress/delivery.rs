@@ -7,7 +7,7 @@ use crate::original::Original;
 use crate::support::{self, EVENTS, Sink, daemon};
 
 /// Posts the captured events; returns how many were answered 204.
-fn emit_captured(original: &mut Original) -> usize {
+pub(crate) fn emit_captured(original: &mut Original) -> usize {
     let captured = std::fs::read_to_string(EVENTS).unwrap();
     let statuses = captured.lines().map(|line| {
         let event: Value = serde_json::from_str(line).unwrap();

@@ -5,6 +5,7 @@ mod daemon;
 mod delivery;
 mod ends;
 mod original;
+mod outbox;
 mod signed;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of `run`, which use the rest")]
