@@ -9,6 +9,7 @@ use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
 use crate::ipc::{OnLost, default_socket};
+use crate::outbox_commands::OutboxCommand;
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -37,6 +38,9 @@ pub(crate) enum Command {
     ClearWebhook(Remote),
     /// Show how a running daemon is.
     Info(Remote),
+    /// Look at the file of `run --outbox`, and correct it, also while a daemon has it.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Show it at work on this machine, in under 20 seconds.
     Demo {
         /// The time between two events. All other times of the demo are multiples of it.

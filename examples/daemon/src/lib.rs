@@ -10,6 +10,7 @@ pub mod events;
 mod input;
 pub mod ipc;
 mod logging;
+mod outbox_commands;
 mod reader;
 mod report;
 mod rfc3339;
@@ -118,6 +119,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
         }
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
+        Command::Outbox(command) => outbox_commands::run(&command),
         Command::Demo { pace } => runtime.block_on(demo::demo(pace)),
     };
     // Does not wait for a DNS look-up that was given up.

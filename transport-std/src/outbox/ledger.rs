@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use rusqlite::Connection;
 
 /// A row of the table `counters`.
@@ -98,7 +100,7 @@ impl Counts {
 ///
 /// `accepted` is the sum of `delivered`, `dead`, `purged`, `expired`, `aged_out` and `stored`. The first six
 /// are counted as things happen; `verify` compares `dead` and `stored` with what is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Ledger {
     /// Events that were stored. A replay is not counted again.
