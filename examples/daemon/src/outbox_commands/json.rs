@@ -34,9 +34,12 @@ impl<'a> Event<'a> {
 }
 
 fn in_one_line(json: &str) -> Option<Box<RawValue>> {
-    let checked: &RawValue = serde_json::from_str(json).ok()?;
+    let checked = RawValue::from_string(json.to_owned()).ok()?;
+    if !json.contains(['\n', '\r']) {
+        return Some(checked);
+    }
     // Within a string they are escaped, so these stand between tokens.
-    RawValue::from_string(checked.get().replace(['\n', '\r'], " ")).ok()
+    RawValue::from_string(json.replace(['\n', '\r'], " ")).ok()
 }
 
 /// An event, and all that is known of it.

@@ -108,7 +108,7 @@ fn replay(which: Which<'_>, place: &Place, out: &mut Out) -> Result<(), Stop> {
     let letters = count(asked, "dead letter");
     out.line(match (asked, live) {
         (0, _) => "nothing to replay that was not asked for before".to_owned(),
-        (_, true) => format!("{letters} to be replayed: the daemon does it within a second"),
+        (_, true) => format!("{letters} to be replayed: the daemon does it as soon as it has room"),
         (_, false) => format!("{letters} to be replayed: the next daemon on this file does it"),
     })
 }

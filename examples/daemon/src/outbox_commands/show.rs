@@ -84,7 +84,7 @@ pub(super) fn status(path: &Path, status: &OutboxStatus) -> String {
     let mut rows = Rows::default();
     rows.add("file", format_args!("{}, {} bytes", whole(path.display()), status.file_bytes));
     rows.add("instance", format_args!("{:016x}", status.instance));
-    rows.add("daemon", if status.is_live { "has the file" } else { "none has the file" });
+    rows.add("daemon", if status.is_live { "has the file" } else { "none" });
     rows.add("waiting", format_args!("{}, {} bytes", count(law.stored, "event"), law.stored_bytes));
     rows.add_if_any(
         "oldest",

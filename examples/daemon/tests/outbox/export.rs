@@ -2,8 +2,11 @@
 
 use std::fs;
 
+use pilot_webhook_std::{NewEvent, Timestamp};
 use pilot_webhookd::events::Lines;
-use serde_json::Value;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use crate::place::{Place, done};
 use crate::support::{Sink, bare, run};
@@ -60,6 +63,61 @@ async fn what_is_exported_is_delivered_by_another_daemon() {
     assert_eq!((&stats["delivered"], output.status.code()), (&Value::from(5), Some(0)));
     let first: Value = serde_json::from_str(&sink.received()[3]).unwrap();
     assert_eq!((&first["event"], &first["data"]["n"]), (&"conn.lost".into(), &2.into()));
+}
+
+/// Any text, control characters included.
+fn text() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..20).prop_map(String::from_iter)
+}
+
+/// Data in several lines, in which any text may be.
+fn data() -> impl Strategy<Value = Option<String>> {
+    let value = (text(), text(), any::<f64>());
+    let pretty = |(key, text, number): (String, String, f64)| {
+        let value = json!({(key): [text, number]});
+        serde_json::to_string_pretty(&value).unwrap()
+    };
+    proptest::option::of(value.prop_map(pretty))
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (any::<i64>(), any::<u32>()).prop_map(|(seconds, nanos)| Timestamp::new(seconds, nanos))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn whatever_was_put_in_is_exported(
+        events in vec((text(), data(), any::<u32>(), time()), 0..150),
+    ) {
+        let place = Place::new();
+        let news: Vec<_> = events
+            .iter()
+            .map(|(topic, data, node, time)| {
+                let event = NewEvent::new(topic, *node, *time);
+                data.as_deref().map_or(event, |data| event.with_data(data))
+            })
+            .collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let outbox = place.open();
+            outbox.put_all(&news, None).unwrap().await.unwrap();
+            outbox.close().await.unwrap();
+        });
+        let exported = place.out(&["export"]);
+        let mut lines = Lines::new(exported.as_bytes());
+        for (topic, data, node, time) in &events {
+            let line = lines.next().unwrap().unwrap().1.unwrap();
+            prop_assert_eq!(&line.topic, topic);
+            // The ends of its lines may have become spaces, and nothing else.
+            let data = data.as_ref().map(|data| data.replace('\n', " "));
+            prop_assert_eq!(line.data.map(|data| data.get().to_owned()), data);
+            prop_assert_eq!((line.node_id, line.timestamp), (Some(*node), Some(*time)));
+        }
+        prop_assert!(lines.next().unwrap().is_none());
+        prop_assert_eq!(place.out(&["list"]).lines().count(), events.len());
+    }
 }
 
 /// Only somebody else can have written it. It costs no other event.

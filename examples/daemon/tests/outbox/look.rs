@@ -22,7 +22,7 @@ async fn the_status_of_a_live_and_of_a_stopped_file() {
     assert_eq!(place.json(&["status"])[0]["live"], true);
     outbox.close().await.unwrap();
     let shown = place.out(&["status"]);
-    assert_eq!(row(&shown, "daemon"), "none has the file");
+    assert_eq!(row(&shown, "daemon"), "none");
     assert!(row(&shown, "file").starts_with(place.path.to_str().unwrap()), "{shown}");
     assert!(row(&shown, "waiting").starts_with("3 events, "), "{shown}");
     assert!(row(&shown, "oldest").starts_with("event 4, waits for "), "{shown}");

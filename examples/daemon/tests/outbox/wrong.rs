@@ -97,6 +97,16 @@ async fn every_finding_is_printed_and_the_exit_status_is_1() {
     assert_eq!(found["problems"].as_array().unwrap().len(), 3);
 }
 
+/// The line was the description of the program.
+#[test]
+fn without_a_command_it_is_wrong_usage() {
+    for arguments in [&[][..], &["outbox"]] {
+        let Done { status, out, err } = done(bare().args(arguments));
+        assert_eq!((status, out.as_str()), (2, ""));
+        assert_eq!(err, "pilot-webhookd: it needs a command (see --help)\n");
+    }
+}
+
 /// The page of a table is overwritten: some commands fail, in one line; none panics.
 #[tokio::test]
 async fn a_damaged_file_is_an_error_in_one_line() {
