@@ -1,6 +1,8 @@
 //! The commands that change nothing.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
 
 use pilot_webhook_std::NewEvent;
 use serde_json::{Value, json};
@@ -152,6 +154,44 @@ async fn one_event_is_shown_with_all_of_its_data() {
         assert_eq!((done.status, done.out.as_str()), (1, ""));
         assert_eq!(done.err, format!("pilot-webhookd: {says}\n"));
     }
+}
+
+/// What a daemon leaves that is killed: part of the events is in the write-ahead log only.
+#[tokio::test]
+async fn the_file_of_a_killed_daemon_is_shown_whole() {
+    let (place, left) = (Place::new(), Place::new());
+    let outbox = place.filled().await;
+    for end in ["", "-wal", "-lock"] {
+        let name = |path: &Path| format!("{}{end}", path.display());
+        fs::copy(name(&place.path), name(&left.path)).unwrap();
+    }
+    assert!(fs::metadata(format!("{}-wal", left.path.display())).unwrap().len() > 0);
+    assert_eq!(row(&left.out(&["status"]), "daemon"), "none");
+    for command in ["list", "dead", "export", "verify"] {
+        assert_eq!(left.out(&[command]), place.out(&[command]), "{command}");
+    }
+    outbox.close().await.unwrap();
+}
+
+/// An open list would keep the live outbox from emptying its log, which grows then.
+#[tokio::test]
+async fn a_reader_that_stops_in_the_middle_of_a_list_holds_up_nothing() {
+    let place = Place::new();
+    let outbox = place.open();
+    let events = vec![NewEvent::new("a.topic", 7, NOON); 5_000];
+    outbox.put_all(&events, None).unwrap().await.unwrap();
+    let mut child = place.command(&["list"]).spawn().unwrap();
+    let mut first = [0];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    outbox.put(events[0]).unwrap().await.unwrap();
+    // It waits for readers for some seconds, and says whether one was in its way.
+    let other = rusqlite::Connection::open(&place.path).unwrap();
+    let is_held: bool =
+        other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0)).unwrap();
+    assert!(!is_held);
+    let output = support::wait(child);
+    assert_eq!(output.status.code(), Some(0));
+    outbox.close().await.unwrap();
 }
 
 /// Who has seen enough closes the pipe.
