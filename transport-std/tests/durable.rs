@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pilot_webhook_core::{ErrorKind, Message, Reply, SendTransport, Verdict};
-use pilot_webhook_std::{Client, ClientBuilder, DeadFate, Outbox, OutboxFile, OutboxOptions, Over};
+use pilot_webhook_std::outbox::{DeadFate, OutboxFile};
+use pilot_webhook_std::{Client, ClientBuilder, Outbox, OutboxOptions, Over};
 
 /// The name of a target, and what was sent to it: the ids of events, and of messages.
 type Sent = Arc<Mutex<Vec<(&'static str, u64, String)>>>;

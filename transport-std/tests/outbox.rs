@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use pilot_webhook_std::{
+use pilot_webhook_std::Timestamp;
+use pilot_webhook_std::outbox::{
     DeadFate, DeadLetter, DeadReason, End, Item, NewEvent, Outbox, OutboxError, OutboxFile,
-    OutboxOptions, Position, PutError, Stored, Timestamp, Which,
+    OutboxOptions, Position, PutError, Stored, Which,
 };
 use tempfile::TempDir;
 
@@ -39,7 +40,7 @@ fn dead(fate: DeadFate) -> End {
 }
 
 /// Nothing is wrong with the file, and the sum of its counters is as expected.
-fn verified(path: &PathBuf) -> pilot_webhook_std::Ledger {
+fn verified(path: &PathBuf) -> pilot_webhook_std::outbox::Ledger {
     let found = OutboxFile::open(path).unwrap().verify().unwrap();
     assert_eq!(found.problems, Vec::<String>::new());
     let it = found.ledger;
@@ -115,6 +116,8 @@ async fn what_nobody_waits_for_is_stored_too() {
     drop(outbox.put(event("b")).unwrap());
     assert!(outbox.changed(1).await);
     assert_eq!(verified(&path).stored, 2);
+    // One handle of two closes nothing when it is dropped.
+    drop(outbox.clone());
     outbox.submit(event("c")).unwrap();
     outbox.close().await.unwrap();
     assert_eq!(outbox.put(event("d")).unwrap_err(), PutError::Closed);
@@ -142,6 +145,25 @@ async fn an_event_of_an_origin_is_stored_once() {
     assert_eq!(outbox.put(event("a")).unwrap().await, Ok(4), "without an origin nothing repeats");
     let ledger = verified(&path);
     assert_eq!((ledger.accepted, ledger.repeats, ledger.stored), (4, 2, 3));
+}
+
+/// What is remembered of origins is bounded: the oldest are forgotten.
+#[tokio::test]
+async fn the_newest_origins_are_known() {
+    let (_directory, path) = place();
+    let outbox = open(&path);
+    for unit in 0..41_u64 {
+        let events: Vec<_> =
+            (0..2500).map(|number| event("a").with_origin_id(unit * 2500 + number)).collect();
+        outbox.put_all(&events, None).unwrap().await.unwrap();
+    }
+    let again = |origin| outbox.put(event("a").with_origin_id(origin)).unwrap();
+    // 102,500 were stored, so that the first 2,500 are forgotten.
+    assert_eq!(again(2500).await, Ok(2501));
+    assert_eq!(again(2499).await, Ok(102_501));
+    assert_eq!(again(2500).await, Ok(102_502), "one more was forgotten");
+    outbox.close().await.unwrap();
+    assert_eq!(verified(&path).repeats, 1);
 }
 
 #[tokio::test]
@@ -229,6 +251,7 @@ async fn a_live_outbox_notices_replays_and_purges() {
 
     assert_eq!(file.purge(Which::Id(1)).unwrap(), 1);
     assert_eq!(file.purge(Which::All).unwrap(), 1);
+    assert_eq!(file.purge(Which::All).unwrap(), 0);
     let ledger = verified(&path);
     assert_eq!((ledger.accepted, ledger.replayed, ledger.purged), (3, 2, 2));
     assert_eq!((ledger.dead, ledger.stored), (0, 1));
@@ -252,15 +275,17 @@ async fn replays_of_a_stopped_file_are_done_at_the_next_start_as_there_is_room()
     assert!(!status.is_live);
     assert_eq!((status.replays, status.last_id, status.oldest), (3, 3, None));
     assert!(file.dead(0, 1).unwrap()[0].replay);
+    assert_eq!(file.purge(Which::Id(1)).unwrap(), 1);
+    assert_eq!(file.status().unwrap().replays, 2, "what is gone is not asked for any more");
 
     let mut options = OutboxOptions::default();
-    options.max_bytes = 2 * size;
+    options.max_bytes = size;
     let outbox = Outbox::open(&path, options).unwrap();
-    assert!(outbox.changed(4).await);
+    assert!(outbox.changed(3).await);
     assert_eq!(file.status().unwrap().replays, 1);
     outbox.end(4, End::Delivered);
-    assert!(outbox.changed(5).await);
-    assert_eq!(verified(&path).stored, 2);
+    assert!(outbox.changed(4).await);
+    assert_eq!(verified(&path).stored, 1);
 }
 
 #[tokio::test]

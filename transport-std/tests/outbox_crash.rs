@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pilot_webhook_std::{
+use pilot_webhook_std::Timestamp;
+use pilot_webhook_std::outbox::{
     DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, OutboxFile, OutboxOptions,
-    Pending, Position, PutError, Timestamp,
+    Pending, Position, PutError,
 };
 
 /// Which part this binary plays when it runs itself as a child.
@@ -48,6 +49,7 @@ async fn plays_its_part() {
         "writes" => writes(&path).await,
         "acknowledges" => acknowledges(&path).await,
         "fills" => fills(&path).await,
+        "works on" => works_on(&path).await,
         "gives up" => gives_up(&path).await,
         other => panic!("no part named {other}"),
     }
@@ -218,46 +220,92 @@ fn an_acknowledgement_follows_the_disk() {
     assert_eq!(acknowledged, 5);
 }
 
-/// An outbox on a disk that is full but for a ballast, the receipt of the event that met the full disk, and
-/// how many there are beside it.
-async fn full(path: &Path, event: NewEvent<'_>) -> (Outbox, Pending, u64) {
+fn options() -> OutboxOptions {
     let mut options = OutboxOptions::default();
     options.max_bytes = 100 << 20;
-    fs::write(path.with_file_name("ballast"), vec![1; 1 << 20]).unwrap();
+    options
+}
+
+/// Events of the unit that [`full`] hands in.
+const UNIT: u64 = 60;
+
+/// An outbox with a hundred events on a disk that somebody else has filled, and a unit on its way to it.
+async fn full(path: &Path, event: NewEvent<'_>) -> (Outbox, Pending<Vec<u64>>) {
+    let mut options = options();
+    // It begins when somebody waits, and not before the disk is full.
+    options.delay = Duration::from_secs(60);
     let outbox = Outbox::open(path, options).unwrap();
-    let mut stored = 0;
-    loop {
-        let mut pending = outbox.put(event).unwrap();
-        // Acknowledged at once, or not.
-        match tokio::time::timeout(Duration::from_millis(500), &mut pending).await {
-            Ok(id) => stored = id.unwrap(),
-            Err(_) => {
-                assert_eq!(outbox.put(event).unwrap_err(), PutError::Disk);
-                return (outbox, pending, stored);
+    for _ in 0..100 {
+        outbox.put(event).unwrap().await.unwrap();
+    }
+    let data = format!("\"{}\"", "x".repeat(10_000));
+    let unit: Vec<_> = (0..UNIT).map(|_| event.with_data(&data)).collect();
+    let mut pending = outbox.put_all(&unit, None).unwrap();
+    let mut ballast = fs::File::create(path.with_file_name("ballast")).unwrap();
+    while ballast.write_all(&[1; 4096]).is_ok() {}
+    let waited = tokio::time::timeout(Duration::from_millis(500), &mut pending).await;
+    assert!(waited.is_err(), "{waited:?}");
+    assert_eq!(outbox.put(event).unwrap_err(), PutError::Disk);
+    (outbox, pending)
+}
+
+/// An outbox that has filled its disk by itself works on as events are delivered.
+async fn works_on(path: &Path) {
+    let data = format!("\"{}\"", "x".repeat(2000));
+    let event = NewEvent::new("a", 7, Timestamp::UNIX_EPOCH).with_data(&data);
+    let outbox = Outbox::open(path, options()).unwrap();
+    let mut last = 0;
+    let refused = loop {
+        match outbox.put(event) {
+            Ok(pending) => last = pending.await.unwrap(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, PutError::Disk);
+    assert!(last > 100, "{last}");
+    // Several times as much as there is room for.
+    let mut ended = 0;
+    while ended < 2000 {
+        let waiting = outbox.read(ended, 32, usize::MAX).await.unwrap();
+        for event in waiting {
+            ended = event.id;
+            outbox.end(ended, End::Delivered);
+        }
+        let room = outbox.room(event.size());
+        // What was delivered so far may not be enough; all of it is.
+        let time = Duration::from_millis(if ended < last { 20 } else { 5000 });
+        if tokio::time::timeout(time, room).await.is_ok() {
+            while let Ok(pending) = outbox.put(event) {
+                last = pending.await.unwrap();
             }
         }
+        assert!(ended < last, "nothing is left, and nothing is taken");
     }
+    outbox.close().await.unwrap();
+    let found = OutboxFile::open(path).unwrap().verify().unwrap();
+    assert_eq!(found.problems, Vec::<String>::new());
+    assert_eq!((found.ledger.accepted, found.ledger.delivered), (last, ended));
+    say("as expected");
 }
 
 /// With room on the disk, what waited goes on by itself.
 async fn fills(path: &Path) {
     let data = format!("\"{}\"", "x".repeat(2000));
     let event = NewEvent::new("a", 7, Timestamp::UNIX_EPOCH).with_data(&data);
-    let (outbox, pending, stored) = full(path, event).await;
-    assert!(stored > 100, "{stored}");
+    let (outbox, pending) = full(path, event).await;
     // What is there can be read, delivered, and told to be.
-    assert_eq!(outbox.read(0, usize::MAX, usize::MAX).await.unwrap().len() as u64, stored);
-    (1..=stored / 2).for_each(|id| outbox.end(id, End::Delivered));
+    assert_eq!(outbox.read(0, usize::MAX, usize::MAX).await.unwrap().len(), 100);
+    (1..=50).for_each(|id| outbox.end(id, End::Delivered));
     fs::remove_file(path.with_file_name("ballast")).unwrap();
     let start = Instant::now();
     outbox.room(event.size()).await.unwrap();
-    assert_eq!(pending.await, Ok(stored + 1));
+    assert_eq!(pending.await, Ok((101..=100 + UNIT).collect()));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     outbox.put(event).unwrap().await.unwrap();
     outbox.close().await.unwrap();
     let found = OutboxFile::open(path).unwrap().verify().unwrap();
     assert_eq!(found.problems, Vec::<String>::new());
-    assert_eq!((found.ledger.accepted, found.ledger.delivered), (stored + 2, stored / 2));
+    assert_eq!((found.ledger.accepted, found.ledger.delivered), (101 + UNIT, 50));
     say("as expected");
 }
 
@@ -265,14 +313,14 @@ async fn fills(path: &Path) {
 async fn gives_up(path: &Path) {
     let data = format!("\"{}\"", "x".repeat(2000));
     let event = NewEvent::new("a", 7, Timestamp::UNIX_EPOCH).with_data(&data);
-    let (outbox, pending, stored) = full(path, event).await;
+    let (outbox, pending) = full(path, event).await;
     let error = outbox.close().await.unwrap_err();
-    assert!(matches!(error.kind(), OutboxErrorKind::Lost(1)), "{error}");
+    assert!(matches!(error.kind(), OutboxErrorKind::Lost(UNIT)), "{error}");
     assert_eq!(pending.await, Err(PutError::Disk));
     fs::remove_file(path.with_file_name("ballast")).unwrap();
     let found = OutboxFile::open(path).unwrap().verify().unwrap();
     assert_eq!(found.problems, Vec::<String>::new());
-    assert_eq!(found.ledger.stored, stored);
+    assert_eq!(found.ledger.stored, 100);
     say("as expected");
 }
 
@@ -304,4 +352,9 @@ fn a_full_disk_holds_events_back_and_loses_none() {
 #[test]
 fn what_is_lost_in_a_close_is_named() {
     on_a_small_disk("gives up");
+}
+
+#[test]
+fn a_disk_that_the_outbox_itself_has_filled_does_not_stop_it() {
+    on_a_small_disk("works on");
 }

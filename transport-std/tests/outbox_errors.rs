@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use pilot_webhook_std::{
-    NewEvent, Outbox, OutboxErrorKind, OutboxFile, OutboxOptions, Timestamp, Which,
+use pilot_webhook_std::Timestamp;
+use pilot_webhook_std::outbox::{
+    NewEvent, Outbox, OutboxErrorKind, OutboxFile, OutboxOptions, Which,
 };
 use tempfile::TempDir;
 

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use pilot_webhook_std::{
-    DeadFate, DeadReason, End, Ledger, NewEvent, Outbox, OutboxFile, OutboxOptions, Position,
-    Timestamp, Which,
+use pilot_webhook_std::Timestamp;
+use pilot_webhook_std::outbox::{
+    DeadFate, DeadReason, End, Ledger, NewEvent, Outbox, OutboxFile, OutboxOptions, Position, Which,
 };
 use proptest::prelude::*;
 
@@ -174,7 +174,7 @@ fn dead(fate: DeadFate) -> End {
 /// The file says what the model says.
 async fn compare(outbox: &Outbox, path: &Path, model: &mut Model) {
     flush(outbox).await;
-    let of = |event: &pilot_webhook_std::Stored| Event {
+    let of = |event: &pilot_webhook_std::outbox::Stored| Event {
         topic: TOPICS.into_iter().find(|topic| *topic == event.topic).unwrap(),
         data: event.data.clone(),
         origin: event.origin_id,

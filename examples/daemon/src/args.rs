@@ -11,6 +11,7 @@ use pilot_webhook_core::{OnFull, OnOpen};
 use crate::Failure;
 use crate::ipc::{OnLost, default_socket};
 use crate::outbox_commands::OutboxCommand;
+use crate::store::Store;
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -77,7 +78,7 @@ pub(crate) struct Run {
     /// Read events from a file (or `-`: standard input), one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
-    /// The events are a named pipe, which goes on when its writer closes it: the next one is read, too.
+    /// The file of events goes on: what is appended is read, also after a rotation, and a named pipe's next writer.
     #[arg(long, requires = "events", conflicts_with = "exit_at_end")]
     pub(crate) follow: bool,
     /// The longest an attempt may take.
@@ -113,6 +114,8 @@ pub(crate) struct Run {
     /// How long a batch that is not full waits for more events.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
+    #[command(flatten)]
+    pub(crate) store: Store,
     /// Another word for `--on-full block`, and stronger than any other `--on-full`.
     #[arg(long)]
     pub(crate) block_when_full: bool,
@@ -216,7 +219,7 @@ fn socket() -> impl TypedValueParser<Value = PathBuf> {
 }
 
 /// `5s`, `250ms`, `1m30s`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration: jiff::SignedDuration =
         text.parse().map_err(|_| "expected a time such as 5s or 250ms".to_owned())?;
     Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())

@@ -1,12 +1,13 @@
 //! `pilot-webhookd`: a pilot daemon's events to a webhook.
 //!
-//! The program is [`main`]. The parsers of external input are public for the fuzzers only; they are not a
-//! stable interface.
+//! The program is [`main`]. The parsers of external input are public for the fuzzers only, and [`follow`] for who
+//! stores how far it has read; they are not a stable interface.
 
 mod args;
 mod aside;
 mod demo;
 pub mod events;
+pub mod follow;
 mod input;
 pub mod ipc;
 mod logging;
@@ -19,6 +20,7 @@ mod setup;
 mod signals;
 mod stats_file;
 mod stderr;
+mod store;
 mod webhook_url;
 
 use std::io::{self, Write as _};

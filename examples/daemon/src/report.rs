@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use pilot_webhook_core::Stats;
+use pilot_webhook_std::Client;
+use pilot_webhook_std::outbox::Ledger;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -18,7 +20,8 @@ const PRINT_MAX: Duration = Duration::from_secs(2);
 /// All counters of the webhook, and the daemon's own.
 ///
 /// Every line is in one of them: `lines = emitted + bad_lines + not_taken`. (What the daemon itself
-/// emits, which are panics of the delivery, comes on top of `emitted`.)
+/// emits, which are panics of the delivery, comes on top of `emitted`.) With an outbox, `emitted` counts what
+/// was taken out of it to be delivered, and a line that could not be stored is a bad line.
 #[derive(Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
@@ -26,12 +29,16 @@ pub(crate) struct Report {
     bad_lines: u64,
     lines: u64,
     not_taken: u64,
+    /// What became of all events of the outbox's file, over its whole life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox: Option<Ledger>,
 }
 
 impl Report {
-    pub(crate) fn new(stats: Stats, tally: &Tally) -> Self {
+    pub(crate) fn new(client: &Client, tally: &Tally) -> Self {
         Self {
-            stats,
+            stats: client.stats(),
+            outbox: client.outbox().and_then(|outbox| outbox.ledger().ok()),
             bad_lines: tally.bad_lines.load(Relaxed),
             lines: tally.lines.load(Relaxed),
             not_taken: tally.not_taken.load(Relaxed),

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -48,7 +49,13 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         None => None,
     };
     let tally = Arc::<Tally>::default();
-    let open = |path| input::open(path, options.follow);
+    let open = |path: &Path| {
+        // With an outbox, a file that is followed goes on behind the last line that was stored.
+        let stored = client.outbox().filter(|_| options.follow);
+        let begin = stored.map(|outbox| outbox.position(&input::name(path))).transpose();
+        let begin = begin.map_err(Failure::runtime)?.flatten();
+        input::open(path, options.follow, begin.as_deref())
+    };
     let input = options.events.as_deref().map(open).transpose()?;
 
     // Before anything publishes: the webhook subscribes here.
@@ -71,6 +78,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         runtime: Handle::current(),
         node_id: options.node_id,
         blocks: options.blocks(),
+        name: options.events.as_deref().map(input::name).unwrap_or_default(),
         webhook: webhook.clone(),
         tally: Arc::clone(&tally),
     };
@@ -113,7 +121,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
     };
-    let report = Report::new(client.stats(), &tally);
+    let report = Report::new(&client, &tally);
     let published = report.publish(options.stats_file.as_deref()).await;
     let outcome = outcome.and_then(|end| match end {
         End::Input => report.verdict(),
@@ -140,7 +148,7 @@ async fn reload(client: &Client, options: &Run, hang_up: &mut Signal) -> Infalli
 /// Logs the counters at each signal.
 async fn tell(client: &Client, tally: &Tally, user_1: &mut Signal) -> Infallible {
     while user_1.recv().await.is_some() {
-        match Report::new(client.stats(), tally).line() {
+        match Report::new(client, tally).line() {
             Ok(line) => info!("{line}"),
             Err(failure) => warn!("{}", failure.message),
         }

@@ -42,6 +42,9 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .batch(options.batch)
         .batch_delay(options.batch_delay)
         .drain_timeout(options.drain_timeout);
+    if let Some(outbox) = options.store.open()? {
+        builder = builder.outbox(outbox);
+    }
     if let Some(path) = &options.secret_file {
         builder = builder.secret(&secret(path)?);
     }
@@ -71,6 +74,9 @@ pub(crate) fn summary(options: &Run, url: Option<&str>) -> String {
     let to = url.map_or("nowhere until a webhook is set", origin);
     let signed = if options.secret_file.is_some() { "signed" } else { "unsigned" };
     let full = if options.blocks() { OnFullArg::Block } else { options.on_full };
+    if let Some(path) = &options.store.outbox {
+        return format!("delivering {what} to {to}, {signed}, by the outbox {}", path.display());
+    }
     format!(
         "delivering {what} to {to}, {signed}; --on-full {}, --on-open {}",
         word(&full),

@@ -18,7 +18,7 @@ pub struct OutboxError {
 pub enum OutboxErrorKind {
     /// Its directory does not exist. Make it.
     NoDirectory,
-    /// There is no such file. Only [`Outbox::open`](crate::Outbox::open) makes one.
+    /// There is no such file. Only [`Outbox::open`](crate::outbox::Outbox::open) makes one.
     NoFile,
     /// It, or its directory, may not be written. Correct its permissions.
     ReadOnly,
@@ -36,7 +36,7 @@ pub enum OutboxErrorKind {
         /// The newest version that this software knows.
         known: i64,
     },
-    /// An older version has written it. [`Outbox::open`](crate::Outbox::open) brings it up to date.
+    /// An older version has written it. [`Outbox::open`](crate::outbox::Outbox::open) brings it up to date.
     Older,
     /// It is damaged. Restore it, or move it away; `sqlite3 FILE .recover` reads what can be read.
     Corrupt,
@@ -129,12 +129,12 @@ impl std::error::Error for OutboxError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PutError {
-    /// There is no room. Wait for it with [`Outbox::room`](crate::Outbox::room).
+    /// There is no room. Wait for it with [`Outbox::room`](crate::outbox::Outbox::room).
     Full,
     /// It is larger than all the room there is. It will never be taken.
     TooLarge,
-    /// The disk fails, and what was taken already waits for it. Try again when there is
-    /// [`room`](crate::Outbox::room).
+    /// The disk fails, or has less than 32 MiB left, or less than an eighth of it if that is less. Try again
+    /// when there is [`room`](crate::outbox::Outbox::room).
     Disk,
     /// The outbox is closed.
     Closed,
@@ -145,7 +145,7 @@ impl fmt::Display for PutError {
         f.write_str(match self {
             Self::Full => "the outbox is full",
             Self::TooLarge => "the event is larger than the outbox",
-            Self::Disk => "the outbox cannot write to its disk",
+            Self::Disk => "the outbox's disk is full or fails",
             Self::Closed => "the outbox is closed",
         })
     }

@@ -215,14 +215,17 @@ impl Intake {
     pub(crate) fn committed(&self, written: u64, stored_bytes: u64, newest: u64) {
         let mut state = self.state();
         state.waiting_bytes -= written;
-        (state.stored_bytes, state.newest, state.disk_fails) = (stored_bytes, newest, false);
+        (state.stored_bytes, state.newest) = (stored_bytes, newest);
         drop(state);
         self.news.notify_waiters();
     }
 
-    /// The disk fails: until something is committed, nothing is taken.
-    pub(crate) fn disk_fails(&self) {
-        self.state().disk_fails = true;
+    /// Whether the disk fails or is nearly full: nothing is taken then.
+    pub(crate) fn disk_fails(&self, fails: bool) {
+        let was = std::mem::replace(&mut self.state().disk_fails, fails);
+        if was && !fails {
+            self.news.notify_waiters();
+        }
     }
 
     /// The writer has ended, and this many events are lost beside those that it finds here.
@@ -331,7 +334,7 @@ mod tests {
         intake.committed(batch.bytes(), size, 1);
         submit(&intake, 2);
         assert_eq!(intake.put(&[event(); 4], None, Reply::Nobody), Err(PutError::TooLarge));
-        intake.disk_fails();
+        intake.disk_fails(true);
         assert_eq!(intake.put(&[event()], None, Reply::Nobody), Err(PutError::Disk));
     }
 

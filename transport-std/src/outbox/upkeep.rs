@@ -14,6 +14,14 @@ const SLICE: i64 = 512;
 /// Free pages that the file keeps, of 4 KiB, and how many it gives back at a time.
 const FREE: (i64, i64) = (1024, 1024);
 
+/// SQLite's page, in bytes.
+const PAGE: u64 = 4096;
+/// So much of the disk is not used for new events, in bytes, or an eighth of it: twice what may be in memory,
+/// and the log.
+const RESERVE: u64 = 32 << 20;
+/// The length of the log at which it is brought into the database, in pages: SQLite's own.
+const LOG: u64 = 1000;
+
 /// Whether somebody else has written to the file since the last call.
 pub(crate) fn is_changed_by_others(
     connection: &Connection,
@@ -115,6 +123,40 @@ pub(crate) fn give_back(connection: &Connection) -> rusqlite::Result<()> {
         connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// Whether the disk has less room than is left to others and to what happens to events that are stored: to
+/// remove them takes room in the log. Free pages of the file are room.
+pub(crate) fn is_disk_low(connection: &Connection) -> rusqlite::Result<bool> {
+    let Some((free, all)) = connection.path().and_then(disk) else { return Ok(false) };
+    let pages: u64 = connection
+        .pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0))?
+        .cast_unsigned();
+    Ok(free + pages * PAGE < reserve(all))
+}
+
+/// What is not used for new events of a disk with `all` bytes.
+fn reserve(all: u64) -> u64 {
+    RESERVE.min(all / 8)
+}
+
+/// Keeps the log so short, on a small disk, that the reserve has room for bringing it into the database.
+pub(crate) fn bound_log(connection: &Connection) -> rusqlite::Result<()> {
+    let reserve = connection.path().and_then(disk).map_or(RESERVE, |(_, all)| reserve(all));
+    let pages = LOG.min(reserve / PAGE / 4).max(1).cast_signed();
+    connection.pragma_update(None, "wal_autocheckpoint", pages)
+}
+
+/// Free bytes and all bytes of the disk of `path`, where the system tells.
+#[cfg(unix)]
+fn disk(path: &str) -> Option<(u64, u64)> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some((disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+const fn disk(_: &str) -> Option<(u64, u64)> {
+    None
 }
 
 /// Brings the write-ahead log into the database, so that it begins anew and needs no more of the disk.

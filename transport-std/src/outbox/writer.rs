@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::client::throttle::Throttle;
+use crate::logging::Throttle;
 
 use super::batch::Batch;
 use super::commit::Committer;
@@ -78,6 +78,9 @@ pub(crate) fn run(
 impl Writer<'_> {
     /// Returns how many events are lost.
     fn run(&mut self) -> usize {
+        if let Err(error) = upkeep::bound_log(self.connection) {
+            self.log(&error);
+        }
         let mut batch = Batch::default();
         let mut time = Instant::now();
         let mut is_idle = false;
@@ -115,7 +118,7 @@ impl Writer<'_> {
                     return true;
                 }
                 Err(error) => {
-                    self.intake.disk_fails();
+                    self.intake.disk_fails(true);
                     self.log(&error);
                     if self.intake.pause(wait) {
                         return self.write_last(batch);
@@ -153,6 +156,7 @@ impl Writer<'_> {
     /// Whether there is more to be done at once.
     fn look_after(&mut self, is_idle: bool) -> rusqlite::Result<bool> {
         let mut moved = 0;
+        self.look_at_disk();
         if upkeep::is_changed_by_others(self.connection, &mut self.seen)? {
             self.has_replays = true;
         }
@@ -183,6 +187,17 @@ impl Writer<'_> {
         let number = |counter| unsigned(counts.get(counter).max(0));
         let (bytes, newest) = (number(Counter::StoredBytes), number(Counter::LastId));
         self.intake.committed(written, bytes, newest);
+        self.look_at_disk();
+    }
+
+    fn look_at_disk(&self) {
+        // A connection that cannot tell cannot write either.
+        let is_low = upkeep::is_disk_low(self.connection).unwrap_or(true);
+        self.intake.disk_fails(is_low);
+        if is_low {
+            // While there is room for it.
+            upkeep::begin_log_anew(self.connection);
+        }
     }
 
     fn log(&self, error: &rusqlite::Error) {

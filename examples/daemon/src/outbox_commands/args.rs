@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use pilot_webhook_std::Which;
+use pilot_webhook_std::outbox::Which;
 
 use crate::Failure;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
-use pilot_webhook_std::{DeadLetter, Ledger, OutboxStatus, Stored, Timestamp, Verification};
+use pilot_webhook_std::Timestamp;
+use pilot_webhook_std::outbox::{DeadLetter, Ledger, OutboxStatus, Stored, Verification};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 

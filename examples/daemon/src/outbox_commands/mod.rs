@@ -5,7 +5,8 @@ mod json;
 mod out;
 mod show;
 
-use pilot_webhook_std::{DeadLetter, Item, OutboxFile, Printable, Stored, Which};
+use pilot_webhook_std::Printable;
+use pilot_webhook_std::outbox::{DeadLetter, Item, OutboxFile, Stored, Which};
 use serde::Serialize;
 use serde_json::json;
 

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write as _};
 
-use pilot_webhook_std::{OutboxError, Printable};
+use pilot_webhook_std::Printable;
+use pilot_webhook_std::outbox::OutboxError;
 
 use crate::Failure;
 

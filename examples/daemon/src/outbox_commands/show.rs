@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use jiff::SignedDuration;
-use pilot_webhook_std::{DeadLetter, Item, OutboxStatus, Printable, Stored};
+use pilot_webhook_std::Printable;
+use pilot_webhook_std::outbox::{DeadLetter, Item, OutboxStatus, Stored};
 
 /// How much of a text a line of a list shows, and how much of data, in bytes.
 const TEXT: usize = 160;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pilot_webhook_std::{Outbox, OutboxFile, Stored};
+use pilot_webhook_std::outbox::{Outbox, OutboxFile, Stored};
 use serde_json::json;
 use tokio::time::timeout;
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use pilot_webhook_std::{NewEvent, Timestamp};
+use pilot_webhook_std::Timestamp;
+use pilot_webhook_std::outbox::NewEvent;
 use pilot_webhookd::events::Lines;
 use proptest::collection::vec;
 use proptest::prelude::*;

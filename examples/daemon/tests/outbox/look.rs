@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
-use pilot_webhook_std::NewEvent;
+use pilot_webhook_std::outbox::NewEvent;
 use serde_json::{Value, json};
 
 use crate::place::{NOON, Place};

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use pilot_webhook_std::{
-    DeadFate, DeadReason, End, NewEvent, Outbox, OutboxOptions, Position, Timestamp,
+use pilot_webhook_std::Timestamp;
+use pilot_webhook_std::outbox::{
+    DeadFate, DeadReason, End, NewEvent, Outbox, OutboxOptions, Position,
 };
 use serde_json::Value;
 use tempfile::TempDir;

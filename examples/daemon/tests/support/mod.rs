@@ -90,7 +90,10 @@ pub(crate) fn end(child: Child) -> (Value, Output) {
     assert_eq!(count("emitted"), PLACES.into_iter().map(count).sum::<u64>(), "{stats}");
     assert_eq!((count("queued"), count("in_flight")), (0, 0));
     let lines = count("emitted") + count("bad_lines") + count("not_taken");
-    assert_eq!(count("lines"), lines, "{stats}");
+    // What is taken out of an outbox may have come in an earlier life.
+    if stats["outbox"].is_null() {
+        assert_eq!(count("lines"), lines, "{stats}");
+    }
     (stats, output)
 }
 
