@@ -4,6 +4,7 @@
 mod change;
 mod export;
 mod look;
+mod operator;
 mod place;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of `run`, which use the rest")]
