@@ -52,26 +52,33 @@ fn open(place: &Place) -> Result<OutboxFile, Stop> {
 
 fn status(place: &Place, out: &mut Out) -> Result<(), Stop> {
     let status = open(place)?.status()?;
-    match place.json {
-        true => out.line(line(&json::Status::new(&place.outbox, &status))?),
-        false => out.line(show::status(&place.outbox, &status)),
+    if place.json {
+        out.line(line(&json::Status::new(&place.outbox, &status))?)
+    } else {
+        out.line(show::status(&place.outbox, &status))
     }
 }
 
 fn list(place: &Place, out: &mut Out) -> Result<(), Stop> {
     let mut unfit = Unfit::default();
-    open(place)?.each_waiting(|event: Stored| match place.json {
-        true => unfit.or_print(event.id, Record::waiting(&event), out),
-        false => out.line(show::waiting(&event)),
+    open(place)?.each_waiting(|event: Stored| {
+        if place.json {
+            unfit.or_print(event.id, Record::waiting(&event), out)
+        } else {
+            out.line(show::waiting(&event))
+        }
     })?;
     unfit.verdict()
 }
 
 fn dead(place: &Place, out: &mut Out) -> Result<(), Stop> {
     let mut unfit = Unfit::default();
-    open(place)?.each_dead(|letter: DeadLetter| match place.json {
-        true => unfit.or_print(letter.event.id, Record::dead(&letter), out),
-        false => out.line(show::dead(&letter)),
+    open(place)?.each_dead(|letter: DeadLetter| {
+        if place.json {
+            unfit.or_print(letter.event.id, Record::dead(&letter), out)
+        } else {
+            out.line(show::dead(&letter))
+        }
     })?;
     unfit.verdict()
 }
@@ -118,9 +125,10 @@ fn purge(which: Which<'_>, place: &Place, out: &mut Out) -> Result<(), Stop> {
     let file = open(place)?;
     check_there(&file, which)?;
     let purged = file.purge(which)?;
-    match place.json {
-        true => out.line(json!({"purged": purged})),
-        false => out.line(format_args!("{} removed", count(purged, "dead letter"))),
+    if place.json {
+        out.line(json!({"purged": purged}))
+    } else {
+        out.line(format_args!("{} removed", count(purged, "dead letter")))
     }
 }
 
