@@ -34,7 +34,9 @@ pub struct Line<'a> {
     pub timestamp: Option<Timestamp>,
 }
 
-fn timestamp<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timestamp>, D::Error> {
+pub(crate) fn timestamp<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<Timestamp>, D::Error> {
     let Some(text) = Option::<Cow<'_, str>>::deserialize(input)? else { return Ok(None) };
     match rfc3339::parse(&text) {
         None => Err(D::Error::custom("not RFC 3339")),

@@ -8,6 +8,7 @@ mod aside;
 mod demo;
 pub mod events;
 pub mod follow;
+pub mod ingress;
 mod input;
 pub mod ipc;
 mod logging;
@@ -21,6 +22,7 @@ mod signals;
 mod stats_file;
 mod stderr;
 mod store;
+mod tally;
 mod webhook_url;
 
 use std::io::{self, Write as _};

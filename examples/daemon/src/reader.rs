@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, BufReader};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,20 +18,10 @@ use tokio::time::timeout;
 use crate::Failure;
 use crate::events::{Line, Lines};
 use crate::input::{Gate, Input, Progress};
+use crate::tally::Tally;
 
 /// How long a stop waits for the rest of a line. Arbitrary: writers write whole lines.
 const REST_OF_LINE: Duration = Duration::from_millis(100);
-
-/// Counts the lines. Those that the client took are also in its counters.
-#[derive(Default)]
-pub(crate) struct Tally {
-    /// All that were read, but blank ones.
-    pub(crate) lines: AtomicU64,
-    /// Lines that are not valid events.
-    pub(crate) bad_lines: AtomicU64,
-    /// Events that were read when there was no webhook, or when it was closed.
-    pub(crate) not_taken: AtomicU64,
-}
 
 /// Reads lines and hands their events to the client.
 pub(crate) struct Reader {

@@ -239,6 +239,13 @@ impl<To: Target> Client<To> {
         self.handle.room.until(emitted).await
     }
 
+    /// Completes when at least half of the queue is free, or when events are turned away for another reason: the
+    /// moment to emit again after [`EmitError::Full`], for sources that wait so long and no longer. Any number
+    /// of tasks may wait. Cancel-safe.
+    pub async fn room(&self) {
+        self.handle.room.until(self.dispatcher().room()).await;
+    }
+
     /// Delivers to another target from now on. Returns at once: queued events go there, event ids go
     /// on, the breaker starts closed. Setting the target that is set changes nothing.
     ///

@@ -90,6 +90,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         held <= self.config.capacity / 2 && self.queue.free() >= self.queue.capacity() / 2
     }
 
+    /// Whether an event that had no room is worth another try: half of the queue is free, or it is turned away
+    /// for another reason.
+    pub(crate) fn is_worth_a_try(&self) -> bool {
+        self.turned_away().is_some() || self.is_roomy()
+    }
+
     /// Takes in an encoded event. With `wait`, a full queue is no loss: `Full` is not counted. `None`
     /// when the oldest event was dropped to make room: call it again.
     pub(crate) fn push(
