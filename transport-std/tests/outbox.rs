@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use pilot_webhook_std::Timestamp;
 use pilot_webhook_std::outbox::{
-    DeadFate, DeadReason, End, Item, NewEvent, Outbox, OutboxFile, OutboxOptions, Position,
-    PutError, Which,
+    DeadFate, DeadLetter, DeadReason, End, Item, NewEvent, Outbox, OutboxError, OutboxFile,
+    OutboxOptions, Position, PutError, Stored, Which,
 };
 use tempfile::TempDir;
 
@@ -309,7 +309,7 @@ async fn events_that_are_too_old_are_a_named_loss() {
 }
 
 #[tokio::test]
-async fn the_file_shows_and_exports_what_is_in_it() {
+async fn the_file_shows_and_hands_out_what_is_in_it() {
     let (_directory, path) = place();
     let outbox = open(&path);
     let events = vec![event("a"); 1200];
@@ -322,15 +322,19 @@ async fn the_file_shows_and_exports_what_is_in_it() {
     assert!(matches!(file.show(2).unwrap(), Some(Item::Dead(letter)) if letter.event.id == 2));
     assert_eq!(file.show(3).unwrap(), None);
     let mut ids = Vec::new();
-    file.export(|item| {
-        ids.push(match item {
-            Item::Waiting(event) => event.id,
-            Item::Dead(letter) => letter.event.id + 10_000,
-        });
-        Ok::<(), pilot_webhook_std::outbox::OutboxError>(())
-    })
-    .unwrap();
-    assert_eq!(ids, [1].into_iter().chain(4..=1200).chain([10_002]).collect::<Vec<_>>());
+    let keep = |event: Stored| {
+        ids.push(event.id);
+        Ok::<(), OutboxError>(())
+    };
+    file.each_waiting(keep).unwrap();
+    assert_eq!(ids, [1].into_iter().chain(4..=1200).collect::<Vec<_>>());
+    let mut dead = Vec::new();
+    let keep = |letter: DeadLetter| {
+        dead.push(letter.event.id);
+        Ok::<(), OutboxError>(())
+    };
+    file.each_dead(keep).unwrap();
+    assert_eq!(dead, [2]);
     assert_eq!(file.list(5, 2).unwrap().iter().map(|e| e.id).collect::<Vec<_>>(), [6, 7]);
 }
 

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
 use crate::ingress::{WhenFull, address};
 use crate::ipc::{OnLost, default_socket};
+use crate::outbox_commands::OutboxCommand;
 use crate::store::Store;
 
 /// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
@@ -43,6 +45,9 @@ pub(crate) enum Command {
     ClearWebhook(Remote),
     /// Show how a running daemon is.
     Info(Remote),
+    /// Look at the file of `run --outbox`, and correct it, also while a daemon has it.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Show it at work on this machine, in under 20 seconds.
     Demo {
         /// The time between two events. All other times of the demo are multiples of it.
@@ -247,6 +252,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// The first line of what clap has to say.
 pub(crate) fn one_line(error: &clap::Error) -> Failure {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Failure::usage("it needs a command (see --help)");
+    }
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let mut message = first.strip_prefix("error: ").unwrap_or(first).to_owned();

@@ -8,16 +8,42 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use log::warn;
 use tokio::sync::watch;
 
 use crate::Failure;
 use crate::follow::Followed;
 
 /// Bytes of lines.
-pub(crate) type Input = Box<dyn Read + Send>;
+pub(crate) type Input = Box<dyn Source>;
 
-/// Opens a file, or standard input for `-`. One that is followed has no end.
-pub(crate) fn open(path: &Path, follow: bool) -> Result<Input, Failure> {
+pub(crate) trait Source: Read + Send {
+    /// Where the next line begins, as a text to store, if `unused` bytes of the last read were not used. `None`:
+    /// it cannot be read again.
+    fn position(&self, unused: usize) -> Option<String> {
+        let _ = unused;
+        None
+    }
+}
+
+impl Source for File {}
+
+impl Source for NamedPipe {}
+
+impl Source for Followed {
+    fn position(&self, unused: usize) -> Option<String> {
+        Followed::position(self, unused).map(|position| position.to_string())
+    }
+}
+
+/// What the position in a file is called in the outbox.
+pub(crate) fn name(path: &Path) -> String {
+    format!("file {}", path.display())
+}
+
+/// Opens a file, or standard input for `-`. One that is followed has no end, and goes on where it was read to,
+/// if that is known.
+pub(crate) fn open(path: &Path, follow: bool, begin: Option<&str>) -> Result<Input, Failure> {
     let unusable = |error| Failure::usage(format!("{}: {error}", path.display()));
     if path == Path::new("-") {
         if follow {
@@ -31,7 +57,17 @@ pub(crate) fn open(path: &Path, follow: bool) -> Result<Input, Failure> {
         return Ok(Box::new(File::from(input)));
     }
     if follow {
-        return Ok(Box::new(Followed::new(path, None).map_err(unusable)?));
+        let begin = begin.and_then(|text| {
+            let position = text.parse();
+            if position.is_err() {
+                warn!(
+                    "the stored position in {} is none: it is read from its beginning",
+                    path.display()
+                );
+            }
+            position.ok()
+        });
+        return Ok(Box::new(Followed::new(path, begin.as_ref()).map_err(unusable)?));
     }
     if fs::metadata(path).map_err(unusable)?.file_type().is_fifo() {
         return Ok(Box::new(NamedPipe { path: path.to_owned(), file: None }));
@@ -85,6 +121,13 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// Where the next line begins, if `unused` bytes of the last read were not used.
+    pub(crate) fn position(&self, unused: usize) -> Option<String> {
+        self.source.position(unused)
+    }
+}
+
 impl Read for Gate {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let out = match (self.stop.load(Relaxed), self.is_inside_line) {
@@ -107,6 +150,8 @@ impl Read for Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Source for &'static [u8] {}
 
     #[test]
     fn a_gate_that_is_told_to_stop_ends_behind_the_line() {

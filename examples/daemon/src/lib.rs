@@ -12,6 +12,7 @@ pub mod ingress;
 mod input;
 pub mod ipc;
 mod logging;
+mod outbox_commands;
 mod reader;
 mod report;
 mod rfc3339;
@@ -122,6 +123,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
         }
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
+        Command::Outbox(command) => outbox_commands::run(&command),
         Command::Demo { pace } => runtime.block_on(demo::demo(pace)),
     };
     // Does not wait for a DNS look-up that was given up.

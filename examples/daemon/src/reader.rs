@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use pilot_webhook_core::{Clock as _, EmitError, Event, Json};
+use pilot_webhook_std::outbox::Position;
 use pilot_webhook_std::{Client, Throttle, TokioClock};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -29,6 +30,8 @@ pub(crate) struct Reader {
     pub(crate) node_id: u32,
     /// Whether it waits when the queue is full, or when there is no webhook.
     pub(crate) blocks: bool,
+    /// What the position in the input is called in the outbox.
+    pub(crate) name: String,
     /// Changes when the webhook may have changed.
     pub(crate) webhook: watch::Sender<()>,
     pub(crate) tally: Arc<Tally>,
@@ -69,9 +72,11 @@ impl Reader {
         let mut lines = Lines::new(BufReader::new(input));
         let mut complaints = Complaints::default();
         let is_stored = self.client.outbox().is_some();
-        while let Some((number, line)) = lines.next()? {
+        while let Some((number, line, source)) = lines.next_of()? {
             self.tally.lines.fetch_add(1, Relaxed);
-            match line.map(|line| self.emit(&line, &mut webhook)) {
+            let position = || source.get_ref().position(source.buffer().len());
+            let position = if is_stored { position() } else { None };
+            match line.map(|line| self.emit(&line, position.as_deref(), &mut webhook)) {
                 // What is stored waits for a webhook in the outbox.
                 Ok(Ok(None)) if is_stored => {}
                 Ok(Err(error)) if is_stored && error != EmitError::Closed => {
@@ -99,6 +104,7 @@ impl Reader {
     fn emit(
         &self,
         line: &Line<'_>,
+        position: Option<&str>,
         webhook: &mut watch::Receiver<()>,
     ) -> Result<Option<u64>, EmitError> {
         let event = Event::new(
@@ -107,6 +113,11 @@ impl Reader {
             line.timestamp.unwrap_or_else(|| TokioClock::new().wall()),
         );
         let data = Json(line.data());
+        if let Some(text) = position {
+            let position = Position { source: &self.name, text };
+            let stored = self.client.store_at(&event, &data, position);
+            return self.runtime.block_on(stored).map(|()| None);
+        }
         if !self.blocks {
             return self.client.emit_event(&event, &data);
         }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -61,7 +62,13 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     };
     let listens = ingress.as_ref().map(Ingress::address);
     let tally = Arc::<Tally>::default();
-    let open = |path| input::open(path, options.follow);
+    let open = |path: &Path| {
+        // With an outbox, a file that is followed goes on behind the last line that was stored.
+        let stored = client.outbox().filter(|_| options.follow);
+        let begin = stored.map(|outbox| outbox.position(&input::name(path))).transpose();
+        let begin = begin.map_err(Failure::runtime)?.flatten();
+        input::open(path, options.follow, begin.as_deref())
+    };
     let input = options.events.as_deref().map(open).transpose()?;
 
     // Before anything publishes: the webhook subscribes here.
@@ -91,6 +98,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         runtime: Handle::current(),
         node_id: options.node_id,
         blocks: options.blocks(),
+        name: options.events.as_deref().map(input::name).unwrap_or_default(),
         webhook: webhook.clone(),
         tally: Arc::clone(&tally),
     };

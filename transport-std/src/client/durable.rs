@@ -16,7 +16,8 @@ use crate::client::worker::{Shared, Target};
 use crate::logging::Printable;
 use crate::logging::Throttle;
 use crate::outbox::{
-    DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, Pending, PutError, Stored,
+    DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, Pending, Position, PutError,
+    Stored,
 };
 
 /// How much is read from the file at once: a part of the engine's queue, which is a window over the file.
@@ -95,15 +96,16 @@ impl Durable {
         self.outbox.submit(stored(event, data)).map_err(emit_error)
     }
 
-    /// As `submit`, as soon as there is room.
+    /// As `submit`, as soon as there is room, and as one unit with how far its source was read.
     pub(crate) async fn submit_when_room(
         &self,
         event: &Event<'_>,
         data: &str,
+        position: Option<Position<'_>>,
     ) -> Result<(), EmitError> {
         let event = stored(event, data);
         loop {
-            match self.outbox.submit(event) {
+            match self.outbox.submit_all(&[event], position) {
                 Err(PutError::Full | PutError::Disk) => {
                     self.outbox.room(event.size()).await.map_err(emit_error)?;
                 }

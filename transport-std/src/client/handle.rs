@@ -25,7 +25,7 @@ use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 use crate::http::{HttpConfigError, Trust};
 #[cfg(feature = "outbox")]
-use crate::outbox::{Outbox, Pending};
+use crate::outbox::{Outbox, Pending, Position};
 #[cfg(feature = "outbox")]
 use pilot_webhook_core::{EncodeError, to_json};
 
@@ -233,7 +233,7 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             let data = self.checked(event, data, scratch.bytes())?;
-            return durable.submit_when_room(event, data).await.map(|()| None);
+            return durable.submit_when_room(event, data, None).await.map(|()| None);
         }
         let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
         self.handle.room.until(emitted).await
@@ -379,6 +379,23 @@ impl<To: Target> Client<To> {
         let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
         let mut scratch = Scratch::take(self.handle.scratch_bytes);
         durable.put(event, origin_id, self.checked(event, data, scratch.bytes())?)
+    }
+
+    /// Stores an event as soon as there is room, and with it, as one unit, how far its source was read: after a
+    /// crash the source goes on behind the last event that is stored. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`emit_durable`](Self::emit_durable).
+    pub async fn store_at<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        position: Position<'_>,
+    ) -> Result<(), EmitError> {
+        let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
+        let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        let data = self.checked(event, data, scratch.bytes())?;
+        durable.submit_when_room(event, data, Some(position)).await
     }
 
     /// The outbox, if there is one.

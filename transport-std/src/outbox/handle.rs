@@ -148,6 +148,18 @@ impl Outbox {
         self.0.intake.put(&[event], None, Reply::Nobody)
     }
 
+    /// As [`put_all`](Self::put_all), without a receipt.
+    ///
+    /// # Errors
+    /// As `put_all`.
+    pub fn submit_all(
+        &self,
+        events: &[NewEvent<'_>],
+        position: Option<Position<'_>>,
+    ) -> Result<(), PutError> {
+        self.0.intake.put(events, position, Reply::Nobody)
+    }
+
     /// Hands in several events, and how far their source was read, as one unit: after a crash all of it is
     /// there, or nothing.
     ///

@@ -13,8 +13,8 @@ use super::reader::read;
 use super::rows::{DEATH, EVENT, dead, signed, stored};
 use super::schema::{self, Opener};
 
-/// How many events are exported between two looks at the file.
-const PAGE: usize = 500;
+/// How many events are handed out between two looks at the file: a few megabytes at most, of the longest events.
+const PAGE: usize = 100;
 
 /// An outbox's file, beside the live outbox or without one. It makes no file and takes no lock; what is
 /// written through it, the live outbox notices within a second. Every method blocks on the disk.
@@ -186,30 +186,27 @@ impl OutboxFile {
         self.told(purged).map(|(purged, _)| purged as u64)
     }
 
-    /// Hands out every event that waits, and then every dead letter, each in the order of its ids, until
-    /// `to` fails. What changes meanwhile may be in it or not.
+    /// Hands out every event that waits, in the order of ids, until `to` fails. It looks at the file again
+    /// after some of them: what changes meanwhile may be handed out or not.
     ///
     /// # Errors
     /// The file's, as those of `to`.
-    pub fn export<E: From<OutboxError>>(
+    pub fn each_waiting<E: From<OutboxError>>(
         &self,
-        mut to: impl FnMut(Item) -> Result<(), E>,
+        to: impl FnMut(Stored) -> Result<(), E>,
     ) -> Result<(), E> {
-        // In pages: a long look at the file would keep its log from being emptied.
-        let mut after = 0;
-        loop {
-            let page = self.list(after, PAGE)?;
-            let Some(last) = page.last() else { break };
-            after = last.id;
-            page.into_iter().try_for_each(|event| to(Item::Waiting(event)))?;
-        }
-        after = 0;
-        loop {
-            let page = self.dead(after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.event.id;
-            page.into_iter().try_for_each(|letter| to(Item::Dead(letter)))?;
-        }
+        in_pages(|after| self.list(after, PAGE), |event| event.id, to)
+    }
+
+    /// Hands out every dead letter, as [`each_waiting`](Self::each_waiting) does events.
+    ///
+    /// # Errors
+    /// The file's, as those of `to`.
+    pub fn each_dead<E: From<OutboxError>>(
+        &self,
+        to: impl FnMut(DeadLetter) -> Result<(), E>,
+    ) -> Result<(), E> {
+        in_pages(|after| self.dead(after, PAGE), |letter| letter.event.id, to)
     }
 
     /// Checks the database, and that its counters agree with one another and with what is there.
@@ -235,6 +232,21 @@ impl OutboxFile {
             Ok(Verification { ledger: counts.into(), problems })
         };
         self.told(look())
+    }
+}
+
+/// Hands out one page after the other: a long look at the file would keep its log from being emptied.
+fn in_pages<T, E: From<OutboxError>>(
+    page: impl Fn(u64) -> Result<Vec<T>, OutboxError>,
+    id: impl Fn(&T) -> u64,
+    mut to: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut after = 0;
+    loop {
+        let page = page(after)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = id(last);
+        page.into_iter().try_for_each(&mut to)?;
     }
 }
 

@@ -129,3 +129,52 @@ fn an_outbox_that_cannot_be_used_is_an_error_with_a_reason() {
         assert!(stderr.lines().last().unwrap().ends_with(reason), "{stderr}");
     }
 }
+
+/// A line is stored with the place behind it, in one transaction: a crash neither repeats nor skips one.
+#[test]
+fn a_file_that_is_followed_is_read_once_however_often_the_daemon_is_killed() {
+    let kills = std::env::var("PILOT_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let (file, events) =
+        (directory.path().join("events.db"), directory.path().join("events.jsonl"));
+    let sink = Sink::start();
+    let start = || {
+        let mut command = daemon(&sink.url());
+        command.arg("--events").arg(&events).args(["--follow", "--outbox"]).arg(&file);
+        command.spawn().unwrap()
+    };
+    let mut log = std::fs::File::create(&events).unwrap();
+    let mut next = 1;
+    for life in 0..kills {
+        let child = start();
+        for _ in 0..EVENTS_OF_A_LIFE {
+            writeln!(log, r#"{{"topic":"t","data":{next}}}"#).unwrap();
+            next += 1;
+        }
+        // In some lives nothing is read, in others a part, in others all, and more is delivered or less.
+        let stored = life % 4 * EVENTS_OF_A_LIFE / 3;
+        let before = if file.exists() { ledger(&file).accepted } else { 0 };
+        until(&file, |ledger| ledger.accepted >= (before + stored).min(next - 1));
+        kill(child);
+        if life % 5 == 4 {
+            std::fs::rename(&events, directory.path().join(format!("events.{life}"))).unwrap();
+            log = std::fs::File::create(&events).unwrap();
+        }
+    }
+    let child = start();
+    until(&file, |ledger| ledger.accepted == next - 1 && ledger.stored == 0);
+    signal(&child, "TERM");
+    let _ = wait(child);
+    let mut seen = Vec::new();
+    for body in sink.received() {
+        let event: Value = serde_json::from_str(&body).unwrap();
+        let data = event["data"].as_u64().unwrap();
+        // The id goes with the line.
+        assert_eq!(event["event_id"], data);
+        if !seen.contains(&data) {
+            seen.push(data);
+        }
+    }
+    assert_eq!(seen, (1..next).collect::<Vec<_>>());
+    assert_eq!(ledger(&file).accepted, next - 1);
+}
