@@ -73,6 +73,39 @@ fn what_cannot_be_stored_is_refused_and_what_comes_without_a_webhook_waits() {
     assert_eq!(stats["outbox"]["stored"], 1);
 }
 
+#[test]
+fn what_a_full_outbox_has_no_room_for_is_the_senders_until_there_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("events.db");
+    let sink = Sink::reserve();
+    let mut command = daemon(&sink.url());
+    command.args(["--on-open", "hold", "--circuit-cooldown", "1s", "--retry-backoff", "50ms"]);
+    // Room for three of 33 bytes.
+    command.args(["--on-full", "drop-newest", "--outbox-max-bytes", "100", "--outbox"]).arg(&file);
+    let listening = Daemon::start(&mut command);
+    let mut original = Original::start(listening.address);
+    let body = |id: u64| {
+        format!(
+            "{{\"event_id\":{id},\"event\":\"e\",\"node_id\":5,\"timestamp\":\"2026-01-15T12:34:56Z\"}}"
+        )
+    };
+    for (id, status) in [(1, 204), (2, 204), (3, 204), (4, 503)] {
+        assert_eq!(original.post(&body(id)).0, status, "{id}");
+    }
+    let sink = sink.start_after(Duration::ZERO).join().unwrap();
+    sink.wait_for(3);
+    // The delivered ones leave the file with its next commit.
+    let begun = Instant::now();
+    while original.post(&body(4)).0 != 204 {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        thread::sleep(Duration::from_millis(5));
+    }
+    sink.wait_for(4);
+    let stats = listening.stop();
+    assert_eq!(stats["outbox"]["delivered"], 4);
+    assert!(stats["sent_back"].as_u64().unwrap() >= 1);
+}
+
 /// Posts, until it is told to end, one event after the other, each until it is answered 204; returns how many.
 fn post_all(to: &Mutex<Option<SocketAddr>>, ends: &AtomicBool) -> u64 {
     let mut posted = 0;
