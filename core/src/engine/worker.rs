@@ -186,12 +186,13 @@ where
             self.dispatcher.copy_endpoint(&mut self.endpoint);
         }
         let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| Some(*known) == epoch)?;
+        let id = events.id();
         let mut room = [0; ROOM];
         let mut headers = Headers::new(&mut room);
         self.encoding.format.headers(events, &mut headers);
         {
             let wall = || self.clock.wall();
-            let to_sign = ToSign { id: events.id(), body, wall: &wall };
+            let to_sign = ToSign { id, body, wall: &wall };
             self.encoding.signer.sign(&to_sign, &mut headers);
         }
         let Some(headers) = headers.finish() else {
@@ -199,7 +200,7 @@ where
             return Some(After::Settled(Fate::Oversize));
         };
         let message = Message {
-            id: events.id(),
+            id,
             topic: events.topic(),
             attempt: delivery.attempt(),
             fresh: delivery.attempt() > 1 || delivery.is_probe(),

@@ -264,22 +264,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     fn write(&mut self, distance: usize, bytes: &[u8]) {
         let place = self.wrap(distance);
-        let (first, second) = bytes.split_at(bytes.len().min(self.capacity() - place));
-        let buffer = self.buffer.as_mut();
-        buffer[place..place + first.len()].copy_from_slice(first);
-        if !second.is_empty() {
-            buffer[..second.len()].copy_from_slice(second);
-        }
+        let capacity = self.capacity();
+        let ring = self.buffer.as_mut().get_mut(..capacity).unwrap_or_default();
+        let Some((start, end)) = ring.split_at_mut_checked(place) else { return };
+        let (first, second) = bytes.split_at(bytes.len().min(end.len()));
+        copy(first, end);
+        copy(second, start);
     }
 
     fn read(&self, distance: usize, out: &mut [u8]) {
         let place = self.wrap(distance);
-        let (first, second) = out.split_at_mut(out.len().min(self.capacity() - place));
-        let buffer = self.buffer.as_ref();
-        first.copy_from_slice(&buffer[place..place + first.len()]);
-        if !second.is_empty() {
-            second.copy_from_slice(&buffer[..second.len()]);
-        }
+        let ring = self.buffer.as_ref().get(..self.capacity()).unwrap_or_default();
+        let Some((start, end)) = ring.split_at_checked(place) else { return };
+        let (first, second) = out.split_at_mut(out.len().min(end.len()));
+        copy(end, first);
+        copy(start, second);
     }
 
     /// Moves the first `length` bytes of the ring towards the tail by `by`, from their end on.
@@ -292,6 +291,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
             self.read(left, piece);
             self.write(left + by, piece);
         }
+    }
+}
+
+/// Copies as many bytes as both have.
+#[inline(never)]
+fn copy(from: &[u8], to: &mut [u8]) {
+    let length = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..length), to.get_mut(..length)) {
+        to.copy_from_slice(from);
     }
 }
 

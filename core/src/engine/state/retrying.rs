@@ -1,7 +1,5 @@
 //! The messages that wait for their next attempt: in the queue, in no worker's hands.
 
-use core::mem;
-
 use super::State;
 use crate::clock::Instant;
 use crate::queue::LeaseRange;
@@ -43,13 +41,13 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     pub(super) fn take_due(&mut self) -> Option<Retrying> {
         let messages = self.retrying.iter().enumerate();
         let first = |(_, message): &(usize, &Retrying)| (self.due(message), message.run.first);
-        let (place, _) = messages.min_by_key(first)?;
-        let last = self.retrying.pop()?;
+        let (place, &taken) = messages.min_by_key(first)?;
         // The last one takes the place of the one that is taken.
-        Some(match self.retrying.get_mut(place) {
-            Some(taken) => mem::replace(taken, last),
-            None => last,
-        })
+        let Retrying { run, attempts, due } = self.retrying.pop()?;
+        if let Some(free) = self.retrying.get_mut(place) {
+            (free.run, free.attempts, free.due) = (run, attempts, due);
+        }
+        Some(taken)
     }
 }
 
