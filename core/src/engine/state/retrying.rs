@@ -32,17 +32,16 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
         if self.is_past_deadline(message.due) { Instant::default() } else { message.due }
     }
 
-    /// When the first of the next attempts is due.
-    pub(super) fn earliest_due(&self) -> Option<Instant> {
-        self.retrying.iter().map(|message| self.due(message)).min()
+    /// When the first of the next attempts is due, and the place of its message: of several, the oldest.
+    pub(super) fn first_due(&self) -> Option<(Instant, usize)> {
+        let messages = self.retrying.iter().enumerate();
+        let dues = messages.map(|(place, message)| (self.due(message), message.run.first, place));
+        dues.min().map(|(due, _, place)| (due, place))
     }
 
-    /// Takes the message that is due first; of several, the oldest.
-    pub(super) fn take_due(&mut self) -> Option<Retrying> {
-        let messages = self.retrying.iter().enumerate();
-        let first = |(_, message): &(usize, &Retrying)| (self.due(message), message.run.first);
-        let (place, &taken) = messages.min_by_key(first)?;
-        // The last one takes the place of the one that is taken.
+    /// Takes the message at a place, which the last one takes.
+    pub(super) fn take_retrying(&mut self, place: usize) -> Option<Retrying> {
+        let taken = *self.retrying.get(place)?;
         let Retrying { run, attempts, due } = self.retrying.pop()?;
         if let Some(free) = self.retrying.get_mut(place) {
             (free.run, free.attempts, free.due) = (run, attempts, due);
