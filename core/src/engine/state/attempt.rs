@@ -113,7 +113,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         let is_probe = delivery.is_probe();
         let is_long = asked > const { micros(RETRY_AFTER_WAIT) };
         let (backoff, random) = (self.config.backoff, self.next_random());
-        let asked_until = now.later(asked).later(backoff.jitter(asked, random));
+        let asked_until = now.later(backoff.longer(asked, random));
         delivery.attempts = delivery.attempts.saturating_add(1);
         let due = now.later(backoff.wait(delivery.attempts, random));
         let attempts = self.config.max_attempts;
