@@ -141,6 +141,8 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; Self::LENGTH];
         let length = self.write(&mut text);
-        f.write_str(core::str::from_utf8(text.get(..length).unwrap_or_default()).unwrap_or_default())
+        f.write_str(
+            core::str::from_utf8(text.get(..length).unwrap_or_default()).unwrap_or_default(),
+        )
     }
 }
