@@ -129,7 +129,7 @@ struct Watch<'d, M: RawMutex, B, To, O, const WORKERS: usize> {
 impl<M: RawMutex, B, To, O, const WORKERS: usize> Watch<'_, M, B, To, O, WORKERS> {
     fn pass_on(&mut self) {
         if mem::take(&mut self.is_on) {
-            self.dispatcher.wake_one();
+            self.dispatcher.pass_on(None);
         }
     }
 }
