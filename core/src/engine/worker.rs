@@ -181,11 +181,11 @@ where
         body: &[u8],
     ) -> Option<After> {
         let started = self.clock.now();
-        let epoch = Some(delivery.endpoint_epoch());
-        if self.endpoint.as_ref().map(|(epoch, _)| *epoch) != epoch {
+        let epoch = delivery.endpoint_epoch();
+        if self.endpoint.as_ref().is_none_or(|(known, _)| *known != epoch) {
             self.dispatcher.copy_endpoint(&mut self.endpoint);
         }
-        let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| Some(*known) == epoch)?;
+        let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| *known == epoch)?;
         let id = events.id();
         let mut room = [0; ROOM];
         let mut headers = Headers::new(&mut room);
