@@ -34,9 +34,15 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 
     /// When the first of the next attempts is due, and the place of its message: of several, the oldest.
     pub(super) fn first_due(&self) -> Option<(Instant, usize)> {
-        let messages = self.retrying.iter().enumerate();
-        let dues = messages.map(|(place, message)| (self.due(message), message.run.first, place));
-        dues.min().map(|(due, _, place)| (due, place))
+        let mut first: Option<(Instant, usize, u64)> = None;
+        for (place, message) in self.retrying.iter().enumerate() {
+            let (due, id) = (self.due(message), message.run.first);
+            let is_before = |(earlier, _, older)| due < earlier || (due == earlier && id < older);
+            if first.is_none_or(is_before) {
+                first = Some((due, place, id));
+            }
+        }
+        first.map(|(due, place, _)| (due, place))
     }
 
     /// Takes the message at a place, which the last one takes.
