@@ -116,7 +116,6 @@ where
 {
     /// As [`new`](Dispatcher::new), with an observer.
     #[must_use]
-    #[inline(never)]
     pub const fn with_observer(config: Config, buffer: B, seed: u64, observer: O) -> Self {
         Self {
             inner: Mutex::new(RefCell::new(Inner {
