@@ -297,6 +297,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 #[inline(never)]
 fn copy(from: &[u8], to: &mut [u8]) {
     let length = from.len().min(to.len());
+    if length == 0 {
+        return;
+    }
     if let (Some(from), Some(to)) = (from.get(..length), to.get_mut(..length)) {
         to.copy_from_slice(from);
     }
