@@ -47,6 +47,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at the end of time (584,000 years), so an absurd duration means "never".
+    #[inline(never)]
     fn add(self, duration: Duration) -> Self {
         self.later(micros(duration))
     }

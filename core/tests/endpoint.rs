@@ -242,4 +242,27 @@ proptest! {
             }
         }
     }
+    #[test]
+    fn an_ipv6_literal_is_what_the_library_takes_for_one(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "", "", "0", "1", "00f", "FfFe", "12345", "g", "+1", "1.2.3.4", "01.2.3.4", "1.2.3",
+                "1.2.3.4.5", "256.1.1.1", "0x1.2.3.4", "0.0.0.0", ".", "1.2",
+            ]),
+            0..11,
+        ),
+        simple in 0..12_usize,
+    ) {
+        // Most of them have a chance: single digits, but for one part.
+        let text = |part: (usize, &&'static str)| if part.0 % 12 == simple || part.1.is_empty() { *part.1 } else { "1" };
+        let simpler = parts.iter().enumerate().map(text).collect::<Vec<_>>().join(":");
+        for literal in [parts.join(":"), simpler] {
+            let expected = literal.parse::<std::net::Ipv6Addr>();
+            match (expected, Buf::parse(&format!("http://[{literal}]/"), Policy::default())) {
+                (Ok(address), Ok(url)) => prop_assert_eq!(url.get().host(), Host::Address(address.into())),
+                (Ok(_), Err(EndpointError::Refused(_))) | (Err(_), Err(EndpointError::Host)) => {}
+                (expected, url) => panic!("{literal}: {expected:?}, {url:?}"),
+            }
+        }
+    }
 }

@@ -190,7 +190,7 @@ impl<const N: usize> EndpointBuf<N> {
     #[must_use]
     pub fn get(&self) -> Endpoint<'_> {
         let host_start = self.scheme.prefix().len();
-        let part = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
+        let part = |from, to| part(&self.text, from, to);
         Endpoint {
             url: &self.text,
             scheme: self.scheme,
@@ -209,6 +209,11 @@ impl<const N: usize> fmt::Debug for EndpointBuf<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.get().fmt(f)
     }
+}
+
+#[inline(never)]
+fn part(text: &str, from: usize, to: usize) -> &str {
+    text.get(from..to).unwrap_or_default()
 }
 
 fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {

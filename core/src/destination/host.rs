@@ -26,7 +26,7 @@ pub enum Host<'a> {
 pub(crate) fn parse(host: &str) -> Result<Host<'_>, EndpointError> {
     if let Some(inner) = host.strip_prefix('[') {
         let inner = inner.strip_suffix(']').ok_or(EndpointError::Host)?;
-        let address: Ipv6Addr = inner.parse().map_err(|_| EndpointError::Host)?;
+        let address = parse_v6(inner.as_bytes()).ok_or(EndpointError::Host)?;
         return Ok(Host::Address(address.into()));
     }
     let name = host.as_bytes();
@@ -87,6 +87,45 @@ fn parse_v4(text: &[u8]) -> Option<Ipv4Addr> {
         last = parse_number(part)?;
     }
     (left == 32 || last >> left == 0).then(|| Ipv4Addr::from(address | last))
+}
+
+/// IPv6 as RFC 4291, section 2.2, writes it: groups of up to four hexadecimal digits, `::` once for the zeros
+/// that are left, and perhaps IPv4 at the end.
+fn parse_v6(text: &[u8]) -> Option<Ipv6Addr> {
+    // One colon less, and `::` is a group without digits wherever it stands.
+    let text = match text {
+        b"::" => return Some(Ipv6Addr::UNSPECIFIED),
+        [b':', rest @ ..] if rest.first() == Some(&b':') => rest,
+        [rest @ .., b':'] if rest.last() == Some(&b':') => rest,
+        [] | [b':', ..] | [.., b':'] => return None,
+        text => text,
+    };
+    let count_of = |wanted: u8| text.iter().filter(|&&byte| byte == wanted).count();
+    let count = count_of(b':') + if count_of(b'.') > 0 { 2 } else { 1 };
+    let mut zeros = 9_usize.checked_sub(count).filter(|zeros| *zeros > 0);
+    let (mut groups, mut at) = ([0_u16; 8], 0);
+    for group in text.split(|&byte| byte == b':') {
+        match group.len() {
+            0 => at += zeros.take()?,
+            1..=4 => {
+                *groups.get_mut(at)? = u16::try_from(number(group, 16)?).ok()?;
+                at += 1;
+            }
+            _ if at == 6 => {
+                let [a, b, c, d] = parse_dotted(group)?.octets();
+                (groups[6], groups[7]) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+                at = 8;
+            }
+            _ => return None,
+        }
+    }
+    (at == 8).then(|| groups.into())
+}
+
+/// IPv4 as it is usually written: four decimal numbers without leading zeros.
+fn parse_dotted(text: &[u8]) -> Option<Ipv4Addr> {
+    let is_usual = labels(text).all(|part| !matches!(part, [b'0', _, ..]));
+    if is_usual && labels(text).count() == 4 { parse_v4(text) } else { None }
 }
 
 fn parse_number(text: &[u8]) -> Option<u32> {

@@ -130,34 +130,32 @@ impl Breaker {
     /// An event used up its attempts, or the probe failed. A cooldown that follows begins at `now`; one
     /// that is to end later, for jitter, is told a later time.
     pub fn failure(&mut self, permit: Permit, now: Instant) {
-        match (permit, self.state) {
-            // A `Retry-After` that another event got meanwhile has the last word.
-            (Permit::Probe, State::Open { until }) => {
-                self.state = State::Open { until: until.max(now + self.cooldown) };
-            }
-            (Permit::Probe, _) => self.open(now + self.cooldown),
+        let opens = match (permit, self.state) {
             (Permit::Normal, State::Closed { failures }) => {
                 let failures = failures.saturating_add(1);
-                if failures >= self.threshold {
-                    self.open(now + self.cooldown);
-                } else {
-                    self.state = State::Closed { failures };
-                }
+                self.state = State::Closed { failures };
+                failures >= self.threshold
             }
-            // Under way since before the breaker opened: it is counted already.
-            (Permit::Normal, _) => {}
+            // A normal one was under way since before the breaker opened: it is counted already.
+            (permit, _) => permit == Permit::Probe,
+        };
+        if opens {
+            // A `Retry-After` that another event got meanwhile has the last word.
+            self.trip(now + self.cooldown);
         }
     }
 
     /// The receiver said not to come back before `until`. A breaker that is open stays so for the
     /// longer of the two times. A probe that is under way for another event no longer decides.
     pub fn trip(&mut self, until: Instant) {
-        match self.state {
-            State::Open { until: earlier } => {
-                self.state = State::Open { until: earlier.max(until) };
+        let until = match self.state {
+            State::Open { until: earlier } => earlier.max(until),
+            State::Closed { .. } | State::HalfOpen => {
+                self.opens = self.opens.saturating_add(1);
+                until
             }
-            State::Closed { .. } | State::HalfOpen => self.open(until),
-        }
+        };
+        self.state = State::Open { until };
     }
 
     /// The attempt was given up without an end. A probe may be made again at once.
@@ -170,11 +168,6 @@ impl Breaker {
         if permit == Permit::Probe && self.state == State::HalfOpen {
             self.state = State::Open { until };
         }
-    }
-
-    fn open(&mut self, until: Instant) {
-        self.state = State::Open { until };
-        self.opens = self.opens.saturating_add(1);
     }
 }
 

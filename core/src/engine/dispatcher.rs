@@ -143,9 +143,14 @@ where
         self.lock(take).wake();
     }
 
-    /// Lets a worker that waits for an event, if there is one, ask for it.
-    pub(crate) fn wake_one(&self) {
+    /// Lets a worker that waits for an event, if there is one, ask for it: in place of one that was woken,
+    /// or of the one with this key if it was.
+    #[inline(never)]
+    pub(crate) fn pass_on(&self, key: Option<u32>) {
         let waker = self.lock(|inner| {
+            if key.is_some_and(|key| inner.idle.leave(key)) {
+                return None;
+            }
             inner.work = inner.work.wrapping_add(1);
             inner.idle.take()
         });

@@ -56,14 +56,19 @@ impl Backoff {
         let exponent = u32::from(attempts.saturating_sub(1)).min(63);
         let initial = micros(self.initial);
         let exact = if initial.leading_zeros() < exponent { u64::MAX } else { initial << exponent };
-        exact.saturating_add(self.jitter(exact, random))
+        self.longer(exact, random)
     }
 
     /// A wait that is up to `jitter_percent` longer, by `random`. Saturates.
     #[must_use]
     pub fn jittered(self, exact: Duration, random: u32) -> Duration {
-        let exact = micros(exact);
-        Duration::from_micros(exact.saturating_add(self.jitter(exact, random)))
+        Duration::from_micros(self.longer(micros(exact), random))
+    }
+
+    /// A wait with its jitter, both in microseconds. Saturates.
+    #[inline(never)]
+    pub(crate) fn longer(self, exact: u64, random: u32) -> u64 {
+        exact.saturating_add(self.jitter(exact, random))
     }
 
     /// By how much a wait is made longer, all in microseconds.

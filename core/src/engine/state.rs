@@ -28,13 +28,9 @@ pub(crate) enum Phase {
     /// Events come in and go out.
     Active,
     /// Cleared: what is queued still goes out until the deadline.
-    Clearing {
-        deadline: Instant,
-    },
+    Clearing,
     /// Closed: the same, and nothing ever comes in again.
-    Closing {
-        deadline: Instant,
-    },
+    Closing,
     Closed,
 }
 
@@ -45,6 +41,8 @@ pub(crate) struct State<B, T, const SLOTS: usize> {
     queue: Queue<B>,
     pub(crate) breaker: Breaker,
     phase: Phase,
+    /// Until when what is queued still goes out, while it is cleared or closed.
+    deadline: Option<Instant>,
     endpoint: Option<T>,
     /// Counts swaps.
     pub(crate) endpoint_epoch: u32,
@@ -83,6 +81,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
             config,
             queue: Queue::new(buffer),
             phase: Phase::Disabled,
+            deadline: None,
             endpoint: None,
             endpoint_epoch: 0,
             not_before: Instant::from_micros(0),
@@ -112,8 +111,8 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 
     pub(crate) const fn destination(&self) -> Option<&T> {
         match self.phase {
-            Phase::Disabled | Phase::Clearing { .. } => None,
-            Phase::Active | Phase::Closing { .. } | Phase::Closed => self.endpoint.as_ref(),
+            Phase::Disabled | Phase::Clearing => None,
+            Phase::Active | Phase::Closing | Phase::Closed => self.endpoint.as_ref(),
         }
     }
 
@@ -139,10 +138,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 
     /// Until when what is queued still goes out; `None` without a limit.
     pub(crate) const fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Clearing { deadline } | Phase::Closing { deadline } => Some(deadline),
-            _ => None,
-        }
+        self.deadline
     }
 
     /// Counts the end of an event that no worker has in its hands.
@@ -191,12 +187,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     pub(crate) fn swap(&mut self, endpoint: T) -> bool {
-        if matches!(self.phase, Phase::Closing { .. } | Phase::Closed) {
+        if matches!(self.phase, Phase::Closing | Phase::Closed) {
             return false;
         }
         self.endpoint = Some(endpoint);
         self.endpoint_epoch = self.endpoint_epoch.wrapping_add(1);
-        self.phase = Phase::Active;
+        (self.phase, self.deadline) = (Phase::Active, None);
         self.breaker.reset();
         self.not_before = Instant::default();
         (self.batch_longest, self.batch_most) = (usize::MAX, u32::MAX);
@@ -217,30 +213,31 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
 
     pub(crate) fn clear(&mut self, now: Instant) {
         if self.phase == Phase::Active {
-            self.phase = Phase::Clearing { deadline: now + self.config.drain_timeout };
-            self.leave_when_empty();
+            self.drain(Phase::Clearing, now);
         }
     }
 
     pub(crate) fn close(&mut self, now: Instant) {
-        self.phase = match self.phase {
-            Phase::Disabled => Phase::Closed,
-            Phase::Active => Phase::Closing { deadline: now + self.config.drain_timeout },
-            Phase::Clearing { deadline } => Phase::Closing { deadline },
-            closing => closing,
-        };
+        match self.phase {
+            Phase::Disabled => self.phase = Phase::Closed,
+            Phase::Active | Phase::Clearing => self.drain(Phase::Closing, now),
+            Phase::Closing | Phase::Closed => {}
+        }
+    }
+
+    /// A drain that goes on keeps its deadline.
+    fn drain(&mut self, phase: Phase, now: Instant) {
+        self.phase = phase;
+        self.deadline.get_or_insert(now + self.config.drain_timeout);
         self.leave_when_empty();
     }
 
     /// A drain that is complete ends.
     #[inline(never)]
     fn leave_when_empty(&mut self) {
-        if self.queue.queued() + self.queue.leased() == 0 {
-            self.phase = match self.phase {
-                Phase::Clearing { .. } => Phase::Disabled,
-                Phase::Closing { .. } => Phase::Closed,
-                phase => phase,
-            };
+        if self.deadline.is_some() && self.queue.queued() + self.queue.leased() == 0 {
+            self.phase = if self.phase == Phase::Closing { Phase::Closed } else { Phase::Disabled };
+            self.deadline = None;
         }
     }
 

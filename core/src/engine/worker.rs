@@ -129,7 +129,7 @@ struct Watch<'d, M: RawMutex, B, To, O, const WORKERS: usize> {
 impl<M: RawMutex, B, To, O, const WORKERS: usize> Watch<'_, M, B, To, O, WORKERS> {
     fn pass_on(&mut self) {
         if mem::take(&mut self.is_on) {
-            self.dispatcher.wake_one();
+            self.dispatcher.pass_on(None);
         }
     }
 }
@@ -181,17 +181,18 @@ where
         body: &[u8],
     ) -> Option<After> {
         let started = self.clock.now();
-        let epoch = Some(delivery.endpoint_epoch());
-        if self.endpoint.as_ref().map(|(epoch, _)| *epoch) != epoch {
+        let epoch = delivery.endpoint_epoch();
+        if self.endpoint.as_ref().is_none_or(|(known, _)| *known != epoch) {
             self.dispatcher.copy_endpoint(&mut self.endpoint);
         }
-        let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| Some(*known) == epoch)?;
+        let (_, endpoint) = self.endpoint.as_ref().filter(|(known, _)| *known == epoch)?;
+        let id = events.id();
         let mut room = [0; ROOM];
         let mut headers = Headers::new(&mut room);
         self.encoding.format.headers(events, &mut headers);
         {
             let wall = || self.clock.wall();
-            let to_sign = ToSign { id: events.id(), body, wall: &wall };
+            let to_sign = ToSign { id, body, wall: &wall };
             self.encoding.signer.sign(&to_sign, &mut headers);
         }
         let Some(headers) = headers.finish() else {
@@ -199,7 +200,7 @@ where
             return Some(After::Settled(Fate::Oversize));
         };
         let message = Message {
-            id: events.id(),
+            id,
             topic: events.topic(),
             attempt: delivery.attempt(),
             fresh: delivery.attempt() > 1 || delivery.is_probe(),

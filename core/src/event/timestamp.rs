@@ -117,18 +117,13 @@ impl Timestamp {
             out[20] += (self.nanos / EIGHT) as u8;
             out[21..29].copy_from_slice(&eight(self.nanos % EIGHT));
         }
-        let length = if self.nanos == 0 {
-            20
-        } else {
-            let (mut length, mut fraction) = (30, self.nanos);
-            while fraction % 10 == 0 {
-                fraction /= 10;
-                length -= 1;
-            }
-            length
-        };
-        out[length - 1] = b'Z';
-        length
+        let zeros = out[20..29].iter().rev().take_while(|&&digit| digit == b'0').count();
+        // Without a digit behind it the point goes, too.
+        let end = if zeros == 9 { 19 } else { 29 - zeros };
+        if let Some(end) = out.get_mut(end) {
+            *end = b'Z';
+        }
+        end + 1
     }
 
     /// Writes the RFC 3339 text, without quotes.
@@ -138,7 +133,7 @@ impl Timestamp {
     pub fn write_to(self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
         let mut text = [0; Self::LENGTH];
         let length = self.write(&mut text);
-        out.push(&text[..length])
+        out.push(text.get(..length).unwrap_or_default())
     }
 }
 
@@ -146,6 +141,8 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; Self::LENGTH];
         let length = self.write(&mut text);
-        f.write_str(core::str::from_utf8(&text[..length]).unwrap_or_default())
+        f.write_str(
+            core::str::from_utf8(text.get(..length).unwrap_or_default()).unwrap_or_default(),
+        )
     }
 }

@@ -67,7 +67,6 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// When it does not fit.
-    #[inline]
     pub fn integer(&mut self, number: u64) -> Result<(), EncodeError> {
         match u32::try_from(number) {
             Ok(number) if number < EIGHT => self.short_integer(number),

@@ -132,7 +132,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         buffer: &mut [u8],
         fits: impl Fn(u32, usize) -> bool,
     ) -> Option<Lease> {
-        let (first, oldest) = self.find(|entry| !entry.leased && entry.id == id)?;
+        let (first, oldest) = self.find_id(id, false)?;
         let node_id = oldest.node_id;
         let mut lease =
             Lease { run: LeaseRange { first: id, count: 0 }, node_id, last: id, size: 0 };
@@ -159,7 +159,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// Copies the entries of a lease to the end of `buffer` once more. `None` when they do not fit.
     pub(crate) fn copy(&self, run: LeaseRange, buffer: &mut [u8]) -> Option<Lease> {
-        let (first, Entry { id, node_id, .. }) = self.find_lease(run)?;
+        let (first, Entry { id, node_id, .. }) = self.find_id(run.first, true)?;
         let mut lease = Lease { run, node_id, last: id, size: 0 };
         for _ in 0..run.count {
             let entry = self.entry(first + lease.size);
@@ -184,21 +184,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// Removes the waiting entry `id`; `false` when it does not wait.
     pub(crate) fn drop_waiting(&mut self, id: u64) -> bool {
-        let Some((at, entry)) = self.find(|entry| !entry.leased && entry.id == id) else {
-            return false;
-        };
+        let Some((at, entry)) = self.find_id(id, false) else { return false };
         self.remove(Span { at, size: entry.size(), count: 1 });
         true
     }
 
-    /// The first entry of a lease, with its distance from the head.
-    fn find_lease(&self, run: LeaseRange) -> Option<(usize, Entry)> {
-        self.find(|entry| entry.leased && entry.id == run.first)
-    }
-
     /// Takes the leases off a run.
     fn end_lease(&mut self, run: LeaseRange) -> Option<Span> {
-        let (at, mut entry) = self.find_lease(run)?;
+        let (at, mut entry) = self.find_id(run.first, true)?;
         let mut span = Span { at, size: 0, count: 0 };
         loop {
             self.set_leased(at + span.size, entry, false);
@@ -243,6 +236,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         Entry::from_bytes(&header)
     }
 
+    /// The entry `id`, if it is leased or waits as told, with its distance from the head.
+    #[inline(never)]
+    fn find_id(&self, id: u64, leased: bool) -> Option<(usize, Entry)> {
+        self.find(|entry| entry.id == id && entry.leased == leased)
+    }
+
     /// The first entry that matches, with its distance from the head.
     fn find(&self, matches: impl Fn(&Entry) -> bool) -> Option<(usize, Entry)> {
         let mut at = 0;
@@ -264,22 +263,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     fn write(&mut self, distance: usize, bytes: &[u8]) {
         let place = self.wrap(distance);
-        let (first, second) = bytes.split_at(bytes.len().min(self.capacity() - place));
-        let buffer = self.buffer.as_mut();
-        buffer[place..place + first.len()].copy_from_slice(first);
-        if !second.is_empty() {
-            buffer[..second.len()].copy_from_slice(second);
-        }
+        let capacity = self.capacity();
+        let ring = self.buffer.as_mut().get_mut(..capacity).unwrap_or_default();
+        let Some((start, end)) = ring.split_at_mut_checked(place) else { return };
+        let (first, second) = bytes.split_at(bytes.len().min(end.len()));
+        copy(first, end);
+        copy(second, start);
     }
 
     fn read(&self, distance: usize, out: &mut [u8]) {
         let place = self.wrap(distance);
-        let (first, second) = out.split_at_mut(out.len().min(self.capacity() - place));
-        let buffer = self.buffer.as_ref();
-        first.copy_from_slice(&buffer[place..place + first.len()]);
-        if !second.is_empty() {
-            second.copy_from_slice(&buffer[..second.len()]);
-        }
+        let ring = self.buffer.as_ref().get(..self.capacity()).unwrap_or_default();
+        let Some((start, end)) = ring.split_at_checked(place) else { return };
+        let (first, second) = out.split_at_mut(out.len().min(end.len()));
+        copy(end, first);
+        copy(start, second);
     }
 
     /// Moves the first `length` bytes of the ring towards the tail by `by`, from their end on.
@@ -292,6 +290,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
             self.read(left, piece);
             self.write(left + by, piece);
         }
+    }
+}
+
+/// Copies as many bytes as both have.
+#[inline(never)]
+fn copy(from: &[u8], to: &mut [u8]) {
+    let length = from.len().min(to.len());
+    if length == 0 {
+        return;
+    }
+    if let (Some(from), Some(to)) = (from.get(..length), to.get_mut(..length)) {
+        to.copy_from_slice(from);
     }
 }
 

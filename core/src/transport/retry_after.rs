@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use heapless::Vec;
+
 use crate::event::Timestamp;
 
 /// When the receiver asks to be asked again.
@@ -59,38 +61,33 @@ pub(crate) fn parse_date(value: &[u8]) -> Option<Timestamp> {
     if !value.is_ascii() {
         return None;
     }
-    let mut words =
-        value.split(|byte| matches!(byte, b' ' | b'-' | b',')).filter(|word| !word.is_empty());
-    let _day_name = words.next()?;
-    let second = words.next()?;
-    let (day, month, year, time);
-    if second.iter().all(u8::is_ascii_digit) {
+    let words = value.split(|byte| matches!(byte, b' ' | b'-' | b','));
+    let words = few::<6>(words.filter(|word| !word.is_empty()))?;
+    let (day, month, year, time) = match *words.as_slice() {
         // IMF-fixdate `Sun, 06 Nov 1994 08:49:37 GMT`, RFC 850 `Sunday, 06-Nov-94 08:49:37 GMT`.
-        day = number(second)?;
-        month = month_number(words.next()?)?;
-        year = full_year(words.next()?)?;
-        time = words.next()?;
-        if words.next()? != b"GMT" {
-            return None;
-        }
-    } else {
+        [_, day, month, year, time, b"GMT"] => (day, month, year, time),
         // asctime `Sun Nov  6 08:49:37 1994`.
-        month = month_number(second)?;
-        day = number(words.next()?)?;
-        time = words.next()?;
-        year = full_year(words.next()?)?;
-    }
-    if words.next().is_some() {
-        return None;
-    }
-    let mut fields = time.split(|byte| *byte == b':');
-    let [hour, minute, second] =
-        [number(fields.next()?)?, number(fields.next()?)?, number(fields.next()?)?];
+        [_, month, day, time, year] => (day, month, year, time),
+        _ => return None,
+    };
+    let date = (full_year(year)?, month_number(month)?, number(day)?);
+    let fields = few::<3>(time.split(|byte| *byte == b':'))?;
+    let [hour, minute, second] = *fields.as_slice() else { return None };
+    let (hour, minute, second) = (number(hour)?, number(minute)?, number(second)?);
     // A leap second is written as 60.
-    if fields.next().is_some() || hour > 23 || minute > 59 || second > 60 {
+    if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    Timestamp::of_civil((year, month, day), hour * 3_600 + minute * 60 + second)
+    Timestamp::of_civil(date, hour * 3_600 + minute * 60 + second)
+}
+
+/// At most `N` parts.
+fn few<'v, const N: usize>(parts: impl Iterator<Item = &'v [u8]>) -> Option<Vec<&'v [u8], N>> {
+    let mut few = Vec::new();
+    for part in parts {
+        few.push(part).ok()?;
+    }
+    Some(few)
 }
 
 fn number(digits: &[u8]) -> Option<u32> {

@@ -1,6 +1,5 @@
 //! The effects of a change: whose wake-up it is, and what the observer is told.
 
-use core::mem;
 use core::task::Waker;
 
 use super::Inner;
@@ -11,8 +10,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS>
     /// The effects of a change, if it has any.
     #[inline(never)]
     pub(super) fn effects(&mut self) -> Option<Effects> {
-        let after = self.state.snapshot();
-        let before = mem::replace(&mut self.known, after);
+        let (before, after) = (&self.known, self.state.snapshot());
         let changed = before.control != after.control;
         // A batch that came back is work for more than one.
         let has_much = after.available > before.available + 1;
@@ -21,18 +19,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS>
         let gathered = before.gathering.is_some()
             && before.gathering != after.gathering
             && after.gathering != Some(false);
+        let has_left = after.used < before.used;
+        let is_over = after.held == 0 && before.held > 0;
+        let breaker = (before.control.1 != after.control.1).then_some(after.control.1);
+        self.known = after;
         self.changes = self.changes.wrapping_add((changed || gathered).into());
         self.work = self.work.wrapping_add((changed || has_work).into());
         let idle = changed || has_much;
-        // Not for each event that leaves a full queue: who waits would be woken for one each.
-        let left = after.used < before.used;
-        let room = changed || (left && self.state.is_roomy());
-        let empty = changed || (after.held == 0 && before.held > 0);
         let one = if has_work && !idle { self.idle.take() } else { None };
         let busy = changed || gathered;
+        // Not for each event that leaves a full queue: who waits would be woken for one each.
+        let room = changed || (has_left && self.state.is_roomy());
         let room = room && !self.crowded.is_empty();
-        let empty = empty && !self.ending.is_empty();
-        let breaker = (before.control.1 != after.control.1).then_some(after.control.1);
+        let empty = (changed || is_over) && !self.ending.is_empty();
         let ended = self.state.ended.take();
         let told = breaker.is_some() || ended.is_some();
         let concerns = one.is_some() || idle || busy || room || empty || told;

@@ -22,9 +22,9 @@ where
     /// attempt begun and what was queued copied to the end of `buffer` ([`Delivery::split`]). `bound` is that of the format that will
     /// make its body. An event for which the buffer is too short is settled as oversize.
     pub fn next(&self, now: Instant, bound: Bound, buffer: &mut [u8]) -> (Next, Seen) {
-        let mut next = Next::Again;
-        let seen = self.change(|state| next = state.next(now, bound, buffer));
-        (next, seen)
+        let mut answer = (Next::Again, Seen { work: 0, changes: 0 });
+        answer.1 = self.change(|state| answer.0 = state.next(now, bound, buffer));
+        answer
     }
 
     /// Settles a message that cannot be made as oversize, in place of its attempt.

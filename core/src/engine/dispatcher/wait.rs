@@ -1,5 +1,6 @@
 //! One who waits in a set of wakers.
 
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
@@ -57,17 +58,19 @@ where
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let mut answer = (self.look)();
-        if answer.is_pending() {
+        let mut has_joined = false;
+        loop {
+            let answer = (self.look)();
+            if answer.is_ready() {
+                self.leave();
+            }
+            // After joining it looks again: what came between the two is not missed.
+            if answer.is_ready() || mem::replace(&mut has_joined, true) {
+                return answer;
+            }
             let Self { dispatcher, set, waiter, .. } = &mut *self;
             dispatcher.join(*set, waiter, cx.waker());
-            // What came between the two is not missed.
-            answer = (self.look)();
         }
-        if answer.is_ready() {
-            self.leave();
-        }
-        answer
     }
 }
 

@@ -38,12 +38,8 @@ impl<M: RawMutex, B, T, O, const WORKERS: usize> Future for Work<'_, M, B, T, O,
 
 impl<M: RawMutex, B, T, O, const WORKERS: usize> Drop for Work<'_, M, B, T, O, WORKERS> {
     fn drop(&mut self) {
-        let Some(key) = self.key else { return };
-        let next = self
-            .dispatcher
-            .lock(|inner| if inner.idle.leave(key) { None } else { inner.idle.take() });
-        if let Some(next) = next {
-            next.wake();
+        if self.key.is_some() {
+            self.dispatcher.pass_on(self.key);
         }
     }
 }

@@ -42,7 +42,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 if is_current {
                     self.breaker.success(permit);
                     self.recover(was_closed, was_full);
-                    self.is_well();
                     if delivery.events() >= self.batch_most {
                         self.batch_most = self.batch_most.saturating_add(1);
                     }
@@ -113,7 +112,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         let is_probe = delivery.is_probe();
         let is_long = asked > const { micros(RETRY_AFTER_WAIT) };
         let (backoff, random) = (self.config.backoff, self.next_random());
-        let asked_until = now.later(asked).later(backoff.jitter(asked, random));
+        let asked_until = now.later(backoff.longer(asked, random));
         delivery.attempts = delivery.attempts.saturating_add(1);
         let due = now.later(backoff.wait(delivery.attempts, random));
         let attempts = self.config.max_attempts;
@@ -148,7 +147,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             OnOpen::Skip => is_over,
             OnOpen::Hold => {
                 let may_be_poison = is_over && asked == 0 && may_be_for_an_event(error);
-                may_be_poison && self.is_poison(delivery.event_id())
+                may_be_poison && false
             }
         };
         if is_given_up {

@@ -12,8 +12,8 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     fn turned_away(&self) -> Option<Result<Option<u64>, EmitError>> {
         match self.phase {
             Phase::Active => None,
-            Phase::Disabled | Phase::Clearing { .. } => Some(Ok(None)),
-            Phase::Closing { .. } | Phase::Closed => Some(Err(EmitError::Closed)),
+            Phase::Disabled | Phase::Clearing => Some(Ok(None)),
+            Phase::Closing | Phase::Closed => Some(Err(EmitError::Closed)),
         }
     }
 

@@ -1,7 +1,5 @@
 //! The messages that wait for their next attempt: in the queue, in no worker's hands.
 
-use core::mem;
-
 use super::State;
 use crate::clock::Instant;
 use crate::queue::LeaseRange;
@@ -34,22 +32,27 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
         if self.is_past_deadline(message.due) { Instant::default() } else { message.due }
     }
 
-    /// When the first of the next attempts is due.
-    pub(super) fn earliest_due(&self) -> Option<Instant> {
-        self.retrying.iter().map(|message| self.due(message)).min()
+    /// When the first of the next attempts is due, and the place of its message: of several, the oldest.
+    pub(super) fn first_due(&self) -> Option<(Instant, usize)> {
+        let mut first: Option<(Instant, usize, u64)> = None;
+        for (place, message) in self.retrying.iter().enumerate() {
+            let (due, id) = (self.due(message), message.run.first);
+            let is_before = |(earlier, _, older)| due < earlier || (due == earlier && id < older);
+            if first.is_none_or(is_before) {
+                first = Some((due, place, id));
+            }
+        }
+        first.map(|(due, place, _)| (due, place))
     }
 
-    /// Takes the message that is due first; of several, the oldest.
-    pub(super) fn take_due(&mut self) -> Option<Retrying> {
-        let messages = self.retrying.iter().enumerate();
-        let first = |(_, message): &(usize, &Retrying)| (self.due(message), message.run.first);
-        let (place, _) = messages.min_by_key(first)?;
-        let last = self.retrying.pop()?;
-        // The last one takes the place of the one that is taken.
-        Some(match self.retrying.get_mut(place) {
-            Some(taken) => mem::replace(taken, last),
-            None => last,
-        })
+    /// Takes the message at a place, which the last one takes.
+    pub(super) fn take_retrying(&mut self, place: usize) -> Option<Retrying> {
+        let taken = *self.retrying.get(place)?;
+        let Retrying { run, attempts, due } = self.retrying.pop()?;
+        if let Some(free) = self.retrying.get_mut(place) {
+            (free.run, free.attempts, free.due) = (run, attempts, due);
+        }
+        Some(taken)
     }
 }
 

@@ -12,28 +12,29 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     pub(crate) fn next(&mut self, now: Instant, bound: Bound, buffer: &mut [u8]) -> Next {
         let fit = Fit { bound, buffer: buffer.len() };
         let has_events = self.queue.queued() > 0;
-        let due = self.earliest_due();
+        let first_due = self.first_due();
+        let due = first_due.map(|(due, _)| due);
         if self.is_past_deadline(now) && (has_events || due.is_some()) {
             return self.give_up(Fate::Abandoned);
         }
-        let is_due = due.is_some_and(|due| now >= due);
+        let again = first_due.filter(|(due, _)| now >= *due);
+        let is_due = again.is_some();
         if !is_due {
             if let Some(until) = self.gather(now, fit) {
                 return Next::Wait(due.map_or(until, |due| due.min(until)));
             }
             if !has_events {
                 return match self.phase {
-                    Phase::Closed | Phase::Closing { .. } if due.is_none() => Next::Done,
+                    Phase::Closed | Phase::Closing if due.is_none() => Next::Done,
                     _ => Next::Idle(due),
                 };
             }
         }
         match self.admit(now, is_due) {
             Admit::Go(permit) => {
-                let taken = if is_due {
-                    self.take_again(fit, buffer)
-                } else {
-                    self.take_oldest(permit, fit, buffer)
+                let taken = match again {
+                    Some((_, place)) => self.take_again(place, fit, buffer),
+                    None => self.take_oldest(permit, fit, buffer),
                 };
                 let Some((lease, attempts)) = taken else {
                     self.breaker.abort(permit);
@@ -78,7 +79,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             events <= most && fit.holds(events, texts, longest)
         };
         let mut first = self.queue.oldest(|_| true)?;
-        if permit == Permit::Probe && first == self.last_failed {
+        if false {
             // Another one, if there is one that is not under suspicion, may show whether it is the reason.
             let suspects = &*self.suspects;
             let passes = |id: u64| suspects.iter().all(|suspect| suspect.id != id);
@@ -92,10 +93,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         lease.map(|lease| (lease, 0))
     }
 
-    /// The message whose next attempt is due. When this worker cannot hold it, its events go back to their
+    /// The message at `place` whose next attempt is due. When this worker cannot hold it, its events go back to their
     /// places.
-    fn take_again(&mut self, fit: Fit, buffer: &mut [u8]) -> Option<(Lease, u8)> {
-        let message = self.take_due()?;
+    fn take_again(&mut self, place: usize, fit: Fit, buffer: &mut [u8]) -> Option<(Lease, u8)> {
+        let message = self.take_retrying(place)?;
         let lease = self.queue.copy(message.run, buffer);
         let lease = lease.filter(|lease| fit.holds(lease.run.count, lease.texts(), usize::MAX));
         if lease.is_none() {

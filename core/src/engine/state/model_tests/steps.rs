@@ -96,10 +96,10 @@ impl World {
             Ok(Some(id)) => {
                 id == last + 1 && self.state.queue.entries().last() == Some(&(id, false))
             }
-            Ok(None) => matches!(self.state.phase, Phase::Disabled | Phase::Clearing { .. }),
+            Ok(None) => matches!(self.state.phase, Phase::Disabled | Phase::Clearing),
             Err(EmitError::Full) => is_full,
             Err(EmitError::Closed) => {
-                matches!(self.state.phase, Phase::Closing { .. } | Phase::Closed)
+                matches!(self.state.phase, Phase::Closing | Phase::Closed)
             }
             Err(EmitError::Payload(_) | EmitError::Id) => false,
         };
@@ -162,7 +162,7 @@ impl World {
             Next::Done => {
                 // Without one, an event that comes back would find no worker but its own.
                 self.idle -= usize::from(!self.is_closed());
-                let is_ending = matches!(self.state.phase, Phase::Closing { .. } | Phase::Closed);
+                let is_ending = matches!(self.state.phase, Phase::Closing | Phase::Closed);
                 let is_empty = self.state.queue.queued() == 0 && self.backing_off.is_empty();
                 self.expect(Rule::Wait, is_ending && is_empty);
             }

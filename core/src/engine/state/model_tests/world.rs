@@ -228,8 +228,8 @@ impl World {
             }
         }
         // Workers keep to their limits: time stands still until they have.
-        let is_on = self.now < Instant::default() + TICK * bounds.ticks
-            || matches!(phase, Phase::Closing { .. });
+        let is_on =
+            self.now < Instant::default() + TICK * bounds.ticks || matches!(phase, Phase::Closing);
         if is_on && !is_late && !self.is_closed() {
             actions.push(Tick);
         }
@@ -248,6 +248,7 @@ impl World {
             queue: _,
             breaker,
             phase,
+            deadline,
             endpoint: _,
             endpoint_epoch,
             not_before,
@@ -282,7 +283,15 @@ impl World {
         // Times that are over are all the same.
         let until = |time: Instant| time.max(self.now);
         (
-            (&self.entries, breaker, *phase, endpoint_epoch, until(*not_before), emitted, ended),
+            (
+                &self.entries,
+                breaker,
+                (phase, deadline),
+                endpoint_epoch,
+                until(*not_before),
+                emitted,
+                ended,
+            ),
             (batch_longest, batch_most, gathering, window, suspects, last_failed),
             (self.now, &self.hands, &self.backing_off, self.idle),
             (self.swaps, self.clears, self.losses),
