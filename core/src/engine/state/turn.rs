@@ -79,7 +79,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             events <= most && fit.holds(events, texts, longest)
         };
         let mut first = self.queue.oldest(|_| true)?;
-        if false {
+        if permit == Permit::Probe && first == self.last_failed {
             // Another one, if there is one that is not under suspicion, may show whether it is the reason.
             let suspects = &*self.suspects;
             let passes = |id: u64| suspects.iter().all(|suspect| suspect.id != id);
