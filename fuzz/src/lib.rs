@@ -5,6 +5,7 @@
 //! libFuzzer; the module `stable`, which exists in tests only, runs all on the stable toolchain.
 
 pub mod http;
+pub mod ingress;
 pub mod ipc;
 pub mod json_text;
 pub mod ndjson;

@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::BufReader;
 
-use pilot_webhook_core::Json;
+use pilot_webhook_core::{Json, Timestamp};
 use pilot_webhookd::events::{BadLine, Line, Lines};
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::payload;
@@ -56,11 +56,7 @@ fn event(line: &Line<'_>, text: &str) {
     assert_eq!(line.topic, members.topic);
     assert_eq!(line.data(), members.data, "{text}");
     assert_eq!(line.node_id, members.node_id, "{text}");
-    let nanos = line
-        .timestamp
-        .map(|time| i128::from(time.seconds()) * 1_000_000_000 + i128::from(time.nanos()));
-    let expected = members.timestamp;
-    assert_eq!(nanos, expected, "{text}");
+    assert_eq!(line.timestamp.map(nanos), members.timestamp, "{text}");
     if payload::data(&Json(line.data())).is_none() {
         let limit = serde_json::from_str::<serde_json::Value>(line.data());
         let deep = limit.is_err_and(|error| error.to_string().contains("recursion"));
@@ -78,27 +74,53 @@ struct Members<'a> {
 
 /// The members of a line, when it is an event.
 fn members(text: &str) -> Option<Members<'_>> {
+    let known = values(text, &["topic", "data", "node_id", "timestamp"])?;
+    Some(Members {
+        topic: read(&known, "topic")??,
+        data: value(&known, "data").unwrap_or("null"),
+        node_id: read(&known, "node_id")?,
+        timestamp: time(&known)?,
+    })
+}
+
+/// The values of these members of an object, as texts. `None` when it is no object, or one of them stands there twice.
+pub(crate) fn values<'a>(text: &'a str, keys: &[&str]) -> Option<BTreeMap<String, &'a str>> {
     let Pairs(pairs) = serde_json::from_str(text).ok()?;
     let mut known = BTreeMap::new();
     for (key, value) in pairs {
-        if ["topic", "data", "node_id", "timestamp"].contains(&&*key) {
+        if keys.contains(&&*key) {
             // Twice is once too often.
             let earlier = known.insert(key.into_owned(), value.get());
             earlier.is_none().then_some(())?;
         }
     }
-    let get = |key| known.get(key).copied().filter(|text| *text != "null");
-    let timestamp = get("timestamp").map(serde_json::from_str::<String>).transpose().ok()?;
-    let timestamp = match timestamp {
-        None => None,
-        Some(text) => Some(rfc_3339(&text)?),
-    };
-    Some(Members {
-        topic: serde_json::from_str(known.get("topic")?).ok()?,
-        data: get("data").unwrap_or("null"),
-        node_id: get("node_id").map(serde_json::from_str).transpose().ok()?,
-        timestamp,
-    })
+    Some(known)
+}
+
+/// A value's text, if it is there and not `null`.
+pub(crate) fn value<'a>(known: &BTreeMap<String, &'a str>, key: &str) -> Option<&'a str> {
+    known.get(key).copied().filter(|text| *text != "null")
+}
+
+/// A value that may be missing. `None` when it is of another type.
+pub(crate) fn read<T: DeserializeOwned>(
+    known: &BTreeMap<String, &str>,
+    key: &str,
+) -> Option<Option<T>> {
+    value(known, key).map(serde_json::from_str).transpose().ok()
+}
+
+/// The time, in nanoseconds since 1970, which may be missing. `None` when it is none.
+pub(crate) fn time(known: &BTreeMap<String, &str>) -> Option<Option<i128>> {
+    match read::<String>(known, "timestamp")? {
+        None => Some(None),
+        Some(text) => rfc_3339(&text).map(Some),
+    }
+}
+
+/// The same of what was read.
+pub(crate) fn nanos(time: Timestamp) -> i128 {
+    i128::from(time.seconds()) * 1_000_000_000 + i128::from(time.nanos())
 }
 
 /// The time, in nanoseconds since 1970. jiff takes more than RFC 3339, so that its shape is checked before; and less:

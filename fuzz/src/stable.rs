@@ -42,7 +42,7 @@ macro_rules! targets {
     )*};
 }
 
-targets!(http, ipc, json_text, ndjson, payload, retry_after, timestamp, url);
+targets!(http, ingress, ipc, json_text, ndjson, payload, retry_after, timestamp, url);
 
 impl Target {
     fn fuzz(&self) {

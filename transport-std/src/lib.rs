@@ -4,17 +4,23 @@
 
 mod client;
 mod http;
+mod logging;
+#[cfg(feature = "outbox")]
+pub mod outbox;
 #[cfg(feature = "plugin")]
 mod plugin;
 
 pub use client::{
     Client, ClientBuilder, ClientError, HttpTarget, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp,
-    Printable, StdRawMutex, Target, Throttle, TokioClock,
+    StdRawMutex, Target, TokioClock,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,
     SystemResolver, USER_AGENT,
 };
+pub use logging::{Printable, Throttle};
+#[cfg(feature = "outbox")]
+pub use outbox::{Outbox, OutboxOptions};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
 pub use pilot_webhook_core::{
     BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,

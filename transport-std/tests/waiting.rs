@@ -86,6 +86,23 @@ async fn two_hundred_emitters_that_wait_for_room_are_at_rest_and_then_all_have_t
 }
 
 #[tokio::test]
+async fn two_hundred_who_wait_for_room_and_bring_nothing_are_at_rest_until_there_is() {
+    let (client, gate) = full().await;
+    let polls = Arc::new(AtomicU64::new(0));
+    let mut waiters = JoinSet::new();
+    for _ in 0..WAITERS {
+        let (client, polls) = (client.clone(), Arc::clone(&polls));
+        waiters.spawn(async move { counted(client.room(), polls).await });
+    }
+    turns().await;
+    assert_eq!(polls.load(Relaxed), WAITERS, "each was polled once");
+    gate.add_permits(1);
+    waiters.join_all().await;
+    client.close().await;
+    assert_eq!(client.stats().delivered, u64::from(CAPACITY));
+}
+
+#[tokio::test]
 async fn two_hundred_who_wait_for_the_end_are_at_rest_until_it_comes() {
     let (client, gate) = full().await;
     let polls = Arc::new(AtomicU64::new(0));

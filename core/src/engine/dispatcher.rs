@@ -352,6 +352,14 @@ where
         Wait::new(self, |inner| &mut inner.crowded, push).await
     }
 
+    /// Completes when at least half of the queue is free, or when events are turned away for another reason: the
+    /// moment to emit again after [`EmitError::Full`], for sources that wait so long and no longer. Cancel-safe.
+    /// Up to `WORKERS` tasks may wait; beyond `WORKERS`, they wake one another.
+    pub async fn room(&self) {
+        let look = || ready_when(self.lock(|inner| inner.state.is_worth_a_try()));
+        Wait::new(self, |inner| &mut inner.crowded, look).await;
+    }
+
     /// Sends events to `endpoint` from now on: those that are queued, those that are being retried
     /// and those to come. The attempt under way is cancelled and made again there. Event ids go
     /// on, the breaker starts closed. Returns at once.

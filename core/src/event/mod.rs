@@ -33,7 +33,8 @@ impl<'a> Event<'a> {
         Self { id: None, topic, node_id, timestamp }
     }
 
-    /// With an id of its source, which must be greater than that of every event before it. Message ids
+    /// With an id of its source, which must be greater than that of every event that is queued. A source gives
+    /// all events an id, or none. Message ids
     /// are unique by the ids and the dispatcher's seed: a source whose ids go on after a restart keeps the
     /// seed, too.
     #[must_use]

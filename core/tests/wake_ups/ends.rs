@@ -118,6 +118,28 @@ fn wakes_when_two_of_four_are_gone(core: &Core<1>) {
     assert_eq!(task.poll(&mut emitting), Poll::Ready(Ok(Some(5))));
 }
 
+#[test]
+fn who_waits_for_room_is_woken_when_half_of_the_queue_is_free_or_nothing_is_taken_any_more() {
+    let core = core::<1>(Config { capacity: 4, ..Config::DEFAULT }, 1_000);
+    let task = Task::default();
+    assert_eq!(task.poll(&mut pin!(core.room())), Poll::Ready(()));
+    (0..4).for_each(|_| emit(&core, 1));
+    let mut room = pin!(core.room());
+    task.starts(&mut room);
+    for wakes in [0, 1] {
+        deliver(&core);
+        assert_eq!(task.wakes(), wakes);
+    }
+    assert_eq!(task.poll(&mut room), Poll::Ready(()));
+
+    (0..2).for_each(|_| emit(&core, 1));
+    let mut room = pin!(core.room());
+    task.starts(&mut room);
+    core.clear(AFTER);
+    assert_eq!(task.wakes(), 1);
+    assert_eq!(task.poll(&mut room), Poll::Ready(()));
+}
+
 /// Half of the queue is free already, but the event is longer than that.
 #[test]
 fn an_emitter_that_waits_hears_nothing_while_no_event_leaves() {

@@ -1,14 +1,22 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
+use crate::ingress::{WhenFull, address};
 use crate::ipc::{OnLost, default_socket};
+use crate::outbox_commands::OutboxCommand;
+use crate::store::Store;
+
+/// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
+const ROOM_WAIT: Duration = Duration::from_secs(2);
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -37,6 +45,9 @@ pub(crate) enum Command {
     ClearWebhook(Remote),
     /// Show how a running daemon is.
     Info(Remote),
+    /// Look at the file of `run --outbox`, and correct it, also while a daemon has it.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Show it at work on this machine, in under 20 seconds.
     Demo {
         /// The time between two events. All other times of the demo are multiples of it.
@@ -72,9 +83,15 @@ pub(crate) struct Run {
     /// Read events from a file (or `-`: standard input), one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
-    /// The events are a named pipe, which goes on when its writer closes it: the next one is read, too.
+    /// The file of events goes on: what is appended is read, also after a rotation, and a named pipe's next writer.
     #[arg(long, requires = "events", conflicts_with = "exit_at_end")]
     pub(crate) follow: bool,
+    /// Take events at this address, too: the POSTs of pilot's own webhook. A port alone is one on loopback.
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Take only POSTs that are signed with the secret in this file (white space at its end is ignored).
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) listen_secret_file: Option<PathBuf>,
     /// The longest an attempt may take.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) http_timeout: Duration,
@@ -93,7 +110,7 @@ pub(crate) struct Run {
     /// Events the queue holds.
     #[arg(long, value_name = "N", default_value_t = 1_024)]
     pub(crate) queue_capacity: u32,
-    /// What happens to a line's event when the queue is full: the reader waits, or an event is lost.
+    /// What happens to an event when the queue is full: who brings it waits, or an event is lost.
     #[arg(long, value_name = "POLICY", default_value = "block")]
     pub(crate) on_full: OnFullArg,
     /// What happens to events while the breaker is open.
@@ -108,6 +125,8 @@ pub(crate) struct Run {
     /// How long a batch that is not full waits for more events.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
+    #[command(flatten)]
+    pub(crate) store: Store,
     /// Another word for `--on-full block`, and stronger than any other `--on-full`.
     #[arg(long)]
     pub(crate) block_when_full: bool,
@@ -130,7 +149,7 @@ pub(crate) struct Run {
     /// Keep the URL that was set over the socket in this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
-    /// Even with a socket, end at the end of the events.
+    /// Even with a socket, or an address to listen at, end at the end of the events.
     #[arg(long)]
     pub(crate) exit_at_end: bool,
     /// How long what is queued is delivered after a signal, at most.
@@ -148,6 +167,20 @@ impl Run {
     /// Whether the reader of events waits while they cannot be taken.
     pub(crate) fn blocks(&self) -> bool {
         self.block_when_full || self.on_full == OnFullArg::Block
+    }
+
+    /// What becomes of a posted event that has no room.
+    pub(crate) fn when_full(&self) -> WhenFull {
+        match self.on_full {
+            _ if self.blocks() => WhenFull::Wait(ROOM_WAIT),
+            OnFullArg::Block | OnFullArg::DropNewest => WhenFull::SendBack,
+            OnFullArg::DropOldest => WhenFull::DropOldest,
+        }
+    }
+
+    /// Whether more may come when all events are read.
+    pub(crate) fn goes_on(&self) -> bool {
+        (self.socket.is_some() || self.listen.is_some()) && !self.exit_at_end
     }
 }
 
@@ -211,7 +244,7 @@ fn socket() -> impl TypedValueParser<Value = PathBuf> {
 }
 
 /// `5s`, `250ms`, `1m30s`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration: jiff::SignedDuration =
         text.parse().map_err(|_| "expected a time such as 5s or 250ms".to_owned())?;
     Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())
@@ -219,6 +252,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// The first line of what clap has to say.
 pub(crate) fn one_line(error: &clap::Error) -> Failure {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Failure::usage("it needs a command (see --help)");
+    }
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let mut message = first.strip_prefix("error: ").unwrap_or(first).to_owned();

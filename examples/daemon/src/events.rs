@@ -34,7 +34,9 @@ pub struct Line<'a> {
     pub timestamp: Option<Timestamp>,
 }
 
-fn timestamp<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timestamp>, D::Error> {
+pub(crate) fn timestamp<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<Timestamp>, D::Error> {
     let Some(text) = Option::<Cow<'_, str>>::deserialize(input)? else { return Ok(None) };
     match rfc3339::parse(&text) {
         None => Err(D::Error::custom("not RFC 3339")),
@@ -103,6 +105,12 @@ impl<R: BufRead> Lines<R> {
         reason = "lines borrow the buffer; no iterator can do that"
     )]
     pub fn next(&mut self) -> io::Result<Option<(u64, Result<Line<'_>, BadLine>)>> {
+        Ok(self.next_of()?.map(|(number, line, _)| (number, line)))
+    }
+
+    /// The same, and the source as it is behind that line.
+    #[allow(clippy::type_complexity, reason = "an item of `next`, and one more")]
+    pub(crate) fn next_of(&mut self) -> io::Result<Option<(u64, Result<Line<'_>, BadLine>, &R)>> {
         loop {
             self.buffer.clear();
             let mut limited = (&mut self.source).take(LINE_MAX + 1);
@@ -115,14 +123,14 @@ impl<R: BufRead> Lines<R> {
             }
             if self.buffer.last() != Some(&b'\n') && self.buffer.len() as u64 > LINE_MAX {
                 self.source.skip_until(b'\n')?;
-                return Ok(Some((self.number, Err(BadLine::TooLong))));
+                return Ok(Some((self.number, Err(BadLine::TooLong), &self.source)));
             }
             if !self.buffer.trim_ascii().is_empty() {
                 break;
             }
         }
         let line = std::str::from_utf8(&self.buffer).map_err(|_| BadLine::NotUtf8).and_then(parse);
-        Ok(Some((self.number, line)))
+        Ok(Some((self.number, line, &self.source)))
     }
 }
 

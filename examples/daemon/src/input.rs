@@ -8,30 +8,69 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use log::warn;
 use tokio::sync::watch;
 
 use crate::Failure;
+use crate::follow::Followed;
 
 /// Bytes of lines.
-pub(crate) type Input = Box<dyn Read + Send>;
+pub(crate) type Input = Box<dyn Source>;
 
-/// Opens a file, or standard input for `-`. One that is followed is a named pipe and has no end.
-pub(crate) fn open(path: &Path, follow: bool) -> Result<Input, Failure> {
-    let unusable = |error| Failure::usage(format!("{}: {error}", path.display()));
-    let is_pipe = || fs::metadata(path).map(|found| found.file_type().is_fifo());
-    if follow && (path == Path::new("-") || !is_pipe().map_err(unusable)?) {
-        return Err(Failure::usage(format!(
-            "{}: only a named pipe can be followed",
-            path.display()
-        )));
+pub(crate) trait Source: Read + Send {
+    /// Where the next line begins, as a text to store, if `unused` bytes of the last read were not used. `None`:
+    /// it cannot be read again.
+    fn position(&self, unused: usize) -> Option<String> {
+        let _ = unused;
+        None
     }
+}
+
+impl Source for File {}
+
+impl Source for NamedPipe {}
+
+impl Source for Followed {
+    fn position(&self, unused: usize) -> Option<String> {
+        Followed::position(self, unused).map(|position| position.to_string())
+    }
+}
+
+/// What the position in a file is called in the outbox.
+pub(crate) fn name(path: &Path) -> String {
+    format!("file {}", path.display())
+}
+
+/// Opens a file, or standard input for `-`. One that is followed has no end, and goes on where it was read to,
+/// if that is known.
+pub(crate) fn open(path: &Path, follow: bool, begin: Option<&str>) -> Result<Input, Failure> {
+    let unusable = |error| Failure::usage(format!("{}: {error}", path.display()));
     if path == Path::new("-") {
+        if follow {
+            return Err(Failure::usage(
+                "standard input cannot be followed, as it has no name under which it could go on: \
+                 give a file or a named pipe",
+            ));
+        }
         // The standard library's has a buffer, in which lines would be lost from sight.
         let input = io::stdin().as_fd().try_clone_to_owned().map_err(unusable)?;
         return Ok(Box::new(File::from(input)));
     }
-    if is_pipe().map_err(unusable)? {
-        return Ok(Box::new(NamedPipe { path: path.to_owned(), follow, file: None }));
+    if follow {
+        let begin = begin.and_then(|text| {
+            let position = text.parse();
+            if position.is_err() {
+                warn!(
+                    "the stored position in {} is none: it is read from its beginning",
+                    path.display()
+                );
+            }
+            position.ok()
+        });
+        return Ok(Box::new(Followed::new(path, begin.as_ref()).map_err(unusable)?));
+    }
+    if fs::metadata(path).map_err(unusable)?.file_type().is_fifo() {
+        return Ok(Box::new(NamedPipe { path: path.to_owned(), file: None }));
     }
     Ok(Box::new(File::open(path).map_err(unusable)?))
 }
@@ -39,9 +78,6 @@ pub(crate) fn open(path: &Path, follow: bool) -> Result<Input, Failure> {
 /// A pipe that the first read opens, which waits for a writer: only the reader's thread may.
 struct NamedPipe {
     path: PathBuf,
-    /// Its end comes when the last writer has closed it. With a writer of our own, which writes nothing, it does not
-    /// come, and between two writers no byte is lost.
-    follow: bool,
     file: Option<File>,
 }
 
@@ -49,7 +85,7 @@ impl Read for NamedPipe {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => File::options().read(true).write(self.follow).open(&self.path)?,
+            None => File::open(&self.path)?,
         };
         self.file.insert(file).read(out)
     }
@@ -85,6 +121,13 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// Where the next line begins, if `unused` bytes of the last read were not used.
+    pub(crate) fn position(&self, unused: usize) -> Option<String> {
+        self.source.position(unused)
+    }
+}
+
 impl Read for Gate {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let out = match (self.stop.load(Relaxed), self.is_inside_line) {
@@ -107,6 +150,8 @@ impl Read for Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Source for &'static [u8] {}
 
     #[test]
     fn a_gate_that_is_told_to_stop_ends_behind_the_line() {

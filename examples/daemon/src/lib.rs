@@ -1,15 +1,18 @@
 //! `pilot-webhookd`: a pilot daemon's events to a webhook.
 //!
-//! The program is [`main`]. The parsers of external input are public for the fuzzers only; they are not a
-//! stable interface.
+//! The program is [`main`]. The parsers of external input are public for the fuzzers only, and [`follow`] for who
+//! stores how far it has read; they are not a stable interface.
 
 mod args;
 mod aside;
 mod demo;
 pub mod events;
+pub mod follow;
+pub mod ingress;
 mod input;
 pub mod ipc;
 mod logging;
+mod outbox_commands;
 mod reader;
 mod report;
 mod rfc3339;
@@ -18,6 +21,8 @@ mod setup;
 mod signals;
 mod stats_file;
 mod stderr;
+mod store;
+mod tally;
 mod webhook_url;
 
 use std::io::{self, Write as _};
@@ -118,6 +123,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
         }
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
+        Command::Outbox(command) => outbox_commands::run(&command),
         Command::Demo { pace } => runtime.block_on(demo::demo(pace)),
     };
     // Does not wait for a DNS look-up that was given up.

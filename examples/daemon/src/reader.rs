@@ -3,12 +3,13 @@
 use std::fmt::Display;
 use std::io::{self, BufReader};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use pilot_webhook_core::{Clock as _, EmitError, Event, Json};
+use pilot_webhook_std::outbox::Position;
 use pilot_webhook_std::{Client, Throttle, TokioClock};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -17,20 +18,10 @@ use tokio::time::timeout;
 use crate::Failure;
 use crate::events::{Line, Lines};
 use crate::input::{Gate, Input, Progress};
+use crate::tally::Tally;
 
 /// How long a stop waits for the rest of a line. Arbitrary: writers write whole lines.
 const REST_OF_LINE: Duration = Duration::from_millis(100);
-
-/// Counts the lines. Those that the client took are also in its counters.
-#[derive(Default)]
-pub(crate) struct Tally {
-    /// All that were read, but blank ones.
-    pub(crate) lines: AtomicU64,
-    /// Lines that are not valid events.
-    pub(crate) bad_lines: AtomicU64,
-    /// Events that were read when there was no webhook, or when it was closed.
-    pub(crate) not_taken: AtomicU64,
-}
 
 /// Reads lines and hands their events to the client.
 pub(crate) struct Reader {
@@ -39,6 +30,8 @@ pub(crate) struct Reader {
     pub(crate) node_id: u32,
     /// Whether it waits when the queue is full, or when there is no webhook.
     pub(crate) blocks: bool,
+    /// What the position in the input is called in the outbox.
+    pub(crate) name: String,
     /// Changes when the webhook may have changed.
     pub(crate) webhook: watch::Sender<()>,
     pub(crate) tally: Arc<Tally>,
@@ -78,9 +71,18 @@ impl Reader {
         let mut webhook = self.webhook.subscribe();
         let mut lines = Lines::new(BufReader::new(input));
         let mut complaints = Complaints::default();
-        while let Some((number, line)) = lines.next()? {
+        let is_stored = self.client.outbox().is_some();
+        while let Some((number, line, source)) = lines.next_of()? {
             self.tally.lines.fetch_add(1, Relaxed);
-            match line.map(|line| self.emit(&line, &mut webhook)) {
+            let position = || source.get_ref().position(source.buffer().len());
+            let position = if is_stored { position() } else { None };
+            match line.map(|line| self.emit(&line, position.as_deref(), &mut webhook)) {
+                // What is stored waits for a webhook in the outbox.
+                Ok(Ok(None)) if is_stored => {}
+                Ok(Err(error)) if is_stored && error != EmitError::Closed => {
+                    self.tally.bad_lines.fetch_add(1, Relaxed);
+                    complaints.say(number, &error);
+                }
                 // The client counts them, and logs that its queue is full.
                 Ok(Ok(Some(_)) | Err(EmitError::Full)) => {}
                 Ok(answer @ (Ok(None) | Err(EmitError::Closed))) => {
@@ -102,6 +104,7 @@ impl Reader {
     fn emit(
         &self,
         line: &Line<'_>,
+        position: Option<&str>,
         webhook: &mut watch::Receiver<()>,
     ) -> Result<Option<u64>, EmitError> {
         let event = Event::new(
@@ -110,6 +113,11 @@ impl Reader {
             line.timestamp.unwrap_or_else(|| TokioClock::new().wall()),
         );
         let data = Json(line.data());
+        if let Some(text) = position {
+            let position = Position { source: &self.name, text };
+            let stored = self.client.store_at(&event, &data, position);
+            return self.runtime.block_on(stored).map(|()| None);
+        }
         if !self.blocks {
             return self.client.emit_event(&event, &data);
         }
@@ -118,7 +126,7 @@ impl Reader {
                 // Before it is asked for, so that no change is missed.
                 webhook.borrow_and_update();
                 let answer = self.client.emit_when_room(&event, &data).await;
-                if answer != Ok(None) {
+                if answer != Ok(None) || self.client.outbox().is_some() {
                     return answer;
                 }
                 info!("there is no webhook: the events wait for one");

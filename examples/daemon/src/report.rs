@@ -1,15 +1,17 @@
 //! The counters as one JSON line.
 
 use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use pilot_webhook_core::Stats;
+use pilot_webhook_std::Client;
+use pilot_webhook_std::outbox::Ledger;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::aside::aside;
-use crate::reader::Tally;
+use crate::tally::Tally;
 use crate::{Failure, print, stats_file};
 
 /// How long the exit waits until the counters are read. Arbitrary: ample for any reader.
@@ -17,8 +19,9 @@ const PRINT_MAX: Duration = Duration::from_secs(2);
 
 /// All counters of the webhook, and the daemon's own.
 ///
-/// Every line is in one of them: `lines = emitted + bad_lines + not_taken`. (What the daemon itself
-/// emits, which are panics of the delivery, comes on top of `emitted`.)
+/// Every line and every posted event is in one of them, as [`Tally`] says. (What the daemon itself emits, which are
+/// panics of the delivery, comes on top of `emitted`.) With an outbox, `emitted` counts what was taken out of it to be
+/// delivered, and a line that could not be stored is a bad line.
 #[derive(Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
@@ -26,19 +29,34 @@ pub(crate) struct Report {
     bad_lines: u64,
     lines: u64,
     not_taken: u64,
+    requests: u64,
+    bad_requests: u64,
+    posted: u64,
+    repeats: u64,
+    sent_back: u64,
+    /// What became of all events of the outbox's file, over its whole life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox: Option<Ledger>,
 }
 
 impl Report {
-    pub(crate) fn new(stats: Stats, tally: &Tally) -> Self {
+    pub(crate) fn new(client: &Client, tally: &Tally) -> Self {
+        let count = |counter: &AtomicU64| counter.load(Relaxed);
         Self {
-            stats,
-            bad_lines: tally.bad_lines.load(Relaxed),
-            lines: tally.lines.load(Relaxed),
-            not_taken: tally.not_taken.load(Relaxed),
+            stats: client.stats(),
+            outbox: client.outbox().and_then(|outbox| outbox.ledger().ok()),
+            bad_lines: count(&tally.bad_lines),
+            lines: count(&tally.lines),
+            not_taken: count(&tally.not_taken),
+            requests: count(&tally.requests),
+            bad_requests: count(&tally.bad_requests),
+            posted: count(&tally.posted),
+            repeats: count(&tally.repeats),
+            sent_back: count(&tally.sent_back),
         }
     }
 
-    /// Whether all was delivered.
+    /// Whether all was delivered. What was left to a sender is still the sender's.
     ///
     /// # Errors
     /// When not: the number of events with each other fate, by the keys of the report.

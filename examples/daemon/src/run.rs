@@ -2,12 +2,15 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use log::{error, info, warn};
+use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
-    Client, ClientError, Deps, EventBus, Identity, LocalBus, ServiceRegistry, Throttle,
+    Client, Deps, EventBus, HttpTarget, Identity, LocalBus, ServiceRegistry, Throttle,
     WebhookService,
 };
 use tokio::runtime::Handle;
@@ -17,14 +20,19 @@ use tokio::sync::{oneshot, watch};
 use crate::Failure;
 use crate::args::Run;
 use crate::aside::aside;
+use crate::ingress::{Ingress, Intake, Serving, leads_back};
 use crate::input;
 use crate::ipc::{self, Handler, Lost, Server};
 use crate::logging;
-use crate::reader::{Reader, Reading, Tally};
+use crate::reader::{Reader, Reading};
 use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
 use crate::stats_file;
+use crate::tally::Tally;
+
+/// Which part of the drain's time the posts under way have at the end, before it.
+const POSTS_SHARE: u32 = 5;
 
 pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     // Before anything that waits.
@@ -35,8 +43,9 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     }
     let for_setup = Arc::clone(&options);
-    let service = tokio::select! {
-        service = aside(move || setup::service(&for_setup)) => service??,
+    let setup = aside(move || Ok((setup::service(&for_setup)?, setup::listen_secret(&for_setup)?)));
+    let (service, listen_secret) = tokio::select! {
+        setup = setup => setup??,
         () = signals.ends.recv() => return Ok(()),
     };
     let client = service.client().clone();
@@ -47,8 +56,19 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         }
         None => None,
     };
+    let ingress = match options.listen {
+        Some(address) => Some(Ingress::bind(address).await?),
+        None => None,
+    };
+    let listens = ingress.as_ref().map(Ingress::address);
     let tally = Arc::<Tally>::default();
-    let open = |path| input::open(path, options.follow);
+    let open = |path: &Path| {
+        // With an outbox, a file that is followed goes on behind the last line that was stored.
+        let stored = client.outbox().filter(|_| options.follow);
+        let begin = stored.map(|outbox| outbox.position(&input::name(path))).transpose();
+        let begin = begin.map_err(Failure::runtime)?.flatten();
+        input::open(path, options.follow, begin.as_deref())
+    };
     let input = options.events.as_deref().map(open).transpose()?;
 
     // Before anything publishes: the webhook subscribes here.
@@ -59,24 +79,33 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
-    if input.is_some() && server.is_none() && client.url().is_none() {
+    let has_source = input.is_some() || listens.is_some();
+    if has_source && server.is_none() && client.url().is_none() {
         return Err(Failure::usage(
             "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
         ));
     }
-    info!("{}", setup::summary(&options, client.url().as_deref()));
+    if comes_back(client.target().as_ref(), listens) {
+        return Err(Failure::usage(format!("the webhook {COMES_BACK}: give another --webhook")));
+    }
+    info!("{}", setup::summary(&options, listens, client.url().as_deref()));
+    if listens.is_some_and(|address| !address.ip().is_loopback()) && listen_secret.is_none() {
+        warn!("whoever reaches that address can post events: there is no --listen-secret-file");
+    }
     let webhook = watch::Sender::new(());
     let reader = Reader {
         client: client.clone(),
         runtime: Handle::current(),
         node_id: options.node_id,
         blocks: options.blocks(),
+        name: options.events.as_deref().map(input::name).unwrap_or_default(),
         webhook: webhook.clone(),
         tally: Arc::clone(&tally),
     };
     let commands = Commands {
         service,
         webhook,
+        listens,
         node_id: options.node_id,
         start: Instant::now(),
         refusals: Throttle::default(),
@@ -84,15 +113,23 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let (socket_lost, mut lost_socket) = oneshot::channel();
     let delivered = async {
         let mut reading = input.map(|input| reader.start(input)).transpose()?;
+        let serving = ingress.map(|ingress| {
+            let intake = Intake::new(client.clone(), options.when_full(), Arc::clone(&tally));
+            ingress.start(intake, listen_secret, Arc::clone(&tally))
+        });
         let outcome = tokio::select! {
             outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
             () = signals.ends.recv() => Ok(End::Signal),
             Ok(Lost) = &mut lost_socket => {
                 Err(Failure::runtime("the socket was taken away: commands would not arrive"))
             }
-            never = reload(&client, &options, &mut signals.hang_up) => match never {},
+            never = reload(&client, serving.as_ref(), &options, &mut signals.hang_up) => match never {},
             never = tell(&client, &tally, &mut signals.user_1) => match never {},
         };
+        // Before the client refuses what is posted.
+        if let Some(serving) = serving {
+            serving.stop(options.drain_timeout / POSTS_SHARE).await;
+        }
         for error in registry.stop().await {
             warn!("{error}");
         }
@@ -113,7 +150,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
     };
-    let report = Report::new(client.stats(), &tally);
+    let report = Report::new(&client, &tally);
     let published = report.publish(options.stats_file.as_deref()).await;
     let outcome = outcome.and_then(|end| match end {
         End::Input => report.verdict(),
@@ -130,9 +167,14 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
 }
 
 /// Reads again, at each signal, what is in files.
-async fn reload(client: &Client, options: &Run, hang_up: &mut Signal) -> Infallible {
+async fn reload(
+    client: &Client,
+    serving: Option<&Serving>,
+    options: &Run,
+    hang_up: &mut Signal,
+) -> Infallible {
     while hang_up.recv().await.is_some() {
-        setup::reload(client, options.secret_file.as_ref()).await;
+        setup::reload(client, serving, options).await;
     }
     pending().await
 }
@@ -140,7 +182,7 @@ async fn reload(client: &Client, options: &Run, hang_up: &mut Signal) -> Infalli
 /// Logs the counters at each signal.
 async fn tell(client: &Client, tally: &Tally, user_1: &mut Signal) -> Infallible {
     while user_1.recv().await.is_some() {
-        match Report::new(client.stats(), tally).line() {
+        match Report::new(client, tally).line() {
             Ok(line) => info!("{line}"),
             Err(failure) => warn!("{}", failure.message),
         }
@@ -177,11 +219,21 @@ async fn serve(
     pending().await
 }
 
+/// What is wrong with a webhook from which events come back.
+const COMES_BACK: &str =
+    "is the address that --listen takes events at, so they would go round for ever";
+
+/// Whether what is delivered to `target` comes back to the address that is listened at.
+fn comes_back(target: Option<&HttpTarget>, listens: Option<SocketAddr>) -> bool {
+    target.zip(listens).is_some_and(|(target, own)| leads_back(&target.get(), own))
+}
+
 /// Executes commands from the socket.
 struct Commands {
     service: WebhookService,
     /// Tells the reader that the webhook has changed.
     webhook: watch::Sender<()>,
+    listens: Option<SocketAddr>,
     node_id: u32,
     start: Instant,
     refusals: Throttle,
@@ -189,7 +241,7 @@ struct Commands {
 
 impl Commands {
     /// Logs that a URL was refused, since the client may not report it (pilotctl does not).
-    fn refused(&self, error: &ClientError) {
+    fn refused(&self, error: &str) {
         match self.refusals.admit(Instant::now()) {
             None => {}
             Some(0) => warn!("a webhook that came over the socket is refused: {error}"),
@@ -202,10 +254,13 @@ impl Commands {
 
 impl Handler for Commands {
     async fn set_webhook(&self, url: &str) -> Result<(), String> {
-        self.service.set_url(url).map_err(|error| {
-            self.refused(&error);
-            error.to_string()
-        })?;
+        let target = HttpTarget::parse(url, Policy::default()).ok();
+        let set = if comes_back(target.as_ref(), self.listens) {
+            Err(format!("the webhook {COMES_BACK}"))
+        } else {
+            self.service.set_url(url).map_err(|error| error.to_string())
+        };
+        set.inspect_err(|error| self.refused(error))?;
         self.webhook.send_replace(());
         let done = if url.is_empty() { "cleared" } else { "set" };
         info!("the webhook was {done} over the socket");
@@ -225,7 +280,7 @@ impl Handler for Commands {
     }
 }
 
-/// Delivers the whole input. Without one, or with a socket, waits for a signal then.
+/// Delivers the whole input. Without one, or when more may come, waits for a signal then.
 async fn deliver(
     client: &Client,
     reading: Option<&mut Reading>,
@@ -236,7 +291,7 @@ async fn deliver(
     info!("end of the events, draining");
     client.drained().await;
     outcome?;
-    if options.socket.is_some() && !options.exit_at_end {
+    if options.goes_on() {
         return pending().await;
     }
     Ok(())

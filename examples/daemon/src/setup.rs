@@ -1,16 +1,18 @@
 //! Builds the service from the options, and reloads files while it runs.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use log::{info, warn};
-use pilot_webhook_core::Policy;
+use pilot_webhook_core::{Policy, Secret};
 use pilot_webhook_std::{Client, ClientBuilder, HttpConfig, ServiceOptions, WebhookService};
 
 use crate::Failure;
 use crate::args::{OnFullArg, Run};
 use crate::aside::aside;
+use crate::ingress::Serving;
 use crate::webhook_url;
 
 /// The service that the options describe. Reads files, which may be pipes. Within a tokio runtime.
@@ -42,6 +44,9 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .batch(options.batch)
         .batch_delay(options.batch_delay)
         .drain_timeout(options.drain_timeout);
+    if let Some(outbox) = options.store.open()? {
+        builder = builder.outbox(outbox);
+    }
     if let Some(path) = &options.secret_file {
         builder = builder.secret(&secret(path)?);
     }
@@ -61,16 +66,36 @@ fn secret(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
+/// The secret that posts must be signed with, if there is one. Reads a file, which may be a pipe.
+///
+/// # Errors
+/// When the file cannot be read, or is empty.
+pub(crate) fn listen_secret(options: &Run) -> Result<Option<Secret>, Failure> {
+    let secret = options.listen_secret_file.as_deref().map(secret).transpose()?;
+    Ok(secret.as_deref().and_then(Secret::new))
+}
+
 /// A log line about what the daemon is going to do. Of the URL it shows only scheme, host and port.
-pub(crate) fn summary(options: &Run, url: Option<&str>) -> String {
-    let what = match &options.events {
-        None => "no events".to_owned(),
-        Some(path) if path == Path::new("-") => "events of standard input".to_owned(),
-        Some(path) => format!("events of {}", path.display()),
+pub(crate) fn summary(options: &Run, listens: Option<SocketAddr>, url: Option<&str>) -> String {
+    let read = options.events.as_deref().map(|path| match path {
+        path if path == Path::new("-") => "events of standard input".to_owned(),
+        path => format!("events of {}", path.display()),
+    });
+    let posted = listens.map(|address| {
+        let signed = if options.listen_secret_file.is_some() { "signed " } else { "" };
+        format!("{signed}events posted to http://{address}/")
+    });
+    let what = match (read, posted) {
+        (None, None) => "no events".to_owned(),
+        (Some(what), None) | (None, Some(what)) => what,
+        (Some(read), Some(posted)) => format!("{read} and {posted}"),
     };
     let to = url.map_or("nowhere until a webhook is set", origin);
     let signed = if options.secret_file.is_some() { "signed" } else { "unsigned" };
     let full = if options.blocks() { OnFullArg::Block } else { options.on_full };
+    if let Some(path) = &options.store.outbox {
+        return format!("delivering {what} to {to}, {signed}, by the outbox {}", path.display());
+    }
     format!(
         "delivering {what} to {to}, {signed}; --on-full {}, --on-open {}",
         word(&full),
@@ -89,9 +114,9 @@ fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Reads the trusted certificates again, and the secret, if it is in a file. Where that fails, the old ones
+/// Reads the trusted certificates again, and the secrets, if they are in files. Where that fails, the old ones
 /// still count.
-pub(crate) async fn reload(client: &Client, secret_file: Option<&PathBuf>) {
+pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Run) {
     let trusting = client.clone();
     let read = aside(move || trusting.reload_trust().map_err(Failure::runtime));
     match read.await.and_then(|read| read) {
@@ -100,17 +125,31 @@ pub(crate) async fn reload(client: &Client, secret_file: Option<&PathBuf>) {
             warn!("the trusted certificates are still the old ones: {}", failure.message);
         }
     }
-    let Some(path) = secret_file.cloned() else { return };
+    if let Some(path) = &options.secret_file {
+        let set = |secret: Vec<u8>| client.set_secret(&secret).map_err(Failure::runtime);
+        report("the secret", read_again(path.clone()).await.and_then(set));
+    }
+    if let (Some(path), Some(serving)) = (&options.listen_secret_file, serving) {
+        let set =
+            |secret: Vec<u8>| Secret::new(&secret).into_iter().for_each(|s| serving.set_secret(s));
+        report("the secret of posts", read_again(path.clone()).await.map(set));
+    }
+}
+
+/// The secret in a file. A pipe has no second content.
+async fn read_again(path: PathBuf) -> Result<Vec<u8>, Failure> {
     let read = aside(move || {
-        // A pipe has no second content.
         if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
             return Err(Failure::runtime(format!("{}: not a regular file", path.display())));
         }
         secret(&path)
     });
-    let set = |secret: Vec<u8>| client.set_secret(&secret).map_err(Failure::runtime);
-    match read.await.and_then(|secret| secret).and_then(set) {
-        Ok(()) => info!("the secret was read again"),
-        Err(failure) => warn!("the secret is still the old one: {}", failure.message),
+    read.await.and_then(|secret| secret)
+}
+
+fn report(what: &str, set: Result<(), Failure>) {
+    match set {
+        Ok(()) => info!("{what} was read again"),
+        Err(failure) => warn!("{what} is still the old one: {}", failure.message),
     }
 }

@@ -17,6 +17,10 @@ const FDS_MAX: usize = 8;
 /// How many more may be open in the end: a command's connection, and a receiver's.
 const FDS_LEFT: usize = 2;
 
+/// How far a probe may be ahead: one event further for each probe of an outage. Arbitrary: more than there are in
+/// the longest.
+const PROBES_MAX: u64 = 16;
+
 /// What arrived, taken together.
 pub(crate) struct Arrived {
     /// Requests.
@@ -35,8 +39,9 @@ impl Arrived {
     /// Takes together what two receivers got, each in order if there is one.
     pub(crate) fn at(receivers: &[Vec<Arrival>; 2], is_ordered: bool) -> Result<Self, String> {
         for arrivals in receivers.iter().filter(|_| is_ordered) {
-            // A repeated attempt begins with the same event.
-            let is_back = |pair: &&[Arrival]| pair[0].ids[0] > pair[1].ids[0];
+            // A repeated attempt begins with the same event. A probe may be of one that comes after those that
+            // may be why the receiver failed, which are tried again after it.
+            let is_back = |pair: &&[Arrival]| pair[0].ids[0] > pair[1].ids[0] + PROBES_MAX;
             if let Some(pair) = arrivals.windows(2).find(is_back) {
                 return Err(format!("out of order: {pair:?}"));
             }

@@ -113,7 +113,7 @@ async fn a_receiver_that_fails_is_tried_again_and_left_alone_and_probed() {
     for (attempt, line) in attempts[..3].iter().zip(1..) {
         assert_eq!(**attempt, format!("event 1 attempt {line}: status 500"));
     }
-    assert!(attempts[3].starts_with("event 1 ") && attempts[3].ends_with(": status 500"));
+    assert!(attempts[3].starts_with("event 2 ") && attempts[3].ends_with(": status 500"));
     let breaker: Vec<_> = story.iter().filter_map(|line| line.strip_prefix("breaker: ")).collect();
     assert_eq!(breaker, ["open", "half-open", "open", "half-open", "closed"]);
 

@@ -191,6 +191,12 @@ impl Webhook {
         self.0.dispatcher.stats()
     }
 
+    /// Completes when at least half of the queue is free, or when events are turned away for another reason: the
+    /// moment to emit again after [`EmitError::Full`]. Cancel-safe.
+    pub async fn room(self) {
+        self.0.dispatcher.room().await;
+    }
+
     /// Completes when nothing is queued or in flight, however long that takes. Emitters may go on.
     pub async fn drained(self) {
         self.0.dispatcher.drained().await;

@@ -11,10 +11,12 @@ use pilot_webhook_core::{
 use tokio::runtime::Handle;
 
 use crate::client::error::ClientError;
-use crate::client::handle::{Client, Parts, endpoint};
+use crate::client::handle::{Client, Parts, endpoint, origin};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
 use crate::http::{HttpConfig, HttpTransport, Trust};
+#[cfg(feature = "outbox")]
+use crate::outbox::Outbox;
 
 /// Default bound of an event's topic and data on std, in bytes. Arbitrary: receivers commonly take 64 KiB
 /// and more.
@@ -60,6 +62,8 @@ struct Options {
     signer: Arc<dyn Signer + Send>,
     hook: Option<Hook>,
     on_panic: Option<PanicHook>,
+    #[cfg(feature = "outbox")]
+    outbox: Option<Outbox>,
 }
 
 impl Client {
@@ -95,7 +99,8 @@ impl ClientBuilder {
         let http = self.via.http.attempts_end_after(timeout).build()?;
         let (policy, trust) = (http.get().policy, http.get().trust.clone());
         let target = endpoint(&self.via.url, policy)?;
-        self.options.start(move || HttpTransport::new(&http), target, policy, Some(trust))
+        let transport = move || HttpTransport::new(&http);
+        self.options.start(transport, target, policy, Some(trust), origin)
     }
 }
 
@@ -117,7 +122,8 @@ where
     /// # Errors
     /// When an option is wrong, or there is no runtime.
     pub fn build(self) -> Result<Client<To>, ClientError> {
-        self.options.start(self.via.transport, self.via.target, Policy::default(), None)
+        let Over { transport, target } = self.via;
+        self.options.start(transport, target, Policy::default(), None, |_| String::new())
     }
 }
 
@@ -240,6 +246,27 @@ impl<V> ClientBuilder<V> {
         self
     }
 
+    /// Events stand in this outbox until their story is over, over restarts, too: what is emitted is stored,
+    /// with or without a target, and handed to the engine in order, as it has room. The engine holds events
+    /// while the breaker is open (`on_open` does not count), and its queue is a window over the file. What
+    /// is not delivered becomes a dead letter.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use pilot_webhook_std::{Client, Outbox, OutboxOptions};
+    /// let outbox = Outbox::open("events.db", OutboxOptions::default())?;
+    /// let client = Client::builder("https://example.org/hook").outbox(outbox).build()?;
+    /// let id = client.emit_durable("conn.established", &2).await?;
+    /// println!("event {id} is on disk");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "outbox")]
+    pub fn outbox(mut self, outbox: Outbox) -> Self {
+        self.options.outbox = Some(outbox);
+        self
+    }
+
     /// Signs each attempt with this secret. An empty secret is an error of the build, so that an unset
     /// variable does not turn signing off.
     pub fn secret(mut self, secret: &[u8]) -> Self {
@@ -270,6 +297,7 @@ impl Options {
         target: Option<To>,
         policy: Policy,
         trust: Option<Trust>,
+        name: fn(&To) -> String,
     ) -> Result<Client<To>, ClientError>
     where
         To: Target,
@@ -280,6 +308,10 @@ impl Options {
             return Err(ClientError::MaxInFlight);
         }
         self.config.validate()?;
+        #[cfg(feature = "outbox")]
+        if self.outbox.is_some() {
+            self.config.on_open = OnOpen::Hold;
+        }
         let secret = match self.secret {
             Some(None) => return Err(ClientError::EmptySecret),
             secret => secret.flatten(),
@@ -305,6 +337,9 @@ impl Options {
             runtime,
             hook: self.hook,
             on_panic: self.on_panic,
+            name,
+            #[cfg(feature = "outbox")]
+            outbox: self.outbox,
         };
         let Self { format, signer, .. } = self;
         let equipment = Equipment { transport, format, signer, buffer_bytes };
@@ -327,6 +362,8 @@ impl Default for Options {
             signer: Arc::new(()),
             hook: None,
             on_panic: None,
+            #[cfg(feature = "outbox")]
+            outbox: None,
         }
     }
 }

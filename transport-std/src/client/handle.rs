@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use bytemuck::allocation::try_zeroed_slice_box;
 use pilot_webhook_core::{
-    Clock as _, Config, Data, EmitError, EndpointBuf, EndpointError, Event, Policy, Secret,
+    Clock as _, Config, Data, EmitError, EndpointBuf, EndpointError, Event, Policy, Scheme, Secret,
     SecretCell, SendTransport, Stats,
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
+#[cfg(feature = "outbox")]
+use crate::client::durable::{Durable, emit_error, feed};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
 use crate::client::scratch::Scratch;
@@ -22,6 +24,10 @@ use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 use crate::http::{HttpConfigError, Trust};
+#[cfg(feature = "outbox")]
+use crate::outbox::{Outbox, Pending, Position};
+#[cfg(feature = "outbox")]
+use pilot_webhook_core::{EncodeError, to_json};
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -86,10 +92,15 @@ struct Handles<To> {
     room: Waiting,
     /// Tasks that wait until the queue has drained.
     end: Waiting,
+    #[cfg(feature = "outbox")]
+    durable: Option<Arc<Durable>>,
+    /// What a target is called in a dead letter.
+    #[cfg(feature = "outbox")]
+    name: fn(&To) -> String,
 }
 
 /// What a client is made of. What only its workers need comes beside it.
-pub(crate) struct Parts {
+pub(crate) struct Parts<To> {
     pub(crate) node_id: u32,
     pub(crate) config: Config,
     pub(crate) queue_bytes: usize,
@@ -99,11 +110,16 @@ pub(crate) struct Parts {
     pub(crate) runtime: Handle,
     pub(crate) hook: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
+    /// What a target is called in a dead letter.
+    #[cfg_attr(not(feature = "outbox"), allow(dead_code, reason = "there are none"))]
+    pub(crate) name: fn(&To) -> String,
+    #[cfg(feature = "outbox")]
+    pub(crate) outbox: Option<Outbox>,
 }
 
 impl<To: Target> Client<To> {
     pub(crate) fn start<S, F>(
-        parts: Parts,
+        parts: Parts<To>,
         equipment: Equipment<F>,
         target: Option<To>,
     ) -> Result<Self, ClientError>
@@ -114,8 +130,17 @@ impl<To: Target> Client<To> {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let panics = Arc::new(Panics::new(parts.on_panic));
         let observer = LogObserver::new(parts.hook, Arc::clone(&panics));
+        let seed = random();
+        #[cfg(feature = "outbox")]
+        let durable = parts.outbox.map(Durable::new);
+        #[cfg(feature = "outbox")]
+        let (observer, seed) = {
+            // The ids of a file go on, and so do the names of messages.
+            let seed = durable.as_ref().map_or(seed, |durable| durable.outbox.instance());
+            (observer.with_durable(durable.clone()), seed)
+        };
         let shared = Arc::new(Shared {
-            dispatcher: StdDispatcher::with_observer(parts.config, buffer, random(), observer),
+            dispatcher: StdDispatcher::with_observer(parts.config, buffer, seed, observer),
             secret: SecretCell::new(),
             clock: TokioClock::new(),
             panics,
@@ -132,6 +157,10 @@ impl<To: Target> Client<To> {
                 workers: Mutex::default(),
                 room: Waiting::new(),
                 end: Waiting::new(),
+                #[cfg(feature = "outbox")]
+                durable: durable.clone(),
+                #[cfg(feature = "outbox")]
+                name: parts.name,
             }),
         };
         if let Some(target) = target {
@@ -140,6 +169,10 @@ impl<To: Target> Client<To> {
         let equipment = Arc::new(equipment);
         let worker = || parts.runtime.spawn(supervise(Arc::clone(&shared), Arc::clone(&equipment)));
         client.handle.workers().extend((0..parts.config.max_in_flight).map(|_| worker()));
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = durable {
+            parts.runtime.spawn(feed(shared, durable));
+        }
         Ok(client)
     }
 
@@ -157,6 +190,10 @@ impl<To: Target> Client<To> {
     /// # Errors
     /// When the event is not queued. It is counted, unless the client is closed.
     pub fn emit<D: Data + ?Sized>(&self, topic: &str, data: &D) -> Result<Option<u64>, EmitError> {
+        #[cfg(feature = "outbox")]
+        if self.handle.durable.is_some() {
+            return self.emit_event(&self.event(topic), data);
+        }
         // Asked first, since an event that is refused needs no time stamp.
         match self.dispatcher().refuse() {
             Some(answer) => answer,
@@ -174,6 +211,11 @@ impl<To: Target> Client<To> {
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable {
+            let data = self.checked(event, data, scratch.bytes())?;
+            return durable.submit(event, data).map(|()| None);
+        }
         self.dispatcher().emit(event, data, scratch.bytes())
     }
 
@@ -188,8 +230,26 @@ impl<To: Target> Client<To> {
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable {
+            let data = self.checked(event, data, scratch.bytes())?;
+            return durable.submit_when_room(event, data, None).await.map(|()| None);
+        }
         let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
         self.handle.room.until(emitted).await
+    }
+
+    /// Completes when at least half of the queue is free, or when events are turned away for another reason: the
+    /// moment to emit again after [`EmitError::Full`], for sources that wait so long and no longer. Any number
+    /// of tasks may wait. Cancel-safe. With an outbox, when there is room in it for the longest event.
+    pub async fn room(&self) {
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable {
+            // One that never has so much room is full for short events, too.
+            let _ = durable.outbox.room(self.handle.scratch_bytes as u64).await;
+            return;
+        }
+        self.handle.room.until(self.dispatcher().room()).await;
     }
 
     /// Delivers to another target from now on. Returns at once: queued events go there, event ids go
@@ -198,7 +258,14 @@ impl<To: Target> Client<To> {
     /// # Errors
     /// [`ClientError::Closed`] when the client is closed; nothing changed then.
     pub fn set_target(&self, target: To) -> Result<(), ClientError> {
-        self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)
+        #[cfg(feature = "outbox")]
+        let name = (self.handle.name)(&target);
+        self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)?;
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable {
+            durable.resume(name);
+        }
+        Ok(())
     }
 
     /// Delivers nowhere from now on. Returns at once: emitting does nothing, and queued events still go
@@ -254,6 +321,10 @@ impl<To: Target> Client<To> {
 
     /// Completes when nothing is queued or in flight, however long that takes. Emitters may go on.
     pub async fn drained(&self) {
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable {
+            return durable.drained(&self.handle.shared).await;
+        }
         self.handle.end.until(self.dispatcher().drained()).await;
     }
 
@@ -269,6 +340,83 @@ impl<To: Target> Client<To> {
             // Reached only when a worker could not run: its runtime is stalled or gone.
             self.handle.workers().iter().for_each(JoinHandle::abort);
         }
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable
+            && let Err(error) = durable.outbox.close().await
+        {
+            log::error!("{error}");
+        }
+    }
+}
+
+#[cfg(feature = "outbox")]
+impl<To: Target> Client<To> {
+    /// Stores an event that happened now on this node, and returns its id when it is on disk.
+    ///
+    /// # Errors
+    /// When it is not stored. [`EmitError::Full`] without an outbox.
+    pub async fn emit_durable<D: Data + ?Sized>(
+        &self,
+        topic: &str,
+        data: &D,
+    ) -> Result<u64, EmitError> {
+        self.put_event(&self.event(topic), None, data)?.await.map_err(emit_error)
+    }
+
+    /// Hands an event to the outbox whose node id and time stamp the caller sets, and gives a receipt, which completes
+    /// with its id when it is on disk. An event with the `origin_id`, the node id and the time stamp of one that
+    /// was stored before is that one, and is not stored again: for origins that send again what was not
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// When it was not taken. [`EmitError::Full`] without an outbox, and when the disk is full or fails.
+    pub fn put_event<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        origin_id: Option<u64>,
+        data: &D,
+    ) -> Result<Pending, EmitError> {
+        let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
+        let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        durable.put(event, origin_id, self.checked(event, data, scratch.bytes())?)
+    }
+
+    /// Stores an event as soon as there is room, and with it, as one unit, how far its source was read: after a
+    /// crash the source goes on behind the last event that is stored. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`emit_durable`](Self::emit_durable).
+    pub async fn store_at<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        position: Position<'_>,
+    ) -> Result<(), EmitError> {
+        let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
+        let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        let data = self.checked(event, data, scratch.bytes())?;
+        durable.submit_when_room(event, data, Some(position)).await
+    }
+
+    /// The outbox, if there is one.
+    #[must_use]
+    pub fn outbox(&self) -> Option<&Outbox> {
+        self.handle.durable.as_ref().map(|durable| &durable.outbox)
+    }
+
+    /// The data as JSON text, when the event is not too long.
+    fn checked<'s, D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &'s mut [u8],
+    ) -> Result<&'s str, EmitError> {
+        let data = to_json(data, scratch).map_err(EmitError::Payload)?;
+        // The quotes of the topic count, too.
+        if event.topic.len() + 2 + data.len() > self.dispatcher().config().max_event_bytes {
+            return Err(EmitError::Payload(EncodeError::TooLong));
+        }
+        Ok(data)
     }
 }
 
@@ -314,6 +462,13 @@ impl Client {
     pub(crate) fn policy(&self) -> Policy {
         self.handle.policy
     }
+}
+
+/// What a URL is called in a dead letter: without path and query, which are often secrets.
+pub(crate) fn origin(target: &HttpTarget) -> String {
+    let endpoint = target.get();
+    let scheme = if endpoint.scheme() == Scheme::Https { "https" } else { "http" };
+    format!("{scheme}://{}", endpoint.authority())
 }
 
 /// Parses a URL; `None` for an empty one.

@@ -2,13 +2,13 @@
 
 pub(crate) mod builder;
 pub(crate) mod clock;
+#[cfg(feature = "outbox")]
+mod durable;
 pub(crate) mod error;
 pub(crate) mod handle;
 mod observer;
-mod printable;
 mod raw_mutex;
 pub(crate) mod scratch;
-mod throttle;
 mod waiting;
 mod within;
 mod worker;
@@ -17,7 +17,5 @@ pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
 pub use error::ClientError;
 pub use handle::{Client, HttpTarget, MAX_URL};
-pub use printable::Printable;
 pub use raw_mutex::StdRawMutex;
-pub use throttle::Throttle;
 pub use worker::Target;

@@ -8,8 +8,10 @@ use std::time::Instant;
 use log::{error, info, warn};
 use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Reply, TransportError, Verdict};
 
-use crate::client::printable::Printable;
-use crate::client::throttle::Throttle;
+#[cfg(feature = "outbox")]
+use crate::client::durable::Durable;
+use crate::logging::Printable;
+use crate::logging::Throttle;
 
 /// The longest text of an error in a log line, in bytes. Arbitrary: enough for a chain of reasons.
 const ERROR_MAX: usize = 512;
@@ -59,6 +61,8 @@ pub(crate) struct LogObserver {
     throttles: Throttles,
     hook: Option<Hook>,
     panics: Arc<Panics>,
+    #[cfg(feature = "outbox")]
+    durable: Option<Arc<Durable>>,
 }
 
 /// The end of a log line: how many like it were suppressed.
@@ -144,13 +148,29 @@ impl Observer for LogObserver {
             }
             _ => {}
         }
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.durable {
+            durable.notice(&notice);
+        }
         self.pass_on(&notice);
     }
 }
 
 impl LogObserver {
     pub(crate) fn new(hook: Option<Hook>, panics: Arc<Panics>) -> Self {
-        Self { throttles: Throttles::default(), hook, panics }
+        Self {
+            throttles: Throttles::default(),
+            hook,
+            panics,
+            #[cfg(feature = "outbox")]
+            durable: None,
+        }
+    }
+
+    /// With an outbox, which learns how each event ended.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn with_durable(self, durable: Option<Arc<Durable>>) -> Self {
+        Self { durable, ..self }
     }
 
     /// A panic in the hook stops neither workers nor emitters, and loses no event.

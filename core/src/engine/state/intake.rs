@@ -49,11 +49,15 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
         Err(error)
     }
 
-    /// The id of the event that comes.
+    const fn is_empty(&self) -> bool {
+        self.queue.queued() + self.queue.leased() == 0
+    }
+
+    /// The id of the event that comes. One that its source gives goes up while others are queued.
     const fn next_id(&self, given: Option<u64>) -> Result<u64, EmitError> {
         match given {
             None if self.last_id < u64::MAX => Ok(self.last_id + 1),
-            Some(id) if id > self.last_id => Ok(id),
+            Some(id) if id > self.last_id || self.is_empty() => Ok(id),
             _ => Err(EmitError::Id),
         }
     }
@@ -84,6 +88,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     pub(crate) fn is_roomy(&self) -> bool {
         let held = self.queue.queued() + self.queue.leased();
         held <= self.config.capacity / 2 && self.queue.free() >= self.queue.capacity() / 2
+    }
+
+    /// Whether an event that had no room is worth another try: half of the queue is free, or it is turned away
+    /// for another reason.
+    pub(crate) fn is_worth_a_try(&self) -> bool {
+        self.turned_away().is_some() || self.is_roomy()
     }
 
     /// Takes in an encoded event. With `wait`, a full queue is no loss: `Full` is not counted. `None`

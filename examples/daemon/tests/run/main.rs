@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 mod delivery;
+mod follow;
 mod input;
 mod log;
+mod outbox;
 mod output;
 mod signal;
 mod start;

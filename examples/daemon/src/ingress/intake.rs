@@ -1,0 +1,198 @@
+//! Decides what becomes of an event that was posted.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
+use pilot_webhook_std::outbox::Pending;
+use pilot_webhook_std::{Client, TokioClock};
+use tokio::time::{Instant, timeout_at};
+
+use super::body::Posted;
+use super::repeats::{Origin, Repeats};
+use crate::tally::Tally;
+
+/// How long a POST waits for the disk. Arbitrary: less than the five seconds that the original waits for an answer.
+const STORE_WAIT: Duration = Duration::from_secs(4);
+
+/// Hands events to the client, each once.
+pub(crate) struct Intake {
+    client: Client,
+    when_full: WhenFull,
+    repeats: Mutex<Repeats>,
+    tally: Arc<Tally>,
+}
+
+/// What becomes of an event that has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// It waits for room, as long as its POST has not waited so long; then it is sent back.
+    Wait(Duration),
+    /// It is sent back.
+    SendBack,
+    /// The oldest event makes room. The client's options say so, too.
+    DropOldest,
+}
+
+/// Of the events of a POST not all are queued.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shortfall {
+    /// How many are, now or from an earlier POST.
+    pub(crate) queued: usize,
+    /// How many were posted.
+    pub(crate) of: usize,
+    /// Why an event is not: the last reason.
+    pub(crate) why: Why,
+}
+
+/// Why an event was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It cannot be delivered: post no such event. Those after it were looked at.
+    Unfit(EncodeError),
+    /// The queue, or the outbox, is full: post it, and those after it, again.
+    NoRoom,
+    /// There is no webhook: post it, and those after it, again.
+    NoWebhook,
+    /// The daemon ends: post it, and those after it, again.
+    Ending,
+    /// It is not on disk yet: post all again, those that are by then are repeats.
+    NotStored,
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.of > 1 {
+            write!(f, "{} of {} events are queued: ", self.queued, self.of)?;
+        }
+        match self.why {
+            Why::Unfit(error) => error.fmt(f),
+            Why::NoRoom => f.write_str("the event queue is full"),
+            Why::NoWebhook => f.write_str("there is no webhook to deliver to"),
+            Why::Ending => f.write_str("the daemon is ending"),
+            Why::NotStored => f.write_str("the disk did not take it in time"),
+        }
+    }
+}
+
+impl Intake {
+    pub(crate) fn new(client: Client, when_full: WhenFull, tally: Arc<Tally>) -> Self {
+        Self { client, when_full, repeats: Mutex::new(Repeats::new()), tally }
+    }
+
+    /// Takes the events of one POST, in their order. One that was accepted before is not queued again. Where there
+    /// is no room, the rest of them is the sender's still. With an outbox they are on disk when this completes.
+    /// Cancel-safe: what was not decided is the sender's, too.
+    ///
+    /// # Errors
+    /// When not all are queued.
+    pub(crate) async fn accept(&self, events: &[Posted<'_>]) -> Result<(), Shortfall> {
+        let wait = match self.when_full {
+            WhenFull::Wait(wait) => wait,
+            WhenFull::SendBack | WhenFull::DropOldest => Duration::ZERO,
+        };
+        let (room_by, stored_by) = (Instant::now() + wait, Instant::now() + STORE_WAIT);
+        let (mut queued, mut reason, mut receipts) = (0, None, Vec::new());
+        for (before, posted) in events.iter().enumerate() {
+            let mut taken = self.take(posted);
+            if matches!(taken, Err(Why::NoRoom)) && !wait.is_zero() {
+                let _ = timeout_at(room_by, self.client.room()).await;
+                taken = self.take(posted);
+            }
+            match taken {
+                Ok(receipt) => {
+                    queued += 1;
+                    receipts.extend(receipt);
+                }
+                Err(why @ Why::Unfit(_)) => {
+                    // Otherwise the engine counts it.
+                    let is_stored = self.client.outbox().is_some();
+                    add(&self.tally.sent_back, usize::from(is_stored));
+                    reason = Some(why);
+                }
+                Err(why) => {
+                    let rest = events.len() - before;
+                    // Of these the engine counts the first one where it was to drop another.
+                    let drops = self.when_full == WhenFull::DropOldest;
+                    let is_counted = drops && why == Why::NoRoom && self.client.outbox().is_none();
+                    add(&self.tally.posted, rest);
+                    add(&self.tally.sent_back, rest - usize::from(is_counted));
+                    reason = Some(why);
+                    break;
+                }
+            }
+            add(&self.tally.posted, 1);
+        }
+        for receipt in receipts {
+            if !matches!(timeout_at(stored_by, receipt).await, Ok(Ok(_))) {
+                queued -= 1;
+                reason = Some(Why::NotStored);
+            }
+        }
+        reason.map_or(Ok(()), |why| Err(Shortfall { queued, of: events.len(), why }))
+    }
+
+    /// Hands an event on, unless it was before. With an outbox it is safe when the receipt has come.
+    fn take(&self, posted: &Posted<'_>) -> Result<Option<Pending>, Why> {
+        let node_id = posted.node_id.unwrap_or_else(|| self.client.node_id());
+        let timestamp = posted.timestamp.unwrap_or_else(|| TokioClock::new().wall());
+        let event = Event::new(&posted.event, node_id, timestamp);
+        let data = Json(posted.data());
+        // Without a time of its own, two of these are two events.
+        let event_id = posted.event_id.filter(|_| posted.timestamp.is_some());
+        if self.client.outbox().is_some() {
+            // It knows its origins itself, also after a restart.
+            return self.client.put_event(&event, event_id, &data).map(Some).map_err(why);
+        }
+        let origin = event_id.map(|event_id| Origin { node_id, event_id, timestamp });
+        // Held until it is remembered, so that of two equal events at once the later one is a repeat.
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        if origin.is_some_and(|origin| repeats.knows(&origin)) {
+            add(&self.tally.repeats, 1);
+            return Ok(None);
+        }
+        match self.emit(&event, &data) {
+            Ok(Some(_)) => {
+                origin.into_iter().for_each(|origin| repeats.remember(origin));
+                Ok(None)
+            }
+            Ok(None) => Err(Why::NoWebhook),
+            Err(error) => Err(why(error)),
+        }
+    }
+
+    /// Hands it to the client. An event that has no room is the sender's still, and no loss.
+    fn emit(&self, event: &Event<'_>, data: &Json<'_>) -> Result<Option<u64>, EmitError> {
+        let at_once = {
+            let emitted = pin!(self.client.emit_when_room(event, data));
+            emitted.poll(&mut Context::from_waker(Waker::noop()))
+        };
+        match at_once {
+            Poll::Ready(answer) => answer,
+            Poll::Pending if self.when_full == WhenFull::DropOldest => {
+                self.client.emit_event(event, data)
+            }
+            Poll::Pending => Err(EmitError::Full),
+        }
+    }
+}
+
+const fn why(error: EmitError) -> Why {
+    match error {
+        EmitError::Payload(error) => Why::Unfit(error),
+        EmitError::Full => Why::NoRoom,
+        _ => Why::Ending,
+    }
+}
+
+fn add(counter: &AtomicU64, number: usize) {
+    counter.fetch_add(number as u64, Relaxed);
+}
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

@@ -1,0 +1,218 @@
+//! `outbox`: people look at an outbox's file, and correct it. A daemon may have the file meanwhile.
+
+mod args;
+mod json;
+mod out;
+mod show;
+
+use pilot_webhook_std::Printable;
+use pilot_webhook_std::outbox::{DeadLetter, Item, OutboxFile, Stored, Which};
+use serde::Serialize;
+use serde_json::json;
+
+pub(crate) use self::args::OutboxCommand;
+use self::args::Place;
+use self::json::{Event, Record};
+use self::out::{Out, Stop};
+use self::show::count;
+use crate::Failure;
+
+/// Does what the command says. It blocks on the disk and on standard output.
+///
+/// # Errors
+/// When it cannot be done, and when `verify` found something.
+pub(crate) fn run(command: &OutboxCommand) -> Result<(), Failure> {
+    let mut out = Out::new();
+    let done = perform(command, &mut out);
+    // Also what was printed before a failure.
+    match done.and(out.flush()) {
+        Ok(()) | Err(Stop::Enough) => Ok(()),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+fn perform(command: &OutboxCommand, out: &mut Out) -> Result<(), Stop> {
+    match command {
+        OutboxCommand::Status(place) => status(place, out),
+        OutboxCommand::List(place) => list(place, out),
+        OutboxCommand::Dead(place) => dead(place, out),
+        OutboxCommand::Show { id, place } => show(*id, place, out),
+        OutboxCommand::Replay { selection, place } => {
+            replay(selection.which("replay")?, place, out)
+        }
+        OutboxCommand::Purge { selection, place } => purge(selection.which("purge")?, place, out),
+        OutboxCommand::Export { waiting, dead, place } => export(!dead, !waiting, place, out),
+        OutboxCommand::Verify(place) => verify(place, out),
+    }
+}
+
+fn open(place: &Place) -> Result<OutboxFile, Stop> {
+    Ok(OutboxFile::open(&place.outbox)?)
+}
+
+fn status(place: &Place, out: &mut Out) -> Result<(), Stop> {
+    let status = open(place)?.status()?;
+    if place.json {
+        out.line(line(&json::Status::new(&place.outbox, &status))?)
+    } else {
+        out.line(show::status(&place.outbox, &status))
+    }
+}
+
+fn list(place: &Place, out: &mut Out) -> Result<(), Stop> {
+    let mut unfit = Unfit::default();
+    open(place)?.each_waiting(|event: Stored| {
+        if place.json {
+            unfit.or_print(event.id, Record::waiting(&event), out)
+        } else {
+            out.line(show::waiting(&event))
+        }
+    })?;
+    unfit.verdict()
+}
+
+fn dead(place: &Place, out: &mut Out) -> Result<(), Stop> {
+    let mut unfit = Unfit::default();
+    open(place)?.each_dead(|letter: DeadLetter| {
+        if place.json {
+            unfit.or_print(letter.event.id, Record::dead(&letter), out)
+        } else {
+            out.line(show::dead(&letter))
+        }
+    })?;
+    unfit.verdict()
+}
+
+fn show(id: u64, place: &Place, out: &mut Out) -> Result<(), Stop> {
+    let file = open(place)?;
+    let Some(item) = file.show(id)? else {
+        let last = file.status()?.last_id;
+        return Err(Failure::runtime(if id > last {
+            format!("there is no event {id}: the last one is {last}")
+        } else {
+            format!("event {id} is not in the file any more: it was delivered, removed or replayed")
+        })
+        .into());
+    };
+    if !place.json {
+        return out.line(show::item(&item));
+    }
+    let mut unfit = Unfit::default();
+    match &item {
+        Item::Waiting(event) => unfit.or_print(id, Record::waiting(event), out)?,
+        Item::Dead(letter) => unfit.or_print(id, Record::dead(letter), out)?,
+    }
+    unfit.verdict()
+}
+
+fn replay(which: Which<'_>, place: &Place, out: &mut Out) -> Result<(), Stop> {
+    let file = open(place)?;
+    check_there(&file, which)?;
+    let asked = file.replay(which)?;
+    let live = file.status()?.is_live;
+    if place.json {
+        return out.line(json!({"asked": asked, "live": live}));
+    }
+    let letters = count(asked, "dead letter");
+    out.line(match (asked, live) {
+        (0, _) => "nothing to replay that was not asked for before".to_owned(),
+        (_, true) => format!("{letters} to be replayed: the daemon does it as soon as it has room"),
+        (_, false) => format!("{letters} to be replayed: the next daemon on this file does it"),
+    })
+}
+
+fn purge(which: Which<'_>, place: &Place, out: &mut Out) -> Result<(), Stop> {
+    let file = open(place)?;
+    check_there(&file, which)?;
+    let purged = file.purge(which)?;
+    if place.json {
+        out.line(json!({"purged": purged}))
+    } else {
+        out.line(format_args!("{} removed", count(purged, "dead letter")))
+    }
+}
+
+/// An id that is no dead letter's is a mistake. A pattern that nothing matches may be none.
+fn check_there(file: &OutboxFile, which: Which<'_>) -> Result<(), Stop> {
+    let Which::Id(id) = which else { return Ok(()) };
+    match file.show(id)? {
+        Some(Item::Dead(_)) => Ok(()),
+        Some(Item::Waiting(_)) => {
+            Err(Failure::runtime(format!("event {id} waits, and is no dead letter")).into())
+        }
+        None => Err(Failure::runtime(format!("there is no dead letter {id}")).into()),
+    }
+}
+
+fn export(waiting: bool, dead: bool, place: &Place, out: &mut Out) -> Result<(), Stop> {
+    let file = open(place)?;
+    let mut unfit = Unfit::default();
+    let mut print = |event: Stored| unfit.or_print(event.id, Event::new(&event), out);
+    if waiting {
+        file.each_waiting(&mut print)?;
+    }
+    if dead {
+        file.each_dead(|letter| print(letter.event))?;
+    }
+    unfit.verdict()
+}
+
+fn verify(place: &Place, out: &mut Out) -> Result<(), Stop> {
+    let found = open(place)?.verify()?;
+    if place.json {
+        out.line(line(&json::Verified::new(&found))?)?;
+    } else if found.problems.is_empty() {
+        out.line(format_args!("all is well: {}", found.ledger))?;
+    } else {
+        found.problems.iter().try_for_each(|what| out.line(Printable::new(what, 1_024)))?;
+    }
+    match found.problems.len() as u64 {
+        0 => Ok(()),
+        problems => {
+            let problems = count(problems, "problem");
+            let path = Printable::new(place.outbox.display(), 1_024);
+            Err(Failure::runtime(format!("outbox {path}: {problems}")).into())
+        }
+    }
+}
+
+fn line(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(Failure::runtime)
+}
+
+/// Events that cannot be shown as JSON, as their data is not. The others are shown all the same.
+#[derive(Default)]
+struct Unfit {
+    events: u64,
+    first: u64,
+}
+
+impl Unfit {
+    fn or_print(
+        &mut self,
+        id: u64,
+        event: Option<impl Serialize>,
+        out: &mut Out,
+    ) -> Result<(), Stop> {
+        let Some(event) = event else {
+            if self.events == 0 {
+                self.first = id;
+            }
+            self.events += 1;
+            return Ok(());
+        };
+        out.line(line(&event)?)
+    }
+
+    fn verdict(&self) -> Result<(), Stop> {
+        let Self { events, first } = self;
+        match events {
+            0 => Ok(()),
+            1 => Err(Failure::runtime(format!("event {first} is left out: its data is not JSON"))),
+            _ => Err(Failure::runtime(format!(
+                "{events} events are left out, the first is {first}: their data is not JSON"
+            ))),
+        }
+        .map_err(Stop::from)
+    }
+}

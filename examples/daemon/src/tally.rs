@@ -1,0 +1,28 @@
+//! What the daemon itself counts.
+
+use std::sync::atomic::AtomicU64;
+
+/// Counts lines and posts. Events that the client took are also in its counters.
+///
+/// Each line and each posted event is in one place, where there is no outbox:
+/// `lines + posted = emitted + bad_lines + not_taken + repeats + sent_back`.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// All lines that were read, but blank ones.
+    pub(crate) lines: AtomicU64,
+    /// Lines that are not valid events.
+    pub(crate) bad_lines: AtomicU64,
+    /// Events of lines that were read when there was no webhook, or when it was closed.
+    pub(crate) not_taken: AtomicU64,
+    /// All HTTP requests that were answered, but those whose head was no HTTP.
+    pub(crate) requests: AtomicU64,
+    /// Requests that are no POST of events, or not allowed.
+    pub(crate) bad_requests: AtomicU64,
+    /// Events in the other requests.
+    pub(crate) posted: AtomicU64,
+    /// Posted events that had been accepted before. An outbox counts them itself.
+    pub(crate) repeats: AtomicU64,
+    /// Posted events that were left to their sender, for want of room or of a webhook. With an outbox also those that
+    /// cannot be stored: of all others, the outbox keeps the account.
+    pub(crate) sent_back: AtomicU64,
+}

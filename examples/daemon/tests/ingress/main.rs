@@ -1,0 +1,12 @@
+//! `pilot-webhookd run --listen`, as pilot's Go plugin meets it: the real binary, a real receiver.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
+
+mod daemon;
+mod delivery;
+mod ends;
+mod original;
+mod outbox;
+mod signed;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of `run`, which use the rest")]
+mod support;

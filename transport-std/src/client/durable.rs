@@ -1,0 +1,260 @@
+//! A client whose events stand in an outbox until their story is over: what goes into the engine, and what
+//! becomes of it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::error;
+use pilot_webhook_core::{
+    EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, TransportError, Verdict,
+};
+use tokio::sync::{Notify, watch};
+
+use crate::client::worker::{Shared, Target};
+use crate::logging::Printable;
+use crate::logging::Throttle;
+use crate::outbox::{
+    DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, Pending, Position, PutError,
+    Stored,
+};
+
+/// How much is read from the file at once: a part of the engine's queue, which is a window over the file.
+const WINDOW_EVENTS: usize = 256;
+const WINDOW_BYTES: usize = 256 * 1024;
+/// The pause after a file that could not be read.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+/// The longest text of an error in a dead letter, in bytes. As in a log line.
+const ERROR_MAX: usize = 512;
+
+/// The outbox of a client, and what its observer notes for it.
+pub(crate) struct Durable {
+    pub(crate) outbox: Outbox,
+    ends: Ends,
+    /// A target was set.
+    resumed: Notify,
+    /// The last event that was handed to the engine.
+    fed: watch::Sender<u64>,
+}
+
+/// What the engine's notices mean for what is stored.
+#[derive(Default)]
+struct Ends {
+    /// How the last attempt of a message failed, by the id of its first event.
+    failures: Mutex<HashMap<u64, Failure>>,
+    /// Where events go, for people.
+    endpoint: Mutex<String>,
+    /// The engine let go of events that are to be delivered later.
+    has_left: AtomicBool,
+}
+
+#[derive(Clone, Default)]
+struct Failure {
+    status: Option<u16>,
+    error: Option<String>,
+}
+
+impl Durable {
+    pub(crate) fn new(outbox: Outbox) -> Arc<Self> {
+        let (fed, _) = watch::channel(0);
+        Arc::new(Self { outbox, ends: Ends::default(), resumed: Notify::new(), fed })
+    }
+
+    /// Events go to another target, which is called so.
+    pub(crate) fn resume(&self, endpoint: String) {
+        *self.ends.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = endpoint;
+        self.resumed.notify_one();
+    }
+
+    /// The engine tells something. Allocates only for what failed.
+    pub(crate) fn notice(&self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Attempt { event_id, result, .. } => self.ends.note(*event_id, result),
+            Notice::Settled { event_id, fate, message, attempt } => {
+                match self.ends.end(*event_id, *fate, *message, *attempt) {
+                    Some(end) => self.outbox.end(*event_id, end),
+                    None => self.ends.has_left.store(true, Relaxed),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Hands in an event, without waiting for the disk or for room.
+    pub(crate) fn put(
+        &self,
+        event: &Event<'_>,
+        origin_id: Option<u64>,
+        data: &str,
+    ) -> Result<Pending, EmitError> {
+        self.outbox.put(NewEvent { origin_id, ..stored(event, data) }).map_err(emit_error)
+    }
+
+    /// As `put`, and nobody waits for the disk.
+    pub(crate) fn submit(&self, event: &Event<'_>, data: &str) -> Result<(), EmitError> {
+        self.outbox.submit(stored(event, data)).map_err(emit_error)
+    }
+
+    /// As `submit`, as soon as there is room, and as one unit with how far its source was read.
+    pub(crate) async fn submit_when_room(
+        &self,
+        event: &Event<'_>,
+        data: &str,
+        position: Option<Position<'_>>,
+    ) -> Result<(), EmitError> {
+        let event = stored(event, data);
+        loop {
+            match self.outbox.submit_all(&[event], position) {
+                Err(PutError::Full | PutError::Disk) => {
+                    self.outbox.room(event.size()).await.map_err(emit_error)?;
+                }
+                answer => return answer.map_err(emit_error),
+            }
+        }
+    }
+
+    /// Completes when nothing waits in the file or in the engine, of what was handed in before.
+    pub(crate) async fn drained<To: Target>(&self, shared: &Shared<To>) {
+        loop {
+            // All that was handed in is on disk then, ends included.
+            if self.settled().await.is_err() {
+                return;
+            }
+            let Ok(ledger) = self.outbox.ledger() else { return };
+            if ledger.stored == 0 {
+                return;
+            }
+            let mut fed = self.fed.subscribe();
+            shared.dispatcher.drained().await;
+            if fed.has_changed().is_ok_and(|changed| changed) {
+                continue;
+            }
+            // Nothing is in the engine, and something is in the file: it is on its way, or has no target.
+            let _ = tokio::time::timeout(READ_AGAIN, fed.changed()).await;
+        }
+    }
+
+    /// Completes when all that was handed in is on disk.
+    async fn settled(&self) -> Result<(), PutError> {
+        self.outbox.put_all(&[], None)?.await.map(drop)
+    }
+}
+
+impl Ends {
+    fn note(&self, first: u64, result: &Result<Reply, &dyn TransportError>) {
+        let failure = match result {
+            Ok(reply) if reply.verdict == Verdict::Accepted => return,
+            Ok(reply) => Failure { status: Some(reply.code), error: None },
+            Err(error) => {
+                Failure { status: None, error: Some(Printable::new(error, ERROR_MAX).to_string()) }
+            }
+        };
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).insert(first, failure);
+    }
+
+    /// How an event ended; `None` when it is to be delivered later.
+    fn end(&self, id: u64, fate: Fate, message: Option<MessageId>, attempt: u8) -> Option<End> {
+        let first = message.map_or(id, |message| message.first);
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = failures.get(&first).cloned();
+        if message.is_none_or(|message| message.last == id) {
+            failures.remove(&first);
+        }
+        drop(failures);
+        let fate = match fate {
+            Fate::Delivered => return Some(End::Delivered),
+            Fate::Rejected => DeadFate::Rejected,
+            Fate::Exhausted => DeadFate::Exhausted,
+            Fate::Oversize => DeadFate::Oversize,
+            _ => return None,
+        };
+        let Failure { status, error } = failure.unwrap_or_default();
+        let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let attempts = attempt.into();
+        Some(End::Dead(Box::new(DeadReason { fate, attempts, status, error, endpoint })))
+    }
+}
+
+/// Hands what is stored to the engine, in the order of ids, as there is room, until either is closed.
+pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durable>) {
+    let throttle = Throttle::default();
+    let mut after = 0;
+    loop {
+        match durable.outbox.read(after, WINDOW_EVENTS, WINDOW_BYTES).await {
+            Ok(events) if events.is_empty() => {
+                if !durable.outbox.changed(after).await {
+                    return;
+                }
+            }
+            Ok(events) => {
+                for event in events {
+                    match hand_in(&shared, &event).await {
+                        Handed::Taken => {
+                            after = event.id;
+                            durable.fed.send_replace(after);
+                        }
+                        Handed::NoTarget => {
+                            durable.resumed.notified().await;
+                            break;
+                        }
+                        Handed::Closed => return,
+                    }
+                }
+            }
+            Err(error) if matches!(error.kind(), OutboxErrorKind::Closed) => return,
+            Err(error) => {
+                if throttle.admit(Instant::now()).is_some() {
+                    error!("{error}");
+                }
+                tokio::time::sleep(READ_AGAIN).await;
+            }
+        }
+        if durable.ends.has_left.swap(false, Relaxed) {
+            // What the engine let go of comes again, once all that it has has ended and is noted.
+            shared.dispatcher.drained().await;
+            if durable.settled().await.is_err() {
+                return;
+            }
+            after = 0;
+        }
+    }
+}
+
+/// `null` is no data, as in the engine.
+fn stored<'e>(event: &Event<'e>, data: &'e str) -> NewEvent<'e> {
+    let new = NewEvent::new(event.topic, event.node_id, event.timestamp);
+    if data == "null" { new } else { new.with_data(data) }
+}
+
+pub(crate) const fn emit_error(error: PutError) -> EmitError {
+    match error {
+        PutError::Closed => EmitError::Closed,
+        PutError::TooLarge => EmitError::Payload(EncodeError::TooLong),
+        // Without a disk there is no room.
+        PutError::Full | PutError::Disk => EmitError::Full,
+    }
+}
+
+enum Handed {
+    Taken,
+    NoTarget,
+    Closed,
+}
+
+async fn hand_in<To: Target>(shared: &Shared<To>, stored: &Stored) -> Handed {
+    let event = Event::new(&stored.topic, stored.node_id, stored.timestamp).with_id(stored.id);
+    // A letter of a topic takes six bytes at most, as in `\u0007`.
+    let length = stored.topic.len() * 6 + stored.data.as_ref().map_or(0, String::len) + 8;
+    let mut scratch = vec![0; length];
+    let emitted = match &stored.data {
+        Some(data) => shared.dispatcher.emit_when_room(&event, &Json(data), &mut scratch).await,
+        None => shared.dispatcher.emit_when_room(&event, &(), &mut scratch).await,
+    };
+    match emitted {
+        Ok(None) => Handed::NoTarget,
+        Err(EmitError::Closed) => Handed::Closed,
+        // What cannot be sent was told to the observer.
+        Ok(Some(_)) | Err(_) => Handed::Taken,
+    }
+}

@@ -1,0 +1,366 @@
+//! Between those who hand in and the writer: what waits to be written, and what there is room for.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::batch::{Batch, Reply};
+use super::error::PutError;
+use super::event::{End, NewEvent, Position};
+
+/// So many events and ends are committed without waiting for more. Measured: four times as many save a
+/// further half of the time, eight times as many nothing.
+const GROUP: usize = 64;
+/// What may wait in memory to be written, in bytes.
+const MEMORY: u64 = 8 << 20;
+
+/// The lock is held for as long as copying an event takes.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    state: Mutex<State>,
+    /// The writer waits here.
+    work: Condvar,
+    /// Tasks that wait for room, for events, or for the end.
+    news: Notify,
+    max_bytes: u64,
+    delay: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    batch: Batch,
+    /// When the first of the batch came.
+    since: Option<Instant>,
+    /// Somebody waits for the batch.
+    is_urgent: bool,
+    /// In the batch and in the writer's hands.
+    waiting_bytes: u64,
+    stored_bytes: u64,
+    newest: u64,
+    disk_fails: bool,
+    phase: Phase,
+    lost: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Closing,
+    Closed,
+}
+
+/// Why the writer stopped waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// There is a batch to be written.
+    Batch,
+    /// It is time to look after the file.
+    Time,
+    /// The outbox was closed, and there is nothing left to be written.
+    Closed,
+}
+
+impl State {
+    /// Whether the batch is to be written now.
+    fn is_due(&self, now: Instant, delay: Duration) -> bool {
+        !self.batch.is_empty()
+            && (self.is_urgent
+                || self.phase != Phase::Open
+                || self.batch.len() >= GROUP
+                || self.since.is_some_and(|since| now.duration_since(since) >= delay))
+    }
+
+    /// What is waited for is counted as if it were stored.
+    fn admit(&self, size: u64, max_bytes: u64) -> Result<(), PutError> {
+        let fits = |taken: u64, most: u64| taken.checked_add(size).is_some_and(|sum| sum <= most);
+        if self.phase != Phase::Open {
+            Err(PutError::Closed)
+        } else if size > max_bytes {
+            Err(PutError::TooLarge)
+        } else if self.disk_fails {
+            Err(PutError::Disk)
+        } else if !fits(self.stored_bytes + self.waiting_bytes, max_bytes)
+            || (self.waiting_bytes > 0 && !fits(self.waiting_bytes, MEMORY))
+        {
+            Err(PutError::Full)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Intake {
+    pub(crate) fn new(max_bytes: u64, delay: Duration, stored_bytes: u64, newest: u64) -> Self {
+        let state = State {
+            batch: Batch::default(),
+            since: None,
+            is_urgent: false,
+            waiting_bytes: 0,
+            stored_bytes,
+            newest,
+            disk_fails: false,
+            phase: Phase::Open,
+            lost: 0,
+        };
+        Self { state: state.into(), work: Condvar::new(), news: Notify::new(), max_bytes, delay }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change under it is complete before anything can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and wakes the writer when that gave it a reason to begin or to count the time.
+    fn hand_in<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state();
+        let was = (state.batch.len() >= GROUP, state.is_urgent, state.phase);
+        let result = change(&mut state);
+        let is_first = state.since.is_none() && !state.batch.is_empty();
+        if is_first {
+            state.since = Some(Instant::now());
+        }
+        let wakes = is_first || was != (state.batch.len() >= GROUP, state.is_urgent, state.phase);
+        drop(state);
+        if wakes {
+            self.work.notify_one();
+        }
+        result
+    }
+
+    pub(crate) fn put(
+        &self,
+        events: &[NewEvent<'_>],
+        position: Option<Position<'_>>,
+        reply: Reply,
+    ) -> Result<(), PutError> {
+        let size = events.iter().map(NewEvent::size).sum();
+        self.hand_in(|state| {
+            state.admit(size, self.max_bytes)?;
+            state.waiting_bytes += size;
+            state.batch.push(events, position, reply);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn end(&self, id: u64, end: End) {
+        self.hand_in(|state| {
+            if state.phase != Phase::Closed {
+                state.batch.ends.push((id, end));
+            }
+        });
+    }
+
+    /// Somebody waits for what was handed in.
+    pub(crate) fn hurry(&self) {
+        self.hand_in(|state| state.is_urgent = !state.batch.is_empty());
+    }
+
+    /// Nothing more is taken; the writer writes what is there and ends.
+    pub(crate) fn close(&self) {
+        self.hand_in(|state| {
+            if state.phase == Phase::Open {
+                state.phase = Phase::Closing;
+            }
+        });
+        self.news.notify_waiters();
+    }
+
+    /// Waits, until `time` at most, and swaps the batch that is due for `empty`.
+    pub(crate) fn take(&self, empty: &mut Batch, time: Instant) -> Woken {
+        let mut state = self.state();
+        loop {
+            let now = Instant::now();
+            if state.is_due(now, self.delay) {
+                std::mem::swap(&mut state.batch, empty);
+                (state.since, state.is_urgent) = (None, false);
+                return Woken::Batch;
+            }
+            if state.phase != Phase::Open {
+                return Woken::Closed;
+            }
+            if now >= time {
+                return Woken::Time;
+            }
+            let until = state.since.map_or(time, |since| time.min(since + self.delay));
+            let waited = self.work.wait_timeout(state, until.duration_since(now));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Ends that came while the writer tries again are taken along.
+    pub(crate) fn take_ends(&self, ends: &mut Vec<(u64, End)>) {
+        let mut state = self.state();
+        ends.append(&mut state.batch.ends);
+        if state.batch.is_empty() {
+            (state.since, state.is_urgent) = (None, false);
+        }
+    }
+
+    /// Waits `time`, or until the outbox is closed, and returns whether it is.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        let mut state = self.state();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if state.phase != Phase::Open || left.is_zero() {
+                return state.phase != Phase::Open;
+            }
+            let waited = self.work.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Events that took `written` bytes of what waited are on disk, and the file is as told.
+    pub(crate) fn committed(&self, written: u64, stored_bytes: u64, newest: u64) {
+        let mut state = self.state();
+        state.waiting_bytes -= written;
+        (state.stored_bytes, state.newest) = (stored_bytes, newest);
+        drop(state);
+        self.news.notify_waiters();
+    }
+
+    /// Whether the disk fails or is nearly full: nothing is taken then.
+    pub(crate) fn disk_fails(&self, fails: bool) {
+        let was = std::mem::replace(&mut self.state().disk_fails, fails);
+        if was && !fails {
+            self.news.notify_waiters();
+        }
+    }
+
+    /// The writer has ended, and this many events are lost beside those that it finds here.
+    pub(crate) fn writer_ended(&self, lost: usize) {
+        let mut state = self.state();
+        state.phase = Phase::Closing;
+        let left = state.batch.lost();
+        state.lost += (lost + left) as u64;
+        drop(state);
+        self.news.notify_waiters();
+    }
+
+    /// The file is closed.
+    pub(crate) fn closed(&self) {
+        self.state().phase = Phase::Closed;
+        self.news.notify_waiters();
+    }
+
+    async fn until<R>(&self, mut look: impl FnMut(&State) -> Option<R>) -> R {
+        loop {
+            // Made before the look, so that news between the two are not missed.
+            let news = self.news.notified();
+            let found = look(&self.state());
+            match found {
+                Some(found) => return found,
+                None => news.await,
+            }
+        }
+    }
+
+    pub(crate) async fn room(&self, size: u64) -> Result<(), PutError> {
+        self.until(|state| match state.admit(size, self.max_bytes) {
+            Err(PutError::Full | PutError::Disk) => None,
+            otherwise => Some(otherwise),
+        })
+        .await
+    }
+
+    pub(crate) async fn newer(&self, than: u64) -> bool {
+        self.until(|state| match state.newest > than {
+            true => Some(true),
+            false => (state.phase != Phase::Open).then_some(false),
+        })
+        .await
+    }
+
+    /// Completes when the file is closed, with the number of events that were lost.
+    pub(crate) async fn end_of_all(&self) -> u64 {
+        self.until(|state| (state.phase == Phase::Closed).then_some(state.lost)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pilot_webhook_core::Timestamp;
+
+    use super::*;
+
+    const DELAY: Duration = Duration::from_millis(5);
+    const FAR: Duration = Duration::from_secs(60);
+
+    fn event() -> NewEvent<'static> {
+        NewEvent::new("a", 7, Timestamp::UNIX_EPOCH)
+    }
+
+    fn submit(intake: &Intake, times: usize) {
+        (0..times).for_each(|_| intake.put(&[event()], None, Reply::Nobody).unwrap());
+    }
+
+    fn is_due(intake: &Intake, after: Duration) -> bool {
+        let state = intake.state();
+        state.is_due(state.since.unwrap_or_else(Instant::now) + after, DELAY)
+    }
+
+    #[test]
+    fn a_batch_waits_for_more_until_somebody_waits_for_it_or_it_is_large() {
+        let intake = Intake::new(1 << 20, DELAY, 0, 0);
+        intake.hurry();
+        assert!(!is_due(&intake, FAR), "nothing");
+        submit(&intake, 1);
+        assert!(!is_due(&intake, DELAY / 2));
+        assert!(is_due(&intake, DELAY));
+        submit(&intake, GROUP - 2);
+        assert!(!is_due(&intake, Duration::ZERO));
+        intake.end(1, End::Delivered);
+        assert!(is_due(&intake, Duration::ZERO));
+
+        let mut batch = Batch::default();
+        assert_eq!(intake.take(&mut batch, Instant::now() + FAR), Woken::Batch);
+        assert_eq!(batch.len(), GROUP);
+        submit(&intake, 1);
+        intake.hurry();
+        assert!(is_due(&intake, Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_taken_and_not_committed_takes_room() {
+        let size = event().size();
+        let intake = Intake::new(3 * size, DELAY, size, 0);
+        submit(&intake, 2);
+        assert_eq!(intake.put(&[event()], None, Reply::Nobody), Err(PutError::Full));
+        let mut batch = Batch::default();
+        assert_eq!(intake.take(&mut batch, Instant::now() + FAR), Woken::Batch);
+        assert_eq!(intake.put(&[event()], None, Reply::Nobody), Err(PutError::Full));
+        // Both were repetitions.
+        intake.committed(batch.bytes(), size, 1);
+        submit(&intake, 2);
+        assert_eq!(intake.put(&[event(); 4], None, Reply::Nobody), Err(PutError::TooLarge));
+        intake.disk_fails(true);
+        assert_eq!(intake.put(&[event()], None, Reply::Nobody), Err(PutError::Disk));
+    }
+
+    #[test]
+    fn ends_that_are_taken_leave_nothing_to_wait_for() {
+        let intake = Intake::new(1 << 20, DELAY, 0, 0);
+        intake.end(1, End::Delivered);
+        intake.hurry();
+        let mut ends = Vec::new();
+        intake.take_ends(&mut ends);
+        assert_eq!(ends, [(1, End::Delivered)]);
+        let (mut batch, time) = (Batch::default(), Instant::now() + DELAY);
+        assert_eq!(intake.take(&mut batch, time), Woken::Time);
+        submit(&intake, 1);
+        assert!(!is_due(&intake, Duration::ZERO));
+    }
+
+    #[test]
+    fn what_was_handed_in_before_the_close_is_written() {
+        let intake = Intake::new(1 << 20, FAR, 0, 0);
+        submit(&intake, 1);
+        intake.close();
+        assert_eq!(intake.put(&[event()], None, Reply::Nobody), Err(PutError::Closed));
+        let mut batch = Batch::default();
+        assert_eq!(intake.take(&mut batch, Instant::now() + FAR), Woken::Batch);
+        assert_eq!(batch.lost(), 1);
+        assert_eq!(intake.take(&mut batch, Instant::now() + FAR), Woken::Closed);
+    }
+}

@@ -1,0 +1,78 @@
+//! One live outbox a file.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::OutboxErrorKind;
+
+/// Held while an outbox is open, on a file of its own beside the database: closing a descriptor of the
+/// database itself would take SQLite's locks away. The file stays; the system releases the lock with the
+/// process, however it ends.
+#[derive(Debug)]
+pub(crate) struct FileLock(#[allow(dead_code, reason = "the lock lives with it")] File);
+
+/// Tools look at the lock for a moment: it is tried so often, so far apart.
+#[cfg(unix)]
+const TRIES: (u32, std::time::Duration) = (5, std::time::Duration::from_millis(20));
+
+impl FileLock {
+    /// The lock of the database `path`.
+    ///
+    /// # Errors
+    /// [`OutboxErrorKind::InUse`] when another outbox has it, of this process or another.
+    #[cfg(unix)]
+    pub(crate) fn acquire(path: &Path) -> Result<Self, OutboxErrorKind> {
+        use rustix::fs::{FlockOperation, flock};
+        let file = open(path)?;
+        for _ in 0..TRIES.0 {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self(file)),
+                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(TRIES.1),
+                Err(error) => return Err(io::Error::from(error).into()),
+            }
+        }
+        Err(OutboxErrorKind::InUse)
+    }
+
+    /// Whether a live outbox has the database `path`.
+    #[cfg(unix)]
+    pub(crate) fn is_held(path: &Path) -> bool {
+        use rustix::fs::{FlockOperation, flock};
+        File::open(beside(path))
+            .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
+    }
+
+    /// Elsewhere a file that is open without sharing is the lock.
+    #[cfg(windows)]
+    pub(crate) fn acquire(path: &Path) -> Result<Self, OutboxErrorKind> {
+        /// `ERROR_SHARING_VIOLATION`.
+        const SHARED: i32 = 32;
+        match open(path) {
+            Ok(file) => Ok(Self(file)),
+            Err(error) if error.raw_os_error() == Some(SHARED) => Err(OutboxErrorKind::InUse),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn is_held(path: &Path) -> bool {
+        beside(path).exists() && open(path).is_err()
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    #[cfg(windows)]
+    std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 0);
+    options.read(true).write(true).create(true).truncate(false).open(beside(path))
+}
+
+/// `events.db-lock` beside `events.db`, as SQLite names its own.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    name.into()
+}

@@ -1,0 +1,28 @@
+//! A durable outbox: what was accepted is in a SQLite file until its story is over.
+//!
+//! A source puts events, one writer thread commits them in groups, a reader hands them out in the order of
+//! their ids, and whoever delivers them tells how each ended. `docs/outbox.md` has the file's tables.
+
+mod batch;
+mod change;
+mod commit;
+mod error;
+mod event;
+mod handle;
+mod intake;
+mod ledger;
+mod lock;
+mod pending;
+mod reader;
+mod rows;
+mod schema;
+mod tools;
+mod upkeep;
+mod writer;
+
+pub use error::{OutboxError, OutboxErrorKind, PutError};
+pub use event::{DeadFate, DeadLetter, DeadReason, End, NewEvent, Position, Stored};
+pub use handle::{Outbox, OutboxOptions};
+pub use ledger::Ledger;
+pub use pending::Pending;
+pub use tools::{Item, OutboxFile, OutboxStatus, Verification, Which};

@@ -1,0 +1,208 @@
+//! The one thread that writes the file.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::logging::Throttle;
+
+use super::batch::Batch;
+use super::commit::Committer;
+use super::handle::{Held, OutboxOptions};
+use super::intake::{Intake, Woken};
+use super::ledger::{Counter, Counts};
+use super::rows::unsigned;
+use super::upkeep;
+
+/// How often the file is looked after: replays are noticed within a second.
+const UPKEEP: Duration = Duration::from_millis(500);
+/// After a failure, the first wait and the longest.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+struct Writer<'c> {
+    connection: &'c Connection,
+    intake: &'c Intake,
+    options: OutboxOptions,
+    committer: Committer<'c>,
+    /// `PRAGMA data_version`, as last seen.
+    seen: i64,
+    /// There are dead letters to be put back.
+    has_replays: bool,
+    failures: Throttle,
+}
+
+/// Says how the writer ended, also when it panicked.
+struct Ending<'h> {
+    intake: &'h Intake,
+    lost: usize,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.intake.writer_ended(self.lost);
+    }
+}
+
+/// Writes until the outbox is closed, and then closes the file and frees its lock.
+#[allow(clippy::needless_pass_by_value, reason = "the file is held for as long as this runs")]
+pub(crate) fn run(
+    held: Held,
+    connection: Connection,
+    reader: JoinHandle<()>,
+    options: OutboxOptions,
+) {
+    // A local is dropped before the parameters: the lock is freed last.
+    let connection = connection;
+    let mut ending = Ending { intake: &held.intake, lost: 0 };
+    match Committer::new(&connection, options.dead_max) {
+        Ok(committer) => {
+            let mut writer = Writer {
+                connection: &connection,
+                intake: &held.intake,
+                options,
+                committer,
+                seen: 0,
+                has_replays: true,
+                failures: Throttle::default(),
+            };
+            ending.lost = writer.run();
+        }
+        Err(error) => log::error!("outbox: {error}"),
+    }
+    drop(ending);
+    // The connection that is closed last empties the log: of two at once, neither would.
+    let _ = reader.join();
+}
+
+impl Writer<'_> {
+    /// Returns how many events are lost.
+    fn run(&mut self) -> usize {
+        if let Err(error) = upkeep::bound_log(self.connection) {
+            self.log(&error);
+        }
+        let mut batch = Batch::default();
+        let mut time = Instant::now();
+        let mut is_idle = false;
+        loop {
+            match self.intake.take(&mut batch, time) {
+                Woken::Batch => {
+                    is_idle = false;
+                    if !self.store(&mut batch) {
+                        return batch.lost();
+                    }
+                }
+                Woken::Time => {}
+                Woken::Closed => return 0,
+            }
+            if Instant::now() >= time {
+                let has_more = self.look_after(is_idle).unwrap_or_else(|error| {
+                    self.log(&error);
+                    false
+                });
+                time = Instant::now() + if has_more { Duration::ZERO } else { UPKEEP };
+                is_idle = true;
+            }
+        }
+    }
+
+    /// Writes the batch, again and again while the disk fails. Whether it is written: not when the outbox is
+    /// closed while the disk fails.
+    fn store(&mut self, batch: &mut Batch) -> bool {
+        let mut wait = AGAIN.0;
+        loop {
+            match self.committer.write(batch) {
+                Ok((ids, counts)) => {
+                    self.committed(batch.bytes(), &counts);
+                    batch.stored(&ids);
+                    return true;
+                }
+                Err(error) => {
+                    self.intake.disk_fails(true);
+                    self.log(&error);
+                    if self.intake.pause(wait) {
+                        return self.write_last(batch);
+                    }
+                    wait = AGAIN.1.min(wait * 2);
+                    if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+                        self.free(batch);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The last try of an outbox that is closed.
+    fn write_last(&mut self, batch: &mut Batch) -> bool {
+        match self.committer.write(batch) {
+            Ok((ids, counts)) => {
+                self.committed(batch.bytes(), &counts);
+                batch.stored(&ids);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// On a full disk, what ended makes room in the file for what comes.
+    fn free(&mut self, batch: &mut Batch) {
+        upkeep::begin_log_anew(self.connection);
+        self.intake.take_ends(&mut batch.ends);
+        if self.committer.write_ends(&batch.ends).is_ok() {
+            batch.ends.clear();
+        }
+    }
+
+    /// Whether there is more to be done at once.
+    fn look_after(&mut self, is_idle: bool) -> rusqlite::Result<bool> {
+        let mut moved = 0;
+        self.look_at_disk();
+        if upkeep::is_changed_by_others(self.connection, &mut self.seen)? {
+            self.has_replays = true;
+        }
+        if self.has_replays {
+            self.has_replays = upkeep::has_replays(self.connection)?;
+        }
+        if self.has_replays {
+            let room = i64::try_from(self.options.max_bytes).unwrap_or(i64::MAX);
+            let slice = upkeep::replay(self.connection, room)?;
+            self.committed(0, &slice.counts);
+            moved += slice.events;
+        }
+        if let Some(age) = self.options.max_age {
+            let slice = upkeep::age_out(self.connection, age)?;
+            self.committed(0, &slice.counts);
+            moved += slice.events;
+            if slice.events > 0 {
+                log::warn!("outbox: {} events became too old and are lost", slice.events);
+            }
+        }
+        if is_idle {
+            upkeep::give_back(self.connection)?;
+        }
+        Ok(moved > 0)
+    }
+
+    fn committed(&self, written: u64, counts: &Counts) {
+        let number = |counter| unsigned(counts.get(counter).max(0));
+        let (bytes, newest) = (number(Counter::StoredBytes), number(Counter::LastId));
+        self.intake.committed(written, bytes, newest);
+        self.look_at_disk();
+    }
+
+    fn look_at_disk(&self) {
+        // A connection that cannot tell cannot write either.
+        let is_low = upkeep::is_disk_low(self.connection).unwrap_or(true);
+        self.intake.disk_fails(is_low);
+        if is_low {
+            // While there is room for it.
+            upkeep::begin_log_anew(self.connection);
+        }
+    }
+
+    fn log(&self, error: &rusqlite::Error) {
+        if let Some(more) = self.failures.admit(Instant::now()) {
+            log::error!("outbox: cannot write, and tries again: {error} ({more} more)");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What an emitter and an engine hand to the outbox allocates nothing. Alone in its process, because it counts
+//! allocations.
+
+#![cfg(feature = "outbox")]
+#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use pilot_webhook_std::Timestamp;
+use pilot_webhook_std::outbox::{End, NewEvent, Outbox, OutboxOptions};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator as it is.
+#[allow(unsafe_code, reason = "an allocator is unsafe to implement; see SAFETY")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[tokio::test]
+async fn what_is_handed_in_allocates_nothing_once_the_buffers_have_grown() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.db");
+    let outbox = Outbox::open(path, OutboxOptions::default()).unwrap();
+    let event = NewEvent::new("conn.fin", 7, Timestamp::UNIX_EPOCH).with_data(r#"{"peer":2}"#);
+    let mut rounds = Vec::new();
+    // Both buffers, that of the writer and that which is filled.
+    for round in 0..100_u64 {
+        let before = ALLOCATIONS.get();
+        for number in 0..100 {
+            outbox.submit(event).unwrap();
+            outbox.end(round * 100 + number, End::Delivered);
+        }
+        rounds.push(ALLOCATIONS.get() - before);
+        // All of it is on disk before the next round.
+        outbox.put_all(&[], None).unwrap().await.unwrap();
+    }
+    // How much of a round is in which buffer is up to the writer. Four lists of each of the two double at most
+    // some eight times, whenever that is.
+    assert!(rounds.iter().filter(|allocations| **allocations == 0).count() >= 60, "{rounds:?}");
+    outbox.close().await.unwrap();
+}
