@@ -81,25 +81,24 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn task(spawner: Spawner, board: Board) {
-    let outcome = node(spawner, board).await.map_err(|reason| (1, reason));
-    let status = match outcome.and_then(|stats| verdict(&stats)) {
-        Ok(()) => 0,
-        Err((status, reason)) => {
+    let status = match node(spawner, board).await {
+        Ok(stats) => verdict(&stats),
+        Err(reason) => {
             println!("failed: {reason}");
-            status
+            1
         }
     };
     host::exit(status)
 }
 
-/// The exit status, and why it is not 0. What became of the events is in the counters.
-fn verdict(stats: &Stats) -> Result<(), (u8, &'static str)> {
+/// The exit status. What became of the events is in the counters, and the script says what the status means.
+fn verdict(stats: &Stats) -> u8 {
     if !stats.is_balanced() {
-        Err((4, "the counters do not add up"))
+        4
     } else if stats.delivered < stats.emitted {
-        Err((3, "not every event was delivered"))
+        3
     } else {
-        Ok(())
+        0
     }
 }
 
