@@ -1,5 +1,11 @@
 //! The client's methods, over the engine that its workers share.
 
+#[cfg(feature = "outbox")]
+mod stored;
+mod url;
+
+pub(crate) use url::{endpoint, origin};
+
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -8,26 +14,24 @@ use std::time::Duration;
 
 use bytemuck::allocation::try_zeroed_slice_box;
 use pilot_webhook_core::{
-    Clock as _, Config, Data, EmitError, EndpointBuf, EndpointError, Event, Policy, Scheme, Secret,
-    SecretCell, SendTransport, Stats,
+    Clock as _, Config, Data, EmitError, EndpointBuf, Event, Policy, Secret, SecretCell,
+    SendTransport, Stats,
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
 #[cfg(feature = "outbox")]
-use crate::client::durable::{Durable, emit_error, feed};
+use crate::client::durable::{Durable, feed};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
 use crate::client::scratch::Scratch;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
-use crate::http::{HttpConfigError, Trust};
+use crate::http::Trust;
 #[cfg(feature = "outbox")]
-use crate::outbox::{Outbox, Pending, Position};
-#[cfg(feature = "outbox")]
-use pilot_webhook_core::{EncodeError, to_json};
+use crate::outbox::Outbox;
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -346,139 +350,6 @@ impl<To: Target> Client<To> {
         {
             log::error!("{error}");
         }
-    }
-}
-
-#[cfg(feature = "outbox")]
-impl<To: Target> Client<To> {
-    /// Stores an event that happened now on this node, and returns its id when it is on disk.
-    ///
-    /// # Errors
-    /// When it is not stored. [`EmitError::Full`] without an outbox.
-    pub async fn emit_durable<D: Data + ?Sized>(
-        &self,
-        topic: &str,
-        data: &D,
-    ) -> Result<u64, EmitError> {
-        self.put_event(&self.event(topic), None, data)?.await.map_err(emit_error)
-    }
-
-    /// Hands an event to the outbox whose node id and time stamp the caller sets, and gives a receipt, which completes
-    /// with its id when it is on disk. An event with the `origin_id`, the node id and the time stamp of one that
-    /// was stored before is that one, and is not stored again: for origins that send again what was not
-    /// acknowledged.
-    ///
-    /// # Errors
-    /// When it was not taken. [`EmitError::Full`] without an outbox, and when the disk is full or fails.
-    pub fn put_event<D: Data + ?Sized>(
-        &self,
-        event: &Event<'_>,
-        origin_id: Option<u64>,
-        data: &D,
-    ) -> Result<Pending, EmitError> {
-        let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
-        let mut scratch = Scratch::take(self.handle.scratch_bytes);
-        durable.put(event, origin_id, self.checked(event, data, scratch.bytes())?)
-    }
-
-    /// Stores an event as soon as there is room, and with it, as one unit, how far its source was read: after a
-    /// crash the source goes on behind the last event that is stored. Cancel-safe.
-    ///
-    /// # Errors
-    /// As [`emit_durable`](Self::emit_durable).
-    pub async fn store_at<D: Data + ?Sized>(
-        &self,
-        event: &Event<'_>,
-        data: &D,
-        position: Position<'_>,
-    ) -> Result<(), EmitError> {
-        let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
-        let mut scratch = Scratch::take(self.handle.scratch_bytes);
-        let data = self.checked(event, data, scratch.bytes())?;
-        durable.submit_when_room(event, data, Some(position)).await
-    }
-
-    /// The outbox, if there is one.
-    #[must_use]
-    pub fn outbox(&self) -> Option<&Outbox> {
-        self.handle.durable.as_ref().map(|durable| &durable.outbox)
-    }
-
-    /// The data as JSON text, when the event is not too long.
-    fn checked<'s, D: Data + ?Sized>(
-        &self,
-        event: &Event<'_>,
-        data: &D,
-        scratch: &'s mut [u8],
-    ) -> Result<&'s str, EmitError> {
-        let data = to_json(data, scratch).map_err(EmitError::Payload)?;
-        // The quotes of the topic count, too.
-        if event.topic.len() + 2 + data.len() > self.dispatcher().config().max_event_bytes {
-            return Err(EmitError::Payload(EncodeError::TooLong));
-        }
-        Ok(data)
-    }
-}
-
-impl Client {
-    /// Delivers to another URL from now on, or to none when it is empty. Returns at once: queued
-    /// events go to the new URL (with an empty one: to the old one, for at most the drain
-    /// timeout), event ids go on, the breaker starts closed. Setting the URL that is set changes
-    /// nothing.
-    ///
-    /// # Errors
-    /// When the URL is no endpoint, or the client is closed; nothing changed then.
-    pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
-        match endpoint(url, self.handle.policy)? {
-            Some(target) => self.set_target(target),
-            None => {
-                self.clear();
-                Ok(())
-            }
-        }
-    }
-
-    /// The URL that events go to, in canonical form; `None` from a clear on. Paths and queries are
-    /// often secrets: do not log it.
-    #[must_use]
-    pub fn url(&self) -> Option<String> {
-        self.target().map(|target| target.get().url().to_owned())
-    }
-
-    /// Reads the CA files and the system's roots again, for the connections that are made from now on.
-    /// Reads files, so it blocks for some milliseconds. Returns whether anything has changed; over a
-    /// transport of one's own nothing ever does.
-    ///
-    /// It happens by itself, once in 10 s at most, when a server is not trusted.
-    ///
-    /// # Errors
-    /// When a CA file cannot be used, or is not a regular file. What was read before still counts.
-    pub fn reload_trust(&self) -> Result<bool, HttpConfigError> {
-        self.handle.trust.as_ref().map_or(Ok(false), Trust::read_again)
-    }
-
-    /// The destination policy.
-    #[cfg(feature = "plugin")]
-    pub(crate) fn policy(&self) -> Policy {
-        self.handle.policy
-    }
-}
-
-/// What a URL is called in a dead letter: without path and query, which are often secrets.
-pub(crate) fn origin(target: &HttpTarget) -> String {
-    let endpoint = target.get();
-    let scheme = if endpoint.scheme() == Scheme::Https { "https" } else { "http" };
-    format!("{scheme}://{}", endpoint.authority())
-}
-
-/// Parses a URL; `None` for an empty one.
-pub(crate) fn endpoint(url: &str, policy: Policy) -> Result<Option<HttpTarget>, EndpointError> {
-    match url.len() {
-        0 => Ok(None),
-        1..=MAX_URL => EndpointBuf::parse(url, policy).map(Some),
-        // What is left without a fragment or a default port may fit. The file it is persisted in
-        // holds no more than this.
-        _ => Err(EndpointError::TooLong),
     }
 }
 

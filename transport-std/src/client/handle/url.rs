@@ -1,0 +1,69 @@
+//! The methods of a client over HTTP, whose targets are URLs.
+
+use pilot_webhook_core::{EndpointBuf, EndpointError, Policy, Scheme};
+
+use super::{Client, HttpTarget, MAX_URL};
+use crate::client::error::ClientError;
+use crate::http::{HttpConfigError, Trust};
+
+impl Client {
+    /// Delivers to another URL from now on, or to none when it is empty. Returns at once: queued
+    /// events go to the new URL (with an empty one: to the old one, for at most the drain
+    /// timeout), event ids go on, the breaker starts closed. Setting the URL that is set changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the URL is no endpoint, or the client is closed; nothing changed then.
+    pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
+        match endpoint(url, self.handle.policy)? {
+            Some(target) => self.set_target(target),
+            None => {
+                self.clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// The URL that events go to, in canonical form; `None` from a clear on. Paths and queries are
+    /// often secrets: do not log it.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        self.target().map(|target| target.get().url().to_owned())
+    }
+
+    /// Reads the CA files and the system's roots again, for the connections that are made from now on.
+    /// Reads files, so it blocks for some milliseconds. Returns whether anything has changed; over a
+    /// transport of one's own nothing ever does.
+    ///
+    /// It happens by itself, once in 10 s at most, when a server is not trusted.
+    ///
+    /// # Errors
+    /// When a CA file cannot be used, or is not a regular file. What was read before still counts.
+    pub fn reload_trust(&self) -> Result<bool, HttpConfigError> {
+        self.handle.trust.as_ref().map_or(Ok(false), Trust::read_again)
+    }
+
+    /// The destination policy.
+    #[cfg(feature = "plugin")]
+    pub(crate) fn policy(&self) -> Policy {
+        self.handle.policy
+    }
+}
+
+/// What a URL is called in a dead letter: without path and query, which are often secrets.
+pub(crate) fn origin(target: &HttpTarget) -> String {
+    let endpoint = target.get();
+    let scheme = if endpoint.scheme() == Scheme::Https { "https" } else { "http" };
+    format!("{scheme}://{}", endpoint.authority())
+}
+
+/// Parses a URL; `None` for an empty one.
+pub(crate) fn endpoint(url: &str, policy: Policy) -> Result<Option<HttpTarget>, EndpointError> {
+    match url.len() {
+        0 => Ok(None),
+        1..=MAX_URL => EndpointBuf::parse(url, policy).map(Some),
+        // What is left without a fragment or a default port may fit. The file it is persisted in
+        // holds no more than this.
+        _ => Err(EndpointError::TooLong),
+    }
+}
