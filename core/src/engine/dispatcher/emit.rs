@@ -38,7 +38,7 @@ where
     /// Takes in an event; returns its id, or `None` when there is no endpoint. Never waits and
     /// never allocates. The topic and the data are encoded in `scratch` outside the lock (so that an
     /// interrupt is held up by a copy only), which should be 4 bytes longer than
-    /// [`Config::max_event_bytes`].
+    /// [`Config::max_event_bytes`](crate::Config::max_event_bytes).
     ///
     /// # Errors
     /// When it is not queued. Unless the dispatcher is closed, it was counted.
