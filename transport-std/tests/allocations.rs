@@ -2,40 +2,18 @@
 //! it counts allocations.
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
+use counting::ALLOCATIONS;
 use pilot_webhook_core::EmitError;
 use pilot_webhook_std::Client;
 use serde::Serialize;
 
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call is passed on to the system's allocator as it is.
-#[allow(unsafe_code, reason = "an allocator is unsafe to implement; see SAFETY")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "support/counting.rs"]
+mod counting;
 
 /// How many allocations this thread makes in `f`.
 fn allocations(f: impl FnOnce()) -> u64 {

@@ -4,35 +4,12 @@
 #![cfg(feature = "outbox")]
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use counting::ALLOCATIONS;
 use pilot_webhook_std::Timestamp;
 use pilot_webhook_std::outbox::{End, NewEvent, Outbox, OutboxOptions};
 
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call is passed on to the system's allocator as it is.
-#[allow(unsafe_code, reason = "an allocator is unsafe to implement; see SAFETY")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "support/counting.rs"]
+mod counting;
 
 #[tokio::test]
 async fn what_is_handed_in_allocates_nothing_once_the_buffers_have_grown() {

@@ -170,7 +170,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
             available: self.queue.queued().min(places),
             may_retry: self.sending < self.window || self.retrying.is_empty(),
-            held: self.queue.queued() + self.queue.leased(),
+            held: self.queue.held(),
             used: self.queue.used(),
             gathering: self.gathering.map(|batch| self.is_full_batch(&batch.fit)),
         }
@@ -235,7 +235,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// A drain that is complete ends.
     #[inline(never)]
     fn leave_when_empty(&mut self) {
-        if self.deadline.is_some() && self.queue.queued() + self.queue.leased() == 0 {
+        if self.deadline.is_some() && self.queue.held() == 0 {
             self.phase = if self.phase == Phase::Closing { Phase::Closed } else { Phase::Disabled };
             self.deadline = None;
         }

@@ -74,6 +74,11 @@ impl<B> Queue<B> {
         self.queued
     }
 
+    /// Events that wait or are leased.
+    pub(crate) const fn held(&self) -> u32 {
+        self.queued + self.leased
+    }
+
     /// Events that are leased.
     pub(crate) const fn leased(&self) -> u32 {
         self.leased

@@ -13,8 +13,8 @@ use pilot_webhook_core::{
 use tokio::sync::{Notify, watch};
 
 use crate::client::worker::{Shared, Target};
-use crate::logging::Printable;
 use crate::logging::Throttle;
+use crate::logging::{ERROR_MAX, Printable};
 use crate::outbox::{
     DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, Pending, Position, PutError,
     Stored,
@@ -25,8 +25,6 @@ const WINDOW_EVENTS: usize = 256;
 const WINDOW_BYTES: usize = 256 * 1024;
 /// The pause after a file that could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-/// The longest text of an error in a dead letter, in bytes. As in a log line.
-const ERROR_MAX: usize = 512;
 
 /// The outbox of a client, and what its observer notes for it.
 pub(crate) struct Durable {
@@ -179,7 +177,7 @@ impl Ends {
 /// Hands what is stored to the engine, in the order of ids, as there is room, until either is closed.
 pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durable>) {
     let throttle = Throttle::default();
-    let mut after = 0;
+    let (mut after, mut scratch) = (0, Vec::new());
     loop {
         match durable.outbox.read(after, WINDOW_EVENTS, WINDOW_BYTES).await {
             Ok(events) if events.is_empty() => {
@@ -189,7 +187,7 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
             }
             Ok(events) => {
                 for event in events {
-                    match hand_in(&shared, &event).await {
+                    match hand_in(&shared, &event, &mut scratch).await {
                         Handed::Taken => {
                             after = event.id;
                             durable.fed.send_replace(after);
@@ -242,14 +240,18 @@ enum Handed {
     Closed,
 }
 
-async fn hand_in<To: Target>(shared: &Shared<To>, stored: &Stored) -> Handed {
+async fn hand_in<To: Target>(
+    shared: &Shared<To>,
+    stored: &Stored,
+    scratch: &mut Vec<u8>,
+) -> Handed {
     let event = Event::new(&stored.topic, stored.node_id, stored.timestamp).with_id(stored.id);
     // A letter of a topic takes six bytes at most, as in `\u0007`.
     let length = stored.topic.len() * 6 + stored.data.as_ref().map_or(0, String::len) + 8;
-    let mut scratch = vec![0; length];
+    scratch.resize(length.max(scratch.len()), 0);
     let emitted = match &stored.data {
-        Some(data) => shared.dispatcher.emit_when_room(&event, &Json(data), &mut scratch).await,
-        None => shared.dispatcher.emit_when_room(&event, &(), &mut scratch).await,
+        Some(data) => shared.dispatcher.emit_when_room(&event, &Json(data), scratch).await,
+        None => shared.dispatcher.emit_when_room(&event, &(), scratch).await,
     };
     match emitted {
         Ok(None) => Handed::NoTarget,

@@ -89,8 +89,8 @@ struct Handles<To> {
     trust: Option<Trust>,
     node_id: AtomicU32,
     drain_timeout: Duration,
-    /// Length of the buffer that an event is encoded in, with room for a `null` that is removed again.
-    scratch_bytes: usize,
+    /// The longest topic and data of an event.
+    max_event_bytes: usize,
     workers: Mutex<Vec<JoinHandle<()>>>,
     /// Emitters that wait for room.
     room: Waiting,
@@ -157,7 +157,7 @@ impl<To: Target> Client<To> {
                 trust: parts.trust,
                 node_id: AtomicU32::new(parts.node_id),
                 drain_timeout: parts.config.drain_timeout,
-                scratch_bytes: parts.config.max_event_bytes.saturating_add(4),
+                max_event_bytes: parts.config.max_event_bytes,
                 workers: Mutex::default(),
                 room: Waiting::new(),
                 end: Waiting::new(),
@@ -214,7 +214,7 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
-        let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             let data = self.checked(event, data, scratch.bytes())?;
@@ -233,7 +233,7 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
-        let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             let data = self.checked(event, data, scratch.bytes())?;
@@ -250,7 +250,7 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             // One that never has so much room is full for short events, too.
-            let _ = durable.outbox.room(self.handle.scratch_bytes as u64).await;
+            let _ = durable.outbox.room(self.handle.scratch_bytes() as u64).await;
             return;
         }
         self.handle.room.until(self.dispatcher().room()).await;
@@ -263,10 +263,10 @@ impl<To: Target> Client<To> {
     /// [`ClientError::Closed`] when the client is closed; nothing changed then.
     pub fn set_target(&self, target: To) -> Result<(), ClientError> {
         #[cfg(feature = "outbox")]
-        let name = (self.handle.name)(&target);
+        let durable = self.handle.durable.as_ref().map(|it| (it, (self.handle.name)(&target)));
         self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)?;
         #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.handle.durable {
+        if let Some((durable, name)) = durable {
             durable.resume(name);
         }
         Ok(())
@@ -354,6 +354,11 @@ impl<To: Target> Client<To> {
 }
 
 impl<To> Handles<To> {
+    /// Length of the buffer that an event is encoded in, with room for a `null` that is removed again.
+    const fn scratch_bytes(&self) -> usize {
+        self.max_event_bytes.saturating_add(4)
+    }
+
     fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,11 +10,8 @@ use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Reply, TransportE
 
 #[cfg(feature = "outbox")]
 use crate::client::durable::Durable;
-use crate::logging::Printable;
 use crate::logging::Throttle;
-
-/// The longest text of an error in a log line, in bytes. Arbitrary: enough for a chain of reasons.
-const ERROR_MAX: usize = 512;
+use crate::logging::{ERROR_MAX, Printable};
 
 /// The host's hook for notices. Workers and emitters call it.
 pub(crate) type Hook = Box<dyn Fn(&Notice<'_>) + Send + Sync>;

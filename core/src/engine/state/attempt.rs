@@ -42,7 +42,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 if is_current {
                     self.breaker.success(permit);
                     self.recover(was_closed, was_full);
-                    self.is_well();
+                    self.note_delivery();
                     if delivery.events() >= self.batch_most {
                         self.batch_most = self.batch_most.saturating_add(1);
                     }
@@ -148,7 +148,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             OnOpen::Skip => is_over,
             OnOpen::Hold => {
                 let may_be_poison = is_over && asked == 0 && may_be_for_an_event(error);
-                may_be_poison && self.is_poison(delivery.event_id())
+                may_be_poison && self.note_failure(delivery.event_id())
             }
         };
         if is_given_up {

@@ -18,7 +18,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     const fn is_full(&self) -> bool {
-        self.queue.queued() + self.queue.leased() >= self.config.capacity
+        self.queue.held() >= self.config.capacity
     }
 
     /// Whether an event that comes now will be turned away or dropped, whatever is in it.
@@ -49,15 +49,11 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
         Err(error)
     }
 
-    const fn is_empty(&self) -> bool {
-        self.queue.queued() + self.queue.leased() == 0
-    }
-
     /// The id of the event that comes. One that its source gives goes up while others are queued.
     const fn next_id(&self, given: Option<u64>) -> Result<u64, EmitError> {
         match given {
             None if self.last_id < u64::MAX => Ok(self.last_id + 1),
-            Some(id) if id > self.last_id || self.is_empty() => Ok(id),
+            Some(id) if id > self.last_id || self.queue.held() == 0 => Ok(id),
             _ => Err(EmitError::Id),
         }
     }
@@ -86,8 +82,8 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// Whether at least half of the queue is free.
     pub(crate) fn is_roomy(&self) -> bool {
-        let held = self.queue.queued() + self.queue.leased();
-        held <= self.config.capacity / 2 && self.queue.free() >= self.queue.capacity() / 2
+        self.queue.held() <= self.config.capacity / 2
+            && self.queue.free() >= self.queue.capacity() / 2
     }
 
     /// Whether an event that had no room is worth another try: half of the queue is free, or it is turned away

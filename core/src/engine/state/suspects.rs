@@ -18,7 +18,7 @@ pub(super) struct Suspect {
 impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// An event's round of attempts, or its probe, ended without success; whether the event is given up:
     /// the receiver is there for others.
-    pub(super) fn is_poison(&mut self, id: u64) -> bool {
+    pub(super) fn note_failure(&mut self, id: u64) -> bool {
         self.last_failed = id;
         let Some(known) = self.suspects.iter_mut().find(|known| known.id == id) else {
             if self.suspects.is_full() {
@@ -32,7 +32,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// An event was delivered, so the receiver is there.
-    pub(super) fn is_well(&mut self) {
+    pub(super) fn note_delivery(&mut self) {
         self.suspects.iter_mut().for_each(|known| known.is_up = true);
     }
 }

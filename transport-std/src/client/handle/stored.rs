@@ -35,7 +35,7 @@ impl<To: Target> Client<To> {
         data: &D,
     ) -> Result<Pending, EmitError> {
         let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
-        let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        let mut scratch = Scratch::take(self.handle.scratch_bytes());
         durable.put(event, origin_id, self.checked(event, data, scratch.bytes())?)
     }
 
@@ -51,7 +51,7 @@ impl<To: Target> Client<To> {
         position: Position<'_>,
     ) -> Result<(), EmitError> {
         let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
-        let mut scratch = Scratch::take(self.handle.scratch_bytes);
+        let mut scratch = Scratch::take(self.handle.scratch_bytes());
         let data = self.checked(event, data, scratch.bytes())?;
         durable.submit_when_room(event, data, Some(position)).await
     }
@@ -71,7 +71,7 @@ impl<To: Target> Client<To> {
     ) -> Result<&'s str, EmitError> {
         let data = to_json(data, scratch).map_err(EmitError::Payload)?;
         // The quotes of the topic count, too.
-        if event.topic.len() + 2 + data.len() > self.dispatcher().config().max_event_bytes {
+        if event.topic.len() + 2 + data.len() > self.handle.max_event_bytes {
             return Err(EmitError::Payload(EncodeError::TooLong));
         }
         Ok(data)
