@@ -23,7 +23,7 @@ mod node;
 mod request;
 #[cfg(feature = "sntp")]
 mod sntp;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 mod tls;
 mod transport;
 mod wire;
@@ -34,12 +34,16 @@ pub use error::Error;
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]
 pub use node::{Options, Resources, Runner, SetError, Target, TlsResources, Webhook, new};
-#[cfg(all(feature = "embassy-net", feature = "tls"))]
+#[cfg(all(feature = "embassy-net", feature = "_https"))]
 pub use node::{TlsMemory, TlsRunner};
 #[cfg(feature = "sntp")]
 pub use sntp::{Sntp, SntpConfig, SntpError};
+#[cfg(feature = "rustls")]
+pub use tls::Rustls;
 #[cfg(feature = "tls")]
-pub use tls::{Algorithm, CertificateFault, Limit, Tls, TlsBuffers, TlsFailure, UnknownTime};
+pub use tls::Tls;
+#[cfg(feature = "_https")]
+pub use tls::{Algorithm, CertificateFault, Limit, TlsBuffers, TlsClient, TlsFailure, UnknownTime};
 pub use transport::{Buffers, NodeTransport};
 
 // What a webhook's options and answers are made of: nobody needs a second dependency for it.
@@ -48,8 +52,11 @@ pub use pilot_webhook_core::{
     OnFull, OnOpen, PilotFormat, Policy, Refusal, Secret, Signer, Stats, Timestamp,
 };
 
-#[cfg(feature = "tls")]
-pub use embedded_tls::{CryptoRng, CryptoRngCore};
+#[cfg(feature = "_https")]
+pub use rand_core::{CryptoRng, CryptoRngCore};
+
+#[cfg(feature = "rustls")]
+extern crate alloc;
 
 #[cfg(test)]
 extern crate std;

@@ -7,17 +7,19 @@ use core::task::ready;
 use embassy_futures::select::select;
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
-#[cfg(feature = "tls")]
-use embedded_tls::CryptoRngCore;
 use pilot_webhook_core::{Encoding, Transport, run};
+#[cfg(feature = "_https")]
+use rand_core::CryptoRngCore;
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 use super::resources::TlsMemory;
 use super::resources::{NodeBuffers, Parts};
 use super::{Target, Webhook};
 use crate::link::Watch;
 use crate::look_up::LookUps;
 use crate::net::SocketNet;
+#[cfg(feature = "rustls")]
+use crate::tls::Rustls;
 #[cfg(feature = "tls")]
 use crate::tls::{Records, Tls};
 use crate::transport::NodeTransport;
@@ -29,7 +31,7 @@ use crate::transport::NodeTransport;
 pub struct Runner<T: 'static = ()>(pub(super) &'static mut Parts<T>);
 
 /// A runner for `https` and `http`.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub type TlsRunner = Runner<TlsMemory>;
 
 impl<T> Runner<T> {
@@ -72,6 +74,26 @@ impl Runner<TlsMemory> {
         let net = LookUps::over(&net);
         let records = Records::new(tls.rx, tls.tx);
         let tls = Tls::over(records, roots, rng, webhook.wall());
+        let watch = Watch::new();
+        let policy = webhook.policy();
+        let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
+        deliver(stack, *webhook, &net, transport, event).await;
+    }
+}
+
+#[cfg(feature = "rustls")]
+impl Runner<TlsMemory> {
+    /// As [`run`](Self::run), over rustls instead of embedded-tls. See [`Rustls`].
+    pub async fn run_rustls(
+        &mut self,
+        stack: Stack<'static>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
+        let net = SocketNet::new(stack, rx, tx);
+        let net = LookUps::over(&net);
+        let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
         let watch = Watch::new();
         let policy = webhook.policy();
         let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);

@@ -8,7 +8,7 @@ use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgo
 use sha2::{Digest as _, Sha256};
 
 use super::der::{self, contents};
-use super::failure::Algorithm;
+use super::failure::{Algorithm, CertificateFault, TlsFailure};
 
 /// The signature checks of one handshake, counted: each costs a slow core a good part of a second,
 /// and the server chooses how many it takes to refuse its chain.
@@ -102,6 +102,14 @@ const ECDSA_P256_SHA256: u16 = 0x0403;
 #[cfg(feature = "p384")]
 const ECDSA_P384_SHA384: u16 = 0x0503;
 
+/// What a server may prove its key with.
+#[cfg(feature = "rustls")]
+pub(super) const SCHEMES: &[u16] = &[
+    ECDSA_P256_SHA256,
+    #[cfg(feature = "p384")]
+    ECDSA_P384_SHA384,
+];
+
 /// The longest public key: an uncompressed point on P-384.
 const POINT_MAX: usize = 97;
 
@@ -128,13 +136,28 @@ impl ServerKey {
         Ok(Self { scheme, point })
     }
 
-    /// Is `scheme` the one for this key?
-    pub(super) const fn fits(&self, scheme: u16) -> bool {
-        self.scheme == scheme
+    /// Checks the server's proof that it holds this key: a signature by `scheme`, if one of the `checks`
+    /// is left.
+    pub(super) fn prove(
+        &self,
+        scheme: u16,
+        message: &[u8],
+        signature: &[u8],
+        checks: &Checks,
+    ) -> Result<(), TlsFailure> {
+        if self.scheme != scheme {
+            return Err(TlsFailure::UnsupportedAlgorithm(self::scheme(scheme)));
+        }
+        self.verify(message, signature, checks).map_err(|InvalidSignature| {
+            if checks.is_exceeded() {
+                TlsFailure::Certificate(CertificateFault::TooComplex)
+            } else {
+                TlsFailure::BadSignature
+            }
+        })
     }
 
-    /// Checks a signature by this key, if one of the `checks` is left.
-    pub(super) fn verify(
+    fn verify(
         &self,
         message: &[u8],
         signature: &[u8],

@@ -114,6 +114,9 @@ pub enum Limit {
     RecordTooLarge(u16),
     /// A handshake message goes on in the next record.
     SplitMessage,
+    /// A handshake message in several records, a certificate chain for example, does not fit into the
+    /// receive buffer.
+    MessageTooLarge,
     /// The server changes keys or asks for something after the handshake.
     PostHandshake,
     /// More certificates or extensions than embedded-tls has room for.
@@ -196,6 +199,7 @@ impl fmt::Display for Limit {
                 return write!(f, "a record of {length} bytes exceeds the receive buffer");
             }
             Self::SplitMessage => "a handshake message is split across records",
+            Self::MessageTooLarge => "a handshake message exceeds the receive buffer",
             Self::PostHandshake => "the server sent a handshake message after the handshake",
             Self::TooMany => "the server sent too many certificates or extensions",
             Self::SendBuffer => "the transmit buffer is too small",

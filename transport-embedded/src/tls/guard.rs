@@ -1,20 +1,11 @@
-//! Authenticates the server, and records whether that really happened.
-//!
-//! embedded-tls calls the verifier for each message that comes, and is content when none comes: a
-//! server that sends neither `Certificate` nor `CertificateVerify` passes. So the guard keeps count,
-//! and [`verdict`](Guard::verdict) is asked after the handshake, before anything is written.
+//! Decides whether a chain of certificates is that of the server, for both TLS clients.
 
-use embedded_tls::{
-    CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, TlsError, TlsVerifier,
-};
 use heapless::Vec;
 use pki_types::{CertificateDer, ServerName, UnixTime};
-use sha2::Digest as _;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use super::algorithms::{self, Checks, ServerKey};
 use super::failure::{CertificateFault, TlsFailure};
-use super::suite::Suite;
 
 /// The most certificates above the server's own. Arbitrary: public chains of today have up to three.
 const INTERMEDIATES_MAX: usize = 4;
@@ -39,70 +30,29 @@ pub(super) enum Now {
     Any,
 }
 
-/// How far the server has come. Each step happens at most once, and in this order.
-#[derive(Debug)]
-enum Progress {
-    Nothing,
-    /// The certificate is good; this is its key, and the hash over the handshake up to it.
-    Certificate(ServerKey, [u8; 32]),
-    /// The server holds the key.
-    Authenticated,
-    Failed(TlsFailure),
-}
-
-/// The verifier of one handshake.
+/// What a server is held against in one handshake.
 #[derive(Debug)]
 pub(super) struct Guard<'g> {
     roots: &'g [&'g [u8]],
-    name: ServerName<'g>,
+    name: &'g ServerName<'g>,
     now: Now,
     checks: Checks,
-    progress: Progress,
 }
 
 impl<'g> Guard<'g> {
-    pub(super) const fn new(roots: &'g [&'g [u8]], name: ServerName<'g>, now: Now) -> Self {
-        Self { roots, name, now, checks: Checks::new(CHECKS_MAX), progress: Progress::Nothing }
+    pub(super) const fn new(roots: &'g [&'g [u8]], name: &'g ServerName<'g>, now: Now) -> Self {
+        Self { roots, name, now, checks: Checks::new(CHECKS_MAX) }
     }
 
-    /// Whether the server was authenticated. Asked when the handshake is over.
-    pub(super) const fn verdict(&self) -> Result<(), TlsFailure> {
-        match self.progress {
-            Progress::Authenticated => Ok(()),
-            Progress::Nothing => Err(TlsFailure::NoCertificate),
-            Progress::Certificate(..) => Err(TlsFailure::NoSignature),
-            Progress::Failed(failure) => Err(failure),
-        }
-    }
-
-    /// Why the server was refused, if it was.
-    pub(super) const fn failure(&self) -> Option<TlsFailure> {
-        match self.progress {
-            Progress::Failed(failure) => Some(failure),
-            _ => None,
-        }
-    }
-
-    /// Records the result of one handshake message.
-    fn step(&mut self, result: Result<Progress, TlsFailure>) -> Result<(), TlsError> {
-        self.progress = result.unwrap_or_else(Progress::Failed);
-        self.failure().map_or(Ok(()), |_| Err(TlsError::InvalidCertificate))
-    }
-
-    fn certificate(
+    /// Checks a server's chain of certificates in DER, its own first; returns the key that the server
+    /// must prove that it holds.
+    pub(super) fn authenticate<'c>(
         &self,
-        transcript: &Sha256,
-        message: &CertificateRef<'_>,
-    ) -> Result<Progress, TlsFailure> {
-        if !matches!(self.progress, Progress::Nothing) {
-            return Err(TlsFailure::Malformed);
-        }
+        certificates: impl Iterator<Item = &'c [u8]>,
+    ) -> Result<ServerKey, TlsFailure> {
         let mut chain = Vec::<CertificateDer<'_>, { INTERMEDIATES_MAX + 1 }>::new();
-        for entry in &message.entries {
-            let CertificateEntryRef::X509(der) = entry else {
-                return Err(TlsFailure::Malformed);
-            };
-            chain.push(CertificateDer::from(*der)).map_err(|_| TOO_COMPLEX)?;
+        for der in certificates {
+            chain.push(CertificateDer::from(der)).map_err(|_| TOO_COMPLEX)?;
         }
         let (leaf, intermediates) = chain.split_first().ok_or(TlsFailure::NoCertificate)?;
         let server = EndEntityCert::try_from(leaf).map_err(|error| self.explain(&error, &chain))?;
@@ -117,13 +67,16 @@ impl<'g> Guard<'g> {
             Err(PathFailure::Root(index)) => return Err(TlsFailure::Root(index)),
         }
         server
-            .verify_is_valid_for_subject_name(&self.name)
+            .verify_is_valid_for_subject_name(self.name)
             .map_err(|error| self.explain(&error, &chain))?;
         // The one way to a certificate's key without an allocator.
         let spki = anchor_from_trusted_cert(leaf).map_err(|error| self.explain(&error, &chain))?;
-        let key = ServerKey::new(&spki.subject_public_key_info)
-            .map_err(TlsFailure::UnsupportedAlgorithm)?;
-        Ok(Progress::Certificate(key, transcript.clone().finalize().into()))
+        ServerKey::new(&spki.subject_public_key_info).map_err(TlsFailure::UnsupportedAlgorithm)
+    }
+
+    /// The signature checks that are left.
+    pub(super) fn into_checks(self) -> Checks {
+        self.checks
     }
 
     /// Looks for a path to each root in turn. Reports the most telling of the failures.
@@ -183,28 +136,6 @@ impl<'g> Guard<'g> {
         }
     }
 
-    fn signature(&self, message: &CertificateVerifyRef<'_>) -> Result<Progress, TlsFailure> {
-        let (key, transcript) = match &self.progress {
-            Progress::Certificate(key, transcript) => (key, transcript),
-            Progress::Nothing => return Err(TlsFailure::NoCertificate),
-            Progress::Authenticated => return Err(TlsFailure::Malformed),
-            Progress::Failed(failure) => return Err(*failure),
-        };
-        let scheme = message.signature_scheme.as_u16();
-        if !key.fits(scheme) {
-            return Err(TlsFailure::UnsupportedAlgorithm(algorithms::scheme(scheme)));
-        }
-        // RFC 8446, section 4.4.3.
-        const CONTEXT: &[u8; 34] = b"TLS 1.3, server CertificateVerify\0";
-        let mut signed = [b' '; 64 + CONTEXT.len() + 32];
-        signed[64..64 + CONTEXT.len()].copy_from_slice(CONTEXT);
-        signed[64 + CONTEXT.len()..].copy_from_slice(transcript);
-        key.verify(&signed, message.signature, &self.checks).map_err(|_| {
-            if self.checks.is_exceeded() { TOO_COMPLEX } else { TlsFailure::BadSignature }
-        })?;
-        Ok(Progress::Authenticated)
-    }
-
     fn explain(&self, error: &webpki::Error, chain: &[CertificateDer<'_>]) -> TlsFailure {
         use webpki::Error as E;
         TlsFailure::Certificate(match error {
@@ -238,25 +169,4 @@ impl<'g> Guard<'g> {
 enum PathFailure {
     Root(usize),
     Path(webpki::Error),
-}
-
-impl TlsVerifier<Suite> for Guard<'_> {
-    /// The guard was made with the name: embedded-tls has none when the host is an address.
-    fn set_hostname_verification(&mut self, _name: &str) -> Result<(), TlsError> {
-        Ok(())
-    }
-
-    fn verify_certificate(
-        &mut self,
-        transcript: &Sha256,
-        certificate: CertificateRef<'_>,
-    ) -> Result<(), TlsError> {
-        let result = self.certificate(transcript, &certificate);
-        self.step(result)
-    }
-
-    fn verify_signature(&mut self, signature: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
-        let result = self.signature(&signature);
-        self.step(result)
-    }
 }

@@ -6,9 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
-use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
+#[cfg(feature = "rustls")]
+use pilot_webhook_embassy::Rustls;
 #[cfg(feature = "tls")]
-use pilot_webhook_embassy::{Tls, TlsBuffers, UnknownTime, WallClock};
+use pilot_webhook_embassy::Tls;
+use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
+#[cfg(feature = "_https")]
+use pilot_webhook_embassy::{TlsBuffers, UnknownTime, WallClock};
 
 use pilot_webhook_tests::{Act, Script, Server};
 pub use pilot_webhook_tests::{hostile_tls, nal as net, pki};
@@ -52,6 +56,27 @@ pub fn tls_at(
     let roots: Vec<&'static [u8]> = roots.iter().map(|root| &*root.to_vec().leak()).collect();
     let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
     let tls = Tls::new(buffers, roots.leak(), leak(rand_core::OsRng), leak(clock))
+        .when_time_unknown(unknown);
+    plain(net).with_tls(tls)
+}
+
+/// With TLS by rustls, trusting these roots at the time [`NOW`].
+#[cfg(feature = "rustls")]
+pub fn rustls(net: TokioNet, roots: &[&[u8]]) -> Node {
+    rustls_at(net, roots, || Some(NOW), UnknownTime::Refuse)
+}
+
+/// With TLS by rustls, trusting these roots, with this clock.
+#[cfg(feature = "rustls")]
+pub fn rustls_at(
+    net: TokioNet,
+    roots: &[&[u8]],
+    clock: impl WallClock + 'static,
+    unknown: UnknownTime,
+) -> Node {
+    let roots: Vec<&'static [u8]> = roots.iter().map(|root| &*root.to_vec().leak()).collect();
+    let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
+    let tls = Rustls::new(buffers, roots.leak(), leak(rand_core::OsRng), leak(clock))
         .when_time_unknown(unknown);
     plain(net).with_tls(tls)
 }

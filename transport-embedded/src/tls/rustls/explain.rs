@@ -1,0 +1,38 @@
+//! What rustls's errors mean.
+
+use rustls::{Error, PeerIncompatible, PeerMisbehaved};
+
+use crate::tls::failure::{Limit, TlsFailure};
+
+/// The failure behind an error, but for a server that was not authenticated: the verifier has that.
+pub(super) fn explain(error: &Error) -> TlsFailure {
+    match error {
+        Error::AlertReceived(alert) => TlsFailure::Alert((*alert).into()),
+        Error::NoCertificatesPresented => TlsFailure::NoCertificate,
+        Error::DecryptError => TlsFailure::BadRecord,
+        Error::PeerIncompatible(what) => incompatible(what),
+        Error::PeerMisbehaved(what) => misbehaved(what),
+        Error::PeerSentOversizedRecord => Limit::RecordTooLarge(u16::MAX).into(),
+        Error::EncryptError | Error::FailedToGetRandomBytes => TlsFailure::Aborted,
+        _ => TlsFailure::Malformed,
+    }
+}
+
+fn incompatible(what: &PeerIncompatible) -> TlsFailure {
+    match what {
+        // A server that has nothing newer.
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => TlsFailure::Alert(70),
+        _ => Limit::Parameters.into(),
+    }
+}
+
+fn misbehaved(what: &PeerMisbehaved) -> TlsFailure {
+    match what {
+        PeerMisbehaved::InvalidKeyShare
+        | PeerMisbehaved::WrongGroupForKeyShare
+        | PeerMisbehaved::SelectedUnofferedCipherSuite
+        | PeerMisbehaved::SelectedUnofferedKxGroup => Limit::Parameters.into(),
+        _ => TlsFailure::Malformed,
+    }
+}

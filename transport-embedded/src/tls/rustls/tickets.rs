@@ -1,0 +1,82 @@
+//! What is remembered of the last server: a ticket, with which the next connection to it needs no
+//! certificate, and the group of its key exchange.
+
+use core::cell::RefCell;
+use core::fmt;
+
+use embassy_sync::blocking_mutex::Mutex;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use pki_types::ServerName;
+use rustls::NamedGroup;
+use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+
+/// One ticket and one group: a webhook has one server.
+pub(super) struct Tickets {
+    last: Mutex<CriticalSectionRawMutex, RefCell<Last>>,
+}
+
+struct Last {
+    /// Whether a ticket of the present connection may be kept.
+    is_open: bool,
+    ticket: Option<(ServerName<'static>, Tls13ClientSessionValue)>,
+    group: Option<(ServerName<'static>, NamedGroup)>,
+}
+
+impl Tickets {
+    pub(super) const fn new() -> Self {
+        let last = Last { is_open: false, ticket: None, group: None };
+        Self { last: Mutex::new(RefCell::new(last)) }
+    }
+
+    /// A handshake begins. `is_open` says whether tickets may be used and kept: not while the time is
+    /// not known, since a resumed session checks no certificate.
+    pub(super) fn begin(&self, is_open: bool) {
+        let forgotten = self.with(|last| {
+            last.is_open = is_open;
+            if is_open { None } else { last.ticket.take() }
+        });
+        // Outside the lock, as it frees memory.
+        drop(forgotten);
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Last) -> T) -> T {
+        self.last.lock(|last| change(&mut last.borrow_mut()))
+    }
+}
+
+impl ClientSessionStore for Tickets {
+    fn set_kx_hint(&self, name: ServerName<'static>, group: NamedGroup) {
+        drop(self.with(|last| last.group.replace((name, group))));
+    }
+
+    fn kx_hint(&self, name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.with(|last| last.group.as_ref().filter(|(of, _)| of == name).map(|(_, group)| *group))
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, name: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        let ticket = Some((name, ticket));
+        let old = self.with(|last| {
+            if last.is_open { core::mem::replace(&mut last.ticket, ticket) } else { ticket }
+        });
+        drop(old);
+    }
+
+    fn take_tls13_ticket(&self, name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        let ticket = self.with(|last| last.ticket.take_if(|(of, _)| of == name));
+        ticket.map(|(_, ticket)| ticket)
+    }
+}
+
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tickets")
+    }
+}
