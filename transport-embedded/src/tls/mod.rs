@@ -41,8 +41,10 @@ pub use failure::{Algorithm, CertificateFault, Limit, TlsFailure};
 #[cfg(feature = "tls")]
 pub(crate) use fence::Findings;
 use guard::Now;
+#[cfg(all(feature = "embassy-net", feature = "tls"))]
+pub(crate) use session::Records;
 #[cfg(feature = "tls")]
-pub(crate) use session::{Records, Session};
+pub(crate) use session::Session;
 
 use crate::clock::WallClock;
 
