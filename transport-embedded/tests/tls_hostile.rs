@@ -10,14 +10,14 @@
 
 mod support;
 
-use pilot_webhook_embassy::{Algorithm, Error, Limit, TlsFailure};
+use pilot_webhook_embassy::{Algorithm, Error, Limit, TlsBuffers, TlsFailure, UnknownTime};
 use pilot_webhook_tests::Act::{Close, Read};
 use support::hostile_tls::{
     After, Behaviour, Hello, HostileServer, Identity, Message, handshake, record,
 };
 use support::net::TokioNet;
 use support::pki::{self, Authority, Kind, leaf};
-use support::{Node, authority, post, serve, tls};
+use support::{NOW, Node, authority, post, serve, tls, tls_in};
 
 use Message::{
     BadCertificateVerify, BadFinished, Certificate, CertificateRequest, CertificateVerify, Chain,
@@ -369,17 +369,10 @@ async fn what_was_wrong_with_a_tls_connection_is_not_said_of_a_plain_one() {
 
 #[test]
 fn a_record_larger_than_the_buffer() {
-    let roots: &'static [&'static [u8]] = vec![authority().root()].leak();
-    let buffers = Box::leak(Box::new(pilot_webhook_embassy::TlsBuffers::<1_024, 512>::new()));
-    let clock = Box::leak(Box::new(|| Some(support::NOW)));
-    let options = pilot_webhook_embassy::Tls::new(
-        buffers,
-        roots,
-        Box::leak(Box::new(rand_core::OsRng)),
-        clock,
-    );
+    let buffers = Box::leak(Box::new(TlsBuffers::<1_024, 512>::new()));
     let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
-    let mut node = support::plain(net).with_tls(options);
+    let roots = &[authority().root()];
+    let mut node = tls_in(buffers, net, roots, || Some(NOW), UnknownTime::Refuse);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // A short chain fits into 1 KiB.
     let server = HostileServer::start(authority().server(), Behaviour::good());

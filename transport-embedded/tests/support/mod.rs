@@ -39,46 +39,49 @@ pub fn plain(net: TokioNet) -> Node {
     NodeTransport::new(leak(net), leak(Buffers::<1_024>::new()), Policy::default())
 }
 
+/// Whether the TLS client is rustls: in the tests whose name begins so. The others have embedded-tls.
+pub const RUSTLS: bool = {
+    let name = env!("CARGO_CRATE_NAME").as_bytes();
+    matches!(name, [b'r', b'u', b's', b't', b'l', b's', ..])
+};
+
 /// With TLS, trusting these roots at the time [`NOW`].
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub fn tls(net: TokioNet, roots: &[&[u8]]) -> Node {
     tls_at(net, roots, || Some(NOW), UnknownTime::Refuse)
 }
 
 /// With TLS, trusting these roots, with this clock.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub fn tls_at(
     net: TokioNet,
     roots: &[&[u8]],
     clock: impl WallClock + 'static,
     unknown: UnknownTime,
 ) -> Node {
-    let roots: Vec<&'static [u8]> = roots.iter().map(|root| &*root.to_vec().leak()).collect();
-    let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
-    let tls = Tls::new(buffers, roots.leak(), leak(rand_core::OsRng), leak(clock))
-        .when_time_unknown(unknown);
-    plain(net).with_tls(tls)
+    tls_in(leak(TlsBuffers::<16_640, 1_024>::new()), net, roots, clock, unknown)
 }
 
-/// With TLS by rustls, trusting these roots at the time [`NOW`].
-#[cfg(feature = "rustls")]
-pub fn rustls(net: TokioNet, roots: &[&[u8]]) -> Node {
-    rustls_at(net, roots, || Some(NOW), UnknownTime::Refuse)
-}
-
-/// With TLS by rustls, trusting these roots, with this clock.
-#[cfg(feature = "rustls")]
-pub fn rustls_at(
+/// With TLS in these buffers.
+#[cfg(feature = "_https")]
+pub fn tls_in<const RX: usize, const TX: usize>(
+    buffers: &'static mut TlsBuffers<RX, TX>,
     net: TokioNet,
     roots: &[&[u8]],
     clock: impl WallClock + 'static,
     unknown: UnknownTime,
 ) -> Node {
     let roots: Vec<&'static [u8]> = roots.iter().map(|root| &*root.to_vec().leak()).collect();
-    let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
-    let tls = Rustls::new(buffers, roots.leak(), leak(rand_core::OsRng), leak(clock))
-        .when_time_unknown(unknown);
-    plain(net).with_tls(tls)
+    let (roots, rng, clock) = (roots.leak(), leak(rand_core::OsRng), leak(clock));
+    #[cfg(feature = "rustls")]
+    if RUSTLS {
+        let tls = Rustls::new(buffers, roots, rng, clock).when_time_unknown(unknown);
+        return plain(net).with_tls(tls);
+    }
+    #[cfg(feature = "tls")]
+    return plain(net).with_tls(Tls::new(buffers, roots, rng, clock).when_time_unknown(unknown));
+    #[cfg(not(feature = "tls"))]
+    panic!("this test needs the feature tls");
 }
 
 /// Posts [`BODY`].
