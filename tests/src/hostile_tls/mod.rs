@@ -2,7 +2,7 @@
 //!
 //! It is built from the cryptographic primitives, because no real server can be configured to do most of
 //! this. It
-//! speaks `TLS_AES_128_GCM_SHA256` with P-256 only, blocks, and serves one connection after the other
+//! speaks `TLS_AES_128_GCM_SHA256` with P-256 or X25519, blocks, and serves one connection after the other
 //! from a thread of its own on a loopback port.
 
 mod keys;
@@ -17,9 +17,10 @@ use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey};
 use p256::pkcs8::DecodePrivateKey;
 use sha2::{Digest, Sha256};
+use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 
 use keys::{Keys, Schedule};
-use messages::{ClientHello, is_whole, server_hello, vector};
+use messages::{ClientHello, holds, is_whole, server_hello, vector};
 pub use messages::{handshake, record};
 
 /// The default answer to every request.
@@ -87,6 +88,8 @@ pub enum After {
     BadTag,
     /// These bytes on the wire.
     Wire(Vec<u8>),
+    /// A `KeyUpdate`, and new keys from there on. The client is asked for one, too, or not.
+    KeyUpdate(bool),
 }
 
 impl After {
@@ -100,6 +103,11 @@ impl After {
                 bytes
             }
             Self::Wire(bytes) => bytes.clone(),
+            Self::KeyUpdate(asks) => {
+                let bytes = out.seal(&handshake(24, &[u8::from(*asks)]), 22);
+                *out = out.next();
+                bytes
+            }
         }
     }
 }
@@ -226,6 +234,21 @@ impl HostileServer {
     }
 }
 
+/// An ephemeral public key for the client's key share, and the secret that the two make.
+fn agree(hello: &ClientHello<'_>) -> (Vec<u8>, Vec<u8>) {
+    if hello.group == [0, 29] {
+        let mut secret = [0; 32];
+        rand_core::RngCore::fill_bytes(&mut rand_core::OsRng, &mut secret);
+        let public = x25519(secret, X25519_BASEPOINT_BYTES);
+        return (public.to_vec(), x25519(secret, hello.key_share.try_into().unwrap()).to_vec());
+    }
+    let secret = p256::ecdh::EphemeralSecret::random(&mut rand_core::OsRng);
+    let client_key = p256::PublicKey::from_sec1_bytes(hello.key_share).unwrap();
+    let public = p256::EncodedPoint::from(secret.public_key());
+    let shared = secret.diffie_hellman(&client_key);
+    (public.as_bytes().to_vec(), shared.raw_secret_bytes().to_vec())
+}
+
 struct Connection<'c> {
     stream: TcpStream,
     identity: &'c Identity,
@@ -244,18 +267,15 @@ impl Connection<'_> {
         let entry = (hello.key_share.to_vec(), hello.random.to_vec());
         self.seen.lock().unwrap().hellos.push(entry);
         self.transcript.extend_from_slice(&client_hello);
-        let secret = p256::ecdh::EphemeralSecret::random(&mut rand_core::OsRng);
-        let client_key = p256::PublicKey::from_sec1_bytes(hello.key_share).unwrap();
-        let shared = secret.diffie_hellman(&client_key);
-        let public = p256::EncodedPoint::from(secret.public_key());
+        let (public, shared) = agree(&hello);
         let message = match &self.behaviour.hello {
             Hello::Wire(bytes) => return self.stream.write_all(bytes),
-            hello => server_hello(hello, public.as_bytes()),
+            sent => server_hello(sent, &hello, &public),
         };
         self.transcript.extend_from_slice(&message);
         let mut wire = record(22, &message);
 
-        let handshake = Schedule::handshake(shared.raw_secret_bytes());
+        let handshake = Schedule::handshake(&shared);
         let mut out = Keys::new(&handshake.traffic("s hs traffic", &self.transcript));
         let mut inn = Keys::new(&handshake.traffic("c hs traffic", &self.transcript));
         let mut plain_length = 0;
@@ -301,7 +321,7 @@ impl Connection<'_> {
             if kind != 22 {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
-            if content[0] == 20 {
+            if holds(&content, 20) {
                 break;
             }
         }
@@ -319,6 +339,10 @@ impl Connection<'_> {
             let mut request = Vec::new();
             while !is_whole(&request) {
                 let (kind, content) = self.read_encrypted(inn)?;
+                if kind == 22 && holds(&content, 24) {
+                    *inn = inn.next();
+                    continue;
+                }
                 if kind != 23 {
                     return Ok(());
                 }
@@ -380,7 +404,11 @@ impl Connection<'_> {
     }
 
     fn read_encrypted(&mut self, keys: &mut Keys) -> io::Result<(u8, Vec<u8>)> {
-        let (header, content) = self.read_record()?;
+        let (mut header, mut content) = self.read_record()?;
+        // A client may send one for the sake of middleboxes (RFC 8446, appendix D.4).
+        if header[0] == 20 {
+            (header, content) = self.read_record()?;
+        }
         if header[0] != 23 {
             return Err(io::ErrorKind::InvalidData.into());
         }

@@ -45,6 +45,11 @@ pub const RUSTLS: bool = {
     matches!(name, [b'r', b'u', b's', b't', b'l', b's', ..])
 };
 
+/// What is expected of embedded-tls, or of rustls.
+pub fn either<T>(embedded: T, rustls: T) -> T {
+    if RUSTLS { rustls } else { embedded }
+}
+
 /// With TLS, trusting these roots at the time [`NOW`].
 #[cfg(feature = "_https")]
 pub fn tls(net: TokioNet, roots: &[&[u8]]) -> Node {

@@ -1,6 +1,6 @@
 //! What rustls's errors mean.
 
-use rustls::{Error, PeerIncompatible, PeerMisbehaved};
+use rustls::{Error, HandshakeType, PeerIncompatible, PeerMisbehaved};
 
 use crate::tls::failure::{Limit, TlsFailure};
 
@@ -9,12 +9,27 @@ pub(super) fn explain(error: &Error) -> TlsFailure {
     match error {
         Error::AlertReceived(alert) => TlsFailure::Alert((*alert).into()),
         Error::NoCertificatesPresented => TlsFailure::NoCertificate,
+        Error::InappropriateHandshakeMessage {
+            expect_types,
+            got_type: HandshakeType::Finished | HandshakeType::CertificateVerify,
+        } => missing(expect_types),
         Error::DecryptError => TlsFailure::BadRecord,
         Error::PeerIncompatible(what) => incompatible(what),
         Error::PeerMisbehaved(what) => misbehaved(what),
         Error::PeerSentOversizedRecord => Limit::RecordTooLarge(u16::MAX).into(),
         Error::EncryptError | Error::FailedToGetRandomBytes => TlsFailure::Aborted,
         _ => TlsFailure::Malformed,
+    }
+}
+
+/// What a server has left out that ends its flight without it.
+fn missing(expected: &[HandshakeType]) -> TlsFailure {
+    if expected.contains(&HandshakeType::CertificateVerify) {
+        TlsFailure::NoSignature
+    } else if expected.contains(&HandshakeType::Certificate) {
+        TlsFailure::NoCertificate
+    } else {
+        TlsFailure::Malformed
     }
 }
 
@@ -30,6 +45,7 @@ fn incompatible(what: &PeerIncompatible) -> TlsFailure {
 fn misbehaved(what: &PeerMisbehaved) -> TlsFailure {
     match what {
         PeerMisbehaved::InvalidKeyShare
+        | PeerMisbehaved::MissingKeyShare
         | PeerMisbehaved::WrongGroupForKeyShare
         | PeerMisbehaved::SelectedUnofferedCipherSuite
         | PeerMisbehaved::SelectedUnofferedKxGroup => Limit::Parameters.into(),

@@ -10,8 +10,8 @@ use embassy_futures::poll_once;
 use embedded_io_async::{ErrorKind as IoKind, Read, Write};
 use pki_types::ServerName;
 use rustls::ClientConfig;
-use rustls::client::UnbufferedClientConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
 use super::explain::explain;
 use crate::tls::failure::{Limit, TlsFailure};
@@ -41,11 +41,7 @@ struct Buffers<'b> {
 struct Connection<'b, S> {
     wire: Wire<'b, S>,
     tls: Box<UnbufferedClientConnection>,
-    /// Text that was decrypted and not read yet, from `read` on.
-    text: Vec<u8>,
-    read: usize,
-    /// The server has said that it sends no more.
-    is_ended: bool,
+    received: Received,
 }
 
 /// Where rustls has come to.
@@ -107,8 +103,8 @@ impl<'b, S: Read + Write> Session<'b, S> {
         (buffers.received, buffers.sent, buffers.queued) = (0, 0, 0);
         let meter = wire.meter();
         let tls = UnbufferedClientConnection::new(config, name).map_err(|error| explain(&error))?;
-        let (text, read, is_ended) = (Vec::new(), 0, false);
-        let connection = Connection { wire, tls: Box::new(tls), text, read, is_ended };
+        let received = Received { text: Vec::new(), read: 0, is_ended: false };
+        let connection = Connection { wire, tls: Box::new(tls), received };
         let connection = self.connection.insert(connection);
         let opened = loop {
             match connection.step(buffers, &[]) {
@@ -139,15 +135,8 @@ impl<'b, S: Read + Write> Session<'b, S> {
     pub(crate) async fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoKind> {
         let (connection, buffers) = parts(&mut self.connection, &mut self.buffers)?;
         let failure = loop {
-            let text = connection.text.get(connection.read..).unwrap_or_default();
-            if !text.is_empty() {
-                let length = text.len().min(buf.len());
-                buf.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
-                connection.read += length;
+            if let Some(length) = connection.received.read(buf) {
                 return Ok(length);
-            }
-            if connection.is_ended {
-                return Ok(0);
             }
             match connection.step(buffers, &[]) {
                 Ok(Step::Text) => {}
@@ -211,59 +200,29 @@ impl<S: Read + Write> Connection<'_, S> {
     /// Lets rustls work on what was received, and on text to be sent, until it comes to something.
     fn step(&mut self, buffers: &mut Buffers<'_>, text: &[u8]) -> Result<Step, TlsFailure> {
         loop {
-            let Buffers { rx, received, tx, sent, queued } = &mut *buffers;
-            let UnbufferedStatus { discard, state } =
-                self.tls.process_tls_records(rx.get_mut(..*received).unwrap_or_default());
-            let room = tx.get_mut(*queued..).unwrap_or_default();
-            let step = match state.map_err(|error| explain(&error))? {
-                ConnectionState::ReadTraffic(mut traffic) => {
-                    self.text.drain(..self.read);
-                    self.read = 0;
-                    while let Some(record) = traffic.next_record() {
-                        let record = record.map_err(|error| explain(&error))?;
-                        self.text.extend_from_slice(record.payload);
-                    }
-                    Some(Step::Text)
-                }
-                ConnectionState::EncodeTlsData(mut data) => match data.encode(room) {
-                    Ok(length) => {
-                        *queued += length;
-                        None
-                    }
-                    Err(EncodeError::InsufficientSize(_)) => return Err(Limit::SendBuffer.into()),
-                    Err(EncodeError::AlreadyEncoded) => return Err(TlsFailure::Malformed),
-                },
-                ConnectionState::TransmitTlsData(data) => {
-                    data.done();
-                    Some(Step::Send)
-                }
-                ConnectionState::PeerClosed | ConnectionState::Closed => {
-                    self.is_ended = true;
-                    Some(Step::Text)
-                }
-                ConnectionState::BlockedHandshake => Some(Step::Handshake),
-                ConnectionState::WriteTraffic(_) if *sent < *queued => Some(Step::Send),
-                ConnectionState::WriteTraffic(_) if text.is_empty() => Some(Step::Traffic(0)),
-                ConnectionState::WriteTraffic(mut traffic) => {
-                    let length = text.len().min(room.len().saturating_sub(OVERHEAD));
-                    match traffic.encrypt(text.get(..length).unwrap_or_default(), room) {
-                        Ok(written) if length > 0 => *queued += written,
-                        Ok(_) | Err(EncryptError::InsufficientSize(_)) => {
-                            return Err(Limit::SendBuffer.into());
-                        }
-                        Err(EncryptError::EncryptExhausted) => return Err(TlsFailure::Aborted),
-                    }
-                    Some(Step::Traffic(length))
-                }
-                // Early data is a server's.
-                _ => return Err(TlsFailure::Malformed),
-            };
-            rx.copy_within(discard..*received, 0);
-            *received -= discard;
-            if let Some(step) = step {
+            if let Some(step) = self.advance(buffers, text)? {
                 return Ok(step);
             }
         }
+    }
+
+    /// Lets rustls do one thing. `None`: there is more to do.
+    fn advance(
+        &mut self,
+        buffers: &mut Buffers<'_>,
+        text: &[u8],
+    ) -> Result<Option<Step>, TlsFailure> {
+        let Buffers { rx, received, tx, sent, queued } = buffers;
+        let UnbufferedStatus { discard, state } =
+            self.tls.process_tls_records(rx.get_mut(..*received).unwrap_or_default());
+        let queue = Queue { tx, is_empty: sent == queued, end: queued };
+        let step = match state {
+            Ok(state) => self.received.take(state, queue, text),
+            Err(error) => Err(explain(&error)),
+        };
+        rx.copy_within(discard..*received, 0);
+        *received -= discard;
+        step
     }
 
     /// Sends the queue. Cancel-safe.
@@ -291,10 +250,93 @@ impl<S: Read + Write> Connection<'_, S> {
 
     /// Sends the alert that rustls has for a server that it gave up, if the socket takes it at once.
     fn say_why(&mut self, buffers: &mut Buffers<'_>) {
-        buffers.received = 0;
-        while let Ok(Step::Send) = self.step(buffers, &[]) {
+        // Once and no more: after the alert rustls would look at what it has refused again, and panic.
+        if self.tls.wants_write() && self.advance(buffers, &[]).is_ok() {
             let _ = poll_once(self.send(buffers));
         }
+    }
+}
+
+/// The end of the queue of what is to be sent.
+struct Queue<'q> {
+    tx: &'q mut [u8],
+    is_empty: bool,
+    end: &'q mut usize,
+}
+
+/// Text that was decrypted and not read yet.
+struct Received {
+    text: Vec<u8>,
+    /// How much of it was read.
+    read: usize,
+    /// The server has said that it sends no more.
+    is_ended: bool,
+}
+
+impl Received {
+    fn rest(&self) -> &[u8] {
+        self.text.get(self.read..).unwrap_or_default()
+    }
+
+    /// Reads text; `None` if there is none yet, 0 at its end.
+    fn read(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let rest = self.rest();
+        if rest.is_empty() {
+            return self.is_ended.then_some(0);
+        }
+        let length = rest.len().min(buf.len());
+        buf.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
+        self.read += length;
+        if self.rest().is_empty() {
+            (self.text, self.read) = (Vec::new(), 0);
+        }
+        Some(length)
+    }
+
+    /// Does what rustls is ready for. `None`: there is more to do.
+    fn take(
+        &mut self,
+        state: ConnectionState<'_, '_, ClientConnectionData>,
+        queue: Queue<'_>,
+        text: &[u8],
+    ) -> Result<Option<Step>, TlsFailure> {
+        let Queue { tx, is_empty, end } = queue;
+        let room = tx.get_mut(*end..).unwrap_or_default();
+        Ok(Some(match state {
+            ConnectionState::ReadTraffic(mut traffic) => {
+                while let Some(record) = traffic.next_record() {
+                    let record = record.map_err(|error| explain(&error))?;
+                    self.text.reserve_exact(record.payload.len());
+                    self.text.extend_from_slice(record.payload);
+                }
+                Step::Text
+            }
+            ConnectionState::EncodeTlsData(mut data) => {
+                *end += data.encode(room).map_err(|_| Limit::SendBuffer)?;
+                return Ok(None);
+            }
+            ConnectionState::TransmitTlsData(data) => {
+                data.done();
+                Step::Send
+            }
+            ConnectionState::PeerClosed | ConnectionState::Closed => {
+                self.is_ended = true;
+                Step::Text
+            }
+            ConnectionState::BlockedHandshake => Step::Handshake,
+            ConnectionState::WriteTraffic(_) if !is_empty => Step::Send,
+            ConnectionState::WriteTraffic(_) if text.is_empty() => Step::Traffic(0),
+            ConnectionState::WriteTraffic(mut traffic) => {
+                let length = text.len().min(room.len().saturating_sub(OVERHEAD));
+                let part = text.get(..length).filter(|part| !part.is_empty());
+                *end += traffic
+                    .encrypt(part.ok_or(Limit::SendBuffer)?, room)
+                    .map_err(|_| Limit::SendBuffer)?;
+                Step::Traffic(length)
+            }
+            // Early data is for servers.
+            _ => return Err(TlsFailure::Malformed),
+        }))
     }
 }
 
