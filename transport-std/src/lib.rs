@@ -10,6 +10,8 @@ pub mod outbox;
 #[cfg(feature = "plugin")]
 mod plugin;
 
+#[cfg(feature = "outbox")]
+pub use client::StoreError;
 pub use client::{
     Client, ClientBuilder, ClientError, HttpTarget, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp,
     StdRawMutex, Target, TokioClock,

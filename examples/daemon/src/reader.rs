@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 use pilot_webhook_core::{Clock as _, EmitError, Event, Json};
 use pilot_webhook_std::outbox::Position;
-use pilot_webhook_std::{Client, Throttle, TokioClock};
+use pilot_webhook_std::{Client, StoreError, Throttle, TokioClock};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -116,7 +116,10 @@ impl Reader {
         if let Some(text) = position {
             let position = Position { source: &self.name, text };
             let stored = self.client.store_at(&event, &data, position);
-            return self.runtime.block_on(stored).map(|()| None);
+            return self.runtime.block_on(stored).map(|()| None).map_err(|error| match error {
+                StoreError::Payload(error) => EmitError::Payload(error),
+                _ => EmitError::Closed,
+            });
         }
         if !self.blocks {
             return self.client.emit_event(&event, &data);

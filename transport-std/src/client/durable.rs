@@ -85,13 +85,13 @@ impl Durable {
         event: &Event<'_>,
         origin_id: Option<u64>,
         data: &str,
-    ) -> Result<Pending, EmitError> {
-        self.outbox.put(NewEvent { origin_id, ..stored(event, data) }).map_err(emit_error)
+    ) -> Result<Pending, PutError> {
+        self.outbox.put(NewEvent { origin_id, ..stored(event, data) })
     }
 
     /// As `put`, and nobody waits for the disk.
-    pub(crate) fn submit(&self, event: &Event<'_>, data: &str) -> Result<(), EmitError> {
-        self.outbox.submit(stored(event, data)).map_err(emit_error)
+    pub(crate) fn submit(&self, event: &Event<'_>, data: &str) -> Result<(), PutError> {
+        self.outbox.submit(stored(event, data))
     }
 
     /// As `submit`, as soon as there is room, and as one unit with how far its source was read.
@@ -100,14 +100,12 @@ impl Durable {
         event: &Event<'_>,
         data: &str,
         position: Option<Position<'_>>,
-    ) -> Result<(), EmitError> {
+    ) -> Result<(), PutError> {
         let event = stored(event, data);
         loop {
             match self.outbox.submit_all(&[event], position) {
-                Err(PutError::Full | PutError::Disk) => {
-                    self.outbox.room(event.size()).await.map_err(emit_error)?;
-                }
-                answer => return answer.map_err(emit_error),
+                Err(PutError::Full | PutError::Disk) => self.outbox.room(event.size()).await?,
+                answer => return answer,
             }
         }
     }

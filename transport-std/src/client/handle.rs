@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
 #[cfg(feature = "outbox")]
-use crate::client::durable::{Durable, feed};
+use crate::client::durable::{Durable, emit_error, feed};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
 use crate::client::scratch::Scratch;
@@ -217,8 +217,8 @@ impl<To: Target> Client<To> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes())?;
-            return durable.submit(event, data).map(|()| None);
+            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
+            return durable.submit(event, data).map(|()| None).map_err(emit_error);
         }
         self.dispatcher().emit(event, data, scratch.bytes())
     }
@@ -236,8 +236,9 @@ impl<To: Target> Client<To> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes())?;
-            return durable.submit_when_room(event, data, None).await.map(|()| None);
+            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
+            let stored = durable.submit_when_room(event, data, None).await;
+            return stored.map(|()| None).map_err(emit_error);
         }
         let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
         self.handle.room.until(emitted).await

@@ -16,6 +16,8 @@ mod worker;
 pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
 pub use error::ClientError;
+#[cfg(feature = "outbox")]
+pub use error::StoreError;
 pub use handle::{Client, HttpTarget, MAX_URL};
 pub use raw_mutex::StdRawMutex;
 pub use worker::Target;

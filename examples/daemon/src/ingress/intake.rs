@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
-use pilot_webhook_std::outbox::Pending;
-use pilot_webhook_std::{Client, TokioClock};
+use pilot_webhook_std::outbox::{Pending, PutError};
+use pilot_webhook_std::{Client, StoreError, TokioClock};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Posted;
@@ -146,7 +146,7 @@ impl Intake {
         let event_id = posted.event_id.filter(|_| posted.timestamp.is_some());
         if self.client.outbox().is_some() {
             // It knows its origins itself, also after a restart.
-            return self.client.put_event(&event, event_id, &data).map(Some).map_err(why);
+            return self.client.put_event(&event, event_id, &data).map(Some).map_err(not_stored);
         }
         let origin = event_id.map(|event_id| Origin { node_id, event_id, timestamp });
         // Held until it is remembered, so that of two equal events at once the later one is a repeat.
@@ -185,6 +185,15 @@ const fn why(error: EmitError) -> Why {
     match error {
         EmitError::Payload(error) => Why::Unfit(error),
         EmitError::Full => Why::NoRoom,
+        _ => Why::Ending,
+    }
+}
+
+const fn not_stored(error: StoreError) -> Why {
+    match error {
+        StoreError::Payload(error) => Why::Unfit(error),
+        StoreError::Outbox(PutError::TooLarge) => Why::Unfit(EncodeError::TooLong),
+        StoreError::Outbox(PutError::Full | PutError::Disk) => Why::NoRoom,
         _ => Why::Ending,
     }
 }
