@@ -11,6 +11,7 @@ pub mod follow;
 pub mod ingress;
 mod input;
 pub mod ipc;
+mod lines;
 mod logging;
 mod outbox_commands;
 mod reader;

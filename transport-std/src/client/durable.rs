@@ -17,7 +17,7 @@ use crate::logging::Throttle;
 use crate::logging::{ERROR_MAX, Printable};
 use crate::outbox::{
     DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, Pending, Position, PutError,
-    Stored,
+    Stored, Tell,
 };
 
 /// How much is read from the file at once: a part of the engine's queue, which is a window over the file.
@@ -94,17 +94,20 @@ impl Durable {
         self.outbox.submit(stored(event, data))
     }
 
-    /// As `submit`, as soon as there is room, and as one unit with how far its source was read.
-    pub(crate) async fn submit_when_room(
+    /// As `submit`, and as one unit with how far its source was read. `reply` is made when the event is taken. With
+    /// `can_wait` it waits for room.
+    pub(crate) async fn submit_at(
         &self,
-        event: &Event<'_>,
-        data: &str,
+        event: NewEvent<'_>,
         position: Option<Position<'_>>,
+        can_wait: bool,
+        mut reply: impl FnMut() -> Tell,
     ) -> Result<(), PutError> {
-        let event = stored(event, data);
         loop {
-            match self.outbox.submit_all(&[event], position) {
-                Err(PutError::Full | PutError::Disk) => self.outbox.room(event.size()).await?,
+            match self.outbox.submit_at(event, position, &mut reply) {
+                Err(PutError::Full | PutError::Disk) if can_wait => {
+                    self.outbox.room(event.size()).await?;
+                }
                 answer => return answer,
             }
         }
@@ -218,7 +221,7 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
 }
 
 /// `null` is no data, as in the engine.
-fn stored<'e>(event: &Event<'e>, data: &'e str) -> NewEvent<'e> {
+pub(crate) fn stored<'e>(event: &Event<'e>, data: &'e str) -> NewEvent<'e> {
     let new = NewEvent::new(event.topic, event.node_id, event.timestamp);
     if data == "null" { new } else { new.with_data(data) }
 }

@@ -1,10 +1,8 @@
 //! Decides what becomes of an event that was posted.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
@@ -167,16 +165,11 @@ impl Intake {
 
     /// Hands it to the client. An event that has no room is the sender's still, and no loss.
     fn emit(&self, event: &Event<'_>, data: &Json<'_>) -> Result<Option<u64>, EmitError> {
-        let at_once = {
-            let emitted = pin!(self.client.emit_when_room(event, data));
-            emitted.poll(&mut Context::from_waker(Waker::noop()))
-        };
-        match at_once {
-            Poll::Ready(answer) => answer,
-            Poll::Pending if self.when_full == WhenFull::DropOldest => {
+        match self.client.emit_if_room(event, data) {
+            Err(EmitError::Full) if self.when_full == WhenFull::DropOldest => {
                 self.client.emit_event(event, data)
             }
-            Poll::Pending => Err(EmitError::Full),
+            answer => answer,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::Client;
 use crate::client::error::StoreError;
 use crate::client::scratch::Scratch;
 use crate::client::worker::Target;
-use crate::outbox::{Outbox, Pending, Position};
+use crate::outbox::{Outbox, Pending};
 
 impl<To: Target> Client<To> {
     /// Stores an event that happened now on this node, and returns its id when it is on disk.
@@ -37,23 +37,6 @@ impl<To: Target> Client<To> {
         let durable = self.handle.durable.as_ref().ok_or(StoreError::NoOutbox)?;
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         Ok(durable.put(event, origin_id, self.checked(event, data, scratch.bytes())?)?)
-    }
-
-    /// Stores an event as soon as there is room, and with it, as one unit, how far its source was read: after a
-    /// crash the source goes on behind the last event that is stored. Cancel-safe.
-    ///
-    /// # Errors
-    /// As [`emit_durable`](Self::emit_durable).
-    pub async fn store_at<D: Data + ?Sized>(
-        &self,
-        event: &Event<'_>,
-        data: &D,
-        position: Position<'_>,
-    ) -> Result<(), StoreError> {
-        let durable = self.handle.durable.as_ref().ok_or(StoreError::NoOutbox)?;
-        let mut scratch = Scratch::take(self.handle.scratch_bytes());
-        let data = self.checked(event, data, scratch.bytes())?;
-        Ok(durable.submit_when_room(event, data, Some(position)).await?)
     }
 
     /// The outbox, if there is one.
