@@ -12,9 +12,11 @@ pub mod outbox;
 #[cfg(feature = "plugin")]
 mod plugin;
 
+#[cfg(feature = "outbox")]
+pub use client::StoreError;
 pub use client::{
-    Client, ClientBuilder, ClientError, HttpTarget, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp,
-    StdRawMutex, Target, TokioClock,
+    Client, ClientBuilder, ClientError, Ending, HttpTarget, Incoming, MAX_EVENT_BYTES, MAX_URL,
+    Over, OverHttp, Receipt, Source, StdRawMutex, Target, TokioClock,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,

@@ -12,6 +12,7 @@ mod generate;
 pub mod ingress;
 mod input;
 pub mod ipc;
+mod lines;
 mod logging;
 mod outbox_commands;
 mod reader;

@@ -13,9 +13,8 @@ use pilot_webhook_std::{
     Client, Deps, EventBus, HttpTarget, Identity, LocalBus, ServiceRegistry, Throttle,
     WebhookService,
 };
-use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::Failure;
 use crate::args::Run;
@@ -23,8 +22,9 @@ use crate::aside::aside;
 use crate::ingress::{Ingress, Intake, Serving, leads_back};
 use crate::input;
 use crate::ipc::{self, Handler, Lost, Server};
+use crate::lines::LineOptions;
 use crate::logging;
-use crate::reader::{Reader, Reading};
+use crate::reader::{self, Reading};
 use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
@@ -94,19 +94,16 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     if listens.is_some_and(|address| !address.ip().is_loopback()) && listen_secret.is_none() {
         warn!("whoever reaches that address can post events: there is no --listen-secret-file");
     }
-    let webhook = watch::Sender::new(());
-    let reader = Reader {
-        client: client.clone(),
-        runtime: Handle::current(),
+    let is_stored = client.outbox().is_some();
+    let lines = LineOptions {
         node_id: options.node_id,
-        blocks: options.blocks(),
+        can_wait: options.blocks() || is_stored,
+        is_stored,
         name: options.events.as_deref().map(input::name).unwrap_or_default(),
-        webhook: webhook.clone(),
         tally: Arc::clone(&tally),
     };
     let commands = Commands {
         service,
-        webhook,
         listens,
         node_id: options.node_id,
         start: Instant::now(),
@@ -114,7 +111,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     };
     let (socket_lost, mut lost_socket) = oneshot::channel();
     let delivered = async {
-        let mut reading = input.map(|input| reader.start(input)).transpose()?;
+        let reading = input.map(|input| reader::start(client.clone(), input, lines));
+        let mut reading = reading.transpose()?;
         let serving = ingress.map(|ingress| {
             let intake = Intake::new(client.clone(), options.when_full(), Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
@@ -236,8 +234,6 @@ fn comes_back(target: Option<&HttpTarget>, listens: Option<SocketAddr>) -> bool 
 /// Executes commands from the socket.
 struct Commands {
     service: WebhookService,
-    /// Tells the reader that the webhook has changed.
-    webhook: watch::Sender<()>,
     listens: Option<SocketAddr>,
     node_id: u32,
     start: Instant,
@@ -266,7 +262,6 @@ impl Handler for Commands {
             self.service.set_url(url).map_err(|error| error.to_string())
         };
         set.inspect_err(|error| self.refused(error))?;
-        self.webhook.send_replace(());
         let done = if url.is_empty() { "cleared" } else { "set" };
         info!("the webhook was {done} over the socket");
         // Answered when it is in the file, so that it survives what comes next.
