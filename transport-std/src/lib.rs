@@ -33,7 +33,7 @@ pub use outbox::{Outbox, OutboxOptions};
 pub use pilot_webhook_core::{
     BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
     Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Refusal, Reply, Secret,
-    SendTransport, Signer, Stats, Timestamp, TransportError, Verdict,
+    SendTransport, Signer, Stats, Timestamp, TransportError, Verdict, standard,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{

@@ -23,6 +23,7 @@ mod rfc3339;
 mod run;
 mod setup;
 mod signals;
+mod signing;
 mod stats_file;
 mod stderr;
 mod store;

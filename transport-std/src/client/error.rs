@@ -4,6 +4,7 @@ use std::fmt;
 
 #[cfg(feature = "outbox")]
 use pilot_webhook_core::EncodeError;
+use pilot_webhook_core::standard::KeyError;
 use pilot_webhook_core::{ConfigError, EndpointError};
 
 use crate::client::worker::MAX_IN_FLIGHT;
@@ -23,6 +24,8 @@ pub enum ClientError {
     MaxInFlight,
     /// The secret is empty.
     EmptySecret,
+    /// There are too many keys to sign with.
+    Key(KeyError),
     /// The CA file cannot be used.
     Http(HttpConfigError),
     /// The memory for the queue could not be allocated.
@@ -42,6 +45,7 @@ impl fmt::Display for ClientError {
                 write!(f, "the POSTs in flight must be from 1 to {MAX_IN_FLIGHT}")
             }
             Self::EmptySecret => f.write_str("the secret is empty"),
+            Self::Key(error) => error.fmt(f),
             Self::Http(error) => error.fmt(f),
             Self::Memory => f.write_str("there is no memory for a queue of that capacity"),
             Self::NoRuntime => f.write_str("a client must be built within a tokio runtime"),
