@@ -37,7 +37,9 @@ pub use format::Format;
 pub use format::pilot::{BATCH_HEADER, PilotFormat};
 pub use json::{EncodeError, Writer};
 pub use queue::{Bound, EventRef, Events, Text};
-pub use sign::{SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign};
+pub use sign::{
+    SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign, VerifyError, standard, verify,
+};
 pub use transport::{
     ErrorKind, Headers, Message, Reply, RetryAfter, SendTransport, Transport, TransportError,
     Verdict,

@@ -12,9 +12,11 @@ pub mod outbox;
 #[cfg(feature = "plugin")]
 mod plugin;
 
+#[cfg(feature = "outbox")]
+pub use client::StoreError;
 pub use client::{
-    Client, ClientBuilder, ClientError, HttpTarget, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp,
-    StdRawMutex, Target, TokioClock,
+    Client, ClientBuilder, ClientError, Ending, HttpTarget, Incoming, MAX_EVENT_BYTES, MAX_URL,
+    Over, OverHttp, Receipt, Source, StdRawMutex, Target, TokioClock,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,
@@ -31,7 +33,7 @@ pub use outbox::{Outbox, OutboxOptions};
 pub use pilot_webhook_core::{
     BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
     Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Refusal, Reply, Secret,
-    SendTransport, Signer, Stats, Timestamp, TransportError, Verdict,
+    SendTransport, Signer, Stats, Timestamp, TransportError, Verdict, standard,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{

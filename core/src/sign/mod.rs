@@ -9,8 +9,11 @@ use crate::event::{MessageId, Timestamp};
 use crate::transport::Headers;
 
 mod hmac;
+pub mod standard;
+mod verify;
 
 pub use hmac::{SIGNATURE_HEADER, Secret, Signature};
+pub use verify::{VerifyError, verify};
 
 /// What a signature can be made of.
 #[derive(Clone, Copy)]

@@ -9,9 +9,9 @@ use crate::json::{EncodeError, Writer};
 /// The most headers of one message. CloudEvents in HTTP's binary mode takes 7 and Standard Webhooks
 /// 3.
 pub(crate) const MOST: usize = 12;
-/// Bytes for the values that are made for one message: two message ids of 80 bytes, two signatures
-/// of 64, and some numbers.
-pub(crate) const ROOM: usize = 320;
+/// Bytes for the values that are made for one message: its id of up to 80 bytes, pilot's signature of 64, three of
+/// Standard Webhooks with 143, and some numbers. Signatures by Ed25519 are twice as long.
+pub(crate) const ROOM: usize = if cfg!(feature = "ed25519") { 456 } else { 320 };
 
 /// The headers of a message, as a format and a signer give them.
 ///
@@ -64,6 +64,11 @@ impl<'h> Headers<'h> {
     pub fn format(&mut self, name: &'h str, value: impl fmt::Display) {
         let written = |out: &mut Writer<'_>| fmt::write(out, format_args!("{value}"));
         self.write(name, |out| written(out).map_err(|_| EncodeError::TooLong));
+    }
+
+    /// The value that was added already with this text, so that it is not kept twice.
+    pub(crate) fn same(&self, text: &[u8]) -> Option<&'h str> {
+        self.pairs.iter().map(|(_, value)| *value).find(|value| value.as_bytes() == text)
     }
 
     /// What was added, the first one first; `None` when something did not fit.
