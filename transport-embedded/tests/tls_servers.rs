@@ -8,7 +8,7 @@
     reason = "tests say where and why"
 )]
 
-mod support;
+pub(crate) mod support;
 
 use pilot_webhook_core::http::Malformed;
 use pilot_webhook_embassy::{

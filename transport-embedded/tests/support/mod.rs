@@ -118,7 +118,7 @@ pub async fn good() -> Server {
 
 /// The same over TLS.
 pub async fn good_tls(config: rustls::ServerConfig) -> Server {
-    Server::start(vec![vec![Act::Serve(|_| vec![send(OK)])]], Some(Arc::new(config))).await
+    Server::start(vec![vec![Act::Serve(|_| vec![send(OK)])]; 50], Some(Arc::new(config))).await
 }
 
 /// The server's URL, by its address.
