@@ -1,5 +1,7 @@
 //! rustls without its standard library: the tests of `tls_servers.rs`, and what embedded-tls cannot do.
 
+#![allow(clippy::unwrap_used, reason = "tests say where and why")]
+
 #[path = "tls_servers.rs"]
 mod tls_servers;
 

@@ -89,6 +89,13 @@ pub fn tls_in<const RX: usize, const TX: usize>(
     panic!("this test needs the feature tls");
 }
 
+/// A record with a ticket of this length, good for an hour.
+pub fn ticket(length: usize) -> hostile_tls::After {
+    let size = u16::try_from(length).unwrap().to_be_bytes();
+    let parts = [&[0, 0, 14, 16, 1, 2, 3, 4, 0][..], &size, &vec![7; length], &[0, 0]];
+    hostile_tls::After::Record(hostile_tls::handshake(4, &parts.concat()), 22)
+}
+
 /// Posts [`BODY`].
 pub async fn post(node: &mut Node, url: &str) -> Result<Reply, Error> {
     post_body(node, url, BODY).await

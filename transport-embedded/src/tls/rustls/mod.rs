@@ -105,7 +105,7 @@ impl<'b> Rustls<'b> {
         ENTROPY.stir(self.rng);
         self.verifier.begin(now);
         self.tickets.begin(matches!(now, Now::Known(_)));
-        let opened = session.open(wire, self.config.clone(), name).await;
+        let opened = session.open(wire, self.config.clone(), name, self.tickets.clone()).await;
         opened.map_err(|failure| self.verifier.take_failure().unwrap_or(failure))
     }
 }

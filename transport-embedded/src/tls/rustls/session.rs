@@ -14,6 +14,7 @@ use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
 use super::explain::explain;
+use super::tickets::Tickets;
 use crate::tls::failure::{Limit, TlsFailure};
 use crate::wire::Wire;
 
@@ -41,10 +42,12 @@ struct Buffers<'b> {
 struct Connection<'b, S> {
     wire: Wire<'b, S>,
     tls: Box<UnbufferedClientConnection>,
+    tickets: Arc<Tickets>,
     received: Received,
 }
 
 /// Where rustls has come to.
+#[derive(PartialEq, Eq)]
 enum Step {
     /// The queue is to be sent.
     Send,
@@ -97,17 +100,27 @@ impl<'b, S: Read + Write> Session<'b, S> {
         wire: Wire<'b, S>,
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
+        tickets: Arc<Tickets>,
     ) -> Result<(), TlsFailure> {
         self.close();
         let buffers = self.buffers.as_mut().ok_or(Limit::SendBuffer)?;
         (buffers.received, buffers.sent, buffers.queued) = (0, 0, 0);
         let meter = wire.meter();
-        let tls = UnbufferedClientConnection::new(config, name).map_err(|error| explain(&error))?;
+        let begin = || match UnbufferedClientConnection::new(config.clone(), name.clone()) {
+            Ok(tls) => Ok(Box::new(tls)),
+            Err(error) => Err(explain(&error)),
+        };
         let received = Received { text: Vec::new(), read: 0, is_ended: false };
-        let connection = Connection { wire, tls: Box::new(tls), received };
+        let connection = Connection { wire, tls: begin()?, tickets, received };
         let connection = self.connection.insert(connection);
+        let mut step = connection.step(buffers, &[]);
+        if step == Err(Limit::SendBuffer.into()) {
+            // With a ticket the hello is too long. The ticket is used up by that.
+            connection.tls = begin()?;
+            step = connection.step(buffers, &[]);
+        }
         let opened = loop {
-            match connection.step(buffers, &[]) {
+            match step {
                 Ok(Step::Traffic(_) | Step::Text) => break Ok(()),
                 Ok(Step::Send) => {
                     if connection.send(buffers).await.is_err() {
@@ -121,6 +134,7 @@ impl<'b, S: Read + Write> Session<'b, S> {
                 },
                 Err(failure) => break Err(failure),
             }
+            step = connection.step(buffers, &[]);
         };
         if opened.is_err() {
             connection.say_why(buffers);
@@ -213,6 +227,7 @@ impl<S: Read + Write> Connection<'_, S> {
         text: &[u8],
     ) -> Result<Option<Step>, TlsFailure> {
         let Buffers { rx, received, tx, sent, queued } = buffers;
+        self.tickets.reading(longest_record(rx.get(..*received).unwrap_or_default()) <= tx.len());
         let UnbufferedStatus { discard, state } =
             self.tls.process_tls_records(rx.get_mut(..*received).unwrap_or_default());
         let queue = Queue { tx, is_empty: sent == queued, end: queued };
@@ -338,6 +353,17 @@ impl Received {
             _ => return Err(TlsFailure::Malformed),
         }))
     }
+}
+
+/// The length of the longest of these records.
+fn longest_record(mut records: &[u8]) -> usize {
+    let mut longest = 0;
+    while let [_, _, _, high, low, rest @ ..] = records {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        longest = longest.max(length);
+        records = rest.get(length..).unwrap_or_default();
+    }
+    longest
 }
 
 /// What does not fit into a full buffer: the record at its front, or a message in several records.

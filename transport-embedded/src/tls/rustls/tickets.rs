@@ -16,15 +16,17 @@ pub(super) struct Tickets {
 }
 
 struct Last {
-    /// Whether a ticket of the present connection may be kept.
+    /// Whether tickets of the present connection may be kept.
     is_open: bool,
+    /// Whether a ticket in what rustls is reading now is short enough.
+    is_short: bool,
     ticket: Option<(ServerName<'static>, Tls13ClientSessionValue)>,
     group: Option<(ServerName<'static>, NamedGroup)>,
 }
 
 impl Tickets {
     pub(super) const fn new() -> Self {
-        let last = Last { is_open: false, ticket: None, group: None };
+        let last = Last { is_open: false, is_short: false, ticket: None, group: None };
         Self { last: Mutex::new(RefCell::new(last)) }
     }
 
@@ -37,6 +39,12 @@ impl Tickets {
         });
         // Outside the lock, as it frees memory.
         drop(forgotten);
+    }
+
+    /// rustls begins to read something, in which tickets are short enough or not. They come back in a
+    /// `ClientHello`, of which rustls has several copies at once.
+    pub(super) fn reading(&self, is_short: bool) {
+        self.with(|last| last.is_short = is_short);
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Last) -> T) -> T {
@@ -64,7 +72,11 @@ impl ClientSessionStore for Tickets {
     fn insert_tls13_ticket(&self, name: ServerName<'static>, ticket: Tls13ClientSessionValue) {
         let ticket = Some((name, ticket));
         let old = self.with(|last| {
-            if last.is_open { core::mem::replace(&mut last.ticket, ticket) } else { ticket }
+            if last.is_open && last.is_short {
+                core::mem::replace(&mut last.ticket, ticket)
+            } else {
+                ticket
+            }
         });
         drop(old);
     }
