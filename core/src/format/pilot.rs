@@ -55,7 +55,7 @@ impl Format for PilotFormat {
         out.push(if events.is_batch() { b"]" } else { b"" })
     }
 
-    fn headers<'h>(&'h self, events: &Events<'_>, headers: &mut Headers<'h>) {
+    fn headers<'h>(&'h self, events: &Events<'h>, headers: &mut Headers<'h>) {
         headers.push("Content-Type", "application/json");
         headers.write(MESSAGE_ID_HEADER, |out| events.id().write_to(out));
         if events.is_batch() {

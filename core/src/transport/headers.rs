@@ -6,12 +6,13 @@ use heapless::Vec;
 
 use crate::json::{EncodeError, Writer};
 
-/// The most headers of one message. CloudEvents in HTTP's binary mode takes 7 and Standard Webhooks
+/// The most headers of one message. CloudEvents in HTTP's binary mode takes 6 and Standard Webhooks
 /// 3.
 pub(crate) const MOST: usize = 12;
 /// Bytes for the values that are made for one message: two message ids of 80 bytes, two signatures
-/// of 64, and some numbers.
-pub(crate) const ROOM: usize = 320;
+/// of 64, and some numbers; or, in place of a message id, the other headers of CloudEvents, with 64 bytes for
+/// the type.
+pub(crate) const ROOM: usize = 352;
 
 /// The headers of a message, as a format and a signer give them.
 ///
