@@ -8,8 +8,9 @@ use std::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::{Failure, Malformed};
 use pilot_webhook_core::{
-    Backoff, Config, ConfigError, Dispatcher, EmitError, EncodeError, EndpointBuf, EndpointError,
-    ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme, Secret, Timestamp, TransportError,
+    Backoff, CloudEventsError, Config, ConfigError, Dispatcher, EmitError, EncodeError,
+    EndpointBuf, EndpointError, ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme,
+    Secret, Timestamp, TransportError,
 };
 
 #[track_caller]
@@ -32,7 +33,10 @@ fn every_error_has_words_of_its_own() {
         ConfigError::MaxEventBytes,
         ConfigError::Jitter,
         ConfigError::Batch,
+        ConfigError::MaxInFlight,
+        ConfigError::NoBatches,
     ]);
+    all_differ([CloudEventsError::Source, CloudEventsError::TypePrefix]);
     let encode = [
         EncodeError::TooLong,
         EncodeError::NotFinite,
