@@ -37,6 +37,7 @@ pub use format::Format;
 pub use format::cloudevents::{
     CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat,
 };
+pub use format::go::PilotGoFormat;
 pub use format::pilot::{BATCH_HEADER, PilotFormat};
 pub use json::{EncodeError, Writer};
 pub use queue::{Bound, EventRef, Events, Text};

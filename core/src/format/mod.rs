@@ -5,6 +5,7 @@ use crate::queue::{Bound, Events};
 use crate::transport::Headers;
 
 pub(crate) mod cloudevents;
+pub(crate) mod go;
 pub(crate) mod pilot;
 
 /// Turns events into the body and the headers of a message. It is chosen for an endpoint when its
