@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
+use crate::format::Format;
 use crate::ingress::{WhenFull, address};
 use crate::ipc::{OnLost, default_socket};
 use crate::outbox_commands::OutboxCommand;
@@ -125,6 +126,8 @@ pub(crate) struct Run {
     /// How long a batch that is not full waits for more events.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
+    #[command(flatten)]
+    pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) store: Store,
     /// Another word for `--on-full block`, and stronger than any other `--on-full`.

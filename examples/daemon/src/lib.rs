@@ -8,6 +8,7 @@ mod aside;
 mod demo;
 pub mod events;
 pub mod follow;
+mod format;
 pub mod ingress;
 mod input;
 pub mod ipc;

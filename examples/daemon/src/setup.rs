@@ -44,6 +44,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .batch(options.batch)
         .batch_delay(options.batch_delay)
         .drain_timeout(options.drain_timeout);
+    builder = options.format.choose(builder)?;
     if let Some(outbox) = options.store.open()? {
         builder = builder.outbox(outbox);
     }
