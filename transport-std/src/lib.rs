@@ -31,8 +31,9 @@ pub use nats::{
 pub use outbox::{Outbox, OutboxOptions};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
 pub use pilot_webhook_core::{
-    BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
-    Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Refusal, Reply, Secret,
+    BreakerState, CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Data,
+    EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format, Json, Message,
+    MessageId, Notice, OnFull, OnOpen, PilotFormat, PilotGoFormat, Policy, Refusal, Reply, Secret,
     SendTransport, Signer, Stats, Timestamp, TransportError, Verdict, standard,
 };
 #[cfg(feature = "plugin")]

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::engine::breaker::{CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD};
 use crate::engine::retry::{Backoff, MAX_RETRIES};
+use crate::format::Format;
 
 /// The longest an attempt may take (the HTTP client timeout of pilot's Go plugin).
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,6 +107,8 @@ pub enum ConfigError {
     Batch,
     /// `max_in_flight` is 0.
     MaxInFlight,
+    /// `batch` is more than 1, and the format has no batches.
+    NoBatches,
 }
 
 impl fmt::Display for ConfigError {
@@ -119,6 +122,7 @@ impl fmt::Display for ConfigError {
             Self::Jitter => "the jitter must be at most 100 percent",
             Self::Batch => "a batch must hold at least one event",
             Self::MaxInFlight => "at least one message must be allowed in flight",
+            Self::NoBatches => "the format has no batches",
         })
     }
 }
@@ -168,6 +172,15 @@ impl Config {
         } else {
             Ok(())
         }
+    }
+
+    /// Checks the rules, and whether `format` can do what is asked for.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate_for(&self, format: &dyn Format) -> Result<(), ConfigError> {
+        self.validate()?;
+        if self.batch > 1 && !format.has_batches() { Err(ConfigError::NoBatches) } else { Ok(()) }
     }
 }
 

@@ -11,6 +11,7 @@ use pilot_webhook_core::{OnFull, OnOpen};
 use pilot_webhook_receiver::secrets::Sign;
 
 use crate::Failure;
+use crate::format::Format;
 #[cfg(feature = "nats")]
 use crate::gateway::FromStream;
 use crate::ingress::{WhenFull, address};
@@ -152,6 +153,8 @@ pub(crate) struct Run {
     /// How long a batch that is not full waits for more events.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
+    #[command(flatten)]
+    pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) store: Store,
     /// Another word for `--on-full block`, and stronger than any other `--on-full`.

@@ -8,6 +8,7 @@ mod aside;
 mod demo;
 pub mod events;
 pub mod follow;
+mod format;
 #[cfg(feature = "nats")]
 mod gateway;
 mod generate;

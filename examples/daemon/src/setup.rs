@@ -49,6 +49,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .batch(options.batch)
         .batch_delay(options.batch_delay)
         .drain_timeout(options.drain_timeout);
+    builder = options.format.choose(builder)?;
     #[cfg(feature = "nats")]
     if options.takes_from_stream() {
         // The stream has what the receiver does not take now.

@@ -90,7 +90,7 @@ fn start(
     let Options { node_id, seed, config, policy, format, signer, observer } = options;
     let max_event_bytes = format.bound().texts(event);
     let config = Config { max_event_bytes, ..config };
-    config.validate()?;
+    config.validate_for(format)?;
     Ok(Webhook(shared.write(Shared {
         node_id,
         policy,

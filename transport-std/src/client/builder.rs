@@ -298,7 +298,7 @@ impl Options {
         if !(1..=MAX_IN_FLIGHT).contains(&self.config.max_in_flight) {
             return Err(ClientError::MaxInFlight);
         }
-        self.config.validate()?;
+        self.config.validate_for(&*self.format)?;
         #[cfg(feature = "outbox")]
         if self.outbox.is_some() {
             self.config.on_open = OnOpen::Hold;
