@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod ascii;
+mod base64;
 mod clock;
 mod destination;
 mod engine;
@@ -37,7 +38,7 @@ pub use format::Format;
 pub use format::pilot::{BATCH_HEADER, PilotFormat};
 pub use json::{EncodeError, Writer};
 pub use queue::{Bound, EventRef, Events, Text};
-pub use sign::{SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign};
+pub use sign::{FixedHeaders, SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign};
 pub use transport::{
     ErrorKind, Headers, Message, Reply, RetryAfter, SendTransport, Transport, TransportError,
     Verdict,

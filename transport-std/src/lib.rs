@@ -15,13 +15,14 @@ pub use client::{
     StdRawMutex, Target, TokioClock,
 };
 pub use http::{
-    HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,
-    SystemResolver, USER_AGENT,
+    HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, RequestHeaders, Resolve,
+    Resolving, SystemResolver, USER_AGENT,
 };
 pub use logging::{Printable, Throttle};
 #[cfg(feature = "outbox")]
 pub use outbox::{Outbox, OutboxOptions};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
+pub use pilot_webhook_core::http::HeaderError;
 pub use pilot_webhook_core::{
     BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
     Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Refusal, Reply, Secret,

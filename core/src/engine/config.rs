@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::engine::breaker::{CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD};
 use crate::engine::retry::{Backoff, MAX_RETRIES};
+use crate::http::HeaderError;
 
 /// The longest an attempt may take (the HTTP client timeout of pilot's Go plugin).
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,6 +107,10 @@ pub enum ConfigError {
     Batch,
     /// `max_in_flight` is 0.
     MaxInFlight,
+    /// A node's header cannot be sent.
+    Header(HeaderError),
+    /// A node has more than 4 headers of its own.
+    Headers,
 }
 
 impl fmt::Display for ConfigError {
@@ -119,6 +124,8 @@ impl fmt::Display for ConfigError {
             Self::Jitter => "the jitter must be at most 100 percent",
             Self::Batch => "a batch must hold at least one event",
             Self::MaxInFlight => "at least one message must be allowed in flight",
+            Self::Header(error) => return error.fmt(f),
+            Self::Headers => "at most 4 headers can be added",
         })
     }
 }

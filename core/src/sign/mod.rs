@@ -8,8 +8,10 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use crate::event::{MessageId, Timestamp};
 use crate::transport::Headers;
 
+mod fixed;
 mod hmac;
 
+pub use fixed::FixedHeaders;
 pub use hmac::{SIGNATURE_HEADER, Secret, Signature};
 
 /// What a signature can be made of.

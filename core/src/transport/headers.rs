@@ -6,9 +6,9 @@ use heapless::Vec;
 
 use crate::json::{EncodeError, Writer};
 
-/// The most headers of one message. CloudEvents in HTTP's binary mode takes 7 and Standard Webhooks
-/// 3.
-pub(crate) const MOST: usize = 12;
+/// The most headers of one message. CloudEvents in HTTP's binary mode takes 7, Standard Webhooks 3, and a node
+/// may add 4.
+pub(crate) const MOST: usize = 16;
 /// Bytes for the values that are made for one message: two message ids of 80 bytes, two signatures
 /// of 64, and some numbers.
 pub(crate) const ROOM: usize = 320;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilot_webhook_core::http::HeaderError;
 use pilot_webhook_core::{
     Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Secret,
     SendTransport, Signer,
@@ -14,7 +15,7 @@ use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts, endpoint, origin};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
-use crate::http::{HttpConfig, HttpTransport, Trust};
+use crate::http::{HttpConfig, HttpShared, HttpTransport, RequestHeaders};
 #[cfg(feature = "outbox")]
 use crate::outbox::Outbox;
 
@@ -43,6 +44,7 @@ pub struct ClientBuilder<V = OverHttp> {
 pub struct OverHttp {
     url: String,
     http: HttpConfig,
+    headers: Result<RequestHeaders, HeaderError>,
 }
 
 /// Delivery over the caller's own transport: a function that makes one, and the target.
@@ -69,7 +71,8 @@ struct Options {
 impl Client {
     /// Options for a client that delivers to `url` over HTTP; empty for none yet.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        let via = OverHttp { url: url.into(), http: HttpConfig::new() };
+        let headers = Ok(RequestHeaders::new());
+        let via = OverHttp { url: url.into(), http: HttpConfig::new(), headers };
         ClientBuilder { options: Options::default(), via }
     }
 }
@@ -89,6 +92,24 @@ impl ClientBuilder {
         self
     }
 
+    /// Another header of every request, such as the key of an API. One that HTTP cannot carry, or that requests
+    /// have already, is an error of the build.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Ok(headers) = &mut self.via.headers
+            && let Err(error) = headers.add(name, value)
+        {
+            self.via.headers = Err(error);
+        }
+        self
+    }
+
+    /// Headers of every request, credentials among them, in place of those before.
+    /// [`Client::set_headers`] changes them later.
+    pub fn headers(mut self, headers: RequestHeaders) -> Self {
+        self.via.headers = Ok(headers);
+        self
+    }
+
     /// Builds the client and starts its workers on the current tokio runtime. An empty URL gives a
     /// disabled client.
     ///
@@ -96,11 +117,15 @@ impl ClientBuilder {
     /// When an option is wrong, or there is no runtime.
     pub fn build(self) -> Result<Client, ClientError> {
         let timeout = self.options.config.http_timeout;
+        let headers = self.via.headers?;
         let http = self.via.http.attempts_end_after(timeout).build()?;
-        let (policy, trust) = (http.get().policy, http.get().trust.clone());
+        if headers != RequestHeaders::new() {
+            http.set_headers(headers);
+        }
+        let (policy, shared) = (http.get().policy, http.clone());
         let target = endpoint(&self.via.url, policy)?;
         let transport = move || HttpTransport::new(&http);
-        self.options.start(transport, target, policy, Some(trust), origin)
+        self.options.start(transport, target, policy, Some(shared), origin)
     }
 }
 
@@ -296,7 +321,7 @@ impl Options {
         transport: F,
         target: Option<To>,
         policy: Policy,
-        trust: Option<Trust>,
+        http: Option<HttpShared>,
         name: fn(&To) -> String,
     ) -> Result<Client<To>, ClientError>
     where
@@ -333,7 +358,7 @@ impl Options {
             queue_bytes,
             secret,
             policy,
-            trust,
+            http,
             runtime,
             hook: self.hook,
             on_panic: self.on_panic,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pilot_webhook_core::http::HeaderError;
 use pilot_webhook_core::{ConfigError, EndpointError};
 
 use crate::client::worker::MAX_IN_FLIGHT;
@@ -19,6 +20,8 @@ pub enum ClientError {
     MaxInFlight,
     /// The secret is empty.
     EmptySecret,
+    /// A header cannot be added to requests.
+    Header(HeaderError),
     /// The CA file cannot be used.
     Http(HttpConfigError),
     /// The memory for the queue could not be allocated.
@@ -38,6 +41,7 @@ impl fmt::Display for ClientError {
                 write!(f, "the POSTs in flight must be from 1 to {MAX_IN_FLIGHT}")
             }
             Self::EmptySecret => f.write_str("the secret is empty"),
+            Self::Header(error) => error.fmt(f),
             Self::Http(error) => error.fmt(f),
             Self::Memory => f.write_str("there is no memory for a queue of that capacity"),
             Self::NoRuntime => f.write_str("a client must be built within a tokio runtime"),
@@ -57,6 +61,12 @@ impl From<EndpointError> for ClientError {
 impl From<ConfigError> for ClientError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<HeaderError> for ClientError {
+    fn from(error: HeaderError) -> Self {
+        Self::Header(error)
     }
 }
 

@@ -29,7 +29,7 @@ use crate::client::scratch::Scratch;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
-use crate::http::Trust;
+use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
 use crate::outbox::Outbox;
 
@@ -85,8 +85,8 @@ struct Handles<To> {
     shared: Arc<Shared<To>>,
     /// The policy that URLs are parsed with. Other kinds of targets do not use it.
     policy: Policy,
-    /// Of the transport over HTTP. Others have none.
-    trust: Option<Trust>,
+    /// Of the transports over HTTP. Others have none.
+    http: Option<HttpShared>,
     node_id: AtomicU32,
     drain_timeout: Duration,
     /// The longest topic and data of an event.
@@ -110,7 +110,7 @@ pub(crate) struct Parts<To> {
     pub(crate) queue_bytes: usize,
     pub(crate) secret: Option<Secret>,
     pub(crate) policy: Policy,
-    pub(crate) trust: Option<Trust>,
+    pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
     pub(crate) hook: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
@@ -154,7 +154,7 @@ impl<To: Target> Client<To> {
             handle: Arc::new(Handles {
                 shared: Arc::clone(&shared),
                 policy: parts.policy,
-                trust: parts.trust,
+                http: parts.http,
                 node_id: AtomicU32::new(parts.node_id),
                 drain_timeout: parts.config.drain_timeout,
                 max_event_bytes: parts.config.max_event_bytes,

@@ -56,7 +56,7 @@ impl HttpTransport {
         message: &Message<'_>,
         attempt: &mut Attempt<'_>,
     ) -> Result<Response, HttpError> {
-        write_head(&mut self.head, endpoint, message)?;
+        write_head(&mut self.head, endpoint, message, &self.shared.get().headers())?;
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
             && kept.is_ready_for(endpoint, message).await
