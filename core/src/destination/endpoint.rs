@@ -179,6 +179,19 @@ impl<const N: usize> EndpointBuf<N> {
         Ok(endpoint)
     }
 
+    /// With this value of the `Authorization` header, in place of the URL's own credentials.
+    ///
+    /// # Errors
+    /// [`EndpointError::Userinfo`] when HTTP cannot carry it, [`EndpointError::TooLong`] when it does not fit.
+    pub fn with_authorization(mut self, value: &str) -> Result<Self, EndpointError> {
+        if value.is_empty() || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(EndpointError::Userinfo);
+        }
+        self.text.truncate(self.url_end.into());
+        push(&mut self.text, value).ok_or(EndpointError::TooLong)?;
+        Ok(self)
+    }
+
     /// Writes the canonical text; `None` when it does not fit.
     fn canonical(scheme: Scheme, host: Host<'_>, port: u16, target: &str) -> Option<Self> {
         let mut text = String::new();

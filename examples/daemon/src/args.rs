@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
+use crate::asks::Asks;
 use crate::ingress::{WhenFull, address};
 use crate::ipc::{OnLost, default_socket};
 use crate::outbox_commands::OutboxCommand;
@@ -133,6 +134,8 @@ pub(crate) struct Run {
     /// Sign with the secret in this file (white space at its end is ignored).
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) asks: Asks,
     /// Also trust the CA certificates of this PEM file.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,

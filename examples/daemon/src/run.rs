@@ -170,7 +170,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
 async fn reload(
     client: &Client,
     serving: Option<&Serving>,
-    options: &Run,
+    options: &Arc<Run>,
     hang_up: &mut Signal,
 ) -> Infallible {
     while hang_up.recv().await.is_some() {

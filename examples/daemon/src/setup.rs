@@ -3,11 +3,14 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use log::{info, warn};
 use pilot_webhook_core::{Policy, Secret};
-use pilot_webhook_std::{Client, ClientBuilder, HttpConfig, ServiceOptions, WebhookService};
+use pilot_webhook_std::{
+    Client, ClientBuilder, HttpConfig, RequestHeaders, ServiceOptions, WebhookService,
+};
 
 use crate::Failure;
 use crate::args::{OnFullArg, Run};
@@ -50,6 +53,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     if let Some(path) = &options.secret_file {
         builder = builder.secret(&secret(path)?);
     }
+    builder = builder.headers(options.asks.headers()?);
     let mut http = HttpConfig::new().policy(policy(options));
     if let Some(path) = &options.ca_file {
         http = http.ca_file(path);
@@ -114,9 +118,9 @@ fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Reads the trusted certificates again, and the secrets, if they are in files. Where that fails, the old ones
+/// Reads the trusted certificates again, and the secrets and headers, if they are in files. Where that fails, the old ones
 /// still count.
-pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Run) {
+pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Arc<Run>) {
     let trusting = client.clone();
     let read = aside(move || trusting.reload_trust().map_err(Failure::runtime));
     match read.await.and_then(|read| read) {
@@ -129,6 +133,10 @@ pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: 
         let set = |secret: Vec<u8>| client.set_secret(&secret).map_err(Failure::runtime);
         report("the secret", read_again(path.clone()).await.and_then(set));
     }
+    if !options.asks.files().is_empty() {
+        let set = |headers| client.set_headers(headers);
+        report("the headers", headers_again(options).await.map(set));
+    }
     if let (Some(path), Some(serving)) = (&options.listen_secret_file, serving) {
         let set =
             |secret: Vec<u8>| Secret::new(&secret).into_iter().for_each(|s| serving.set_secret(s));
@@ -139,12 +147,30 @@ pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: 
 /// The secret in a file. A pipe has no second content.
 async fn read_again(path: PathBuf) -> Result<Vec<u8>, Failure> {
     let read = aside(move || {
-        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            return Err(Failure::runtime(format!("{}: not a regular file", path.display())));
-        }
+        check_file(&path)?;
         secret(&path)
     });
     read.await.and_then(|secret| secret)
+}
+
+/// The headers, of which some are in files.
+async fn headers_again(options: &Arc<Run>) -> Result<RequestHeaders, Failure> {
+    let options = Arc::clone(options);
+    let read = aside(move || {
+        options.asks.files().iter().try_for_each(|path| check_file(path))?;
+        options.asks.headers()
+    });
+    read.await.and_then(|headers| headers)
+}
+
+/// Whether a file can be read again: a pipe would be waited for.
+fn check_file(path: &Path) -> Result<(), Failure> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Err(Failure::runtime(format!("{}: not a regular file", path.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn report(what: &str, set: Result<(), Failure>) {

@@ -1,6 +1,7 @@
 //! The plugin: the webhook as a service of a daemon, fed by the daemon's bus.
 
 mod bus;
+mod credentials;
 mod glob;
 mod persist;
 mod pump;

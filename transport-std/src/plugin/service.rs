@@ -15,7 +15,7 @@ use crate::client::builder::ClientBuilder;
 use crate::client::error::ClientError;
 use crate::client::handle::Client;
 use crate::plugin::bus::{EventBus, Payload};
-use crate::plugin::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
+use crate::plugin::persist::{PersistError, load_persisted, pilot_home, save_persisted_url};
 use crate::plugin::pump::Pump;
 use crate::plugin::registry::{BoxError, BoxFuture, Deps, STOP_TIMEOUT, Service};
 
@@ -148,9 +148,9 @@ impl WebhookService {
     fn start_with_persisted(&self) {
         let Some(home) = &self.inner.home else { return };
         let client = &self.inner.client;
-        match load_persisted_url(home, client.policy()) {
+        match load_persisted(home, client.policy()) {
             Ok(None) => {}
-            Ok(Some(url)) => match self.inner.saver.unless_set(|| client.set_url(&url)) {
+            Ok(Some(target)) => match self.inner.saver.unless_set(|| client.set_target(target)) {
                 Some(Ok(())) => info!("delivering to the persisted URL"),
                 Some(Err(error)) => warn!("the persisted URL is not used: {error}"),
                 // Another one was set already.
