@@ -3,8 +3,11 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::clock::micros;
 use crate::engine::breaker::{CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD};
+use crate::engine::rate::Rate;
 use crate::engine::retry::{Backoff, MAX_RETRIES};
+use crate::engine::schedule::Schedule;
 use crate::http::HeaderError;
 
 /// The longest an attempt may take (the HTTP client timeout of pilot's Go plugin).
@@ -57,6 +60,10 @@ pub struct Config {
     pub max_attempts: u8,
     /// The wait between attempts.
     pub backoff: Backoff,
+    /// The waits between attempts in place of the backoff, whose jitter they have, and of `max_attempts`.
+    pub schedule: Option<Schedule>,
+    /// How often attempts may begin, whatever they are for.
+    pub rate: Rate,
     /// The longest an attempt may take, from the look-up of the name to the end of the answer.
     pub http_timeout: Duration,
     /// The longest a close or a clear goes on delivering.
@@ -137,6 +144,8 @@ impl Config {
     pub const DEFAULT: Self = Self {
         max_attempts: MAX_RETRIES,
         backoff: Backoff::DEFAULT,
+        schedule: None,
+        rate: Rate::UNLIMITED,
         http_timeout: HTTP_TIMEOUT,
         drain_timeout: DRAIN_TIMEOUT,
         circuit_threshold: CIRCUIT_OPEN_THRESHOLD,
@@ -149,6 +158,22 @@ impl Config {
         batch_delay: Duration::ZERO,
         max_in_flight: 1,
     };
+
+    /// Attempts an event gets in a round.
+    pub(crate) const fn attempts(&self) -> u8 {
+        match &self.schedule {
+            Some(schedule) => schedule.attempts(),
+            None => self.max_attempts,
+        }
+    }
+
+    /// The wait after so many failed attempts, in microseconds.
+    pub(crate) fn wait(&self, attempts: u8, random: u32) -> u64 {
+        match self.schedule.and_then(|schedule| schedule.wait(attempts)) {
+            Some(wait) => self.backoff.longer(micros(wait), random),
+            None => self.backoff.wait(attempts, random),
+        }
+    }
 
     /// Checks the rules. The engine does not fail on a config that breaks one (it takes 1 for the
     /// 0), but the author of such a config is better told.

@@ -19,7 +19,7 @@ impl Response {
     }
 
     /// What it means. Redirects are not followed, so they refuse; `Retry-After` is honoured on 429
-    /// and 503. A status outside 200 to 599 is no valid answer and may be better the next time.
+    /// and 503. 410 stops the endpoint. A status outside 200 to 599 is no valid answer and may be better the next time.
     ///
     /// ```
     /// use pilot_webhook_core::{Verdict, http::Response};
@@ -33,6 +33,7 @@ impl Response {
             200..=299 => Verdict::Accepted,
             429 | 503 => Verdict::Later(self.retry_after),
             408 | 425 => Verdict::Later(None),
+            410 => Verdict::Gone,
             413 => Verdict::TooLarge,
             400 | 422 => Verdict::Invalid,
             300..=499 => Verdict::Refused,
