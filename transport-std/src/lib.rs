@@ -22,11 +22,11 @@ pub use logging::{Printable, Throttle};
 #[cfg(feature = "outbox")]
 pub use outbox::{Outbox, OutboxOptions};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
-pub use pilot_webhook_core::http::HeaderError;
+pub use pilot_webhook_core::http::{HeaderError, NoSuccess, Success};
 pub use pilot_webhook_core::{
     BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
-    Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Refusal, Reply, Secret,
-    SendTransport, Signer, Stats, Timestamp, TransportError, Verdict,
+    Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Rate, Refusal, Reply,
+    Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TransportError, Verdict,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{

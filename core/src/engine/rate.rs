@@ -42,6 +42,6 @@ impl Rate {
 
     /// When the next attempt may begin after one that begins `now`.
     pub(crate) const fn next(self, now: Instant) -> Instant {
-        now.later(self.distance)
+        if self.distance == 0 { Instant::from_micros(0) } else { now.later(self.distance) }
     }
 }

@@ -1,5 +1,6 @@
 //! What HTTP statuses mean: the one place where that is decided.
 
+use crate::http::success::Success;
 use crate::transport::{Reply, RetryAfter, Verdict};
 
 /// What the receiver answered, as far as it matters.
@@ -38,6 +39,18 @@ impl Response {
             400 | 422 => Verdict::Invalid,
             300..=499 => Verdict::Refused,
             _ => Verdict::Later(None),
+        }
+    }
+}
+
+impl Response {
+    /// What it means where these statuses mean success, and no others: the rest of 2xx refuses then.
+    #[must_use]
+    pub fn verdict_by(self, success: &Success) -> Verdict {
+        match self.verdict() {
+            _ if success.contains(self.status) => Verdict::Accepted,
+            Verdict::Accepted => Verdict::Refused,
+            verdict => verdict,
         }
     }
 }

@@ -3,11 +3,15 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use log::warn;
-use pilot_webhook_std::{HeaderError, RequestHeaders};
+use pilot_webhook_std::{
+    ClientBuilder, HeaderError, HttpConfig, Rate, RequestHeaders, Schedule, Success,
+};
 
 use crate::Failure;
+use crate::args::duration;
 
 #[derive(clap::Args)]
 pub(crate) struct Asks {
@@ -23,10 +27,39 @@ pub(crate) struct Asks {
     /// Send the `user:password` in this file as `Authorization: Basic` (white space around it is ignored).
     #[arg(long, value_name = "FILE")]
     basic_file: Option<PathBuf>,
+    /// Begin no more attempts than that, as in 50/s, 100/m or 1000/h, at even distances.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    rate: Option<Rate>,
+    /// The waits between attempts, as in 5s,5m,30m,2h, in place of the backoff: one attempt more than waits. Of use
+    /// with --outbox.
+    #[arg(long, value_name = "TIMES", value_parser = schedule)]
+    retry_schedule: Option<Schedule>,
+    /// The statuses that mean success.
+    #[arg(long, value_name = "STATUSES", default_value = "200-299")]
+    success: Success,
 }
 
 impl Asks {
-    /// Whether some of the headers are in files.
+    /// The options of the client.
+    ///
+    /// # Errors
+    /// As [`headers`](Self::headers).
+    pub(crate) fn client(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
+        if let Some(rate) = self.rate {
+            builder = builder.rate(rate);
+        }
+        if let Some(schedule) = self.retry_schedule {
+            builder = builder.retry_schedule(schedule);
+        }
+        Ok(builder.headers(self.headers()?))
+    }
+
+    /// The options of its transport.
+    pub(crate) fn http(&self, http: HttpConfig) -> HttpConfig {
+        http.success(self.success.clone())
+    }
+
+    /// The files that headers are in.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let files = [&self.header_file, &self.bearer_file, &self.basic_file];
         files.into_iter().flatten().cloned().collect()
@@ -71,6 +104,33 @@ impl Asks {
         }
         Ok(headers)
     }
+}
+
+/// `50/s`.
+fn rate(text: &str) -> Result<Rate, String> {
+    let rate = text.split_once('/').and_then(|(attempts, per)| {
+        let seconds = match per {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            _ => return None,
+        };
+        let digits = attempts.bytes().all(|byte| byte.is_ascii_digit());
+        let attempts = attempts.parse().ok().filter(|_| digits)?;
+        Rate::new(attempts, Duration::from_secs(seconds))
+    });
+    rate.ok_or_else(|| {
+        "expected a number above 0 in a time, such as 50/s, 100/m or 1000/h".to_owned()
+    })
+}
+
+/// `5s,5m,30m`.
+fn schedule(text: &str) -> Result<Schedule, String> {
+    let waits: Result<Vec<_>, _> = text.split(',').map(duration).collect();
+    waits.ok().as_deref().and_then(Schedule::new).ok_or_else(|| {
+        "expected 1 to 16 times of up to 49 days with commas between them, such as 5s,5m,2h"
+            .to_owned()
+    })
 }
 
 /// Adds `Name: value`.

@@ -53,8 +53,8 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     if let Some(path) = &options.secret_file {
         builder = builder.secret(&secret(path)?);
     }
-    builder = builder.headers(options.asks.headers()?);
-    let mut http = HttpConfig::new().policy(policy(options));
+    builder = options.asks.client(builder)?;
+    let mut http = options.asks.http(HttpConfig::new().policy(policy(options)));
     if let Some(path) = &options.ca_file {
         http = http.ca_file(path);
     }

@@ -158,8 +158,9 @@ fn per_second(attempts: u32) -> Rate {
 }
 
 fn schedule(rng: &mut Rng) -> Option<Schedule> {
-    let waits: &[u64] =
-        rng.pick(&[&[], &[], &[], &[], &[10], &[100, 2_000, 10], &[5_000, 300_000, 1_800_000]][..]);
+    const LISTS: &[&[u64]] =
+        &[&[], &[], &[], &[], &[10], &[100, 2_000, 10], &[5_000, 300_000, 1_800_000]];
+    let waits = rng.pick(LISTS);
     Schedule::new(&waits.iter().map(|wait| Duration::from_millis(*wait)).collect::<Vec<_>>())
 }
 

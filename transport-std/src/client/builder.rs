@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pilot_webhook_core::http::HeaderError;
 use pilot_webhook_core::{
-    Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Secret,
-    SendTransport, Signer,
+    Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Rate, Schedule,
+    Secret, SendTransport, Signer,
 };
 use tokio::runtime::Handle;
 
@@ -66,6 +66,8 @@ struct Options {
     on_panic: Option<PanicHook>,
     #[cfg(feature = "outbox")]
     outbox: Option<Outbox>,
+    /// The target is gone: nothing is sent until one is set.
+    is_gone: bool,
 }
 
 impl Client {
@@ -82,6 +84,13 @@ impl ClientBuilder {
     #[cfg(feature = "plugin")]
     pub(crate) fn url(mut self, url: impl Into<String>) -> Self {
         self.via.url = url.into();
+        self
+    }
+
+    /// Whether the URL is known to be gone.
+    #[cfg(feature = "plugin")]
+    pub(crate) const fn known_gone(mut self, is_gone: bool) -> Self {
+        self.options.is_gone = is_gone;
         self
     }
 
@@ -174,6 +183,21 @@ impl<V> ClientBuilder<V> {
     /// By how many percent, at most, waits are made longer at random, 0 to 100. Default: 0.
     pub const fn retry_jitter(mut self, percent: u8) -> Self {
         self.options.config.backoff.jitter_percent = percent;
+        self
+    }
+
+    /// The waits between attempts as a list, in place of the doubling backoff and its 3 attempts: `n` waits are
+    /// `n + 1` attempts. Waits of hours are of use with an outbox, and with several POSTs in flight: an event
+    /// that waits for its next attempt holds back those behind it otherwise. The attempts begin anew when the
+    /// breaker opens, a target is set, or the program starts.
+    pub const fn retry_schedule(mut self, schedule: Schedule) -> Self {
+        self.options.config.schedule = Some(schedule);
+        self
+    }
+
+    /// How often attempts may begin, at most. Default: without a limit.
+    pub const fn rate(mut self, rate: Rate) -> Self {
+        self.options.config.rate = rate;
         self
     }
 
@@ -307,6 +331,20 @@ impl<V> ClientBuilder<V> {
         self
     }
 
+    /// Another hook for notices, before the one that there is.
+    #[cfg(feature = "plugin")]
+    pub(crate) fn and_on_notice(
+        mut self,
+        hook: impl Fn(&Notice<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let other = self.options.hook.take();
+        self.options.hook = Some(Box::new(move |notice| {
+            hook(notice);
+            other.iter().for_each(|other| other(notice));
+        }));
+        self
+    }
+
     /// A hook that is called when a panic of a worker, or of the hook for notices, was caught, with the
     /// number of such panics so far.
     pub fn on_panic(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Self {
@@ -365,6 +403,7 @@ impl Options {
             name,
             #[cfg(feature = "outbox")]
             outbox: self.outbox,
+            is_gone: self.is_gone,
         };
         let Self { format, signer, .. } = self;
         let equipment = Equipment { transport, format, signer, buffer_bytes };
@@ -389,6 +428,7 @@ impl Default for Options {
             on_panic: None,
             #[cfg(feature = "outbox")]
             outbox: None,
+            is_gone: false,
         }
     }
 }

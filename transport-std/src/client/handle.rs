@@ -119,6 +119,8 @@ pub(crate) struct Parts<To> {
     pub(crate) name: fn(&To) -> String,
     #[cfg(feature = "outbox")]
     pub(crate) outbox: Option<Outbox>,
+    /// The target is gone: nothing is sent until one is set.
+    pub(crate) is_gone: bool,
 }
 
 impl<To: Target> Client<To> {
@@ -168,7 +170,7 @@ impl<To: Target> Client<To> {
             }),
         };
         if let Some(target) = target {
-            client.set_target(target)?;
+            if parts.is_gone { client.set_gone(target) } else { client.set_target(target) }?;
         }
         let equipment = Arc::new(equipment);
         let worker = || parts.runtime.spawn(supervise(Arc::clone(&shared), Arc::clone(&equipment)));
@@ -276,6 +278,11 @@ impl<To: Target> Client<To> {
     /// to the old target, for at most the drain timeout.
     pub fn clear(&self) {
         self.dispatcher().clear(self.handle.shared.clock.now());
+    }
+
+    /// Has this target, which is gone: sends nothing until one is set, be it the same.
+    pub(crate) fn set_gone(&self, target: To) -> Result<(), ClientError> {
+        self.dispatcher().swap_to_gone(target).map_err(|_| ClientError::Closed)
     }
 
     /// The target that events go to; `None` from a clear on.

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use pilot_webhook_core::Policy;
+use pilot_webhook_core::http::Success;
 
 use crate::http::headers::RequestHeaders;
 use crate::http::known::Known;
@@ -31,6 +32,7 @@ pub struct HttpConfig {
     ca_files: Vec<PathBuf>,
     resolver: Arc<dyn Resolve>,
     headers: RequestHeaders,
+    success: Success,
     dial_time: Duration,
 }
 
@@ -43,6 +45,7 @@ impl HttpConfig {
             ca_files: Vec::new(),
             resolver: Arc::new(SystemResolver),
             headers: RequestHeaders::new(),
+            success: Success::default(),
             dial_time: UNLIMITED,
         }
     }
@@ -83,6 +86,12 @@ impl HttpConfig {
         self
     }
 
+    /// The statuses that mean success. Default: 200 to 299.
+    pub fn success(mut self, success: Success) -> Self {
+        self.success = success;
+        self
+    }
+
     /// The timeout after which the caller ends an attempt. An attempt that has not connected a moment before
     /// ends by itself, with an error that says what it waited for.
     pub(crate) fn attempts_end_after(mut self, timeout: Duration) -> Self {
@@ -105,6 +114,7 @@ impl HttpConfig {
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 known: Known::default(),
+                success: self.success,
                 headers: RwLock::new(Arc::new(self.headers)),
             }),
         })
@@ -141,6 +151,7 @@ pub(crate) struct Shared {
     /// How long an attempt may take to resolve and connect.
     pub(crate) dial_time: Duration,
     pub(crate) known: Known,
+    pub(crate) success: Success,
     headers: RwLock<Arc<RequestHeaders>>,
 }
 

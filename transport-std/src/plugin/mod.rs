@@ -3,6 +3,7 @@
 mod bus;
 mod credentials;
 mod glob;
+mod gone;
 mod persist;
 mod pump;
 mod registry;

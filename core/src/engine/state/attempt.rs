@@ -54,7 +54,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 self.fail(delivery, None, asked, now)
             }
             Err(kind) if is_current => self.fail(delivery, Some(kind), 0, now),
-            Ok(Reply { verdict: Verdict::Gone, .. }) if is_current => self.stop(delivery),
+            Ok(Reply { verdict: Verdict::Gone, .. }) if is_current => self.stop_at(delivery),
             Err(_) | Ok(Reply { verdict: Verdict::Later(_) | Verdict::Gone, .. }) => {
                 self.give_back(delivery)
             }
@@ -74,10 +74,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         }
     }
 
-    /// The endpoint is there no more: nothing is sent until one is set. What was refused is kept with hold.
-    fn stop(&mut self, delivery: &Delivery) -> After {
+    /// The endpoint is there no more: nothing is sent until one is set.
+    pub(crate) fn stop(&mut self) {
         self.breaker.stop();
         self.return_retrying();
+    }
+
+    /// An event was answered that the endpoint is gone. It is kept with hold.
+    fn stop_at(&mut self, delivery: &Delivery) -> After {
+        self.stop();
         match self.config.on_open {
             OnOpen::Skip => self.settle(delivery, Fate::Rejected),
             OnOpen::Hold => self.give_back(delivery),

@@ -7,3 +7,4 @@ mod receiver;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
+mod treatment;
