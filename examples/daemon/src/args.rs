@@ -11,6 +11,7 @@ use pilot_webhook_core::{OnFull, OnOpen};
 use pilot_webhook_receiver::secrets::Sign;
 
 use crate::Failure;
+use crate::asks::Asks;
 use crate::format::Format;
 #[cfg(feature = "nats")]
 use crate::gateway::FromStream;
@@ -174,6 +175,8 @@ pub(crate) struct Run {
         requires = "secret_file"
     )]
     pub(crate) sign: Vec<Sign>,
+    #[command(flatten)]
+    pub(crate) asks: Asks,
     /// Also trust the CA certificates of this PEM file.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,

@@ -5,6 +5,7 @@
 
 mod args;
 mod aside;
+mod asks;
 mod demo;
 pub mod events;
 pub mod follow;
