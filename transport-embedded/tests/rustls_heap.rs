@@ -1,7 +1,12 @@
 //! How much of the heap rustls takes, at most, whatever a server sends. Alone in its process, because it
 //! counts all that its thread allocates.
 
-#![allow(clippy::unwrap_used, reason = "tests say where and why")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say where and why"
+)]
 
 mod support;
 

@@ -1,5 +1,12 @@
 //! rustls without its standard library: the tests of `tls_hostile.rs`, and what is sent for it alone.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say where and why"
+)]
+
 #[path = "tls_hostile.rs"]
 mod tls_hostile;
 
