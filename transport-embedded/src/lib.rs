@@ -38,12 +38,12 @@ pub use node::{Options, Resources, Runner, SetError, Target, TlsResources, Webho
 pub use node::{TlsMemory, TlsRunner};
 #[cfg(feature = "sntp")]
 pub use sntp::{Sntp, SntpConfig, SntpError};
-#[cfg(feature = "rustls")]
-pub use tls::Rustls;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 #[cfg(feature = "_https")]
 pub use tls::{Algorithm, CertificateFault, Limit, TlsBuffers, TlsClient, TlsFailure, UnknownTime};
+#[cfg(feature = "rustls")]
+pub use tls::{ClientIdentity, Rustls};
 pub use transport::{Buffers, NodeTransport};
 
 // What a webhook's options and answers are made of: nobody needs a second dependency for it.

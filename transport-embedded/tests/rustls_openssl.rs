@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use pilot_webhook_embassy::{Algorithm, Error, TlsFailure};
+use pilot_webhook_embassy::{Algorithm, ClientIdentity, Error, TlsFailure};
 use support::hostile_tls::Identity;
 use support::net::TokioNet;
 use support::pki::{self, Authority, Kind, leaf};
@@ -103,8 +103,26 @@ fn is_there() -> bool {
 /// Posts twice to such a server.
 #[track_caller]
 fn ask_as(identity: &Identity, root: &[u8], options: &[&str]) -> Result<u16, Error> {
+    ask_showing(None, identity, root, options)
+}
+
+/// The same with a certificate of the node's own.
+#[track_caller]
+fn ask_showing(
+    own: Option<&Identity>,
+    identity: &Identity,
+    root: &[u8],
+    options: &[&str],
+) -> Result<u16, Error> {
     let server = OpenSsl::start(identity, options);
-    let mut node = support::tls(TokioNet::default().with(pki::NAME, "127.0.0.1"), &[root]);
+    let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
+    let own = own.map(|own| {
+        let chain: Vec<&'static [u8]> = own.chain.iter().map(|der| &*der.clone().leak()).collect();
+        // rcgen's keys: the secret is behind a header of 36 bytes (RFC 5208 and RFC 5915).
+        let secret = own.key[36..68].try_into().unwrap();
+        ClientIdentity::new(chain.leak(), secret).unwrap()
+    });
+    let mut node = support::rustls_as(own, net, &[root]);
     let url = format!("https://{}:{}/hook", pki::NAME, server.port);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut ask = || runtime.block_on(post(&mut node, &url)).map(|reply| reply.code);
@@ -160,6 +178,25 @@ fn a_client_certificate_that_is_asked_for_or_required() {
         // The handshake is over for the client when the server learns that there is none.
         let required = TlsFailure::Alert(116);
         assert_eq!(ask(&["-Verify", "1"]), Err(Error::TlsSession(required)));
+    }
+}
+
+#[test]
+fn a_client_certificate_that_is_shown() {
+    if is_there() {
+        let certificate = authority().issue(Kind::P256, pki::for_clients(leaf()));
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca");
+        std::fs::write(&ca, authority().pem()).unwrap();
+        let options =
+            ["-Verify", "1", "-verify_return_error", "-CAfile", ca.to_str().unwrap(), "-attime"];
+        let options = [&options[..], &["1795392000"]].concat();
+        let server = authority().server();
+        assert_eq!(ask_showing(Some(&certificate), &server, authority().root(), &options), Ok(200));
+        // Somebody else's certificate.
+        let thief = Identity { key: server.key.clone(), ..certificate };
+        let result = ask_showing(Some(&thief), &server, authority().root(), &options);
+        assert_eq!(result, Err(Error::TlsSession(TlsFailure::Alert(51))));
     }
 }
 

@@ -19,7 +19,7 @@ use crate::link::Watch;
 use crate::look_up::LookUps;
 use crate::net::SocketNet;
 #[cfg(feature = "rustls")]
-use crate::tls::Rustls;
+use crate::tls::{ClientIdentity, Rustls};
 #[cfg(feature = "tls")]
 use crate::tls::{Records, Tls};
 use crate::transport::NodeTransport;
@@ -83,17 +83,38 @@ impl Runner<TlsMemory> {
 
 #[cfg(feature = "rustls")]
 impl Runner<TlsMemory> {
-    /// As [`run`](Self::run), over rustls instead of embedded-tls. See [`Rustls`].
+    /// As with the feature `tls` [`run`](Self::run), over rustls instead of embedded-tls. See [`Rustls`].
     pub async fn run_rustls(
         &mut self,
         stack: Stack<'static>,
         roots: &'static [&'static [u8]],
         rng: &mut dyn CryptoRngCore,
     ) {
+        self.run_with(stack, roots, rng, |tls| tls).await;
+    }
+
+    /// The same with a certificate of the node's own, for receivers that ask for one.
+    pub async fn run_rustls_as(
+        &mut self,
+        identity: ClientIdentity,
+        stack: Stack<'static>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        self.run_with(stack, roots, rng, |tls| tls.with_identity(identity)).await;
+    }
+
+    async fn run_with(
+        &mut self,
+        stack: Stack<'static>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+        set_up: impl for<'t> FnOnce(Rustls<'t>) -> Rustls<'t>,
+    ) {
         let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
         let net = SocketNet::new(stack, rx, tx);
         let net = LookUps::over(&net);
-        let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
+        let tls = set_up(Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall()));
         let watch = Watch::new();
         let policy = webhook.policy();
         let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);

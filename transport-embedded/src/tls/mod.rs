@@ -32,9 +32,9 @@ use pilot_webhook_core::Host;
 use pki_types::{DnsName, ServerName};
 
 #[cfg(feature = "rustls")]
-pub use self::rustls::Rustls;
-#[cfg(feature = "rustls")]
 pub(crate) use self::rustls::Session as RustlsSession;
+#[cfg(feature = "rustls")]
+pub use self::rustls::{ClientIdentity, Rustls};
 #[cfg(feature = "tls")]
 pub use embedded::Tls;
 pub use failure::{Algorithm, CertificateFault, Limit, TlsFailure};

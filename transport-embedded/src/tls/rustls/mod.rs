@@ -7,6 +7,7 @@ mod entropy;
 mod exchange;
 mod explain;
 mod hash;
+mod identity;
 mod provider;
 mod session;
 mod tickets;
@@ -22,6 +23,7 @@ use rustls::ClientConfig;
 use rustls::client::Resumption;
 
 use self::entropy::ENTROPY;
+pub use self::identity::ClientIdentity;
 pub(crate) use self::session::Session;
 use self::tickets::Tickets;
 use self::verifier::Verifier;
@@ -86,6 +88,16 @@ impl<'b> Rustls<'b> {
     #[must_use]
     pub const fn when_time_unknown(mut self, unknown_time: UnknownTime) -> Self {
         self.unknown_time = unknown_time;
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one.
+    #[must_use]
+    pub fn with_identity(mut self, identity: ClientIdentity) -> Self {
+        // Nothing else has the configuration before the first connection.
+        if let Some(config) = Arc::get_mut(&mut self.config) {
+            config.client_auth_cert_resolver = identity.into_resolver();
+        }
         self
     }
 
