@@ -7,6 +7,7 @@
 //! the certificates. `session` holds the outcome.
 
 mod algorithms;
+mod checks;
 mod der;
 mod failure;
 mod fence;
@@ -156,7 +157,7 @@ impl<'b> Tls<'b> {
         }
         opened?;
         // The handshake went well; that alone says nothing about who the server is.
-        provider.guard.verdict()
+        provider.guard.verdict().await
     }
 }
 
