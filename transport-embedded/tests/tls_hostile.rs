@@ -213,6 +213,29 @@ fn a_hello_that_is_not_for_us() {
 }
 
 #[test]
+fn a_choice_that_was_not_offered() {
+    let meet = |hello| meet(Behaviour { hello, ..Behaviour::good() });
+    for hello in [
+        Hello::Version(0x0303),
+        Hello::Version(0x0305),
+        Hello::LegacyVersion(0x0302),
+        Hello::LegacyVersion(0x0304),
+        // X25519, P-384, and a group that nobody knows.
+        Hello::Group(29),
+        Hello::Group(24),
+        Hello::Group(0xfefe),
+        Hello::Compression(1),
+        // A pre-shared key, and a cookie.
+        Hello::Extension(vec![0, 41, 0, 2, 0, 0]),
+        Hello::Extension(vec![0, 44, 0, 2, 0, 0]),
+    ] {
+        let parameters = refused(TlsFailure::Unsupported(Limit::Parameters));
+        assert_eq!(meet(hello.clone()), parameters, "{hello:?}");
+    }
+    assert_eq!(meet(Hello::ShareFirst), Ok(200));
+}
+
+#[test]
 fn an_encrypted_record_without_content_in_the_handshake() {
     let result = meet(Behaviour { empty_record: true, ..Behaviour::good() });
     assert_eq!(result, refused(TlsFailure::Malformed));

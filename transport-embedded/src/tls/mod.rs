@@ -12,6 +12,7 @@ mod der;
 mod failure;
 mod fence;
 mod guard;
+mod hello;
 mod scan;
 mod session;
 mod suite;
