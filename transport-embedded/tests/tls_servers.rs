@@ -301,6 +301,30 @@ fn p384_anywhere_in_the_chain_needs_its_feature() {
 }
 
 #[test]
+#[cfg(feature = "rsa")]
+fn rsa_anywhere_in_the_chain() {
+    let root = Authority::of(Kind::Rsa, pki::ca("an RSA root"));
+    let between = root.below(Kind::Rsa, pki::ca("RSA below RSA"));
+    for identity in [
+        root.server(),
+        root.issue(Kind::Rsa, leaf()),
+        between.issue(Kind::Rsa, leaf()),
+        root.below(Kind::P256, pki::ca("P-256 below RSA")).server(),
+    ] {
+        assert_eq!(ask(&identity, root.root()), Ok(200));
+    }
+    let identity = authority().issue(Kind::Rsa, leaf());
+    assert_eq!(ask(&identity, authority().root()), Ok(200));
+    // The one RSA key that there is makes a right signature under every such name: another message tells.
+    let mut forged = root.issue(Kind::Rsa, leaf());
+    let last = forged.chain[0].len() - 1;
+    forged.chain[0][last] ^= 1;
+    let wrong = failure(TlsFailure::CertificateSignature);
+    assert_eq!(ask(&forged, root.root()), wrong);
+}
+
+#[test]
+#[cfg(not(feature = "rsa"))]
 fn rsa_is_refused_by_name() {
     let root = Authority::of(Kind::Rsa, pki::ca("an RSA root"));
     let expected = failure(TlsFailure::UnsupportedAlgorithm(Algorithm::Rsa));

@@ -3,16 +3,39 @@
 use heapless::Vec;
 use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::Sha256;
+#[cfg(any(feature = "p384", feature = "rsa"))]
+use sha2::Sha384;
+#[cfg(feature = "rsa")]
+use sha2::Sha512;
 
 use super::der::{self, contents};
 use super::failure::Algorithm;
+#[cfg(feature = "rsa")]
+use super::rsa;
 
-/// The length of the longest hash: SHA-384 where it is built in.
-pub(super) const HASH_MAX: usize = if cfg!(feature = "p384") { 48 } else { 32 };
-/// The length of the longest public key, an uncompressed point.
-pub(super) const KEY_MAX: usize = if cfg!(feature = "p384") { 97 } else { 65 };
-/// The length of the longest signature, two numbers in DER.
-pub(super) const SIGNATURE_MAX: usize = if cfg!(feature = "p384") { 104 } else { 72 };
+/// The length of the longest hash that is built in.
+pub(super) const HASH_MAX: usize = match () {
+    () if cfg!(feature = "rsa") => 64,
+    () if cfg!(feature = "p384") => 48,
+    () => 32,
+};
+/// The length of the longest point on a curve that is built in, uncompressed.
+const POINT_MAX: usize = if cfg!(feature = "p384") { 97 } else { 65 };
+/// The length of the longest key that is built in.
+#[cfg(not(feature = "rsa"))]
+const KEY_MAX: usize = POINT_MAX;
+#[cfg(feature = "rsa")]
+const KEY_MAX: usize = rsa::KEY_MAX;
+/// The most bytes that an ECDSA signature takes with its key and hash.
+pub(super) const ECDSA_MAX: usize = match () {
+    () if cfg!(feature = "p384") => POINT_MAX + 48 + 104,
+    () => POINT_MAX + 32 + 72,
+};
+/// The most bytes that an RSA signature takes with its key and hash.
+#[cfg(feature = "rsa")]
+pub(super) const RSA_MAX: usize = KEY_MAX + HASH_MAX + rsa::SIGNATURE_MAX;
+#[cfg(not(feature = "rsa"))]
+pub(super) const RSA_MAX: usize = 0;
 
 pub(super) type Hash = Vec<u8, HASH_MAX>;
 
@@ -64,12 +87,35 @@ pub(crate) static SCHEMES: [Scheme; SCHEMES_COUNT] = [
         hash: hash::<Sha256>,
         holds: p384_holds,
     },
+    #[cfg(feature = "rsa")]
+    pkcs1::<Sha256>(alg_id::RSA_PKCS1_SHA256),
+    #[cfg(feature = "rsa")]
+    pkcs1::<Sha384>(alg_id::RSA_PKCS1_SHA384),
+    #[cfg(feature = "rsa")]
+    pkcs1::<Sha512>(alg_id::RSA_PKCS1_SHA512),
+    #[cfg(feature = "rsa")]
+    pss::<Sha256>(alg_id::RSA_PSS_SHA256, 0x0804),
+    #[cfg(feature = "rsa")]
+    pss::<Sha384>(alg_id::RSA_PSS_SHA384, 0x0805),
+    #[cfg(feature = "rsa")]
+    pss::<Sha512>(alg_id::RSA_PSS_SHA512, 0x0806),
 ];
 
-pub(super) const SCHEMES_COUNT: usize = if cfg!(feature = "p384") { 4 } else { 1 };
+pub(super) const SCHEMES_COUNT: usize =
+    1 + 3 * cfg!(feature = "p384") as usize + 6 * cfg!(feature = "rsa") as usize;
 
-#[cfg(feature = "p384")]
-use sha2::Sha384;
+/// For certificates only (RFC 8446, section 4.2.3).
+#[cfg(feature = "rsa")]
+const fn pkcs1<D: rsa::Hash>(signature: AlgorithmIdentifier) -> Scheme {
+    let (hash, holds): (_, Holds) = (hash::<D>, rsa::pkcs1_holds::<D>);
+    Scheme { key: alg_id::RSA_ENCRYPTION, signature, code: 0, hash, holds }
+}
+
+#[cfg(feature = "rsa")]
+const fn pss<D: rsa::Hash>(signature: AlgorithmIdentifier, code: u16) -> Scheme {
+    let (hash, holds): (_, Holds) = (hash::<D>, rsa::pss_holds::<D>);
+    Scheme { key: alg_id::RSA_ENCRYPTION, signature, code, hash, holds }
+}
 
 fn hash<D: sha2::Digest>(message: &[u8]) -> Hash {
     Hash::from_slice(&D::digest(message)).unwrap_or_default()
@@ -182,18 +228,20 @@ pub(super) fn unsupported<'a>(chain: impl Iterator<Item = &'a [u8]> + Clone) -> 
 /// Names the contents of an `AlgorithmIdentifier` of a key or a signature. What is supported is not
 /// named.
 fn name(identifier: &[u8]) -> Algorithm {
+    let is_supported = |s: &Scheme| [s.key, s.signature].iter().any(|id| id.as_ref() == identifier);
+    if SCHEMES.iter().any(is_supported) {
+        return Algorithm::Other;
+    }
     let Some((oid, parameters)) = contents(identifier) else { return Algorithm::Other };
     match oid {
         // 1.2.840.113549.1.1
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10] => Algorithm::RsaPss,
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, _] => Algorithm::Rsa,
         // 1.2.840.10045.4.3
-        #[cfg(not(feature = "p384"))]
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3] => Algorithm::EcdsaSha384,
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4] => Algorithm::EcdsaSha512,
         // 1.2.840.10045.2.1, with the curve as its parameter
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1] => match contents(parameters) {
-            #[cfg(not(feature = "p384"))]
             Some(([0x2b, 0x81, 4, 0, 34], _)) => Algorithm::EcdsaP384,
             Some(([0x2b, 0x81, 4, 0, 35], _)) => Algorithm::EcdsaP521,
             _ => Algorithm::Other,

@@ -17,7 +17,7 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use heapless::Vec;
 use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 
-use super::algorithms::{HASH_MAX, KEY_MAX, SCHEMES, SCHEMES_COUNT, SIGNATURE_MAX, Scheme};
+use super::algorithms::{ECDSA_MAX, RSA_MAX, SCHEMES, SCHEMES_COUNT, Scheme};
 
 /// The most signatures that are checked in a handshake, fewer than 16.
 ///
@@ -27,7 +27,11 @@ const CHECKS_MAX: usize = 8;
 /// The most paths that are tried. There is more than one only if certificates share a name: the roots before
 /// and after a renewal do. Arbitrary.
 const PATHS_MAX: usize = 3;
-const BYTES_MAX: usize = CHECKS_MAX * (KEY_MAX + HASH_MAX + SIGNATURE_MAX);
+/// Room for all of ECDSA, or for three of RSA with 4,096 bits and some of ECDSA.
+const BYTES_MAX: usize = match () {
+    () if cfg!(feature = "rsa") => 3 * RSA_MAX + 3 * ECDSA_MAX,
+    () => CHECKS_MAX * ECDSA_MAX,
+};
 
 /// Why a server is not authentic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

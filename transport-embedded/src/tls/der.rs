@@ -67,18 +67,17 @@ pub(super) fn extension(certificate: &[u8], id: u8) -> Option<&[u8]> {
     None
 }
 
-/// The two numbers of an ECDSA signature, without leading zeros.
-pub(super) fn two_integers(signature: &[u8]) -> Option<(&[u8], &[u8])> {
-    let [0x30, length @ ..=0x7f, numbers @ ..] = signature else { return None };
+/// The two numbers of an ECDSA signature or of an RSA key, without leading zeros.
+pub(super) fn two_integers(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (numbers, behind) = element(0x30, input)?;
     let (first, rest) = positive_integer(numbers)?;
     let (second, rest) = positive_integer(rest)?;
-    (usize::from(*length) == numbers.len() && rest.is_empty()).then_some((first, second))
+    (behind.is_empty() && rest.is_empty()).then_some((first, second))
 }
 
 /// The digits of a number above zero, and what follows it.
 fn positive_integer(input: &[u8]) -> Option<(&[u8], &[u8])> {
-    let [2, length, rest @ ..] = input else { return None };
-    let (digits, rest) = rest.split_at_checked(usize::from(*length))?;
+    let (digits, rest) = element(2, input)?;
     match digits {
         // A zero keeps the number from being negative.
         [0, digits @ ..] if *digits.first()? >= 0x80 => Some((digits, rest)),
@@ -87,9 +86,30 @@ fn positive_integer(input: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+/// The contents of an element with this tag, whose length has its shortest form, and what follows it.
+fn element(tag: u8, input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let form = match input {
+        [_, 0..=0x7f, ..] | [_, 0x81, 0x80..=0xff, ..] | [_, 0x82, 1..=0xff, ..] => contents(input),
+        _ => None,
+    };
+    form.filter(|_| input.first() == Some(&tag))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_numbers_have_one_encoding() {
+        let long = [&[0x30, 0x82, 1, 8, 2, 0x82, 1, 1, 0][..], &[0x80; 256], &[2, 1, 3]].concat();
+        assert_eq!(two_integers(&long), Some((&[0x80; 256][..], &[3][..])));
+        let long = [&[0x30, 0x82, 0, 0x86, 2, 0x81, 0x80][..], &[1; 128], &[2, 1, 3]].concat();
+        assert_eq!(two_integers(&long), None);
+        let long = [&[0x30, 0x81, 0x86, 2, 0x81, 0x80][..], &[1; 128], &[2, 1, 3]].concat();
+        assert_eq!(two_integers(&long), Some((&[1; 128][..], &[3][..])));
+        let long = [&[0x30, 0x81, 0x87, 2, 0x82, 0, 0x80][..], &[1; 128], &[2, 1, 3]].concat();
+        assert_eq!(two_integers(&long), None);
+    }
 
     #[test]
     fn an_ecdsa_signature_has_one_encoding() {

@@ -43,6 +43,7 @@ pub(super) enum Now {
 
 /// How far the server has come. Each step happens at most once, and in this order.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one, and no heap")]
 enum Progress {
     Nothing,
     /// The certificate is good; this is its key, and the hash over the handshake up to it.

@@ -13,6 +13,8 @@ mod failure;
 mod fence;
 mod guard;
 mod hello;
+#[cfg(feature = "rsa")]
+mod rsa;
 mod scan;
 mod session;
 mod suite;
@@ -132,6 +134,9 @@ impl<'b> Tls<'b> {
         host: Host<'_>,
     ) -> Result<(), TlsFailure> {
         let mut config = TlsConfig::new();
+        if cfg!(feature = "rsa") {
+            config = config.enable_rsa_signatures();
+        }
         let name = match host {
             Host::Name(name) => {
                 // The dot of a fully qualified name is in no certificate (RFC 6066, section 3).
