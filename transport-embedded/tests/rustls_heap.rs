@@ -92,8 +92,9 @@ fn certificate_of(length: usize) -> Identity {
 fn the_heap_is_bounded_by_the_receive_buffer() {
     let (good, long) = (authority().server(), certificate_of(14_500));
     let answer = [&b"HTTP/1.1 200 OK\r\nContent-Length: 8000\r\n\r\n"[..], &[b'x'; 8_000]].concat();
-    // 64-bit pointers and tokio's sockets are in it; a node has half of that.
-    assert_eq!(peak(&good, Behaviour::good()) / 1_024, 9);
+    // 64-bit pointers and tokio's sockets are in it; a node has half of that. A list of RSA signatures is longer.
+    let usual = peak(&good, Behaviour::good());
+    assert!(usual <= if cfg!(feature = "rsa") { 20 } else { 14 } * 1_024, "{usual}");
     for (what, identity, behaviour) in [
         ("a long chain", &long, Behaviour::good()),
         ("a long answer", &good, Behaviour { answer: answer.clone(), ..Behaviour::good() }),

@@ -188,6 +188,11 @@ fn a_chain_of_many_certificates() {
 
 #[test]
 fn a_hello_that_is_not_for_us() {
+    // This server has no SHA-384, which rustls offers with P-384.
+    let suite_of_sha384 = match RUSTLS && cfg!(feature = "p384") {
+        true => TlsFailure::BadRecord,
+        false => TlsFailure::Unsupported(Limit::Parameters),
+    };
     for (hello, expected) in [
         // rustls was asked for what it had sent.
         (
@@ -197,7 +202,7 @@ fn a_hello_that_is_not_for_us() {
         (Hello::NoKeyShare, TlsFailure::Unsupported(Limit::Parameters)),
         (Hello::BadKeyShare, TlsFailure::Unsupported(Limit::Parameters)),
         (Hello::CipherSuite(0xc02f), TlsFailure::Unsupported(Limit::Parameters)),
-        (Hello::CipherSuite(0x1302), TlsFailure::Unsupported(Limit::Parameters)),
+        (Hello::CipherSuite(0x1302), suite_of_sha384),
         (Hello::Wire(record(21, &[2, 40])), TlsFailure::Alert(40)),
         (Hello::Wire(record(21, &[2, 80])), TlsFailure::Alert(80)),
         (Hello::Wire(vec![]), TlsFailure::Closed),
@@ -217,6 +222,37 @@ fn a_hello_that_is_not_for_us() {
         let closed = result == refused(TlsFailure::Closed);
         assert!(result == refused(expected) || closed, "{hello:?}: {result:?}");
     }
+}
+
+#[test]
+fn a_choice_that_was_not_offered() {
+    let meet = |hello| meet(Behaviour { hello, ..Behaviour::good() });
+    for hello in [
+        Hello::Version(0x0303),
+        Hello::Version(0x0305),
+        Hello::LegacyVersion(0x0302),
+        Hello::LegacyVersion(0x0304),
+        // X25519, P-384, and a group that nobody knows.
+        Hello::Group(29),
+        Hello::Group(24),
+        Hello::Group(0xfefe),
+        Hello::Compression(1),
+        // A pre-shared key, and a cookie.
+        Hello::Extension(vec![0, 41, 0, 2, 0, 0]),
+        Hello::Extension(vec![0, 44, 0, 2, 0, 0]),
+    ] {
+        let parameters = TlsFailure::Unsupported(Limit::Parameters);
+        let expected = match &hello {
+            // It offers X25519, and looks at the old version only if there is no other.
+            Hello::Group(29) | Hello::LegacyVersion(0x0304) if RUSTLS => Ok(200),
+            Hello::Compression(_) | Hello::Extension(_) => {
+                refused(either(parameters, TlsFailure::Malformed))
+            }
+            _ => refused(parameters),
+        };
+        assert_eq!(meet(hello.clone()), expected, "{hello:?}");
+    }
+    assert_eq!(meet(Hello::ShareFirst), Ok(200));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use embedded_tls::{CryptoProvider, TlsConfig, TlsContext, TlsError, TlsVerifier}
 use pilot_webhook_core::Host;
 use rand_core::CryptoRngCore;
 
+use super::checks::Checks;
 use super::failure::TlsFailure;
-use super::guard::Guard;
 use super::session::{Records, Session};
 use super::suite::Suite;
 use super::witness::Witness;
@@ -68,11 +68,15 @@ impl<'b> Tls<'b> {
         }
         let name = server_name(host)?;
         let mut config = TlsConfig::new();
+        if cfg!(feature = "rsa") {
+            config = config.enable_rsa_signatures();
+        }
         if let pki_types::ServerName::DnsName(name) = &name {
             config = config.with_server_name(name.as_ref());
         }
         let now = now(self.clock, self.unknown_time)?;
-        let witness = Witness::new(Guard::new(self.roots, &name, now));
+        let mut checks = Checks::new();
+        let witness = Witness::new(self.roots, &name, now, &mut checks);
         let mut provider = Provider { rng: self.rng, witness };
         let opened = session.open(wire, TlsContext::new(&config, &mut provider)).await;
         if let Some(failure) = provider.witness.failure() {
@@ -80,7 +84,7 @@ impl<'b> Tls<'b> {
         }
         opened?;
         // The handshake went well; that alone says nothing about who the server is.
-        provider.witness.verdict()
+        provider.witness.verdict().await
     }
 }
 

@@ -1,25 +1,28 @@
 //! Decides whether a chain of certificates is that of the server, for both TLS clients.
+//!
+//! In the handshake everything is checked but signatures, which are listed (`checks`). They are checked when
+//! the handshake is over, with time for other tasks before each. One signature is never interrupted, and
+//! neither is what a TLS client does in one go: the exchange of keys, and reading and hashing what the server
+//! sent (`docs/sizes.md`).
 
 use heapless::Vec;
-use pki_types::{CertificateDer, ServerName, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
-use super::algorithms::{self, Checks, ServerKey};
+use super::algorithms::{self, ServerKey};
+use super::checks::Checks;
+use super::der;
 use super::failure::{CertificateFault, TlsFailure};
 
 /// The most certificates above the server's own. Arbitrary: public chains of today have up to three.
 const INTERMEDIATES_MAX: usize = 4;
-/// The most signature checks of one handshake, over all roots and all times that are tried.
-///
-/// The longest chain that is taken needs six: one for each of its five certificates, and one for the
-/// server's proof that it holds its key. A wrong root costs one more only if it has the right one's
-/// name. Arbitrary: as many again for such roots. Without this bound webpki tries the certificates in
-/// every order, and four of a root's name make 65 checks for each root and each time.
-const CHECKS_MAX: u8 = 12;
+/// The most that names and name constraints in a chain may multiply to, each in bytes: webpki compares each
+/// name with each constraint. Arbitrary: 20 names below an intermediate with 20 constraints.
+const NAMES_MAX: usize = 1 << 18;
 /// How often the time is moved when expiry is not checked: once for each certificate on a path.
 const TIME_STEPS: usize = INTERMEDIATES_MAX + 1;
 
-const TOO_COMPLEX: TlsFailure = TlsFailure::Certificate(CertificateFault::TooComplex);
+pub(super) const TOO_COMPLEX: TlsFailure = TlsFailure::Certificate(CertificateFault::TooComplex);
 
 /// What is known about the time.
 #[derive(Clone, Copy, Debug)]
@@ -36,16 +39,22 @@ pub(super) struct Guard<'g> {
     roots: &'g [&'g [u8]],
     name: &'g ServerName<'g>,
     now: Now,
-    checks: Checks,
+    checks: &'g Checks,
 }
 
 impl<'g> Guard<'g> {
-    pub(super) const fn new(roots: &'g [&'g [u8]], name: &'g ServerName<'g>, now: Now) -> Self {
-        Self { roots, name, now, checks: Checks::new(CHECKS_MAX) }
+    /// `checks` is empty.
+    pub(super) const fn new(
+        roots: &'g [&'g [u8]],
+        name: &'g ServerName<'g>,
+        now: Now,
+        checks: &'g Checks,
+    ) -> Self {
+        Self { roots, name, now, checks }
     }
 
-    /// Checks a server's chain of certificates in DER, its own first; returns the key that the server
-    /// must prove that it holds.
+    /// Looks at a server's chain of certificates in DER, its own first, and lists the signatures that it
+    /// depends on. Returns the key that the server must prove that it holds.
     pub(super) fn authenticate<'c>(
         &self,
         certificates: impl Iterator<Item = &'c [u8]>,
@@ -55,14 +64,22 @@ impl<'g> Guard<'g> {
             chain.push(CertificateDer::from(der)).map_err(|_| TOO_COMPLEX)?;
         }
         let (leaf, intermediates) = chain.split_first().ok_or(TlsFailure::NoCertificate)?;
+        if bytes_of(SUBJECT_ALT_NAME, &chain) * bytes_of(NAME_CONSTRAINTS, intermediates)
+            > NAMES_MAX
+        {
+            return Err(TOO_COMPLEX);
+        }
         let server = EndEntityCert::try_from(leaf).map_err(|error| self.explain(&error, &chain))?;
-        match self.verify_path(&server, intermediates) {
+        match self.find_paths(&server, intermediates) {
             Ok(()) => {}
             // `openssl req -x509` makes the certificates of self-signed servers as if they were a
             // CA's. One that is trusted itself may be a server's: webpki has found it in date
             // before it comes to this, and its name and key are still to be checked.
             Err(PathFailure::Path(webpki::Error::CaUsedAsEndEntity))
-                if self.roots.contains(&leaf.as_ref()) => {}
+                if self.roots.contains(&leaf.as_ref()) =>
+            {
+                self.checks.end_path(0);
+            }
             Err(PathFailure::Path(error)) => return Err(self.explain(&error, &chain)),
             Err(PathFailure::Root(index)) => return Err(TlsFailure::Root(index)),
         }
@@ -74,13 +91,8 @@ impl<'g> Guard<'g> {
         ServerKey::new(&spki.subject_public_key_info).map_err(TlsFailure::UnsupportedAlgorithm)
     }
 
-    /// The signature checks that are left.
-    pub(super) fn into_checks(self) -> Checks {
-        self.checks
-    }
-
-    /// Looks for a path to each root in turn. Reports the most telling of the failures.
-    fn verify_path(
+    /// Looks for paths to each root in turn. Reports the most telling of the failures if there is none.
+    fn find_paths(
         &self,
         server: &EndEntityCert<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -88,36 +100,53 @@ impl<'g> Guard<'g> {
         let mut worst = PathFailure::Path(webpki::Error::UnknownIssuer);
         for (index, root) in self.roots.iter().enumerate() {
             let root = CertificateDer::from(*root);
-            let result = match anchor_from_trusted_cert(&root) {
-                Ok(anchor) => self.verify_to(server, intermediates, &[anchor]),
-                Err(_) => Err(PathFailure::Root(index)),
+            let failure = match anchor_from_trusted_cert(&root) {
+                Ok(anchor) => PathFailure::Path(self.find_paths_to(server, intermediates, &anchor)),
+                Err(_) => PathFailure::Root(index),
             };
-            match result {
-                Ok(()) => return Ok(()),
-                Err(failure) if self.checks.is_exceeded() => return Err(failure),
-                Err(failure) => {
-                    if matches!(worst, PathFailure::Path(webpki::Error::UnknownIssuer)) {
-                        worst = failure;
-                    }
-                }
+            if self.checks.has_overflowed() {
+                break;
+            }
+            if matches!(worst, PathFailure::Path(webpki::Error::UnknownIssuer)) {
+                worst = failure;
             }
         }
-        Err(worst)
+        if self.checks.has_path() { Ok(()) } else { Err(worst) }
     }
 
-    fn verify_to(
+    /// Lists the paths to a root. Returns why there is no other.
+    fn find_paths_to(
         &self,
         server: &EndEntityCert<'_>,
         intermediates: &[CertificateDer<'_>],
-        anchors: &[pki_types::TrustAnchor<'_>],
-    ) -> Result<(), PathFailure> {
-        let verify = |seconds| {
+        anchor: &TrustAnchor<'_>,
+    ) -> webpki::Error {
+        let anchors = core::slice::from_ref(anchor);
+        let end = |path: &VerifiedPath<'_>| {
+            if !path.intermediate_certificates().all(|ca| may_sign_certificates(&ca.der())) {
+                return Err(webpki::Error::EndEntityUsedAsCa);
+            }
+            if self.checks.end_path(1 + path.intermediate_certificates().count()) {
+                // The error makes webpki look for another path.
+                return Err(webpki::Error::UnknownIssuer);
+            }
+            Ok(())
+        };
+        let find = |seconds| {
             let time = UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds));
             let usage = KeyUsage::server_auth();
-            self.checks.supported(|algorithms| {
+            self.checks.listing(|algorithms| {
                 server
-                    .verify_for_usage(algorithms, anchors, intermediates, time, usage, None, None)
-                    .map(|_path| ())
+                    .verify_for_usage(
+                        algorithms,
+                        anchors,
+                        intermediates,
+                        time,
+                        usage,
+                        None,
+                        Some(&end),
+                    )
+                    .map_or_else(|error| error, |_| webpki::Error::UnknownIssuer)
             })
         };
         let (mut seconds, mut steps) = match self.now {
@@ -125,13 +154,13 @@ impl<'g> Guard<'g> {
             Now::Any => (0, TIME_STEPS),
         };
         loop {
-            match verify(seconds) {
+            match find(seconds) {
                 // Only forward: each step makes one more certificate of the path valid.
-                Err(webpki::Error::CertNotValidYet { not_before, .. }) if steps > 0 => {
+                webpki::Error::CertNotValidYet { not_before, .. } if steps > 0 => {
                     seconds = not_before.as_secs();
                     steps -= 1;
                 }
-                result => return result.map_err(PathFailure::Path),
+                error => return error,
             }
         }
     }
@@ -139,8 +168,8 @@ impl<'g> Guard<'g> {
     fn explain(&self, error: &webpki::Error, chain: &[CertificateDer<'_>]) -> TlsFailure {
         use webpki::Error as E;
         TlsFailure::Certificate(match error {
-            // webpki takes a check that was refused for a wrong signature.
-            _ if self.checks.is_exceeded() => CertificateFault::TooComplex,
+            // webpki takes a signature that was not listed for a wrong one.
+            _ if self.checks.has_overflowed() => CertificateFault::TooComplex,
             E::UnknownIssuer => return TlsFailure::UnknownIssuer,
             E::CertNotValidForName(_) => return TlsFailure::WrongName,
             E::CertExpired { .. } => return TlsFailure::Expired,
@@ -166,7 +195,32 @@ impl<'g> Guard<'g> {
     }
 }
 
+// Extensions 2.5.29 (RFC 5280, section 4.2.1).
+const KEY_USAGE: u8 = 15;
+const SUBJECT_ALT_NAME: u8 = 17;
+const NAME_CONSTRAINTS: u8 = 30;
+
+/// How long this extension is, over all certificates.
+fn bytes_of(extension: u8, certificates: &[CertificateDer<'_>]) -> usize {
+    let found = certificates.iter().filter_map(|der| der::extension(der, extension));
+    found.map(<[u8]>::len).sum()
+}
+
+/// Does a CA's key usage, if it has one, allow to sign certificates? webpki does not ask.
+fn may_sign_certificates(ca: &[u8]) -> bool {
+    const KEY_CERT_SIGN: u8 = 0x80 >> 5;
+    der::extension(ca, KEY_USAGE).is_none_or(|usage| {
+        // A BIT STRING begins with the number of its unused bits.
+        matches!(der::contents(usage), Some(([_, bits, ..], _)) if bits & KEY_CERT_SIGN != 0)
+    })
+}
+
 enum PathFailure {
     Root(usize),
     Path(webpki::Error),
 }
+
+#[cfg(test)]
+#[cfg(feature = "tls")]
+#[path = "guard_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! TLS 1.3 by one of two clients, and what they have in common: who a server must be.
 //!
-//! `guard` decides that about its certificates, with `algorithms` and `der`. `rustls` is the one client.
+//! `guard` decides that about its certificates, with `algorithms` and `der`, and `checks` checks signatures. `rustls` is the one client.
 //! The other, `embedded`, is embedded-tls and filters of our own around it, each for something that was
 //! measured to get past embedded-tls or to make it panic. What the server sends passes them in one
 //! direction: `wire` counts it, `scan` (in `fence`) checks records by their plain parts, `suite` decrypts
@@ -8,6 +8,7 @@
 //! `session` holds the outcome.
 
 mod algorithms;
+mod checks;
 mod der;
 #[cfg(feature = "tls")]
 mod embedded;
@@ -15,6 +16,10 @@ mod failure;
 #[cfg(feature = "tls")]
 mod fence;
 mod guard;
+#[cfg(feature = "tls")]
+mod hello;
+#[cfg(feature = "rsa")]
+mod rsa;
 #[cfg(feature = "rustls")]
 mod rustls;
 #[cfg(feature = "tls")]

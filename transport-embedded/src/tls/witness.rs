@@ -7,39 +7,52 @@
 use embedded_tls::{
     CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, TlsError, TlsVerifier,
 };
+use pki_types::ServerName;
 use sha2::Digest as _;
 
-use super::algorithms::{Checks, ServerKey};
+use super::algorithms::ServerKey;
+use super::checks::Checks;
 use super::failure::TlsFailure;
-use super::guard::Guard;
+use super::guard::{Guard, Now};
 use super::suite::Suite;
 
 /// How far the server has come. Each step happens at most once, and in this order.
 #[derive(Debug)]
-enum Progress<'g> {
-    Nothing(Guard<'g>),
-    /// The certificate is good; this is its key, the checks that are left, and the hash over the handshake
-    /// up to it.
-    Certificate(ServerKey, Checks, [u8; 32]),
-    /// The server holds the key.
-    Authenticated,
+#[allow(clippy::large_enum_variant, reason = "there is one, and no heap")]
+enum Progress {
+    Nothing,
+    /// The certificate is good; this is its key, and the hash over the handshake up to it.
+    Certificate(ServerKey, [u8; 32]),
+    /// The server's proof that it holds the key is listed by this number.
+    Proof(u8),
     Failed(TlsFailure),
 }
 
 /// The verifier of one handshake.
 #[derive(Debug)]
-pub(super) struct Witness<'g>(Progress<'g>);
+pub(super) struct Witness<'g> {
+    roots: &'g [&'g [u8]],
+    name: &'g ServerName<'g>,
+    now: Now,
+    checks: &'g mut Checks,
+    progress: Progress,
+}
 
 impl<'g> Witness<'g> {
-    pub(super) const fn new(guard: Guard<'g>) -> Self {
-        Self(Progress::Nothing(guard))
+    pub(super) const fn new(
+        roots: &'g [&'g [u8]],
+        name: &'g ServerName<'g>,
+        now: Now,
+        checks: &'g mut Checks,
+    ) -> Self {
+        Self { roots, name, now, checks, progress: Progress::Nothing }
     }
 
-    /// Whether the server was authenticated. Asked when the handshake is over.
-    pub(super) const fn verdict(&self) -> Result<(), TlsFailure> {
-        match self.0 {
-            Progress::Authenticated => Ok(()),
-            Progress::Nothing(_) => Err(TlsFailure::NoCertificate),
+    /// Whether the server is authentic. Asked when the handshake is over.
+    pub(super) async fn verdict(&mut self) -> Result<(), TlsFailure> {
+        match self.progress {
+            Progress::Proof(number) => self.checks.verify(number).await.map_err(TlsFailure::from),
+            Progress::Nothing => Err(TlsFailure::NoCertificate),
             Progress::Certificate(..) => Err(TlsFailure::NoSignature),
             Progress::Failed(failure) => Err(failure),
         }
@@ -47,56 +60,51 @@ impl<'g> Witness<'g> {
 
     /// Why the server was refused, if it was.
     pub(super) const fn failure(&self) -> Option<TlsFailure> {
-        match self.0 {
+        match self.progress {
             Progress::Failed(failure) => Some(failure),
             _ => None,
         }
     }
 
-    /// Takes the step that one handshake message is.
-    fn step(
-        &mut self,
-        next: impl FnOnce(Progress<'g>) -> Result<Progress<'g>, TlsFailure>,
-    ) -> Result<(), TlsError> {
-        let progress = core::mem::replace(&mut self.0, Progress::Failed(TlsFailure::Malformed));
-        self.0 = next(progress).unwrap_or_else(Progress::Failed);
+    /// Records the result of one handshake message.
+    fn step(&mut self, result: Result<Progress, TlsFailure>) -> Result<(), TlsError> {
+        self.progress = result.unwrap_or_else(Progress::Failed);
         self.failure().map_or(Ok(()), |_| Err(TlsError::InvalidCertificate))
     }
-}
 
-fn certificate<'g>(
-    progress: Progress<'g>,
-    transcript: &Sha256,
-    message: &CertificateRef<'_>,
-) -> Result<Progress<'g>, TlsFailure> {
-    let Progress::Nothing(guard) = progress else { return Err(TlsFailure::Malformed) };
-    let chain = message.entries.iter().map(|entry| match entry {
-        CertificateEntryRef::X509(der) => *der,
-        // Something else, which no certificate can be read from.
-        CertificateEntryRef::RawPublicKey(_) => &[],
-    });
-    let key = guard.authenticate(chain)?;
-    let transcript = transcript.clone().finalize().into();
-    Ok(Progress::Certificate(key, guard.into_checks(), transcript))
-}
+    fn certificate(
+        &self,
+        transcript: &Sha256,
+        message: &CertificateRef<'_>,
+    ) -> Result<Progress, TlsFailure> {
+        if !matches!(self.progress, Progress::Nothing) {
+            return Err(TlsFailure::Malformed);
+        }
+        let chain = message.entries.iter().map(|entry| match entry {
+            CertificateEntryRef::X509(der) => *der,
+            // Something else, which no certificate can be read from.
+            CertificateEntryRef::RawPublicKey(_) => &[],
+        });
+        let guard = Guard::new(self.roots, self.name, self.now, self.checks);
+        let key = guard.authenticate(chain)?;
+        Ok(Progress::Certificate(key, transcript.clone().finalize().into()))
+    }
 
-fn signature<'g>(
-    progress: Progress<'g>,
-    message: &CertificateVerifyRef<'_>,
-) -> Result<Progress<'g>, TlsFailure> {
-    let (key, checks, transcript) = match progress {
-        Progress::Certificate(key, checks, transcript) => (key, checks, transcript),
-        Progress::Nothing(_) => return Err(TlsFailure::NoCertificate),
-        Progress::Authenticated => return Err(TlsFailure::Malformed),
-        Progress::Failed(failure) => return Err(failure),
-    };
-    // RFC 8446, section 4.4.3.
-    const CONTEXT: &[u8; 34] = b"TLS 1.3, server CertificateVerify\0";
-    let mut signed = [b' '; 64 + CONTEXT.len() + 32];
-    signed[64..64 + CONTEXT.len()].copy_from_slice(CONTEXT);
-    signed[64 + CONTEXT.len()..].copy_from_slice(&transcript);
-    key.prove(message.signature_scheme.as_u16(), &signed, message.signature, &checks)?;
-    Ok(Progress::Authenticated)
+    fn signature(&self, message: &CertificateVerifyRef<'_>) -> Result<Progress, TlsFailure> {
+        let (key, transcript) = match &self.progress {
+            Progress::Certificate(key, transcript) => (key, transcript),
+            Progress::Nothing => return Err(TlsFailure::NoCertificate),
+            Progress::Proof(_) => return Err(TlsFailure::Malformed),
+            Progress::Failed(failure) => return Err(*failure),
+        };
+        // RFC 8446, section 4.4.3.
+        const CONTEXT: &[u8; 34] = b"TLS 1.3, server CertificateVerify\0";
+        let mut signed = [b' '; 64 + CONTEXT.len() + 32];
+        signed[64..64 + CONTEXT.len()].copy_from_slice(CONTEXT);
+        signed[64 + CONTEXT.len()..].copy_from_slice(transcript);
+        let scheme = message.signature_scheme.as_u16();
+        self.checks.list_proof(key, scheme, &signed, message.signature).map(Progress::Proof)
+    }
 }
 
 impl TlsVerifier<Suite> for Witness<'_> {
@@ -108,12 +116,14 @@ impl TlsVerifier<Suite> for Witness<'_> {
     fn verify_certificate(
         &mut self,
         transcript: &Sha256,
-        message: CertificateRef<'_>,
+        certificate: CertificateRef<'_>,
     ) -> Result<(), TlsError> {
-        self.step(|progress| certificate(progress, transcript, &message))
+        let result = self.certificate(transcript, &certificate);
+        self.step(result)
     }
 
-    fn verify_signature(&mut self, message: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
-        self.step(|progress| signature(progress, &message))
+    fn verify_signature(&mut self, signature: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
+        let result = self.signature(&signature);
+        self.step(result)
     }
 }

@@ -1,6 +1,6 @@
 //! What rustls's errors mean.
 
-use rustls::{Error, HandshakeType, PeerIncompatible, PeerMisbehaved};
+use rustls::{Error, HandshakeType, PeerMisbehaved};
 
 use crate::tls::failure::{Limit, TlsFailure};
 
@@ -14,7 +14,7 @@ pub(super) fn explain(error: &Error) -> TlsFailure {
             got_type: HandshakeType::Finished | HandshakeType::CertificateVerify,
         } => missing(expect_types),
         Error::DecryptError => TlsFailure::BadRecord,
-        Error::PeerIncompatible(what) => incompatible(what),
+        Error::PeerIncompatible(_) => Limit::Parameters.into(),
         Error::PeerMisbehaved(what) => misbehaved(what),
         Error::PeerSentOversizedRecord => Limit::RecordTooLarge(u16::MAX).into(),
         Error::EncryptError | Error::FailedToGetRandomBytes => TlsFailure::Aborted,
@@ -30,15 +30,6 @@ fn missing(expected: &[HandshakeType]) -> TlsFailure {
         TlsFailure::NoCertificate
     } else {
         TlsFailure::Malformed
-    }
-}
-
-fn incompatible(what: &PeerIncompatible) -> TlsFailure {
-    match what {
-        // A server that has nothing newer.
-        PeerIncompatible::ServerDoesNotSupportTls12Or13
-        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => TlsFailure::Alert(70),
-        _ => Limit::Parameters.into(),
     }
 }
 

@@ -19,8 +19,8 @@ use core::fmt;
 use embedded_io_async::{Read, Write};
 use pilot_webhook_core::Host;
 use rand_core::CryptoRngCore;
-use rustls::ClientConfig;
 use rustls::client::Resumption;
+use rustls::{ClientConfig, HandshakeKind};
 
 use self::entropy::ENTROPY;
 pub use self::identity::ClientIdentity;
@@ -91,12 +91,14 @@ impl<'b> Rustls<'b> {
         self
     }
 
-    /// Shows this certificate to servers that ask for one.
+    /// Shows this certificate to servers that ask for one and are authentic. Their signatures are then checked
+    /// within the handshake, in one go.
     #[must_use]
     pub fn with_identity(mut self, identity: ClientIdentity) -> Self {
         // Nothing else has the configuration before the first connection.
         if let Some(config) = Arc::get_mut(&mut self.config) {
             config.client_auth_cert_resolver = identity.into_resolver();
+            self.verifier.be_strict();
         }
         self
     }
@@ -116,9 +118,21 @@ impl<'b> Rustls<'b> {
         let now = now(self.clock, self.unknown_time)?;
         ENTROPY.stir(self.rng);
         self.verifier.begin(now);
-        self.tickets.begin(matches!(now, Now::Known(_)));
+        self.tickets.begin();
+        let is_known = matches!(now, Now::Known(_));
+        if !is_known {
+            // A session that is resumed checks no certificate, not even later.
+            self.tickets.forget();
+        }
         let opened = session.open(wire, self.config.clone(), name, self.tickets.clone()).await;
-        opened.map_err(|failure| self.verifier.take_failure().unwrap_or(failure))
+        let opened = opened.map_err(|failure| self.verifier.take_failure().unwrap_or(failure))?;
+        if opened != HandshakeKind::Resumed {
+            self.verifier.verdict().await?;
+        }
+        if is_known {
+            self.tickets.open();
+        }
+        Ok(())
     }
 }
 

@@ -9,9 +9,9 @@ use core::cell::Cell;
 use embassy_futures::poll_once;
 use embedded_io_async::{ErrorKind as IoKind, Read, Write};
 use pki_types::ServerName;
-use rustls::ClientConfig;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
+use rustls::{ClientConfig, HandshakeKind};
 
 use super::explain::explain;
 use super::tickets::Tickets;
@@ -101,7 +101,7 @@ impl<'b, S: Read + Write> Session<'b, S> {
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
         tickets: Arc<Tickets>,
-    ) -> Result<(), TlsFailure> {
+    ) -> Result<HandshakeKind, TlsFailure> {
         self.close();
         let buffers = self.buffers.as_mut().ok_or(Limit::SendBuffer)?;
         (buffers.received, buffers.sent, buffers.queued) = (0, 0, 0);
@@ -121,7 +121,9 @@ impl<'b, S: Read + Write> Session<'b, S> {
         }
         let opened = loop {
             match step {
-                Ok(Step::Traffic(_) | Step::Text) => break Ok(()),
+                Ok(Step::Traffic(_) | Step::Text) => {
+                    break connection.tls.handshake_kind().ok_or(TlsFailure::Malformed);
+                }
                 Ok(Step::Send) => {
                     if connection.send(buffers).await.is_err() {
                         break Err(TlsFailure::Closed);

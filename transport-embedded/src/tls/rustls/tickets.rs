@@ -30,15 +30,21 @@ impl Tickets {
         Self { last: Mutex::new(RefCell::new(last)) }
     }
 
-    /// A handshake begins. `is_open` says whether tickets may be used and kept: not while the time is
-    /// not known, since a resumed session checks no certificate.
-    pub(super) fn begin(&self, is_open: bool) {
-        let forgotten = self.with(|last| {
-            last.is_open = is_open;
-            if is_open { None } else { last.ticket.take() }
-        });
+    /// A handshake begins: from now on no ticket is kept.
+    pub(super) fn begin(&self) {
+        self.with(|last| last.is_open = false);
+    }
+
+    /// Forgets the ticket.
+    pub(super) fn forget(&self) {
+        let ticket = self.with(|last| last.ticket.take());
         // Outside the lock, as it frees memory.
-        drop(forgotten);
+        drop(ticket);
+    }
+
+    /// The server of the present connection is authentic: its tickets may be kept.
+    pub(super) fn open(&self) {
+        self.with(|last| last.is_open = true);
     }
 
     /// rustls begins to read something, in which tickets are short enough or not. They come back in a
