@@ -19,6 +19,8 @@ pub(super) struct ClientHello<'a> {
     /// The group of the first key share, as its number in TLS.
     pub(super) group: [u8; 2],
     pub(super) key_share: &'a [u8],
+    /// Whether it offers to resume a session.
+    pub(super) resumes: bool,
 }
 
 impl<'a> ClientHello<'a> {
@@ -33,16 +35,18 @@ impl<'a> ClientHello<'a> {
         };
         let (session, _suites, _compression) = (skip(1), skip(2), skip(1));
         let mut extensions = skip(2);
+        let (mut share, mut resumes) = (None, false);
         while let [a, b, c, d, tail @ ..] = extensions {
             let length = usize::from(u16::from_be_bytes([*c, *d]));
             if [*a, *b] == [0, 51] {
                 // The list's length, the group, the key's length, and the only key there is.
-                let (group, key_share) = ([tail[2], tail[3]], &tail[6..length]);
-                return Self { random, session, group, key_share };
+                share = Some(([tail[2], tail[3]], &tail[6..length]));
             }
+            resumes |= [*a, *b] == [0, 41];
             extensions = &tail[length..];
         }
-        panic!("no key share");
+        let (group, key_share) = share.expect("a key share");
+        Self { random, session, group, key_share, resumes }
     }
 }
 

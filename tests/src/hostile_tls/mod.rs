@@ -141,6 +141,8 @@ pub struct Behaviour {
     pub unencrypted: bool,
     /// An encrypted record without content in the middle of the flight.
     pub empty_record: bool,
+    /// What comes right behind the flight, under the keys of what follows it.
+    pub early: Vec<After>,
     /// What comes after the handshake, before a request is read.
     pub after: Vec<After>,
     /// What comes behind each answer, in the same segment.
@@ -162,6 +164,7 @@ impl Behaviour {
             flip_plain: None,
             unencrypted: false,
             empty_record: false,
+            early: Vec::new(),
             after: Vec::new(),
             behind: Vec::new(),
             answer: ANSWER.to_vec(),
@@ -189,6 +192,8 @@ pub struct Seen {
     pub handshakes: usize,
     /// Decrypted application data. Of a client that should have gone away there is none.
     pub received: Vec<u8>,
+    /// Handshakes in which the client offered to resume a session.
+    pub resumptions: usize,
     /// The client's ephemeral keys and randoms.
     pub hellos: Vec<(Vec<u8>, Vec<u8>)>,
     /// Bytes of the last flight on the wire.
@@ -277,7 +282,11 @@ impl Connection<'_> {
         let (_, client_hello) = self.read_record()?;
         let hello = ClientHello::parse(&client_hello);
         let entry = (hello.key_share.to_vec(), hello.random.to_vec());
-        self.seen.lock().unwrap().hellos.push(entry);
+        {
+            let mut seen = self.seen.lock().unwrap();
+            seen.hellos.push(entry);
+            seen.resumptions += usize::from(hello.resumes);
+        }
         self.transcript.extend_from_slice(&client_hello);
         let (public, shared) = agree(&hello);
         let message = match &self.behaviour.hello {
@@ -322,11 +331,15 @@ impl Connection<'_> {
             let mut seen = self.seen.lock().unwrap();
             (seen.wire_length, seen.plain_length) = (wire.len(), plain_length);
         }
-        self.stream.write_all(&wire)?;
-
         let master = handshake.master();
         let server_secret = master.traffic("s ap traffic", &self.transcript);
         let client_secret = master.traffic("c ap traffic", &self.transcript);
+        out = Keys::new(&server_secret);
+        for early in &self.behaviour.early {
+            wire.extend(early.bytes(&mut out));
+        }
+        self.stream.write_all(&wire)?;
+
         // The client's flight: its Finished, after an empty Certificate if one was asked for.
         loop {
             let (kind, content) = self.read_encrypted(&mut inn)?;
@@ -338,7 +351,7 @@ impl Connection<'_> {
             }
         }
         self.seen.lock().unwrap().handshakes += 1;
-        (out, inn) = (Keys::new(&server_secret), Keys::new(&client_secret));
+        inn = Keys::new(&client_secret);
         for after in &self.behaviour.after {
             self.stream.write_all(&after.bytes(&mut out))?;
         }
