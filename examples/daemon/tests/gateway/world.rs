@@ -1,5 +1,6 @@
 //! A nats-server, a receiver that can fail, and a publisher.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -142,10 +143,11 @@ impl World {
     }
 
     /// So many different ids have arrived.
-    pub(crate) async fn arrived(&self, count: usize) {
+    pub(crate) async fn arrived(&self, count: u64) {
         self.until(|| {
             let all = self.arrived.all.lock().unwrap();
-            all.iter().map(|(id, _)| id).collect::<std::collections::HashSet<_>>().len() >= count
+            let ids: HashSet<_> = all.iter().map(|(id, _)| id).collect();
+            ids.len() as u64 >= count
         })
         .await;
     }
