@@ -6,7 +6,7 @@ mod signing;
 mod stored;
 mod url;
 
-pub(crate) use url::{endpoint, origin};
+pub(crate) use url::destination;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
+use crate::client::destination::Destination;
 #[cfg(feature = "outbox")]
 use crate::client::durable::{Durable, emit_error, feed, stored};
 use crate::client::error::ClientError;
@@ -74,7 +75,7 @@ pub type HttpTarget = EndpointBuf<MAX_URL>;
 /// `To` is what its transport delivers to. A client over HTTP, which [`builder`](Client::builder)
 /// makes, is just `Client`; [`ClientBuilder::with_transport`](crate::ClientBuilder::with_transport)
 /// makes others.
-pub struct Client<To = HttpTarget> {
+pub struct Client<To = Destination> {
     handle: Arc<Handles<To>>,
 }
 
