@@ -5,6 +5,8 @@
 mod client;
 mod http;
 mod logging;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 #[cfg(feature = "plugin")]
@@ -21,6 +23,10 @@ pub use http::{
     SystemResolver, USER_AGENT,
 };
 pub use logging::{Printable, Throttle};
+#[cfg(feature = "nats")]
+pub use nats::{
+    NatsConfig, NatsConfigError, NatsError, NatsShared, NatsTarget, NatsTargetError, NatsTransport,
+};
 #[cfg(feature = "outbox")]
 pub use outbox::{Outbox, OutboxOptions};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.

@@ -48,11 +48,29 @@ pub(crate) enum Command {
     /// Look at the file of `run --outbox`, and correct it, also while a daemon has it.
     #[command(subcommand)]
     Outbox(OutboxCommand),
+    /// Write what a package holds beside the program.
+    #[command(subcommand)]
+    Generate(Generate),
     /// Show it at work on this machine, in under 20 seconds.
     Demo {
         /// The time between two events. All other times of the demo are multiples of it.
         #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = duration, hide = true)]
         pace: Duration,
+    },
+}
+
+/// What is made of the definition of the command line.
+#[derive(Subcommand)]
+pub(crate) enum Generate {
+    /// A manual page for each command.
+    Man {
+        /// Where they are written to.
+        directory: PathBuf,
+    },
+    /// The completions of bash, zsh, fish and others.
+    Completions {
+        /// Where they are written to.
+        directory: PathBuf,
     },
 }
 

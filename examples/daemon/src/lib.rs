@@ -8,6 +8,7 @@ mod aside;
 mod demo;
 pub mod events;
 pub mod follow;
+mod generate;
 pub mod ingress;
 mod input;
 pub mod ipc;
@@ -23,6 +24,7 @@ mod signals;
 mod stats_file;
 mod stderr;
 mod store;
+mod supervisor;
 mod tally;
 mod webhook_url;
 
@@ -33,7 +35,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Generate};
 
 /// How long the exit waits until the last log lines are read. Arbitrary: ample for any reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -125,6 +127,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
         Command::Outbox(command) => outbox_commands::run(&command),
+        Command::Generate(Generate::Man { directory }) => generate::man(&directory),
+        Command::Generate(Generate::Completions { directory }) => generate::completions(&directory),
         Command::Demo { pace } => runtime.block_on(demo::demo(pace)),
     };
     // Does not wait for a DNS look-up that was given up.

@@ -29,6 +29,7 @@ use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
 use crate::stats_file;
+use crate::supervisor;
 use crate::tally::Tally;
 
 /// Which part of the drain's time the posts under way have at the end, before it.
@@ -88,7 +89,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     if comes_back(client.target().as_ref(), listens) {
         return Err(Failure::usage(format!("the webhook {COMES_BACK}: give another --webhook")));
     }
-    info!("{}", setup::summary(&options, listens, client.url().as_deref()));
+    let summary = setup::summary(&options, listens, client.url().as_deref());
+    info!("{summary}");
     if listens.is_some_and(|address| !address.ip().is_loopback()) && listen_secret.is_none() {
         warn!("whoever reaches that address can post events: there is no --listen-secret-file");
     }
@@ -115,6 +117,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             let intake = Intake::new(client.clone(), options.when_full(), Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
+        supervisor::ready(&summary);
         let outcome = tokio::select! {
             outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
             () = signals.ends.recv() => Ok(End::Signal),
@@ -124,6 +127,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             never = reload(&client, serving.as_ref(), &options, &mut signals.hang_up) => match never {},
             never = tell(&client, &tally, &mut signals.user_1) => match never {},
         };
+        supervisor::stopping();
         // Before the client refuses what is posted.
         if let Some(serving) = serving {
             serving.stop(options.drain_timeout / POSTS_SHARE).await;
@@ -147,6 +151,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let outcome = tokio::select! {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
+        never = supervisor::alive() => match never {},
     };
     let report = Report::new(&client, &tally);
     let published = report.publish(options.stats_file.as_deref()).await;
