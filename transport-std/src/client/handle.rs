@@ -223,7 +223,8 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
-            return durable.submit(event, data).map(|()| None).map_err(emit_error);
+            let answer = durable.count(durable.submit(event, data));
+            return answer.map(|()| None).map_err(emit_error);
         }
         self.dispatcher().emit(event, data, scratch.bytes())
     }
@@ -237,11 +238,12 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
-        #[cfg(feature = "outbox")]
-        if self.handle.durable.is_some() {
-            return self.emit_event(event, data);
-        }
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable {
+            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
+            return durable.submit(event, data).map(|()| None).map_err(emit_error);
+        }
         self.dispatcher().emit_if_room(event, data, scratch.bytes())
     }
 
@@ -337,7 +339,12 @@ impl<To: Target> Client<To> {
     /// All counters, at one instant.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.dispatcher().stats()
+        let stats = self.dispatcher().stats();
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable {
+            return durable.stats(stats);
+        }
+        stats
     }
 
     /// Panics of the delivery tasks that were caught. A worker that panicked is started again, and
