@@ -5,9 +5,13 @@
 
 mod args;
 mod aside;
+mod asks;
 mod demo;
 pub mod events;
 pub mod follow;
+mod format;
+#[cfg(feature = "nats")]
+mod gateway;
 mod generate;
 pub mod ingress;
 mod input;
@@ -21,6 +25,7 @@ mod rfc3339;
 mod run;
 mod setup;
 mod signals;
+mod signing;
 mod stats_file;
 mod stderr;
 mod store;
@@ -117,6 +122,12 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         .map_err(Failure::runtime)?;
     let result = match command {
         Command::Run(options) => runtime.block_on(run::run(options.into())),
+        #[cfg(feature = "nats")]
+        Command::Gateway(options) if !options.takes_from_stream() => {
+            Err(Failure::usage("gateway needs --from nats://HOST:PORT/STREAM (see --help)"))
+        }
+        #[cfg(feature = "nats")]
+        Command::Gateway(options) => runtime.block_on(run::run(options.into())),
         Command::SetWebhook { url, webhook_file, remote } => {
             webhook_url::given(url, webhook_file.as_deref()).and_then(|url| {
                 runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))

@@ -19,6 +19,8 @@ use tokio::sync::oneshot;
 use crate::Failure;
 use crate::args::Run;
 use crate::aside::aside;
+#[cfg(feature = "nats")]
+use crate::gateway::Gateway;
 use crate::ingress::{Ingress, Intake, Serving, leads_back};
 use crate::input;
 use crate::ipc::{self, Handler, Lost, Server};
@@ -28,6 +30,7 @@ use crate::reader::{self, Reading};
 use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
+use crate::signing;
 use crate::stats_file;
 use crate::supervisor;
 use crate::tally::Tally;
@@ -44,7 +47,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     }
     let for_setup = Arc::clone(&options);
-    let setup = aside(move || Ok((setup::service(&for_setup)?, setup::listen_secret(&for_setup)?)));
+    let setup =
+        aside(move || Ok((setup::service(&for_setup)?, signing::listen_secret(&for_setup)?)));
     let (service, listen_secret) = tokio::select! {
         setup = setup => setup??,
         () = signals.ends.recv() => return Ok(()),
@@ -71,6 +75,11 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         input::open(path, options.follow, begin.as_deref())
     };
     let input = options.events.as_deref().map(open).transpose()?;
+    #[cfg(feature = "nats")]
+    let gateway = tokio::select! {
+        gateway = Gateway::open(&options) => gateway?,
+        () = signals.ends.recv() => return Ok(()),
+    };
 
     // Before anything publishes: the webhook subscribes here.
     let mut registry = ServiceRegistry::new();
@@ -80,7 +89,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
-    let has_source = input.is_some() || listens.is_some();
+    let has_source = input.is_some() || listens.is_some() || options.takes_from_stream();
     if has_source && server.is_none() && client.url().is_none() {
         return Err(Failure::usage(
             "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
@@ -117,6 +126,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             let intake = Intake::new(client.clone(), options.when_full(), Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
+        #[cfg(feature = "nats")]
+        let mut taking = gateway.map(|it| it.start(client.clone(), Arc::clone(&tally)));
         supervisor::ready(&summary);
         let outcome = tokio::select! {
             outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
@@ -128,6 +139,10 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             never = tell(&client, &tally, &mut signals.user_1) => match never {},
         };
         supervisor::stopping();
+        #[cfg(feature = "nats")]
+        if let Some(taking) = &mut taking {
+            taking.stop().await;
+        }
         // Before the client refuses what is posted.
         if let Some(serving) = serving {
             serving.stop(options.drain_timeout / POSTS_SHARE).await;
@@ -137,6 +152,10 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         }
         // Where stopping took too long, what is left is accounted for here.
         client.close().await;
+        #[cfg(feature = "nats")]
+        if let Some(taking) = taking {
+            taking.settled().await;
+        }
         if let Some(reading) = reading {
             reading.stop().await;
         }
@@ -173,7 +192,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
 async fn reload(
     client: &Client,
     serving: Option<&Serving>,
-    options: &Run,
+    options: &Arc<Run>,
     hang_up: &mut Signal,
 ) -> Infallible {
     while hang_up.recv().await.is_some() {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use async_nats::ConnectOptions;
 
 use crate::http::{HttpConfigError, Trust};
+use crate::nats::error::NatsError;
 use crate::nats::link::Links;
+use crate::nats::target::NatsTarget;
 
 /// Options of the connection to a NATS server. The default connects without credentials, and trusts the
 /// system's certificates for `tls://`.
@@ -121,6 +123,19 @@ impl Login {
 #[derive(Clone)]
 pub struct NatsShared {
     pub(crate) links: Arc<Links>,
+}
+
+impl NatsShared {
+    /// The connection to the target's server, which is made when there is none yet. For what a transport does not
+    /// do: streams, consumers.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn client(&self, target: &NatsTarget) -> Result<async_nats::Client, NatsError> {
+        let cell = self.links.to(target).await?;
+        let link = cell.get().ok_or(NatsError::Disconnected)?;
+        Ok(link.context().client())
+    }
 }
 
 impl fmt::Debug for NatsConfig {
