@@ -266,6 +266,24 @@ fn a_request_for_a_client_certificate_gets_none() {
 }
 
 #[test]
+fn groups_and_schemes_that_nobody_knows_are_ignored() {
+    // RFC 8446, sections 4.2.7 and 4.3.2. As openssl 3.6 does with `-groups MLKEM768:P-256`.
+    let groups = Raw(handshake(8, &[0, 10, 0, 10, 0, 6, 0, 4, 2, 1, 0, 23]));
+    let schemes = Raw(handshake(13, &[0, 0, 10, 0, 13, 0, 6, 0, 4, 0xfe, 0xfe, 4, 3]));
+    for flight_of in [
+        vec![groups.clone(), Certificate, CertificateVerify, Finished],
+        vec![EncryptedExtensions, schemes.clone(), Certificate, CertificateVerify, Finished],
+        vec![groups, schemes, Certificate, CertificateVerify, Finished],
+    ] {
+        assert_eq!(flight(flight_of), Ok(200));
+    }
+    // A server that sends what stands for it in between is authenticated for another handshake.
+    let hidden = Raw(handshake(8, &[0, 10, 0xf8, 10, 0, 6, 0, 4, 2, 1, 0, 23]));
+    let result = flight([hidden, Certificate, CertificateVerify, Finished]);
+    assert_eq!(result, refused(TlsFailure::BadFinished));
+}
+
+#[test]
 fn messages_that_do_not_belong_into_the_flight() {
     for raw in [
         handshake(1, &[0; 10]),

@@ -9,7 +9,7 @@
 //! in one go: the exchange of keys, and reading and hashing what the server sent (`docs/sizes.md`).
 
 use embedded_tls::{
-    CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, TlsError, TlsVerifier,
+    CertificateEntryRef, CertificateRef, CertificateVerifyRef, TlsError, TlsVerifier,
 };
 use heapless::Vec;
 use pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
@@ -21,6 +21,7 @@ use super::checks::{Checks, Fault};
 use super::der;
 use super::failure::{CertificateFault, TlsFailure};
 use super::suite::Suite;
+use super::transcript::Transcript;
 
 /// The most certificates above the server's own. Arbitrary: public chains of today have up to three.
 const INTERMEDIATES_MAX: usize = 4;
@@ -100,7 +101,7 @@ impl<'g> Guard<'g> {
 
     fn certificate(
         &self,
-        transcript: &Sha256,
+        transcript: &Transcript,
         message: &CertificateRef<'_>,
     ) -> Result<Progress, TlsFailure> {
         if !matches!(self.progress, Progress::Nothing) {
@@ -298,7 +299,7 @@ impl TlsVerifier<Suite> for Guard<'_> {
 
     fn verify_certificate(
         &mut self,
-        transcript: &Sha256,
+        transcript: &Transcript,
         certificate: CertificateRef<'_>,
     ) -> Result<(), TlsError> {
         let result = self.certificate(transcript, &certificate);

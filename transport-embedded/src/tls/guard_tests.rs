@@ -85,7 +85,7 @@ fn meet_at(
     for der in chain {
         message.add(CertificateEntryRef::X509(der)).unwrap();
     }
-    let transcript = Sha256::new();
+    let transcript = Transcript::default();
     let signed =
         [&[b' '; 64][..], b"TLS 1.3, server CertificateVerify\0", &transcript.clone().finalize()]
             .concat();

@@ -3,8 +3,9 @@
 //! or to make it panic.
 //!
 //! What the server sends passes in one direction: `wire` counts it, `scan` (in `fence`) checks records by
-//! their plain parts, `suite` decrypts them for embedded-tls and checks their content, and `guard` checks
-//! the certificates. `session` holds the outcome.
+//! their plain parts and the `hello` as a whole, `suite` decrypts them for embedded-tls, checks their content and
+//! hides some of it, which `transcript` hashes as it was, and `guard` checks the certificates and lists the
+//! signatures, which `checks` checks at the end. `session` holds the outcome.
 
 mod algorithms;
 mod checks;
@@ -18,6 +19,7 @@ mod rsa;
 mod scan;
 mod session;
 mod suite;
+mod transcript;
 
 use core::fmt;
 use core::net::IpAddr;
