@@ -10,6 +10,8 @@
 
 mod support;
 
+use std::task::Poll;
+
 use pilot_webhook_embassy::{Algorithm, Error, Limit, TlsFailure};
 use pilot_webhook_tests::Act::{Close, Read};
 use support::hostile_tls::{
@@ -479,6 +481,32 @@ async fn after_each_refusal_a_good_server_is_accepted_and_no_socket_is_left() {
         assert_eq!(counts.open.load(std::sync::atomic::Ordering::Relaxed), 0);
         assert!(post(&mut node, &url(&server)).await.is_ok());
         node.disconnect();
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_given_up_before_its_last_check_leaves_no_connection() {
+    // The certificate is public, so the first signatures are right or the last one is, by turns.
+    let impostor = Authority::new();
+    for (identity, failure) in [
+        (impostor.server(), TlsFailure::CertificateSignature),
+        (Identity { key: impostor.server().key, ..authority().server() }, TlsFailure::BadSignature),
+    ] {
+        let server = HostileServer::start(identity, Behaviour::good());
+        let mut node = node();
+        for polls in 1..20 {
+            let url = url(&server);
+            let mut left = polls;
+            let mut given_up = std::pin::pin!(post(&mut node, &url));
+            std::future::poll_fn(|context| {
+                left -= 1;
+                if left == 0 { Poll::Ready(()) } else { given_up.as_mut().poll(context).map(drop) }
+            })
+            .await;
+        }
+        let result = post(&mut node, &url(&server)).await.map(|reply| reply.code);
+        assert_eq!(result, refused(failure));
+        assert_eq!(server.seen().received, b"", "a request leaked");
     }
 }
 
