@@ -10,7 +10,7 @@ use std::time::Instant;
 use log::{error, info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
-    Client, Deps, EventBus, HttpTarget, Identity, LocalBus, ServiceRegistry, Throttle,
+    Client, Deps, Destination, EventBus, Identity, LocalBus, ServiceRegistry, Throttle,
     WebhookService,
 };
 use tokio::signal::unix::Signal;
@@ -46,6 +46,12 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         stats_file::check(path)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     }
+    // Before the client, which may have an outbox to deliver: a signal ends this at once.
+    #[cfg(feature = "nats")]
+    let gateway = tokio::select! {
+        gateway = Gateway::open(&options) => gateway?,
+        () = signals.ends.recv() => return Ok(()),
+    };
     let for_setup = Arc::clone(&options);
     let setup =
         aside(move || Ok((setup::service(&for_setup)?, signing::listen_secret(&for_setup)?)));
@@ -75,11 +81,6 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         input::open(path, options.follow, begin.as_deref())
     };
     let input = options.events.as_deref().map(open).transpose()?;
-    #[cfg(feature = "nats")]
-    let gateway = tokio::select! {
-        gateway = Gateway::open(&options) => gateway?,
-        () = signals.ends.recv() => return Ok(()),
-    };
 
     // Before anything publishes: the webhook subscribes here.
     let mut registry = ServiceRegistry::new();
@@ -246,7 +247,8 @@ const COMES_BACK: &str =
     "is the address that --listen takes events at, so they would go round for ever";
 
 /// Whether what is delivered to `target` comes back to the address that is listened at.
-fn comes_back(target: Option<&HttpTarget>, listens: Option<SocketAddr>) -> bool {
+fn comes_back(target: Option<&Destination>, listens: Option<SocketAddr>) -> bool {
+    let target = target.and_then(Destination::http);
     target.zip(listens).is_some_and(|(target, own)| leads_back(&target.get(), own))
 }
 
@@ -274,7 +276,7 @@ impl Commands {
 
 impl Handler for Commands {
     async fn set_webhook(&self, url: &str) -> Result<(), String> {
-        let target = HttpTarget::parse(url, Policy::default()).ok();
+        let target = Destination::parse(url, Policy::default()).ok();
         let set = if comes_back(target.as_ref(), self.listens) {
             Err(format!("the webhook {COMES_BACK}"))
         } else {
