@@ -117,7 +117,7 @@ const fn pss<D: rsa::Hash>(signature: AlgorithmIdentifier, code: u16) -> Scheme 
     Scheme { key: alg_id::RSA_ENCRYPTION, signature, code, hash, holds }
 }
 
-fn hash<D: sha2::Digest>(message: &[u8]) -> Hash {
+pub(super) fn hash<D: sha2::Digest>(message: &[u8]) -> Hash {
     Hash::from_slice(&D::digest(message)).unwrap_or_default()
 }
 

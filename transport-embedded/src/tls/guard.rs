@@ -18,7 +18,7 @@ use super::failure::{CertificateFault, TlsFailure};
 const INTERMEDIATES_MAX: usize = 4;
 /// The most that names and name constraints in a chain may multiply to, each in bytes: webpki compares each
 /// name with each constraint. Arbitrary: 20 names below an intermediate with 20 constraints.
-const NAMES_MAX: usize = 1 << 18;
+const NAMES_MAX: usize = 1 << 17;
 /// How often the time is moved when expiry is not checked: once for each certificate on a path.
 const TIME_STEPS: usize = INTERMEDIATES_MAX + 1;
 

@@ -9,8 +9,7 @@ use std::vec;
 use std::vec::Vec as List;
 
 use embedded_tls::{
-    CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, SignatureScheme,
-    TlsVerifier as _,
+    CertificateEntryRef, CertificateRef, CertificateVerifyRef, SignatureScheme, TlsVerifier as _,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, GeneralSubtree, IsCa, Issuer, KeyPair,
@@ -19,9 +18,9 @@ use rcgen::{
 use rustls::SignatureScheme as Rustls;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{PrivateKeyDer, ServerName as Name};
-
 use sha2::Digest as _;
 
+use super::super::transcript::Transcript;
 use super::super::witness::Witness;
 use super::*;
 
@@ -69,11 +68,15 @@ impl Ca {
 
     /// The certificate of a server, and its key.
     fn server(&self, names: List<String>) -> (List<u8>, KeyPair) {
+        let key = key();
+        (self.certify(&key, names), key)
+    }
+
+    fn certify(&self, key: &KeyPair, names: List<String>) -> List<u8> {
         let mut leaf = params("a receiver");
         leaf.is_ca = IsCa::NoCa;
         leaf.subject_alt_names = CertificateParams::new(names).unwrap().subject_alt_names;
-        let key = key();
-        (leaf.signed_by(&key, &self.issuer).unwrap().der().to_vec(), key)
+        leaf.signed_by(key, &self.issuer).unwrap().der().to_vec()
     }
 }
 
@@ -92,7 +95,7 @@ fn meet_at(
     for der in chain {
         message.add(CertificateEntryRef::X509(der)).unwrap();
     }
-    let transcript = Sha256::new();
+    let transcript = Transcript::default();
     let signed =
         [&[b' '; 64][..], b"TLS 1.3, server CertificateVerify\0", &transcript.clone().finalize()]
             .concat();
@@ -263,4 +266,69 @@ fn a_ca_whose_key_may_not_sign_certificates_signs_none() {
         let (verdict, _) = meet(&[&leaf, &below.der], &key, &[&root.der]);
         assert_eq!(verdict, expected, "{usages:?}");
     }
+}
+
+/// Xorshift, for the same structures in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end).unwrap()
+    }
+}
+
+/// Random certificates of few names and keys, some of them not signed by whom they say: the guard accepts no
+/// chain that webpki with signatures checked at once (by ring) refuses, and refuses one that webpki accepts only
+/// for the work it would be.
+#[test]
+fn it_agrees_with_webpki_on_random_chains() {
+    const NAMES: [&str; 3] = ["root", "a", "b"];
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let keys: [KeyPair; 4] = core::array::from_fn(|_| key());
+    let copy = |n: usize| KeyPair::try_from(keys[n].serialize_der()).unwrap();
+    let trusted = params(NAMES[0]).self_signed(&keys[0]).unwrap().der().to_vec();
+    let anchor = CertificateDer::from(trusted.as_slice());
+    let anchors = [anchor_from_trusted_cert(&anchor).unwrap()];
+    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+    let time = UnixTime::since_unix_epoch(core::time::Duration::from_secs(1_795_392_000));
+    let (mut accepted, mut refused, mut too_complex) = (0, 0, 0);
+    for _ in 0..400 {
+        // Mostly the key that goes with the name, so that some chains are right.
+        let key_of =
+            |random: &mut Random, name| if random.below(4) == 0 { random.below(4) } else { name };
+        let mut chain = List::new();
+        for above in 0..1 + random.below(5) {
+            let issuer = random.below(3);
+            let issuer = Ca {
+                issuer: Issuer::new(params(NAMES[issuer]), copy(key_of(&mut random, issuer))),
+                der: List::new(),
+            };
+            chain.push(if above == 0 {
+                issuer.certify(&keys[3], names())
+            } else {
+                let subject = random.below(3);
+                issuer.with_key(params(NAMES[subject]), copy(key_of(&mut random, subject))).der
+            });
+        }
+        let shown: List<&[u8]> = chain.iter().map(List::as_slice).collect();
+        let certificates: List<_> = shown.iter().map(|der| CertificateDer::from(*der)).collect();
+        let (leaf, above) = certificates.split_first().unwrap();
+        let leaf = EndEntityCert::try_from(leaf).unwrap();
+        let usage = KeyUsage::server_auth();
+        let expected =
+            leaf.verify_for_usage(algorithms.all, &anchors, above, time, usage, None, None).is_ok();
+        let (verdict, checked) = meet(&shown, &keys[3], &[&trusted]);
+        assert!(checked <= 8, "{checked}");
+        match (verdict, expected) {
+            (Ok(()), true) => accepted += 1,
+            (COMPLEX, _) => too_complex += 1,
+            (Err(_), false) => refused += 1,
+            _ => panic!("{verdict:?}, not {expected}: {chain:?}"),
+        }
+    }
+    let counts = (accepted, refused, too_complex);
+    assert!(accepted > 50 && refused > 50 && too_complex < 50, "{counts:?}");
 }

@@ -1,10 +1,11 @@
 //! TLS 1.3 by one of two clients, and what they have in common: who a server must be.
 //!
-//! `guard` decides that about its certificates, with `algorithms` and `der`, and `checks` checks signatures. `rustls` is the one client.
-//! The other, `embedded`, is embedded-tls and filters of our own around it, each for something that was
-//! measured to get past embedded-tls or to make it panic. What the server sends passes them in one
-//! direction: `wire` counts it, `scan` (in `fence`) checks records by their plain parts, `suite` decrypts
-//! them for embedded-tls and checks their content, and `witness` shows the certificates to the guard.
+//! `guard` decides that about its certificates, with `algorithms` and `der`, and lists the signatures, which
+//! `checks` checks at the end. `rustls` is the one client. The other, `embedded`, is embedded-tls and filters
+//! of our own around it, each for something that was measured to get past embedded-tls or to make it panic.
+//! What the server sends passes them in one direction: `wire` counts it, `scan` (in `fence`) checks records
+//! by their plain parts and the `hello` as a whole, `suite` decrypts them for embedded-tls, checks their content
+//! and hides some of it, which `transcript` hashes as it was, and `witness` shows the certificates to the guard.
 //! `session` holds the outcome.
 
 mod algorithms;
@@ -28,6 +29,8 @@ mod scan;
 mod session;
 #[cfg(feature = "tls")]
 mod suite;
+#[cfg(feature = "tls")]
+mod transcript;
 #[cfg(feature = "tls")]
 mod witness;
 

@@ -5,7 +5,7 @@
 //! and [`verdict`](Witness::verdict) is asked after the handshake, before anything is written.
 
 use embedded_tls::{
-    CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, TlsError, TlsVerifier,
+    CertificateEntryRef, CertificateRef, CertificateVerifyRef, TlsError, TlsVerifier,
 };
 use pki_types::ServerName;
 use sha2::Digest as _;
@@ -15,6 +15,7 @@ use super::checks::Checks;
 use super::failure::TlsFailure;
 use super::guard::{Guard, Now};
 use super::suite::Suite;
+use super::transcript::Transcript;
 
 /// How far the server has come. Each step happens at most once, and in this order.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl<'g> Witness<'g> {
 
     fn certificate(
         &self,
-        transcript: &Sha256,
+        transcript: &Transcript,
         message: &CertificateRef<'_>,
     ) -> Result<Progress, TlsFailure> {
         if !matches!(self.progress, Progress::Nothing) {
@@ -115,7 +116,7 @@ impl TlsVerifier<Suite> for Witness<'_> {
 
     fn verify_certificate(
         &mut self,
-        transcript: &Sha256,
+        transcript: &Transcript,
         certificate: CertificateRef<'_>,
     ) -> Result<(), TlsError> {
         let result = self.certificate(transcript, &certificate);

@@ -131,6 +131,10 @@ async fn measure(spawner: Spawner, board: Board) -> Option<()> {
     spawner.spawn(deliver(runner, stack.ok()?, args).ok()?);
     let emit = |topic: &str, data: &Json<'_>| webhook.emit(topic, data).is_ok();
     meter::longest_poll();
+    let begin = meter::busy();
+    emit("conn.fin", &Json(r#"{"conn_id":2}"#));
+    webhook.drained().await;
+    println!("the first, which connects: {} instructions", (meter::busy() - begin) * PER_CYCLE);
     let delivered = rounds(&emit, async || webhook.drained().await).await;
     let longest = meter::longest_poll() * PER_CYCLE;
     println!("the longest without a turn for other tasks: {longest} instructions");
