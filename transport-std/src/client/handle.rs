@@ -1,5 +1,7 @@
 //! The client's methods, over the engine that its workers share.
 
+mod pull;
+mod signing;
 #[cfg(feature = "outbox")]
 mod stored;
 mod url;
@@ -13,25 +15,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytemuck::allocation::try_zeroed_slice_box;
+use pilot_webhook_core::standard::{Keys, SigningKey};
 use pilot_webhook_core::{
     Clock as _, Config, Data, EmitError, EndpointBuf, Event, Policy, Secret, SecretCell,
     SendTransport, Stats,
 };
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
 #[cfg(feature = "outbox")]
-use crate::client::durable::{Durable, feed};
+use crate::client::durable::{Durable, emit_error, feed, stored};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
 use crate::client::scratch::Scratch;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
-use crate::http::Trust;
+use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Tell};
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -85,8 +89,8 @@ struct Handles<To> {
     shared: Arc<Shared<To>>,
     /// The policy that URLs are parsed with. Other kinds of targets do not use it.
     policy: Policy,
-    /// Of the transport over HTTP. Others have none.
-    trust: Option<Trust>,
+    /// Of the transports over HTTP. Others have none.
+    http: Option<HttpShared>,
     node_id: AtomicU32,
     drain_timeout: Duration,
     /// The longest topic and data of an event.
@@ -96,6 +100,8 @@ struct Handles<To> {
     room: Waiting,
     /// Tasks that wait until the queue has drained.
     end: Waiting,
+    /// A target was set, or the client was closed.
+    retargeted: Notify,
     #[cfg(feature = "outbox")]
     durable: Option<Arc<Durable>>,
     /// What a target is called in a dead letter.
@@ -109,8 +115,9 @@ pub(crate) struct Parts<To> {
     pub(crate) config: Config,
     pub(crate) queue_bytes: usize,
     pub(crate) secret: Option<Secret>,
+    pub(crate) keys: Vec<SigningKey>,
     pub(crate) policy: Policy,
-    pub(crate) trust: Option<Trust>,
+    pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
     pub(crate) hook: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
@@ -119,6 +126,8 @@ pub(crate) struct Parts<To> {
     pub(crate) name: fn(&To) -> String,
     #[cfg(feature = "outbox")]
     pub(crate) outbox: Option<Outbox>,
+    /// The target is gone: nothing is sent until one is set.
+    pub(crate) is_gone: bool,
 }
 
 impl<To: Target> Client<To> {
@@ -146,21 +155,24 @@ impl<To: Target> Client<To> {
         let shared = Arc::new(Shared {
             dispatcher: StdDispatcher::with_observer(parts.config, buffer, seed, observer),
             secret: SecretCell::new(),
+            keys: Keys::new(),
             clock: TokioClock::new(),
             panics,
         });
         shared.secret.set(parts.secret);
+        shared.keys.set(&parts.keys).map_err(ClientError::Key)?;
         let client = Self {
             handle: Arc::new(Handles {
                 shared: Arc::clone(&shared),
                 policy: parts.policy,
-                trust: parts.trust,
+                http: parts.http,
                 node_id: AtomicU32::new(parts.node_id),
                 drain_timeout: parts.config.drain_timeout,
                 max_event_bytes: parts.config.max_event_bytes,
                 workers: Mutex::default(),
                 room: Waiting::new(),
                 end: Waiting::new(),
+                retargeted: Notify::new(),
                 #[cfg(feature = "outbox")]
                 durable: durable.clone(),
                 #[cfg(feature = "outbox")]
@@ -168,7 +180,7 @@ impl<To: Target> Client<To> {
             }),
         };
         if let Some(target) = target {
-            client.set_target(target)?;
+            if parts.is_gone { client.set_gone(target) } else { client.set_target(target) }?;
         }
         let equipment = Arc::new(equipment);
         let worker = || parts.runtime.spawn(supervise(Arc::clone(&shared), Arc::clone(&equipment)));
@@ -217,10 +229,27 @@ impl<To: Target> Client<To> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes())?;
-            return durable.submit(event, data).map(|()| None);
+            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
+            return durable.submit(event, data).map(|()| None).map_err(emit_error);
         }
         self.dispatcher().emit(event, data, scratch.bytes())
+    }
+
+    /// Takes in an event if there is room. One that has none is the caller's still, and is not counted.
+    ///
+    /// # Errors
+    /// When the event is not queued.
+    pub fn emit_if_room<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+    ) -> Result<Option<u64>, EmitError> {
+        #[cfg(feature = "outbox")]
+        if self.handle.durable.is_some() {
+            return self.emit_event(event, data);
+        }
+        let mut scratch = Scratch::take(self.handle.scratch_bytes());
+        self.dispatcher().emit_if_room(event, data, scratch.bytes())
     }
 
     /// Takes in an event as soon as there is room, for sources that can wait (a file, a pipe).
@@ -236,8 +265,9 @@ impl<To: Target> Client<To> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes())?;
-            return durable.submit_when_room(event, data, None).await.map(|()| None);
+            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
+            let stored = durable.submit_at(stored(event, data), None, true, || Tell::Nobody).await;
+            return stored.map(|()| None).map_err(emit_error);
         }
         let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
         self.handle.room.until(emitted).await
@@ -269,6 +299,7 @@ impl<To: Target> Client<To> {
         if let Some((durable, name)) = durable {
             durable.resume(name);
         }
+        self.handle.retargeted.notify_waiters();
         Ok(())
     }
 
@@ -276,6 +307,11 @@ impl<To: Target> Client<To> {
     /// to the old target, for at most the drain timeout.
     pub fn clear(&self) {
         self.dispatcher().clear(self.handle.shared.clock.now());
+    }
+
+    /// Has this target, which is gone: sends nothing until one is set, be it the same.
+    pub(crate) fn set_gone(&self, target: To) -> Result<(), ClientError> {
+        self.dispatcher().swap_to_gone(target).map_err(|_| ClientError::Closed)
     }
 
     /// The target that events go to; `None` from a clear on.
@@ -293,21 +329,6 @@ impl<To: Target> Client<To> {
     /// The node that events are from from now on.
     pub fn set_node_id(&self, node_id: u32) {
         self.handle.node_id.store(node_id, Relaxed);
-    }
-
-    /// Signs with another secret from the next attempt on.
-    ///
-    /// # Errors
-    /// [`ClientError::EmptySecret`] when it is empty; the old one still counts then.
-    pub fn set_secret(&self, secret: &[u8]) -> Result<(), ClientError> {
-        let secret = Secret::new(secret).ok_or(ClientError::EmptySecret)?;
-        self.handle.shared.secret.set(Some(secret));
-        Ok(())
-    }
-
-    /// Signs nothing from the next attempt on.
-    pub fn clear_secret(&self) {
-        self.handle.shared.secret.set(None);
     }
 
     /// All counters, at one instant.
@@ -338,6 +359,7 @@ impl<To: Target> Client<To> {
     pub async fn close(&self) {
         let shared = &self.handle.shared;
         shared.dispatcher.close(shared.clock.now());
+        self.handle.retargeted.notify_waiters();
         let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
         let closed = self.handle.end.until(shared.dispatcher.closed());
         if !within(limit, closed).await {

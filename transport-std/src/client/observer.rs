@@ -10,6 +10,7 @@ use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Reply, TransportE
 
 #[cfg(feature = "outbox")]
 use crate::client::durable::Durable;
+use crate::client::receipts::Receipts;
 use crate::logging::Throttle;
 use crate::logging::{ERROR_MAX, Printable};
 
@@ -58,9 +59,14 @@ pub(crate) struct LogObserver {
     throttles: Throttles,
     hook: Option<Hook>,
     panics: Arc<Panics>,
+    pub(crate) receipts: Receipts,
     #[cfg(feature = "outbox")]
     durable: Option<Arc<Durable>>,
 }
+
+/// What is said when an endpoint has answered 410.
+const GONE: &str =
+    "the receiver answered 410 Gone: nothing is sent until a webhook is set, be it the same";
 
 /// The end of a log line: how many like it were suppressed.
 struct LeftOut(u64);
@@ -140,10 +146,14 @@ impl Observer for LogObserver {
                         BreakerState::Open => warn!("circuit breaker opened{}", LeftOut(n)),
                         BreakerState::HalfOpen => info!("circuit breaker probes{}", LeftOut(n)),
                         BreakerState::Closed => info!("circuit breaker closed{}", LeftOut(n)),
+                        BreakerState::Gone => warn!("{GONE}{}", LeftOut(n)),
                     }
                 }
             }
             _ => {}
+        }
+        if let Notice::Settled { event_id, fate, .. } = notice {
+            self.receipts.settled(event_id, fate);
         }
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.durable {
@@ -159,6 +169,7 @@ impl LogObserver {
             throttles: Throttles::default(),
             hook,
             panics,
+            receipts: Receipts::default(),
             #[cfg(feature = "outbox")]
             durable: None,
         }

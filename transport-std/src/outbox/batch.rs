@@ -1,5 +1,6 @@
 //! What was handed in and is not on disk yet.
 
+use std::fmt;
 use std::ops::Range;
 
 use pilot_webhook_core::Timestamp;
@@ -39,15 +40,26 @@ struct Queued {
 #[derive(Debug)]
 struct Receipt {
     events: Range<usize>,
-    reply: Reply,
+    reply: Tell,
 }
 
 /// Who is told the ids.
 #[derive(Debug)]
-pub(crate) enum Reply {
+pub(crate) enum Tell {
     Nobody,
     One(oneshot::Sender<Result<u64, PutError>>),
     All(oneshot::Sender<Result<Vec<u64>, PutError>>),
+    /// It must not block.
+    Host(Host),
+}
+
+/// Told the id of the last event of a unit, or why it was not stored.
+pub(crate) struct Host(pub(crate) Box<dyn FnOnce(Result<u64, PutError>) + Send>);
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
+    }
 }
 
 impl Batch {
@@ -55,7 +67,7 @@ impl Batch {
         &mut self,
         events: &[NewEvent<'_>],
         position: Option<Position<'_>>,
-        reply: Reply,
+        reply: Tell,
     ) {
         let first = self.events.len();
         for event in events {
@@ -76,7 +88,7 @@ impl Batch {
                 None => self.positions.push((source.to_owned(), text.to_owned())),
             }
         }
-        if !matches!(reply, Reply::Nobody) {
+        if !matches!(reply, Tell::Nobody) {
             self.receipts.push(Receipt { events: first..self.events.len(), reply });
         }
     }
@@ -120,9 +132,10 @@ impl Batch {
             let its = ids.get(events).unwrap_or_default();
             // Who has dropped its receipt does not want to know.
             match reply {
-                Reply::Nobody => {}
-                Reply::One(to) => _ = to.send(its.last().copied().ok_or(PutError::Closed)),
-                Reply::All(to) => _ = to.send(Ok(its.to_vec())),
+                Tell::Nobody => {}
+                Tell::One(to) => _ = to.send(its.last().copied().ok_or(PutError::Closed)),
+                Tell::All(to) => _ = to.send(Ok(its.to_vec())),
+                Tell::Host(Host(tell)) => tell(its.last().copied().ok_or(PutError::Closed)),
             }
         }
         self.clear();
@@ -133,9 +146,10 @@ impl Batch {
         let lost = self.events.len();
         for Receipt { reply, .. } in self.receipts.drain(..) {
             match reply {
-                Reply::Nobody => {}
-                Reply::One(to) => _ = to.send(Err(PutError::Disk)),
-                Reply::All(to) => _ = to.send(Err(PutError::Disk)),
+                Tell::Nobody => {}
+                Tell::One(to) => _ = to.send(Err(PutError::Disk)),
+                Tell::All(to) => _ = to.send(Err(PutError::Disk)),
+                Tell::Host(Host(tell)) => tell(Err(PutError::Disk)),
             }
         }
         self.clear();
@@ -167,9 +181,9 @@ mod tests {
         let at = |source, text| Some(Position { source, text });
         let (one, mut first) = oneshot::channel();
         let (all, mut second) = oneshot::channel();
-        batch.push(&[event], at("x", "1"), Reply::One(one));
-        batch.push(&[event; 2], at("y", "2"), Reply::Nobody);
-        batch.push(&[event; 2], at("x", "3"), Reply::All(all));
+        batch.push(&[event], at("x", "1"), Tell::One(one));
+        batch.push(&[event; 2], at("y", "2"), Tell::Nobody);
+        batch.push(&[event; 2], at("x", "3"), Tell::All(all));
         let positions: Vec<_> = batch.positions().map(|at| (at.source, at.text)).collect();
         assert_eq!(positions, [("x", "3"), ("y", "2")]);
         batch.stored(&[11, 12, 13, 14, 15]);
