@@ -108,6 +108,7 @@ fn daemon(program: &Path, files: &Files, url: &str, in_flight: u32, is_stored: b
     command
 }
 
+#[allow(clippy::cast_precision_loss, reason = "for people to read")]
 fn section(sides: &[Side; 2], rounds: usize) -> Section {
     let mut section = Section::new(
         "With an outbox",
@@ -140,8 +141,8 @@ fn section(sides: &[Side; 2], rounds: usize) -> Section {
          last one; posted, an event has 180 bytes. The outbox is on a disk, and each commit is synchronised; the \
          reliable disk-buffer is written on the same disk, and not synchronised. syslog-ng has as many workers as the daemon has in \
          flight, and windows that are never full.",
-        thousands(30_000.0),
-        thousands(100_000.0),
+        thousands(IN_ORDER as f64),
+        thousands(IN_FLIGHT as f64),
     ));
     let most = |flows: &Flows| format!("{} KiB", flows.memory());
     section.note(format!(
