@@ -12,7 +12,7 @@ pub(crate) mod support;
 
 use pilot_webhook_core::http::Malformed;
 use pilot_webhook_embassy::{
-    Algorithm, CertificateFault, Error, NodeTransport, TlsFailure, UnknownTime,
+    Algorithm, CertificateFault, Error, NodeTransport, Tls, TlsBuffers, TlsFailure, UnknownTime,
 };
 use pilot_webhook_tests::Server;
 use support::hostile_tls::Identity;
@@ -82,6 +82,21 @@ fn a_good_server_is_accepted() {
 fn a_fully_qualified_name_is_the_same_name() {
     let identity = authority().server();
     assert_eq!(ask_as("receiver.test.", &identity, authority().root()), Ok(200));
+}
+
+#[tokio::test]
+async fn the_smallest_transmit_buffer_takes_the_longest_name() {
+    let label = |length| "n".repeat(length);
+    let name = [label(63), label(63), label(63), label(61)].join(".");
+    let server = good_tls(pki::rustls(&authority().issue(Kind::P256, leaf_for(&name)))).await;
+    let roots: &'static [&'static [u8]] = vec![authority().root()].leak();
+    let buffers = Box::leak(Box::new(TlsBuffers::<16_640, 512>::new()));
+    let clock = Box::leak(Box::new(|| Some(NOW)));
+    let options = Tls::new(buffers, roots, Box::leak(Box::new(rand_core::OsRng)), clock);
+    let net = TokioNet::default().with(&name, "127.0.0.1");
+    let mut node = support::plain(net).with_tls(options);
+    let url = format!("https://{name}:{}/hook", server.address().port());
+    assert_eq!(post(&mut node, &url).await.map(|reply| reply.code), Ok(200));
 }
 
 #[test]
