@@ -1,7 +1,7 @@
 //! Verifies servers for rustls as [`Guard`] does it, and keeps the reason of a refusal.
 //!
-//! In the handshake signatures are listed, and rustls is told that they are right. The [`verdict`]
-//! (Verifier::verdict) checks them, before anything is written and before a ticket is kept.
+//! In the handshake signatures are listed, and rustls is told that they are right. [`Verifier::verdict`] checks
+//! them, before anything is written and before a ticket is kept.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
