@@ -45,7 +45,7 @@ pub use transport::{Buffers, NodeTransport};
 // What a webhook's options and answers are made of: nobody needs a second dependency for it.
 pub use pilot_webhook_core::{
     Config, Data, EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer,
-    OnFull, OnOpen, PilotFormat, Policy, Refusal, Secret, Signer, Stats, Timestamp,
+    OnFull, OnOpen, PilotFormat, Policy, Refusal, Secret, Signer, Stats, Timestamp, standard,
 };
 
 #[cfg(feature = "tls")]

@@ -23,7 +23,8 @@ pub struct Options {
     pub policy: Policy,
     /// The format of bodies and their headers.
     pub format: &'static dyn Format,
-    /// A signer of each attempt, in addition to the secret.
+    /// A signer of each attempt, in addition to the secret: for Standard Webhooks a static
+    /// [`Keys`](crate::standard::Keys), whose keys are added and retired at any time.
     pub signer: &'static dyn Signer,
     /// A hook that is called with every attempt and with the end of every event: in the task that delivers,
     /// and in the tasks and interrupts that emit.

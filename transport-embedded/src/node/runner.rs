@@ -79,10 +79,10 @@ impl Runner<TlsMemory> {
     }
 }
 
-/// How often a stack without a configuration is polled. `Stack::wait_config_up` is of no use here: a stack
+/// How often a stack without a configuration is polled, and the wall time while it is not known. `Stack::wait_config_up` is of no use here: a stack
 /// stores one waker, and two waiting tasks would wake each other for ever. Arbitrary: an acceptable delay
 /// of an event.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 
 type Net<'n, 'd> = LookUps<'n, SocketNet<'d>>;
 
