@@ -9,9 +9,9 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::{Failure, Malformed};
 use pilot_webhook_core::standard::KeyError;
 use pilot_webhook_core::{
-    Backoff, Config, ConfigError, Dispatcher, EmitError, EncodeError, EndpointBuf, EndpointError,
-    ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme, Secret, Timestamp, TransportError,
-    VerifyError,
+    Backoff, CloudEventsError, Config, ConfigError, Dispatcher, EmitError, EncodeError,
+    EndpointBuf, EndpointError, ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme,
+    Secret, Timestamp, TransportError, VerifyError,
 };
 
 #[track_caller]
@@ -34,6 +34,8 @@ fn every_error_has_words_of_its_own() {
         ConfigError::MaxEventBytes,
         ConfigError::Jitter,
         ConfigError::Batch,
+        ConfigError::MaxInFlight,
+        ConfigError::NoBatches,
     ]);
     all_differ([
         KeyError::Prefix,
@@ -52,6 +54,7 @@ fn every_error_has_words_of_its_own() {
         VerifyError::NoneForTheKeys,
         VerifyError::Wrong,
     ]);
+    all_differ([CloudEventsError::Source, CloudEventsError::TypePrefix]);
     let encode = [
         EncodeError::TooLong,
         EncodeError::NotFinite,

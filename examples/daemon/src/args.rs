@@ -11,6 +11,8 @@ use pilot_webhook_core::{OnFull, OnOpen};
 use pilot_webhook_receiver::secrets::Sign;
 
 use crate::Failure;
+use crate::asks::Asks;
+use crate::format::Format;
 #[cfg(feature = "nats")]
 use crate::gateway::FromStream;
 use crate::ingress::{WhenFull, address};
@@ -153,6 +155,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
     #[command(flatten)]
+    pub(crate) format: Format,
+    #[command(flatten)]
     pub(crate) store: Store,
     /// Another word for `--on-full block`, and stronger than any other `--on-full`.
     #[arg(long)]
@@ -171,6 +175,8 @@ pub(crate) struct Run {
         requires = "secret_file"
     )]
     pub(crate) sign: Vec<Sign>,
+    #[command(flatten)]
+    pub(crate) asks: Asks,
     /// Also trust the CA certificates of this PEM file.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,

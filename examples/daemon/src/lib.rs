@@ -5,9 +5,11 @@
 
 mod args;
 mod aside;
+mod asks;
 mod demo;
 pub mod events;
 pub mod follow;
+mod format;
 #[cfg(feature = "nats")]
 mod gateway;
 mod generate;

@@ -49,6 +49,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .batch(options.batch)
         .batch_delay(options.batch_delay)
         .drain_timeout(options.drain_timeout);
+    builder = options.format.choose(builder)?;
     #[cfg(feature = "nats")]
     if options.takes_from_stream() {
         // The stream has what the receiver does not take now.
@@ -58,7 +59,8 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         builder = builder.outbox(outbox);
     }
     builder = signing::sign(builder, options)?;
-    let mut http = HttpConfig::new().policy(policy(options));
+    builder = options.asks.client(builder)?;
+    let mut http = options.asks.http(HttpConfig::new().policy(policy(options)));
     if let Some(path) = &options.ca_file {
         http = http.ca_file(path);
     }
@@ -110,7 +112,7 @@ fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Reads the trusted certificates again, and the secrets, if they are in files. Where that fails, the old ones
+/// Reads the trusted certificates again, and the secrets and headers, if they are in files. Where that fails, the old ones
 /// still count.
 pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Arc<Run>) {
     let trusting = client.clone();
@@ -122,4 +124,10 @@ pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: 
         }
     }
     signing::reload(client, serving, options).await;
+    if !options.asks.files().is_empty() {
+        let again = Arc::clone(options);
+        let read = move || again.asks.headers().map_err(|failure| failure.message);
+        let headers = signing::read_again(options.asks.files(), read).await;
+        signing::report("the headers", headers.map(|headers| client.set_headers(headers)));
+    }
 }

@@ -94,7 +94,7 @@ fn set(client: &Client, signing: &Signing) -> Result<(), Failure> {
 }
 
 /// What is in these files. A pipe has no second content.
-async fn read_again<T: Send + 'static>(
+pub(crate) async fn read_again<T: Send + 'static>(
     files: Vec<PathBuf>,
     read: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -106,7 +106,8 @@ async fn read_again<T: Send + 'static>(
     read.await.and_then(|read| read)
 }
 
-fn report(what: &str, set: Result<(), Failure>) {
+/// Says whether something was read again.
+pub(crate) fn report(what: &str, set: Result<(), Failure>) {
     match set {
         Ok(()) => info!("{what} was read again"),
         Err(failure) => warn!("{what} is still the old one: {}", failure.message),

@@ -33,7 +33,7 @@ use crate::client::scratch::Scratch;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
-use crate::http::Trust;
+use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
 use crate::outbox::{Outbox, Tell};
 
@@ -89,8 +89,8 @@ struct Handles<To> {
     shared: Arc<Shared<To>>,
     /// The policy that URLs are parsed with. Other kinds of targets do not use it.
     policy: Policy,
-    /// Of the transport over HTTP. Others have none.
-    trust: Option<Trust>,
+    /// Of the transports over HTTP. Others have none.
+    http: Option<HttpShared>,
     node_id: AtomicU32,
     drain_timeout: Duration,
     /// The longest topic and data of an event.
@@ -117,7 +117,7 @@ pub(crate) struct Parts<To> {
     pub(crate) secret: Option<Secret>,
     pub(crate) keys: Vec<SigningKey>,
     pub(crate) policy: Policy,
-    pub(crate) trust: Option<Trust>,
+    pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
     pub(crate) hook: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
@@ -126,6 +126,8 @@ pub(crate) struct Parts<To> {
     pub(crate) name: fn(&To) -> String,
     #[cfg(feature = "outbox")]
     pub(crate) outbox: Option<Outbox>,
+    /// The target is gone: nothing is sent until one is set.
+    pub(crate) is_gone: bool,
 }
 
 impl<To: Target> Client<To> {
@@ -163,7 +165,7 @@ impl<To: Target> Client<To> {
             handle: Arc::new(Handles {
                 shared: Arc::clone(&shared),
                 policy: parts.policy,
-                trust: parts.trust,
+                http: parts.http,
                 node_id: AtomicU32::new(parts.node_id),
                 drain_timeout: parts.config.drain_timeout,
                 max_event_bytes: parts.config.max_event_bytes,
@@ -178,7 +180,7 @@ impl<To: Target> Client<To> {
             }),
         };
         if let Some(target) = target {
-            client.set_target(target)?;
+            if parts.is_gone { client.set_gone(target) } else { client.set_target(target) }?;
         }
         let equipment = Arc::new(equipment);
         let worker = || parts.runtime.spawn(supervise(Arc::clone(&shared), Arc::clone(&equipment)));
@@ -305,6 +307,11 @@ impl<To: Target> Client<To> {
     /// to the old target, for at most the drain timeout.
     pub fn clear(&self) {
         self.dispatcher().clear(self.handle.shared.clock.now());
+    }
+
+    /// Has this target, which is gone: sends nothing until one is set, be it the same.
+    pub(crate) fn set_gone(&self, target: To) -> Result<(), ClientError> {
+        self.dispatcher().swap_to_gone(target).map_err(|_| ClientError::Closed)
     }
 
     /// The target that events go to; `None` from a clear on.

@@ -3,6 +3,7 @@
 
 mod delivery;
 mod follow;
+mod format;
 mod input;
 mod log;
 mod outbox;
