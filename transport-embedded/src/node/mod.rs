@@ -8,9 +8,7 @@ mod runner;
 use core::fmt;
 use core::mem::MaybeUninit;
 
-use embassy_futures::select::select;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use embassy_time::Timer;
 use pilot_webhook_core::http::check_header;
 use pilot_webhook_core::{
     Clock as _, Config, ConfigError, Data, Dispatcher, EmitError, EndpointBuf, Event, FixedHeaders,
@@ -124,18 +122,6 @@ impl Webhook {
     #[must_use]
     pub const fn wall(self) -> &'static WallTime {
         &self.0.wall
-    }
-
-    /// Completes when the wall time is known, or when the webhook is cleared or closed. Signatures of Standard Webhooks
-    /// have the time in them, and receivers refuse one that is minutes off: a node that sends them awaits this before
-    /// it runs its runner. Events wait meanwhile.
-    pub async fn time_known(self) {
-        let known = async {
-            while self.wall().get().is_none() && !self.0.dispatcher.is_draining() {
-                Timer::after(runner::LOOK).await;
-            }
-        };
-        select(known, self.0.dispatcher.closed()).await;
     }
 
     /// Sends events to `url` from now on, those that wait included; with an empty one, to nowhere, as

@@ -5,6 +5,7 @@ use core::fmt;
 use base64ct::{Base64, Encoding};
 use hmac::Mac;
 
+use crate::base64;
 use crate::json::{EncodeError, Writer};
 use crate::sign::hmac::Secret;
 #[cfg(feature = "ed25519")]
@@ -22,8 +23,8 @@ const PUBLIC_HALF: &str = "whpk_";
 const SHORTEST: usize = 24;
 /// The longest one, in bytes. The secret half of a key pair with its public half is as long.
 const LONGEST: usize = 64;
-/// Bytes of the longest signature as text.
-const SIGNATURE: usize = 88;
+/// The longest text behind a prefix.
+const LETTERS: usize = 88;
 
 /// Why a text is no key, or a key is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,12 +103,12 @@ impl SigningKey {
                 let mac = secret.keyed().ok_or(EncodeError::TooLong)?;
                 let digest: [u8; DIGEST] = content.feed(mac).finalize().into_bytes().into();
                 out.push(b"v1,")?;
-                base64(&digest, out)
+                write(&digest, out)
             }
             #[cfg(feature = "ed25519")]
             Signing::Pair(pair) => {
                 out.push(b"v1a,")?;
-                base64(&pair.sign(content).ok_or(EncodeError::TooLong)?, out)
+                write(&pair.sign(content).ok_or(EncodeError::TooLong)?, out)
             }
         }
     }
@@ -239,21 +240,20 @@ fn public(_: &str) -> Result<Verifying, KeyError> {
 
 fn decode<'r>(text: &str, room: &'r mut [u8; LONGEST]) -> Result<&'r [u8], KeyError> {
     // As many digits as the room's bytes make, with padding.
-    if text.len() > SIGNATURE {
+    if text.len() > LETTERS {
         return Err(KeyError::Length);
     }
     match Base64::decode(text, room) {
         Ok(bytes) => Ok(bytes),
-        Err(base64ct::Error::InvalidLength) if text.len() == SIGNATURE => Err(KeyError::Length),
+        Err(base64ct::Error::InvalidLength) if text.len() == LETTERS => Err(KeyError::Length),
         Err(_) => Err(KeyError::Base64),
     }
 }
 
 /// Writes bytes as base64.
-fn base64(bytes: &[u8], out: &mut Writer<'_>) -> Result<(), EncodeError> {
-    let mut room = [0; SIGNATURE];
-    let text = Base64::encode(bytes, &mut room).map_err(|_| EncodeError::TooLong)?;
-    out.push(text.as_bytes())
+fn write(bytes: &[u8], out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    let push = |letters: &str| out.push(letters.as_bytes()).ok();
+    base64::encode(bytes.iter().copied(), push).ok_or(EncodeError::TooLong)
 }
 
 #[cfg(test)]

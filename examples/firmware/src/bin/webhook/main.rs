@@ -1,12 +1,13 @@
 //! The pilot node: an address by DHCP, and the captured events of a pilot node delivered to a
 //! webhook, from a task and from an interrupt.
 //!
-//! Arguments, besides those of the engine in `settings.rs` and of signatures in `signing.rs`:
+//! Arguments, besides those of the engine in `settings.rs` and of other signatures in `signing.rs`:
 //!
 //! | argument | default | |
 //! |---|---|---|
 //! | `url=URL` | required | `http://` or, with the feature `tls`, `https://` |
 //! | `ca=PATH` | none | the trusted CA's certificate in DER, a file of the host |
+//! | `secret=TEXT` | none | signs the events |
 //! | `node_id=N` | 1 | |
 //! | `time=host\|sntp\|unknown` | `host` | while the time is unknown, `https` is refused |
 //! | `ntp=HOST:PORT` | none | the server for `time=sntp`, with the feature `sntp` |
@@ -117,7 +118,9 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
     options.observer = &Report;
     signing::choose(&mut options, &args)?;
     let (webhook, runner) = new(MEMORY.take(), options).map_err(|_| "bad config")?;
-    signing::start(webhook, &args)?;
+    if let Some(secret) = args.get("secret") {
+        webhook.set_secret(secret.as_bytes()).map_err(|_| "bad secret")?;
+    }
 
     let seed = host::seed().map_err(|_| "no entropy")?;
     let stack = net::start(spawner, board.ethernet, RESOURCES.take(), seed)
@@ -125,8 +128,7 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
         .map_err(|_| "the network is already running")?;
     time::start(webhook, spawner, stack, &args)?;
     webhook.set_url(args.get("url").ok_or("url=URL is missing")?).map_err(|_| "bad url")?;
-    spawner
-        .spawn(deliver(webhook, runner, stack, args).map_err(|_| "no room for the delivery task")?);
+    spawner.spawn(deliver(runner, stack, args).map_err(|_| "no room for the delivery task")?);
 
     workload::run(webhook, &workload, board.soft_interrupt).await;
     // What is late is abandoned, and the counters tell.
@@ -144,15 +146,19 @@ fn report(webhook: Webhook) -> Result<Stats, &'static str> {
 
 #[cfg(not(feature = "tls"))]
 #[embassy_executor::task]
-async fn deliver(webhook: Webhook, mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
-    signing::wait_for_time(webhook, &args).await;
+async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    if signing::needs_time(&args) {
+        runner.time_known().await;
+    }
     runner.run(stack).await;
 }
 
 #[cfg(feature = "tls")]
 #[embassy_executor::task]
-async fn deliver(webhook: Webhook, mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
-    signing::wait_for_time(webhook, &args).await;
+async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    if signing::needs_time(&args) {
+        runner.time_known().await;
+    }
     let Ok(mut entropy) = host::Entropy::from_host() else {
         println!("failed: no entropy");
         host::exit(1)
