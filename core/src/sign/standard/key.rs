@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use base64ct::{Base64, Encoding};
 use hmac::Mac;
 
 use crate::base64;
@@ -25,6 +24,8 @@ const SHORTEST: usize = 24;
 const LONGEST: usize = 64;
 /// The longest text behind a prefix.
 const LETTERS: usize = 88;
+/// Bytes that it may stand for.
+const ROOM: usize = LETTERS / 4 * 3;
 
 /// Why a text is no key, or a key is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +188,7 @@ fn any<'s>(
 ) -> Option<bool> {
     let right = |(_, text)| {
         let mut room = [0; LONGEST];
-        Base64::decode(text, &mut room).is_ok_and(&is_right)
+        base64::decode(text, &mut room).is_some_and(&is_right)
     };
     signatures.filter(|(known, _)| *known == kind).map(right).reduce(|a, b| a || b)
 }
@@ -210,7 +211,7 @@ impl fmt::Debug for VerifyingKey {
 }
 
 fn shared(text: &str) -> Result<Secret, KeyError> {
-    let mut room = [0; LONGEST];
+    let mut room = [0; ROOM];
     let key = decode(text, &mut room)?;
     if key.len() < SHORTEST {
         return Err(KeyError::Length);
@@ -220,7 +221,7 @@ fn shared(text: &str) -> Result<Secret, KeyError> {
 
 #[cfg(feature = "ed25519")]
 fn pair(text: &str) -> Result<Signing, KeyError> {
-    ed25519::Pair::of(decode(text, &mut [0; LONGEST])?).map(Signing::Pair)
+    ed25519::Pair::of(decode(text, &mut [0; ROOM])?).map(Signing::Pair)
 }
 
 #[cfg(not(feature = "ed25519"))]
@@ -230,7 +231,7 @@ fn pair(_: &str) -> Result<Signing, KeyError> {
 
 #[cfg(feature = "ed25519")]
 fn public(text: &str) -> Result<Verifying, KeyError> {
-    ed25519::Public::of(decode(text, &mut [0; LONGEST])?).map(Verifying::Public)
+    ed25519::Public::of(decode(text, &mut [0; ROOM])?).map(Verifying::Public)
 }
 
 #[cfg(not(feature = "ed25519"))]
@@ -238,16 +239,12 @@ fn public(_: &str) -> Result<Verifying, KeyError> {
     Err(KeyError::Ed25519)
 }
 
-fn decode<'r>(text: &str, room: &'r mut [u8; LONGEST]) -> Result<&'r [u8], KeyError> {
-    // As many digits as the room's bytes make, with padding.
+fn decode<'r>(text: &str, room: &'r mut [u8; ROOM]) -> Result<&'r [u8], KeyError> {
     if text.len() > LETTERS {
         return Err(KeyError::Length);
     }
-    match Base64::decode(text, room) {
-        Ok(bytes) => Ok(bytes),
-        Err(base64ct::Error::InvalidLength) if text.len() == LETTERS => Err(KeyError::Length),
-        Err(_) => Err(KeyError::Base64),
-    }
+    let bytes = base64::decode(text, room).ok_or(KeyError::Base64)?;
+    if bytes.len() > LONGEST { Err(KeyError::Length) } else { Ok(bytes) }
 }
 
 /// Writes bytes as base64.
@@ -261,11 +258,12 @@ mod tests {
     use std::format;
     use std::string::String;
 
+    use base64ct::{Base64, Encoding as _};
+
     use super::*;
 
     fn key(bytes: usize) -> String {
-        let mut room = [0; 128];
-        format!("whsec_{}", Base64::encode(&[7; 80][..bytes], &mut room).unwrap())
+        format!("whsec_{}", Base64::encode_string(&[7; 80][..bytes]))
     }
 
     #[test]
