@@ -332,6 +332,11 @@ where
         self.ended(State::is_closed)
     }
 
+    /// Whether the dispatcher is closed and every event is accounted for.
+    pub fn is_closed(&self) -> bool {
+        self.lock(|inner| inner.state.is_closed())
+    }
+
     /// Completes when no event is queued or in flight, for however short a time.
     pub fn drained(&self) -> impl Future<Output = ()> {
         self.ended(|state| state.snapshot().held == 0)
