@@ -48,7 +48,7 @@ impl Format {
         let attributes = attributes.map_err(Failure::usage)?;
         Ok(match self.format {
             Name::Pilot => builder,
-            Name::PilotGo => builder.format(PilotGoFormat),
+            Name::PilotGo => builder.format(PilotGoFormat::EXACT),
             Name::Cloudevents => builder.format(CloudEventsFormat(attributes)),
             Name::CloudeventsBinary => builder.format(CloudEventsBinaryFormat(attributes)),
         })

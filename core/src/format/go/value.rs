@@ -3,18 +3,18 @@
 use core::cmp::Ordering;
 
 use crate::ascii::hex;
-use crate::format::go::number;
+use crate::format::go::number::{self, Floats};
 use crate::json::{EncodeError, Unescaped, Writer};
 
 type Done = Result<(), EncodeError>;
 
 /// Writes a value again. `text` is JSON without white space, nested no deeper than data may be.
-pub(super) fn write(text: &str, out: &mut Writer<'_>) -> Done {
+pub(super) fn write(text: &str, out: &mut Writer<'_>, floats: Floats) -> Done {
     match text.as_bytes().first() {
-        Some(b'{') => object(inside(text), out),
-        Some(b'[') => array(inside(text), out),
+        Some(b'{') => object(inside(text), out, floats),
+        Some(b'[') => array(inside(text), out, floats),
         Some(b'"') => string(text, out),
-        Some(b'-' | b'0'..=b'9') => number::write(text, out),
+        Some(b'-' | b'0'..=b'9') => number::write(text, out, floats),
         _ => out.push(text.as_bytes()),
     }
 }
@@ -24,11 +24,11 @@ fn inside(text: &str) -> &str {
     text.get(1..text.len().saturating_sub(1)).unwrap_or_default()
 }
 
-fn array(elements: &str, out: &mut Writer<'_>) -> Done {
+fn array(elements: &str, out: &mut Writer<'_>, floats: Floats) -> Done {
     out.push(b"[")?;
     for (at, element) in Parts::of(elements) {
         out.push(if at == 0 { b"" } else { b"," })?;
-        write(element, out)?;
+        write(element, out, floats)?;
     }
     out.push(b"]")
 }
@@ -37,7 +37,7 @@ fn array(elements: &str, out: &mut Writer<'_>) -> Done {
 const PLACE: usize = size_of::<u32>();
 
 /// The index of the members stands at the end of the room while they are written to its beginning.
-fn object(members: &str, out: &mut Writer<'_>) -> Done {
+fn object(members: &str, out: &mut Writer<'_>, floats: Floats) -> Done {
     let count = Parts::of(members).count();
     let (mut front, index) = out.split_spare(count * PLACE)?;
     let (index, _) = index.as_chunks_mut::<PLACE>();
@@ -60,7 +60,7 @@ fn object(members: &str, out: &mut Writer<'_>) -> Done {
         front.push(before)?;
         string(key, &mut front)?;
         front.push(b":")?;
-        write(value, &mut front)?;
+        write(value, &mut front, floats)?;
         before = b",";
     }
     front.push(if count == 0 { b"{}" } else { b"}" })?;
