@@ -46,7 +46,7 @@ pub use transport::{Buffers, NodeTransport};
 pub use pilot_webhook_core::{
     CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Config, Data,
     EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer, OnFull, OnOpen,
-    PilotFormat, PilotGoFormat, Policy, Refusal, Secret, Signer, Stats, Timestamp,
+    PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Schedule, Secret, Signer, Stats, Timestamp,
 };
 
 #[cfg(feature = "tls")]

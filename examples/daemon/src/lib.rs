@@ -5,6 +5,7 @@
 
 mod args;
 mod aside;
+mod asks;
 mod demo;
 pub mod events;
 pub mod follow;
@@ -24,6 +25,7 @@ mod rfc3339;
 mod run;
 mod setup;
 mod signals;
+mod signing;
 mod stats_file;
 mod stderr;
 mod store;

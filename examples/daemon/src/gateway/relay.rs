@@ -45,7 +45,7 @@ impl Format for Relay {
         match unwrap(events) {
             Some((id, _)) => {
                 headers.push("Content-Type", "application/json");
-                headers.format(MESSAGE_ID_HEADER, id);
+                headers.push(MESSAGE_ID_HEADER, id);
             }
             None => PilotFormat.headers(events, headers),
         }

@@ -9,6 +9,7 @@ mod log;
 mod outbox;
 mod output;
 mod signal;
+mod signed;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
