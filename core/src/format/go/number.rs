@@ -5,6 +5,7 @@ use core::fmt;
 
 use heapless::Vec;
 
+use crate::ascii::number;
 use crate::json::{EncodeError, Writer};
 
 /// The shortest digits of any `f64` are as many at most.
@@ -19,7 +20,9 @@ pub(super) type Floats = fn(&str, &mut Writer<'_>) -> Result<(), EncodeError>;
 /// Writes a number of JSON again.
 pub(super) fn write(text: &str, out: &mut Writer<'_>, floats: Floats) -> Result<(), EncodeError> {
     let is_whole = !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
-    if is_whole && (text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok()) {
+    let magnitude = text.strip_prefix('-').unwrap_or(text).parse::<u64>();
+    let most = if text.starts_with('-') { 1 << 63 } else { u64::MAX };
+    if is_whole && magnitude.is_ok_and(|magnitude| magnitude <= most) {
         return out.push(text.as_bytes());
     }
     match Decimal::parse(text).filter(Decimal::is_shortest) {
@@ -77,7 +80,11 @@ impl Decimal {
         let unsigned = text.strip_prefix('-');
         let end = text.bytes().position(|byte| matches!(byte, b'e' | b'E')).unwrap_or(text.len());
         let (mantissa, exponent) = text.split_at_checked(end)?;
-        let mut exponent = exponent.get(1..).map_or(Some(0_i32), |digits| digits.parse().ok())?;
+        let mut exponent = match exponent.as_bytes() {
+            [] => 0,
+            [_, b'-', digits @ ..] => -i32::try_from(number(digits, 10)?).ok()?,
+            [_, b'+', digits @ ..] | [_, digits @ ..] => i32::try_from(number(digits, 10)?).ok()?,
+        };
         let mut digits = Vec::new();
         let (mut zeros, mut is_fraction) = (0_usize, false);
         for &byte in mantissa.as_bytes() {
