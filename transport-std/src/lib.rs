@@ -16,7 +16,7 @@ mod plugin;
 pub use client::StoreError;
 pub use client::{
     Client, ClientBuilder, ClientError, Ending, HttpTarget, Incoming, MAX_EVENT_BYTES, MAX_URL,
-    Over, OverHttp, Receipt, Source, StdRawMutex, Target, TokioClock,
+    Over, OverHttp, Receipt, Source, StdRawMutex, Target, TokioClock, http_target,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, RequestHeaders, Resolve,

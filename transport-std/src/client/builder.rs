@@ -15,7 +15,7 @@ use pilot_webhook_core::{
 use tokio::runtime::Handle;
 
 use crate::client::error::ClientError;
-use crate::client::handle::{Client, Parts, endpoint, origin};
+use crate::client::handle::{Client, Parts, http_target, origin};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
 use crate::http::{HttpConfig, HttpShared, HttpTransport, RequestHeaders};
@@ -136,7 +136,7 @@ impl ClientBuilder {
             http.set_headers(headers);
         }
         let (policy, shared) = (http.get().policy, http.clone());
-        let target = endpoint(&self.via.url, policy)?;
+        let target = http_target(&self.via.url, policy)?;
         let transport = move || HttpTransport::new(&http);
         self.options.start(transport, target, policy, Some(shared), origin)
     }

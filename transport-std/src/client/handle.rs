@@ -5,8 +5,10 @@ mod signing;
 #[cfg(feature = "outbox")]
 mod stored;
 mod url;
+mod url_text;
 
-pub(crate) use url::{endpoint, origin};
+pub use url::http_target;
+pub(crate) use url::origin;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};

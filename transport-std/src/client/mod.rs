@@ -20,7 +20,7 @@ pub use clock::TokioClock;
 pub use error::ClientError;
 #[cfg(feature = "outbox")]
 pub use error::StoreError;
-pub use handle::{Client, HttpTarget, MAX_URL};
+pub use handle::{Client, HttpTarget, MAX_URL, http_target};
 pub use raw_mutex::StdRawMutex;
 pub use source::{Ending, Incoming, Receipt, Source};
 pub use worker::Target;

@@ -8,9 +8,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
+use pilot_webhook_core::{EndpointError, Policy};
 
-use crate::client::handle::{HttpTarget, MAX_URL};
+use crate::client::handle::{HttpTarget, MAX_URL, http_target};
 use crate::plugin::{credentials, replace};
 
 /// The file's name, as in pilot's Go plugin.
@@ -111,7 +111,7 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
     if url.is_empty() {
         return Ok(None);
     }
-    match EndpointBuf::<MAX_URL>::parse(url, policy) {
+    match http_target(url, policy) {
         Ok(_) => Ok(Some(url.to_owned())),
         Err(error) => Err(PersistErrorKind::Url(error).at(&home.join(FILE_NAME))),
     }
@@ -123,8 +123,8 @@ pub(crate) fn load_persisted(
     policy: Policy,
 ) -> Result<Option<HttpTarget>, PersistError> {
     let Some(url) = load_persisted_url(home, policy)? else { return Ok(None) };
-    match EndpointBuf::parse(&url, policy) {
-        Ok(target) => credentials::load(home, target).map(Some),
+    match http_target(&url, policy) {
+        Ok(target) => target.map(|target| credentials::load(home, target)).transpose(),
         Err(error) => Err(PersistErrorKind::Url(error).at(&home.join(FILE_NAME))),
     }
 }

@@ -2,6 +2,7 @@
 
 use pilot_webhook_core::{EndpointBuf, EndpointError, Policy, Scheme};
 
+use super::url_text::encoded;
 use super::{Client, HttpTarget, MAX_URL};
 use crate::client::error::ClientError;
 use crate::http::{HttpConfigError, HttpShared, RequestHeaders};
@@ -15,7 +16,7 @@ impl Client {
     /// # Errors
     /// When the URL is no endpoint, or the client is closed; nothing changed then.
     pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
-        match endpoint(url, self.handle.policy)? {
+        match http_target(url, self.handle.policy)? {
             Some(target) => self.set_target(target),
             None => {
                 self.clear();
@@ -65,11 +66,22 @@ pub(crate) fn origin(target: &HttpTarget) -> String {
     format!("{scheme}://{}", endpoint.authority())
 }
 
-/// Parses a URL; `None` for an empty one.
-pub(crate) fn endpoint(url: &str, policy: Policy) -> Result<Option<HttpTarget>, EndpointError> {
+/// Parses a URL as [`Client::set_url`] does; `None` for an empty one. Spaces and letters that are not ASCII are
+/// encoded: a host's by IDNA, the others in percent.
+///
+/// ```
+/// use pilot_webhook_std::{Policy, http_target};
+/// let target = http_target("https://bücher.example/a b", Policy::default()).unwrap().unwrap();
+/// assert_eq!(target.get().url(), "https://xn--bcher-kva.example/a%20b");
+/// ```
+///
+/// # Errors
+/// When it is no endpoint by `policy`.
+pub fn http_target(url: &str, policy: Policy) -> Result<Option<HttpTarget>, EndpointError> {
+    let url = encoded(url);
     match url.len() {
         0 => Ok(None),
-        1..=MAX_URL => EndpointBuf::parse(url, policy).map(Some),
+        1..=MAX_URL => EndpointBuf::parse(&url, policy).map(Some),
         // What is left without a fragment or a default port may fit. The file it is persisted in
         // holds no more than this.
         _ => Err(EndpointError::TooLong),
