@@ -9,6 +9,7 @@ mod url_text;
 
 pub use url::http_target;
 pub(crate) use url::origin;
+use url::pace_as_allowed;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -161,6 +162,9 @@ impl<To: Target> Client<To> {
             clock: TokioClock::new(),
             panics,
         });
+        if let Some(http) = &parts.http {
+            pace_as_allowed(http, &shared);
+        }
         shared.secret.set(parts.secret);
         shared.keys.set(&parts.keys).map_err(ClientError::Key)?;
         let client = Self {
