@@ -64,6 +64,22 @@ impl World {
         Some(Self { server, context, webhook, arrived, _folder: folder })
     }
 
+    pub(crate) fn server_url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Kills the server with -9, and starts it again.
+    pub(crate) fn restart_server(&mut self) {
+        self.server.restart().unwrap();
+    }
+
+    /// How many of these ids have not arrived.
+    pub(crate) fn missing(&self, ids: &HashSet<String>) -> usize {
+        let all = self.arrived.all.lock().unwrap();
+        let arrived: HashSet<_> = all.iter().map(|(id, _)| id).collect();
+        ids.iter().filter(|id| !arrived.contains(id)).count()
+    }
+
     pub(crate) async fn stream(&self) -> Stream {
         let subjects = vec!["pilot.>".to_owned()];
         let config = Config { name: "EVENTS".to_owned(), subjects, ..Config::default() };
