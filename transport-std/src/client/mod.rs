@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod clock;
+pub(crate) mod destination;
 #[cfg(feature = "outbox")]
 mod durable;
 pub(crate) mod error;
@@ -11,16 +12,18 @@ mod raw_mutex;
 mod receipts;
 pub(crate) mod scratch;
 mod source;
+mod url_text;
 mod waiting;
 mod within;
 mod worker;
 
 pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
+pub use destination::{Destination, DestinationError};
 pub use error::ClientError;
 #[cfg(feature = "outbox")]
 pub use error::StoreError;
-pub use handle::{Client, HttpTarget, MAX_URL, http_target};
+pub use handle::{Client, HttpTarget, MAX_URL};
 pub use raw_mutex::StdRawMutex;
 pub use source::{Ending, Incoming, Receipt, Source};
 pub use worker::Target;

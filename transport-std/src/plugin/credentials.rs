@@ -8,7 +8,8 @@ use std::path::Path;
 
 use pilot_webhook_core::Policy;
 
-use crate::client::handle::{HttpTarget, MAX_URL, http_target, origin};
+use crate::client::destination::{Destination, origin};
+use crate::client::handle::{HttpTarget, MAX_URL};
 use crate::plugin::persist::{PersistError, read_home_file, save_home_file};
 
 /// The file's name.
@@ -23,8 +24,9 @@ pub(crate) struct Split {
 impl Split {
     /// What is no endpoint stays as it is.
     pub(crate) fn new(url: &str) -> Self {
-        let target = http_target(url, Policy::default()).ok().flatten();
-        let credentials = target.as_ref().and_then(|target| {
+        let destination = Destination::parse(url, Policy::default()).ok();
+        let target = destination.as_ref().and_then(Destination::http);
+        let credentials = target.and_then(|target| {
             let line = format!("{} {}", origin(target), target.get().authorization()?);
             Some(Self { url: target.get().url().to_owned(), line })
         });
@@ -85,7 +87,10 @@ mod tests {
     fn credentials_come_back_for_their_origin_and_stand_in_no_urls_file() {
         let home = tempfile::tempdir().unwrap();
         let home = home.path();
-        let load = || load_persisted(home, Policy::default()).unwrap().unwrap();
+        let load = || {
+            let found = load_persisted(home, Policy::default()).unwrap().unwrap();
+            found.http().unwrap().clone()
+        };
         let url = "http://user:hush@127.0.0.1:9/a?b";
         save_persisted_url(home, url).unwrap();
         assert_eq!(load(), HttpTarget::parse(url, Policy::default()).unwrap());

@@ -1,11 +1,11 @@
-//! The methods of a client over HTTP, whose targets are URLs.
+//! The methods of a client whose targets are URLs.
 
 use std::sync::Arc;
 
-use pilot_webhook_core::{Clock as _, EndpointBuf, EndpointError, Policy, Scheme};
+use pilot_webhook_core::{Clock as _, Policy};
 
-use super::url_text::encoded;
-use super::{Client, HttpTarget, MAX_URL};
+use super::Client;
+use crate::client::destination::{Destination, DestinationError};
 use crate::client::error::ClientError;
 use crate::client::worker::{Shared, Target};
 use crate::http::{HttpConfigError, HttpShared, RequestHeaders};
@@ -17,9 +17,9 @@ impl Client {
     /// nothing.
     ///
     /// # Errors
-    /// When the URL is no endpoint, or the client is closed; nothing changed then.
+    /// When the URL names no destination, or the client is closed; nothing changed then.
     pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
-        match http_target(url, self.handle.policy)? {
+        match destination(url, self.handle.policy)? {
             Some(target) => self.set_target(target),
             None => {
                 self.clear();
@@ -32,7 +32,7 @@ impl Client {
     /// often secrets: do not log it.
     #[must_use]
     pub fn url(&self) -> Option<String> {
-        self.target().map(|target| target.get().url().to_owned())
+        self.target().map(|target| target.url())
     }
 
     /// Reads the CA files and the system's roots again, for the connections that are made from now on.
@@ -72,31 +72,10 @@ pub(super) fn pace_as_allowed<To: Target>(http: &HttpShared, shared: &Arc<Shared
     });
 }
 
-/// What a URL is called in a dead letter: without path and query, which are often secrets.
-pub(crate) fn origin(target: &HttpTarget) -> String {
-    let endpoint = target.get();
-    let scheme = if endpoint.scheme() == Scheme::Https { "https" } else { "http" };
-    format!("{scheme}://{}", endpoint.authority())
-}
-
-/// Parses a URL as [`Client::set_url`] does; `None` for an empty one. Spaces and letters that are not ASCII are
-/// encoded: a host's by IDNA, the others in percent.
-///
-/// ```
-/// use pilot_webhook_std::{Policy, http_target};
-/// let target = http_target("https://bücher.example/a b", Policy::default()).unwrap().unwrap();
-/// assert_eq!(target.get().url(), "https://xn--bcher-kva.example/a%20b");
-/// ```
-///
-/// # Errors
-/// When it is no endpoint by `policy`.
-pub fn http_target(url: &str, policy: Policy) -> Result<Option<HttpTarget>, EndpointError> {
-    let url = encoded(url);
-    match url.len() {
-        0 => Ok(None),
-        1..=MAX_URL => EndpointBuf::parse(&url, policy).map(Some),
-        // What is left without a fragment or a default port may fit. The file it is persisted in
-        // holds no more than this.
-        _ => Err(EndpointError::TooLong),
-    }
+/// Parses a URL; `None` for an empty one.
+pub(crate) fn destination(
+    url: &str,
+    policy: Policy,
+) -> Result<Option<Destination>, DestinationError> {
+    if url.is_empty() { Ok(None) } else { Destination::parse(url, policy).map(Some) }
 }

@@ -9,7 +9,7 @@ use idna::{AsciiDenyList, domain_to_ascii_cow};
 /// Encodes a host of other letters than ASCII as the names service knows it (UTS 46), and in the path and the query
 /// what has one meaning only: spaces, letters that are not ASCII, and `"<>^{}` with the backtick. White space around
 /// the URL stays, as it is rather a slip.
-pub(super) fn encoded(url: &str) -> Cow<'_, str> {
+pub(crate) fn encoded(url: &str) -> Cow<'_, str> {
     if url.trim() != url || !url.bytes().any(|byte| !byte.is_ascii() || must_be_encoded(byte)) {
         return Cow::Borrowed(url);
     }
@@ -51,11 +51,16 @@ const fn must_be_encoded(byte: u8) -> bool {
 mod tests {
     use pilot_webhook_core::{EndpointError, Policy, Refusal};
 
-    use super::super::http_target;
+    use crate::client::destination::{Destination, DestinationError};
 
     #[track_caller]
     fn canonical(url: &str) -> Result<String, EndpointError> {
-        http_target(url, Policy::default()).map(|target| target.unwrap().get().url().to_owned())
+        match Destination::parse(url, Policy::default()) {
+            Ok(destination) => Ok(destination.url()),
+            Err(DestinationError::Http(error)) => Err(error),
+            #[cfg(feature = "nats")]
+            Err(DestinationError::Nats(error)) => panic!("{error}"),
+        }
     }
 
     #[test]
