@@ -21,6 +21,7 @@ use crate::destination::EndpointBuf;
 use crate::engine::config::Config;
 use crate::engine::delivery::Fate;
 use crate::engine::observer::{Notice, Observer};
+use crate::engine::rate::Rate;
 use crate::engine::state::{Snapshot, State};
 use crate::engine::stats::Stats;
 use crate::engine::waker_set::{WaitQueue, WakerSet, Woken};
@@ -318,6 +319,11 @@ where
             }
         });
         if is_open { Ok(()) } else { Err(EmitError::Closed) }
+    }
+
+    /// Another rate than the config's from now on: no attempt begins sooner than its distance after `now`.
+    pub fn set_rate(&self, rate: Rate, now: Instant) {
+        self.change(|state| state.set_rate(rate, now));
     }
 
     /// Closes for good: like a clear, and the workers end when it is done. Returns at once;

@@ -149,7 +149,8 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, ClientError> {
         let timeout = self.options.config.http_timeout;
         let headers = self.via.headers?;
-        let http = self.via.http.attempts_end_after(timeout).build()?;
+        let http =
+            self.via.http.attempts_end_after(timeout).rate(self.options.config.rate).build()?;
         if headers != RequestHeaders::new() {
             http.set_headers(headers);
         }

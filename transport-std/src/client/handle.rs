@@ -8,6 +8,7 @@ mod stored;
 mod url;
 
 pub(crate) use url::destination;
+use url::pace_as_allowed;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -159,6 +160,9 @@ impl<To: Target> Client<To> {
             clock: TokioClock::new(),
             panics,
         });
+        if let Some(http) = &parts.http {
+            pace_as_allowed(http, &shared);
+        }
         shared.secret.set(parts.secret);
         shared.keys.set(&parts.keys).map_err(ClientError::Key)?;
         let client = Self {

@@ -12,6 +12,7 @@ mod raw_mutex;
 mod receipts;
 pub(crate) mod scratch;
 mod source;
+mod url_text;
 mod waiting;
 mod within;
 mod worker;

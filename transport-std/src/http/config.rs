@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use pilot_webhook_core::Policy;
 use pilot_webhook_core::http::Success;
+use pilot_webhook_core::{Policy, Rate};
 
+use crate::http::handshake::Handshake;
 use crate::http::headers::RequestHeaders;
 use crate::http::known::Known;
 use crate::http::look_ups::LookUps;
@@ -34,6 +35,8 @@ pub struct HttpConfig {
     headers: RequestHeaders,
     success: Success,
     dial_time: Duration,
+    origin: Option<String>,
+    rate: Rate,
 }
 
 impl HttpConfig {
@@ -47,6 +50,8 @@ impl HttpConfig {
             headers: RequestHeaders::new(),
             success: Success::default(),
             dial_time: UNLIMITED,
+            origin: None,
+            rate: Rate::UNLIMITED,
         }
     }
 
@@ -92,6 +97,21 @@ impl HttpConfig {
         self
     }
 
+    /// Asks each receiver before the first event is sent to it, by the handshake of CloudEvents' web hooks:
+    /// `OPTIONS` with this origin, a name such as `pilot.example.org`. Without its consent no event is sent; the
+    /// attempts fail with [`HttpError::NoConsent`](crate::HttpError::NoConsent). Of the client's rate and the one
+    /// that the receiver allows, the slower one counts. Default: nobody is asked.
+    pub fn handshake(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// The rate that is asked for.
+    pub(crate) const fn rate(mut self, rate: Rate) -> Self {
+        self.rate = rate;
+        self
+    }
+
     /// The timeout after which the caller ends an attempt. An attempt that has not connected a moment before
     /// ends by itself, with an error that says what it waited for.
     pub(crate) fn attempts_end_after(mut self, timeout: Duration) -> Self {
@@ -103,12 +123,14 @@ impl HttpConfig {
     /// some milliseconds.
     ///
     /// # Errors
-    /// When a CA file cannot be used. Missing system roots are an error of the attempts that need
+    /// When a CA file cannot be used, or the handshake's origin. Missing system roots are an error of the attempts that need
     /// them ([`HttpError::NoTrustRoots`](crate::HttpError::NoTrustRoots)), since `http` endpoints
     /// do not.
     pub fn build(self) -> Result<HttpShared, HttpConfigError> {
+        let handshake = |origin| Handshake::new(origin, self.rate).ok_or(HttpConfigError::Origin);
         Ok(HttpShared {
             inner: Arc::new(Shared {
+                handshake: self.origin.map(handshake).transpose()?,
                 policy: self.policy,
                 trust: Trust::read(self.system_roots, self.ca_files)?,
                 look_ups: LookUps::new(self.resolver),
@@ -152,6 +174,7 @@ pub(crate) struct Shared {
     pub(crate) dial_time: Duration,
     pub(crate) known: Known,
     pub(crate) success: Success,
+    pub(crate) handshake: Option<Handshake>,
     headers: RwLock<Arc<RequestHeaders>>,
 }
 
@@ -163,6 +186,13 @@ impl Shared {
 }
 
 impl HttpShared {
+    /// Has the rate told that a receiver allows in a handshake, or the own one if it is slower.
+    pub(crate) fn on_rate(&self, tell: impl Fn(Rate) + Send + Sync + 'static) {
+        if let Some(handshake) = &self.inner.handshake {
+            handshake.on_rate(tell);
+        }
+    }
+
     /// Reads the CA files and the system's roots again, for the connections that are made from now on.
     /// Reads files, so it blocks for some milliseconds. Returns whether anything has changed.
     ///

@@ -52,6 +52,9 @@ pub enum HttpError {
     Disconnected(io::Error),
     /// The answer is not HTTP/1 within bounds.
     Malformed(Malformed),
+    /// The receiver did not consent to events from this origin, by this status: the event was not sent. The operator
+    /// asks whoever runs it, or leaves the handshake out.
+    NoConsent(u16),
 }
 
 impl HttpError {
@@ -72,7 +75,7 @@ impl TransportError for HttpError {
             Self::Connect { .. } | Self::Closed(_) => ErrorKind::Connect,
             Self::ServerName | Self::NoTrustRoots | Self::Tls(_) => ErrorKind::Tls,
             Self::Disconnected(_) => ErrorKind::Disconnected,
-            Self::InvalidRequest | Self::Malformed(_) => ErrorKind::Protocol,
+            Self::InvalidRequest | Self::Malformed(_) | Self::NoConsent(_) => ErrorKind::Protocol,
         }
     }
 }
@@ -98,6 +101,9 @@ impl fmt::Display for HttpError {
                 write!(f, "the connection broke before the answer: {error}")
             }
             Self::Malformed(what) => write!(f, "the answer is not valid HTTP: {what}"),
+            Self::NoConsent(status) => {
+                write!(f, "the receiver did not consent to events from this origin (status {status})")
+            }
         }
     }
 }

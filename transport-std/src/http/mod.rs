@@ -6,6 +6,7 @@ mod connect;
 mod connection;
 mod dial;
 mod error;
+mod handshake;
 mod headers;
 mod known;
 mod look_ups;

@@ -16,13 +16,15 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 /// Writes the head of `message` over what is in `out`, with the headers that endpoints ask for.
 pub(crate) fn write_head(
     out: &mut Vec<u8>,
+    method: &str,
     endpoint: &Endpoint<'_>,
     message: &Message<'_>,
     asked_for: &RequestHeaders,
 ) -> Result<(), HttpError> {
     out.clear();
     for part in [
-        "POST ",
+        method,
+        " ",
         endpoint.target(),
         " HTTP/1.1\r\nHost: ",
         endpoint.authority(),
@@ -131,7 +133,7 @@ mod tests {
         let mut out = b"what an earlier request left".to_vec();
         let mut asked_for = RequestHeaders::new();
         asked_for.add("X-Key", "k").unwrap();
-        write_head(&mut out, &endpoint.get(), &Message::new(headers, b"{}"), &asked_for)?;
+        write_head(&mut out, "POST", &endpoint.get(), &Message::new(headers, b"{}"), &asked_for)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

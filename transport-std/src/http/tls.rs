@@ -36,6 +36,8 @@ pub enum HttpConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// The origin of the handshake is no name that a header can hold.
+    Origin,
     /// The TLS library does not accept the configuration. A bug here.
     Tls(rustls::Error),
 }
@@ -43,6 +45,7 @@ pub enum HttpConfigError {
 impl fmt::Display for HttpConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Origin => f.write_str("the origin of the handshake must be a name"),
             Self::CaUnreadable { path, error } => {
                 let path = path.display();
                 write!(f, "cannot read the CA file {path}: {error}; check its name and rights")
@@ -68,7 +71,7 @@ impl Error for HttpConfigError {
         match self {
             Self::CaUnreadable { error, .. } => Some(error),
             Self::Tls(error) => Some(error),
-            Self::CaInvalid { .. } | Self::CaEmpty { .. } => None,
+            Self::CaInvalid { .. } | Self::CaEmpty { .. } | Self::Origin => None,
         }
     }
 }
