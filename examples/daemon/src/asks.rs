@@ -27,6 +27,12 @@ pub(crate) struct Asks {
     /// Send the `user:password` in this file as `Authorization: Basic` (white space around it is ignored).
     #[arg(long, value_name = "FILE")]
     basic_file: Option<PathBuf>,
+    /// The certificate that is shown to servers that ask for one, in this PEM file.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Its key, in this PEM file, without a password.
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
     /// Begin no more attempts than that, as in 50/s, 100/m or 1000/h, at even distances.
     #[arg(long, value_name = "RATE", value_parser = rate)]
     rate: Option<Rate>,
@@ -56,7 +62,11 @@ impl Asks {
 
     /// The options of its transport.
     pub(crate) fn http(&self, http: HttpConfig) -> HttpConfig {
-        http.success(self.success.clone())
+        let http = http.success(self.success.clone());
+        match (&self.client_cert, &self.client_key) {
+            (Some(certificate), Some(key)) => http.client_certificate(certificate, key),
+            _ => http,
+        }
     }
 
     /// The files that headers are in.

@@ -1,6 +1,7 @@
 //! The options of a client.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,17 @@ impl ClientBuilder {
         {
             self.via.headers = Err(error);
         }
+        self
+    }
+
+    /// The certificate and the key, both in PEM, that are shown to servers that ask for them (mTLS):
+    /// [`HttpConfig::client_certificate`]. To be called after [`http`](Self::http), which replaces it.
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.via.http = self.via.http.client_certificate(certificate, key);
         self
     }
 

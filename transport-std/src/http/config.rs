@@ -9,10 +9,11 @@ use pilot_webhook_core::Policy;
 use pilot_webhook_core::http::Success;
 
 use crate::http::headers::RequestHeaders;
+use crate::http::identity::IdentityFiles;
 use crate::http::known::Known;
 use crate::http::look_ups::LookUps;
 use crate::http::resolve::{Resolve, SystemResolver};
-use crate::http::tls::HttpConfigError;
+use crate::http::tls::{HttpConfigError, TrustFiles};
 use crate::http::trust::Trust;
 
 /// The time to resolve and connect of an attempt without a timeout: its caller ends it.
@@ -30,6 +31,7 @@ pub struct HttpConfig {
     policy: Policy,
     system_roots: bool,
     ca_files: Vec<PathBuf>,
+    identity: Option<IdentityFiles>,
     resolver: Arc<dyn Resolve>,
     headers: RequestHeaders,
     success: Success,
@@ -43,6 +45,7 @@ impl HttpConfig {
             policy: Policy::default(),
             system_roots: true,
             ca_files: Vec::new(),
+            identity: None,
             resolver: Arc::new(SystemResolver),
             headers: RequestHeaders::new(),
             success: Success::default(),
@@ -65,6 +68,18 @@ impl HttpConfig {
     /// [`Client::reload_trust`](crate::Client::reload_trust) does the same at once.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_files.push(path.into());
+        self
+    }
+
+    /// The certificate that is shown to servers that ask for one (mTLS), with those between it and its authority,
+    /// and its key, both in PEM and without a password. The files are read again as the CA files are: when a server
+    /// does not accept the certificate, too.
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.identity = Some(IdentityFiles { certificate: certificate.into(), key: key.into() });
         self
     }
 
@@ -103,14 +118,18 @@ impl HttpConfig {
     /// some milliseconds.
     ///
     /// # Errors
-    /// When a CA file cannot be used. Missing system roots are an error of the attempts that need
+    /// When a CA file, or the client's certificate, cannot be used. Missing system roots are an error of the attempts that need
     /// them ([`HttpError::NoTrustRoots`](crate::HttpError::NoTrustRoots)), since `http` endpoints
     /// do not.
     pub fn build(self) -> Result<HttpShared, HttpConfigError> {
         Ok(HttpShared {
             inner: Arc::new(Shared {
                 policy: self.policy,
-                trust: Trust::read(self.system_roots, self.ca_files)?,
+                trust: Trust::of(TrustFiles {
+                    system_roots: self.system_roots,
+                    ca_files: self.ca_files,
+                    identity: self.identity,
+                })?,
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 known: Known::default(),

@@ -7,6 +7,7 @@ mod connection;
 mod dial;
 mod error;
 mod headers;
+mod identity;
 mod known;
 mod look_ups;
 mod pinned;
@@ -25,3 +26,5 @@ pub use request::USER_AGENT;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;
 pub use transport::HttpTransport;
+#[cfg(feature = "nats")]
+pub(crate) use trust::Trust;

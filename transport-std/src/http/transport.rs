@@ -5,6 +5,8 @@ use std::fmt;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport};
 
+use tokio::time::Instant;
+
 use crate::http::attempt::Attempt;
 use crate::http::config::HttpShared;
 use crate::http::connection::Connection;
@@ -95,6 +97,9 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         let endpoint = &to.get();
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
         let response = self.exchange(endpoint, message, &mut attempt).await;
+        if response.as_ref().is_err_and(HttpError::is_distrust) {
+            shared.get().trust.doubt(Instant::now());
+        }
         let result = response.map(|response| Reply {
             verdict: response.verdict_by(&shared.get().success),
             code: response.status,
