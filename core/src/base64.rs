@@ -1,37 +1,29 @@
-//! Base64 with padding (RFC 4648, section 4), written only.
+//! Base64 with padding (RFC 4648, section 4), of bytes that lie nowhere together.
+
+use base64ct::{Base64, Encoding as _};
 
 /// What stands before basic credentials (RFC 7617).
 pub(crate) const BASIC: &str = "Basic ";
 
-const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 /// Gives `push` the text of `bytes`, four letters at a time; `None` when it refuses one of them.
 pub(crate) fn encode(
-    bytes: impl Iterator<Item = u8>,
+    mut bytes: impl Iterator<Item = u8>,
     mut push: impl FnMut(&str) -> Option<()>,
 ) -> Option<()> {
-    let (mut group, mut length) = (0_u32, 0_u32);
-    for byte in bytes {
-        group = group << 8 | u32::from(byte);
-        length += 1;
-        if length == 3 {
-            letters(group, 3, &mut push)?;
-            (group, length) = (0, 0);
+    loop {
+        let mut group = [0; 3];
+        let mut length = 0;
+        for (place, byte) in group.iter_mut().zip(bytes.by_ref()) {
+            *place = byte;
+            length += 1;
+        }
+        if length > 0 {
+            push(Base64::encode(group.get(..length)?, &mut [0; 4]).ok()?)?;
+        }
+        if length < group.len() {
+            return Some(());
         }
     }
-    if length > 0 {
-        letters(group << (8 * (3 - length)), length, &mut push)?;
-    }
-    Some(())
-}
-
-/// The letters of a group of three bytes, of which `length` are there.
-fn letters(group: u32, length: u32, push: &mut impl FnMut(&str) -> Option<()>) -> Option<()> {
-    let mut text = [b'='; 4];
-    for (place, shift) in text.iter_mut().zip([18, 12, 6, 0]).take(length as usize + 1) {
-        *place = LETTERS[(group >> shift & 63) as usize];
-    }
-    push(core::str::from_utf8(&text).ok()?)
 }
 
 #[cfg(test)]

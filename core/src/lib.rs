@@ -37,10 +37,17 @@ pub use engine::stats::Stats;
 pub use engine::worker::{Encoding, run};
 pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Timestamp, to_json};
 pub use format::Format;
+pub use format::cloudevents::{
+    CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat,
+};
+pub use format::go::PilotGoFormat;
 pub use format::pilot::{BATCH_HEADER, PilotFormat};
 pub use json::{EncodeError, Writer};
 pub use queue::{Bound, EventRef, Events, Text};
-pub use sign::{FixedHeaders, SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign};
+pub use sign::{
+    FixedHeaders, SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign, VerifyError,
+    standard, verify,
+};
 pub use transport::{
     ErrorKind, Headers, Message, Reply, RetryAfter, SendTransport, Transport, TransportError,
     Verdict,

@@ -32,9 +32,10 @@ pub use outbox::{Outbox, OutboxOptions};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
 pub use pilot_webhook_core::http::{HeaderError, NoSuccess, Success};
 pub use pilot_webhook_core::{
-    BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
-    Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Rate, Refusal, Reply,
-    Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TransportError, Verdict,
+    BreakerState, CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Data,
+    EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format, Json, Message,
+    MessageId, Notice, OnFull, OnOpen, PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Reply,
+    Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TransportError, Verdict, standard,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{

@@ -8,6 +8,7 @@ use crate::engine::breaker::{CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD};
 use crate::engine::rate::Rate;
 use crate::engine::retry::{Backoff, MAX_RETRIES};
 use crate::engine::schedule::Schedule;
+use crate::format::Format;
 use crate::http::HeaderError;
 
 /// The longest an attempt may take (the HTTP client timeout of pilot's Go plugin).
@@ -114,6 +115,8 @@ pub enum ConfigError {
     Batch,
     /// `max_in_flight` is 0.
     MaxInFlight,
+    /// `batch` is more than 1, and the format has no batches.
+    NoBatches,
     /// A node's header cannot be sent.
     Header(HeaderError),
     /// A node has more than 4 headers of its own.
@@ -131,6 +134,7 @@ impl fmt::Display for ConfigError {
             Self::Jitter => "the jitter must be at most 100 percent",
             Self::Batch => "a batch must hold at least one event",
             Self::MaxInFlight => "at least one message must be allowed in flight",
+            Self::NoBatches => "the format has no batches",
             Self::Header(error) => return error.fmt(f),
             Self::Headers => "at most 4 headers can be added",
         })
@@ -200,6 +204,15 @@ impl Config {
         } else {
             Ok(())
         }
+    }
+
+    /// Checks the rules, and whether `format` can do what is asked for.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate_for(&self, format: &dyn Format) -> Result<(), ConfigError> {
+        self.validate()?;
+        if self.batch > 1 && !format.has_batches() { Err(ConfigError::NoBatches) } else { Ok(()) }
     }
 }
 

@@ -1,11 +1,10 @@
 //! The options of `run` for what an endpoint asks for.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::warn;
+use pilot_webhook_receiver::secrets;
 use pilot_webhook_std::{
     ClientBuilder, HeaderError, HttpConfig, Rate, RequestHeaders, Schedule, Success,
 };
@@ -157,12 +156,7 @@ fn usage(source: &str, which: &str, what: &str) -> Failure {
 
 /// What is in a file for secrets.
 fn text(path: &Path) -> Result<String, Failure> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    if fs::metadata(path)
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 != 0)
-    {
-        warn!("{}: others can read it: take the permission away with chmod go-rwx", path.display());
-    }
-    Ok(text)
+    let bytes = secrets::read(path, |warning| warn!("{warning}")).map_err(Failure::usage)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::usage(format!("{}: it is not UTF-8", path.display())))
 }

@@ -94,7 +94,7 @@ fn start(
     let Options { node_id, seed, config, policy, format, signer, headers, observer } = options;
     let max_event_bytes = format.bound().texts(event);
     let config = Config { max_event_bytes, ..config };
-    config.validate()?;
+    config.validate_for(format)?;
     if headers.len() > HEADERS {
         return Err(ConfigError::Headers);
     }

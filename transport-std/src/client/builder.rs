@@ -1,11 +1,14 @@
 //! The options of a client.
 
+mod signing;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pilot_webhook_core::http::HeaderError;
+use pilot_webhook_core::standard::SigningKey;
 use pilot_webhook_core::{
     Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Rate, Schedule,
     Secret, SendTransport, Signer,
@@ -62,6 +65,7 @@ struct Options {
     format: Arc<dyn Format + Send>,
     /// `Some(None)`: an empty secret was given, which `build` refuses.
     secret: Option<Option<Secret>>,
+    keys: Vec<SigningKey>,
     signer: Arc<dyn Signer + Send>,
     hook: Option<Hook>,
     on_panic: Option<PanicHook>,
@@ -301,12 +305,6 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// Another signer of each attempt, in addition to the [`secret`](Self::secret). Default: `()`, none.
-    pub fn signer(mut self, signer: impl Signer + Send + 'static) -> Self {
-        self.options.signer = Arc::new(signer);
-        self
-    }
-
     /// Events stand in this outbox until their story is over, over restarts, too: what is emitted is stored,
     /// with or without a target, and handed to the engine in order, as it has room. The engine holds events
     /// while the breaker is open (`on_open` does not count), and its queue is a window over the file. What
@@ -325,13 +323,6 @@ impl<V> ClientBuilder<V> {
     #[cfg(feature = "outbox")]
     pub fn outbox(mut self, outbox: Outbox) -> Self {
         self.options.outbox = Some(outbox);
-        self
-    }
-
-    /// Signs each attempt with this secret. An empty secret is an error of the build, so that an unset
-    /// variable does not turn signing off.
-    pub fn secret(mut self, secret: &[u8]) -> Self {
-        self.options.secret = Some(Secret::new(secret));
         self
     }
 
@@ -382,7 +373,7 @@ impl Options {
         if !(1..=MAX_IN_FLIGHT).contains(&self.config.max_in_flight) {
             return Err(ClientError::MaxInFlight);
         }
-        self.config.validate()?;
+        self.config.validate_for(&*self.format)?;
         #[cfg(feature = "outbox")]
         if self.outbox.is_some() {
             self.config.on_open = OnOpen::Hold;
@@ -407,6 +398,7 @@ impl Options {
             config: self.config,
             queue_bytes,
             secret,
+            keys: self.keys,
             policy,
             http,
             runtime,
@@ -435,6 +427,7 @@ impl Default for Options {
             queue_bytes: None,
             format: Arc::new(PilotFormat),
             secret: None,
+            keys: Vec::new(),
             signer: Arc::new(()),
             hook: None,
             on_panic: None,

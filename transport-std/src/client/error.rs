@@ -5,6 +5,7 @@ use std::fmt;
 #[cfg(feature = "outbox")]
 use pilot_webhook_core::EncodeError;
 use pilot_webhook_core::http::HeaderError;
+use pilot_webhook_core::standard::KeyError;
 use pilot_webhook_core::{ConfigError, EndpointError};
 
 use crate::client::worker::MAX_IN_FLIGHT;
@@ -24,6 +25,8 @@ pub enum ClientError {
     MaxInFlight,
     /// The secret is empty.
     EmptySecret,
+    /// There are too many keys to sign with.
+    Key(KeyError),
     /// A header cannot be added to requests.
     Header(HeaderError),
     /// The CA file cannot be used.
@@ -45,6 +48,7 @@ impl fmt::Display for ClientError {
                 write!(f, "the POSTs in flight must be from 1 to {MAX_IN_FLIGHT}")
             }
             Self::EmptySecret => f.write_str("the secret is empty"),
+            Self::Key(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
             Self::Http(error) => error.fmt(f),
             Self::Memory => f.write_str("there is no memory for a queue of that capacity"),

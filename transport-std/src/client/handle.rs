@@ -1,6 +1,7 @@
 //! The client's methods, over the engine that its workers share.
 
 mod pull;
+mod signing;
 #[cfg(feature = "outbox")]
 mod stored;
 mod url;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytemuck::allocation::try_zeroed_slice_box;
+use pilot_webhook_core::standard::{Keys, SigningKey};
 use pilot_webhook_core::{
     Clock as _, Config, Data, EmitError, EndpointBuf, Event, Policy, Secret, SecretCell,
     SendTransport, Stats,
@@ -113,6 +115,7 @@ pub(crate) struct Parts<To> {
     pub(crate) config: Config,
     pub(crate) queue_bytes: usize,
     pub(crate) secret: Option<Secret>,
+    pub(crate) keys: Vec<SigningKey>,
     pub(crate) policy: Policy,
     pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
@@ -152,10 +155,12 @@ impl<To: Target> Client<To> {
         let shared = Arc::new(Shared {
             dispatcher: StdDispatcher::with_observer(parts.config, buffer, seed, observer),
             secret: SecretCell::new(),
+            keys: Keys::new(),
             clock: TokioClock::new(),
             panics,
         });
         shared.secret.set(parts.secret);
+        shared.keys.set(&parts.keys).map_err(ClientError::Key)?;
         let client = Self {
             handle: Arc::new(Handles {
                 shared: Arc::clone(&shared),
@@ -324,21 +329,6 @@ impl<To: Target> Client<To> {
     /// The node that events are from from now on.
     pub fn set_node_id(&self, node_id: u32) {
         self.handle.node_id.store(node_id, Relaxed);
-    }
-
-    /// Signs with another secret from the next attempt on.
-    ///
-    /// # Errors
-    /// [`ClientError::EmptySecret`] when it is empty; the old one still counts then.
-    pub fn set_secret(&self, secret: &[u8]) -> Result<(), ClientError> {
-        let secret = Secret::new(secret).ok_or(ClientError::EmptySecret)?;
-        self.handle.shared.secret.set(Some(secret));
-        Ok(())
-    }
-
-    /// Signs nothing from the next attempt on.
-    pub fn clear_secret(&self) {
-        self.handle.shared.secret.set(None);
     }
 
     /// All counters, at one instant.
