@@ -42,6 +42,9 @@ pub(crate) struct Asks {
     /// The statuses that mean success.
     #[arg(long, value_name = "STATUSES", default_value = "200-299")]
     success: Success,
+    /// Compress bodies of more than so many bytes by gzip.
+    #[arg(long, value_name = "BYTES")]
+    gzip: Option<usize>,
 }
 
 impl Asks {
@@ -55,6 +58,9 @@ impl Asks {
         }
         if let Some(schedule) = self.retry_schedule {
             builder = builder.retry_schedule(schedule);
+        }
+        if let Some(over) = self.gzip {
+            builder = builder.gzip(over);
         }
         Ok(builder.headers(self.headers()?))
     }

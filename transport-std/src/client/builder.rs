@@ -16,6 +16,8 @@ use pilot_webhook_core::{
 use tokio::runtime::Handle;
 
 use crate::client::error::ClientError;
+#[cfg(feature = "gzip")]
+use crate::client::gzip::GzipFormat;
 use crate::client::handle::{Client, Parts, endpoint, origin};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
@@ -49,6 +51,8 @@ pub struct OverHttp {
     url: String,
     http: HttpConfig,
     headers: Result<RequestHeaders, HeaderError>,
+    #[cfg(feature = "gzip")]
+    gzip: Option<usize>,
 }
 
 /// Delivery over the caller's own transport: a function that makes one, and the target.
@@ -79,7 +83,13 @@ impl Client {
     /// Options for a client that delivers to `url` over HTTP; empty for none yet.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         let headers = Ok(RequestHeaders::new());
-        let via = OverHttp { url: url.into(), http: HttpConfig::new(), headers };
+        let via = OverHttp {
+            url: url.into(),
+            http: HttpConfig::new(),
+            headers,
+            #[cfg(feature = "gzip")]
+            gzip: None,
+        };
         ClientBuilder { options: Options::default(), via }
     }
 }
@@ -103,6 +113,15 @@ impl ClientBuilder {
     /// is parsed by, too).
     pub fn http(mut self, http: HttpConfig) -> Self {
         self.via.http = http;
+        self
+    }
+
+    /// Compresses bodies of more than `over` bytes by gzip, with `Content-Encoding`. What is signed is the body as it is
+    /// sent, so receivers verify it before they unpack it. An endpoint that answers 415 to one gets bodies as they are,
+    /// until another target is set. Default: none are compressed.
+    #[cfg(feature = "gzip")]
+    pub const fn gzip(mut self, over: usize) -> Self {
+        self.via.gzip = Some(over);
         self
     }
 
@@ -147,10 +166,17 @@ impl ClientBuilder {
         if headers != RequestHeaders::new() {
             http.set_headers(headers);
         }
+        #[cfg(feature = "gzip")]
+        let options = match self.via.gzip {
+            Some(over) => self.options.compressed(over, &http),
+            None => self.options,
+        };
+        #[cfg(not(feature = "gzip"))]
+        let options = self.options;
         let (policy, shared) = (http.get().policy, http.clone());
         let target = endpoint(&self.via.url, policy)?;
         let transport = move || HttpTransport::new(&http);
-        self.options.start(transport, target, policy, Some(shared), origin)
+        options.start(transport, target, policy, Some(shared), origin)
     }
 }
 
@@ -357,6 +383,14 @@ impl<V> ClientBuilder<V> {
 }
 
 impl Options {
+    /// With bodies of more than `over` bytes compressed.
+    #[cfg(feature = "gzip")]
+    fn compressed(self, over: usize, http: &HttpShared) -> Self {
+        let refused = Arc::clone(&http.get().refuses_gzip);
+        let format = Arc::new(GzipFormat { inner: self.format, over, refused });
+        Self { format, ..self }
+    }
+
     fn start<To, S, F>(
         mut self,
         transport: F,

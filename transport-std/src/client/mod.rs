@@ -5,6 +5,8 @@ pub(crate) mod clock;
 #[cfg(feature = "outbox")]
 mod durable;
 pub(crate) mod error;
+#[cfg(feature = "gzip")]
+mod gzip;
 pub(crate) mod handle;
 mod observer;
 mod raw_mutex;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -134,6 +135,7 @@ impl HttpConfig {
                 dial_time: self.dial_time,
                 known: Known::default(),
                 success: self.success,
+                refuses_gzip: Arc::default(),
                 headers: RwLock::new(Arc::new(self.headers)),
             }),
         })
@@ -171,6 +173,8 @@ pub(crate) struct Shared {
     pub(crate) dial_time: Duration,
     pub(crate) known: Known,
     pub(crate) success: Success,
+    /// The endpoint does not take compressed bodies.
+    pub(crate) refuses_gzip: Arc<AtomicBool>,
     headers: RwLock<Arc<RequestHeaders>>,
 }
 

@@ -22,6 +22,8 @@ mod trust;
 pub use config::{HttpConfig, HttpShared};
 pub use error::HttpError;
 pub use headers::RequestHeaders;
+#[cfg(feature = "gzip")]
+pub(crate) use request::GZIP;
 pub use request::USER_AGENT;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;
