@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{AckKind, Context, Message};
@@ -151,7 +150,7 @@ impl Task {
     /// Makes a dead letter of it, and acknowledges it when that is stored.
     async fn bury(&self, message: &Message, why: &str) {
         let stream = message.info().map(|info| info.stream.to_owned()).unwrap_or_default();
-        let mut headers = message.headers.clone().unwrap_or_else(HeaderMap::new);
+        let mut headers = message.headers.clone().unwrap_or_default();
         headers.insert("X-Pilot-Reason", why);
         headers.insert("X-Pilot-Subject", message.subject.as_str());
         let letter = PublishMessage::build().headers(headers).payload(message.payload.clone());
