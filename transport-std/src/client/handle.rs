@@ -209,6 +209,10 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         let durable = self.handle.durable.as_ref().map(|it| (it, (self.handle.name)(&target)));
         self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)?;
+        if let Some(http) = &self.handle.http {
+            // Another endpoint may take compressed bodies.
+            http.get().refuses_gzip.store(false, Relaxed);
+        }
         #[cfg(feature = "outbox")]
         if let Some((durable, name)) = durable {
             durable.resume(name);

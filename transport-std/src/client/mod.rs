@@ -6,6 +6,8 @@ pub(crate) mod destination;
 #[cfg(feature = "outbox")]
 mod durable;
 pub(crate) mod error;
+#[cfg(feature = "gzip")]
+mod gzip;
 pub(crate) mod handle;
 mod observer;
 mod raw_mutex;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use pilot_webhook_core::{Policy, Rate};
 
 use crate::http::handshake::Handshake;
 use crate::http::headers::RequestHeaders;
+use crate::http::identity::IdentityFiles;
 use crate::http::known::Known;
 use crate::http::look_ups::LookUps;
 use crate::http::resolve::{Resolve, SystemResolver};
-use crate::http::tls::HttpConfigError;
+use crate::http::tls::{HttpConfigError, TrustFiles};
 use crate::http::trust::Trust;
 
 /// The time to resolve and connect of an attempt without a timeout: its caller ends it.
@@ -31,6 +33,7 @@ pub struct HttpConfig {
     policy: Policy,
     system_roots: bool,
     ca_files: Vec<PathBuf>,
+    identity: Option<IdentityFiles>,
     resolver: Arc<dyn Resolve>,
     headers: RequestHeaders,
     success: Success,
@@ -46,6 +49,7 @@ impl HttpConfig {
             policy: Policy::default(),
             system_roots: true,
             ca_files: Vec::new(),
+            identity: None,
             resolver: Arc::new(SystemResolver),
             headers: RequestHeaders::new(),
             success: Success::default(),
@@ -70,6 +74,18 @@ impl HttpConfig {
     /// [`Client::reload_trust`](crate::Client::reload_trust) does the same at once.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_files.push(path.into());
+        self
+    }
+
+    /// The certificate that is shown to servers that ask for one (mTLS), with those between it and its authority,
+    /// and its key, both in PEM and without a password. The files are read again as the CA files are: when a server
+    /// does not accept the certificate, too.
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.identity = Some(IdentityFiles { certificate: certificate.into(), key: key.into() });
         self
     }
 
@@ -123,7 +139,7 @@ impl HttpConfig {
     /// some milliseconds.
     ///
     /// # Errors
-    /// When a CA file cannot be used, or the handshake's origin. Missing system roots are an error of the attempts that need
+    /// When a CA file, the client's certificate, or the handshake's origin cannot be used. Missing system roots are an error of the attempts that need
     /// them ([`HttpError::NoTrustRoots`](crate::HttpError::NoTrustRoots)), since `http` endpoints
     /// do not.
     pub fn build(self) -> Result<HttpShared, HttpConfigError> {
@@ -132,11 +148,16 @@ impl HttpConfig {
             inner: Arc::new(Shared {
                 handshake: self.origin.map(handshake).transpose()?,
                 policy: self.policy,
-                trust: Trust::read(self.system_roots, self.ca_files)?,
+                trust: Trust::of(TrustFiles {
+                    system_roots: self.system_roots,
+                    ca_files: self.ca_files,
+                    identity: self.identity,
+                })?,
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 known: Known::default(),
                 success: self.success,
+                refuses_gzip: Arc::default(),
                 headers: RwLock::new(Arc::new(self.headers)),
             }),
         })
@@ -175,6 +196,8 @@ pub(crate) struct Shared {
     pub(crate) known: Known,
     pub(crate) success: Success,
     pub(crate) handshake: Option<Handshake>,
+    /// The endpoint does not take compressed bodies.
+    pub(crate) refuses_gzip: Arc<AtomicBool>,
     headers: RwLock<Arc<RequestHeaders>>,
 }
 

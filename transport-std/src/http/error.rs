@@ -58,9 +58,14 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether the server's certificate was refused.
+    /// Whether a certificate was refused: the server's here, or the client's there, which may be known only once
+    /// the request is begun.
     pub(crate) fn is_distrust(&self) -> bool {
-        matches!(self, Self::Tls(error) if certificate_error(error).is_some())
+        match self {
+            Self::Tls(error) => certificate_error(error).is_some() || is_refused_client(error),
+            Self::Closed(error) | Self::Disconnected(error) => is_refused_client(error),
+            _ => false,
+        }
     }
 }
 
@@ -160,6 +165,24 @@ fn certificate_error(error: &io::Error) -> Option<&CertificateError> {
         rustls::Error::InvalidCertificate(reason) => Some(reason),
         _ => None,
     }
+}
+
+/// Whether the server refused the client's certificate, or wants one.
+fn is_refused_client(error: &io::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    let error = error.get_ref().and_then(|inner| inner.downcast_ref());
+    let Some(rustls::Error::AlertReceived(alert)) = error else { return false };
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+    )
 }
 
 #[cfg(test)]

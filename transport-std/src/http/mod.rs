@@ -8,6 +8,7 @@ mod dial;
 mod error;
 mod handshake;
 mod headers;
+mod identity;
 mod known;
 mod look_ups;
 mod pinned;
@@ -22,6 +23,8 @@ mod trust;
 pub use config::{HttpConfig, HttpShared};
 pub use error::HttpError;
 pub use headers::RequestHeaders;
+#[cfg(feature = "gzip")]
+pub(crate) use request::GZIP;
 pub use request::USER_AGENT;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;
