@@ -51,6 +51,7 @@ pub use pilot_webhook_core::{
     CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Config, Data,
     EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer, OnFull, OnOpen,
     PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Schedule, Secret, Signer, Stats, Timestamp,
+    standard,
 };
 
 #[cfg(feature = "_https")]

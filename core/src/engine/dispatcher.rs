@@ -21,6 +21,7 @@ use crate::destination::EndpointBuf;
 use crate::engine::config::Config;
 use crate::engine::delivery::Fate;
 use crate::engine::observer::{Notice, Observer};
+use crate::engine::rate::Rate;
 use crate::engine::state::{Snapshot, State};
 use crate::engine::stats::Stats;
 use crate::engine::waker_set::{WaitQueue, WakerSet, Woken};
@@ -320,6 +321,11 @@ where
         if is_open { Ok(()) } else { Err(EmitError::Closed) }
     }
 
+    /// Another rate than the config's from now on: no attempt begins sooner than its distance after `now`.
+    pub fn set_rate(&self, rate: Rate, now: Instant) {
+        self.change(|state| state.set_rate(rate, now));
+    }
+
     /// Closes for good: like a clear, and the workers end when it is done. Returns at once;
     /// closing again does nothing.
     pub fn close(&self, now: Instant) {
@@ -330,6 +336,11 @@ where
     /// wait; beyond `WORKERS`, they wake one another.
     pub fn closed(&self) -> impl Future<Output = ()> {
         self.ended(State::is_closed)
+    }
+
+    /// Whether the dispatcher is closed and every event is accounted for.
+    pub fn is_closed(&self) -> bool {
+        self.lock(|inner| inner.state.is_closed())
     }
 
     /// Completes when no event is queued or in flight, for however short a time.

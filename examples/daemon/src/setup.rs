@@ -64,7 +64,8 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     }
     builder = signing::sign(builder, options)?;
     builder = options.asks.client(builder)?;
-    let mut http = options.asks.http(HttpConfig::new().policy(policy(options)));
+    let http = options.format.http(HttpConfig::new().policy(policy(options)));
+    let mut http = options.asks.http(http);
     if let Some(path) = &options.ca_file {
         http = http.ca_file(path);
     }

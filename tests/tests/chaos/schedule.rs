@@ -168,7 +168,7 @@ fn kinds(rng: &mut Rng, rejects: bool) -> Vec<Fault> {
         Answer::Never,
     ];
     if rejects {
-        answers.push(Answer::Status(rng.pick(&[301, 400, 410, 422])));
+        answers.push(Answer::Status(rng.pick(&[301, 400, 404, 422])));
     }
     let faults = [Fault::Stopped, Fault::Killed, Fault::Frozen];
     faults.into_iter().chain(answers.into_iter().map(Fault::Answers)).collect()

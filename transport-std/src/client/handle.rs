@@ -8,6 +8,7 @@ mod stored;
 mod url;
 
 pub(crate) use url::destination;
+use url::pace_as_allowed;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -159,6 +160,9 @@ impl<To: Target> Client<To> {
             clock: TokioClock::new(),
             panics,
         });
+        if let Some(http) = &parts.http {
+            pace_as_allowed(http, &shared);
+        }
         shared.secret.set(parts.secret);
         shared.keys.set(&parts.keys).map_err(ClientError::Key)?;
         let client = Self {
@@ -205,6 +209,10 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         let durable = self.handle.durable.as_ref().map(|it| (it, (self.handle.name)(&target)));
         self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)?;
+        if let Some(http) = &self.handle.http {
+            // Another endpoint may take compressed bodies.
+            http.get().refuses_gzip.store(false, Relaxed);
+        }
         #[cfg(feature = "outbox")]
         if let Some((durable, name)) = durable {
             durable.resume(name);

@@ -1,7 +1,7 @@
 //! The pilot node: an address by DHCP, and the captured events of a pilot node delivered to a
 //! webhook, from a task and from an interrupt.
 //!
-//! Arguments, besides those of the engine in `settings.rs`:
+//! Arguments, besides those of the engine in `settings.rs` and of other signatures in `signing.rs`:
 //!
 //! | argument | default | |
 //! |---|---|---|
@@ -26,6 +26,7 @@
 
 mod report;
 mod settings;
+mod signing;
 mod time;
 mod workload;
 
@@ -119,6 +120,7 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
     let mut options = Options::new(node_id, seed);
     options.config = settings::config(&args)?;
     options.observer = &Report;
+    signing::choose(&mut options, &args)?;
     let (webhook, runner) = new(MEMORY.take(), options).map_err(|_| "bad config")?;
     if let Some(secret) = args.get("secret") {
         webhook.set_secret(secret.as_bytes()).map_err(|_| "bad secret")?;
@@ -150,13 +152,19 @@ fn report(webhook: Webhook) -> Result<Stats, &'static str> {
 
 #[cfg(not(feature = "https"))]
 #[embassy_executor::task]
-async fn deliver(mut runner: Runner, stack: Stack<'static>, _args: Args<'static>) {
+async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    if signing::needs_time(&args) {
+        runner.time_known().await;
+    }
     runner.run(stack).await;
 }
 
 #[cfg(feature = "https")]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    if signing::needs_time(&args) {
+        runner.time_known().await;
+    }
     let Ok(mut entropy) = host::Entropy::from_host() else {
         println!("failed: no entropy");
         host::exit(1)
