@@ -51,7 +51,7 @@ pub(crate) async fn dial(
             if handshake.as_ref().is_err_and(HttpError::is_distrust) {
                 shared.trust.doubt(Instant::now());
             }
-            Ok(Stream::Tls(Box::new(handshake?)))
+            Ok(Stream::tls(handshake?))
         }
     }
 }
