@@ -9,6 +9,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
+#[cfg(feature = "embassy-net")]
+mod dhcp;
 mod dial;
 mod dialogue;
 mod error;
@@ -29,6 +31,8 @@ mod transport;
 mod wire;
 
 pub use clock::{EmbassyClock, WallClock, WallTime};
+#[cfg(feature = "embassy-net")]
+pub use dhcp::DhcpGuard;
 pub use error::Error;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};

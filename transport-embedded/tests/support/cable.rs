@@ -1,5 +1,7 @@
 //! Two embassy-net stacks in one process, joined by a cable of memory.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -22,13 +24,13 @@ struct Queue {
 }
 
 /// One end of the cable.
-struct Port {
+pub(crate) struct Port {
     receive: Rc<RefCell<Queue>>,
     transmit: Rc<RefCell<Queue>>,
     address: [u8; 6],
 }
 
-struct Received(Vec<u8>);
+pub(crate) struct Received(Vec<u8>);
 
 impl RxToken for Received {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(mut self, f: F) -> R {
@@ -36,7 +38,7 @@ impl RxToken for Received {
     }
 }
 
-struct Transmit(Rc<RefCell<Queue>>);
+pub(crate) struct Transmit(Rc<RefCell<Queue>>);
 
 impl TxToken for Transmit {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
@@ -79,27 +81,36 @@ impl Driver for Port {
     }
 }
 
+fn fixed(address: Ipv4Address) -> Config {
+    Config::ipv4_static(StaticConfigV4 {
+        address: Ipv4Cidr::new(address, 24),
+        gateway: None,
+        dns_servers: Default::default(),
+    })
+}
+
 /// Runs `test` with the node's and the server's stack.
 pub(crate) async fn wired<F: Future>(
     test: impl FnOnce(Stack<'static>, Stack<'static>) -> F,
 ) -> F::Output {
+    wired_as(fixed(NODE), |port| port, test).await
+}
+
+/// The same; the node has this configuration, and its port this driver.
+pub(crate) async fn wired_as<F: Future, D: Driver>(
+    config: Config,
+    driver: impl FnOnce(Port) -> D,
+    test: impl FnOnce(Stack<'static>, Stack<'static>) -> F,
+) -> F::Output {
     let queues: [Rc<RefCell<Queue>>; 2] = Default::default();
-    let stack = |address: Ipv4Address, end: usize| {
-        let port = Port {
-            receive: queues[end].clone(),
-            transmit: queues[1 - end].clone(),
-            address: [2, 0, 0, 0, 0, address.octets()[3]],
-        };
-        let config = Config::ipv4_static(StaticConfigV4 {
-            address: Ipv4Cidr::new(address, 24),
-            gateway: None,
-            dns_servers: Default::default(),
-        });
-        let resources = Box::leak(Box::new(StackResources::<4>::new()));
-        embassy_net::new(port, config, resources, 1 + end as u64)
+    let port = |end: usize, last: u8| Port {
+        receive: queues[end].clone(),
+        transmit: queues[1 - end].clone(),
+        address: [2, 0, 0, 0, 0, last],
     };
-    let (node, mut node_runner) = stack(NODE, 0);
-    let (server, mut server_runner) = stack(SERVER, 1);
+    let resources = || Box::leak(Box::new(StackResources::<4>::new()));
+    let (node, mut node_runner) = embassy_net::new(driver(port(0, 1)), config, resources(), 1);
+    let (server, mut server_runner) = embassy_net::new(port(1, 2), fixed(SERVER), resources(), 2);
     let test = tokio::time::timeout(Duration::from_secs(60), test(node, server));
     // The runners never end.
     match select3(test, node_runner.run(), server_runner.run()).await {
