@@ -50,6 +50,7 @@ mod deliver;
 pub mod hostile;
 pub mod hostile_tls;
 pub mod nal;
+mod nats_server;
 pub mod pki;
 mod run;
 mod scenario;
@@ -62,6 +63,7 @@ mod wire;
 
 pub use authority::{Authority, Certificate};
 pub use deliver::{CONFIG, Delivered, HostClock, Memory, Url, deliver};
+pub use nats_server::NatsServer;
 pub use run::{HEADERS, TARGET, body, run, run_all};
 pub use scenario::{Abilities, Expect, Names, Scenario, Setup, Step};
 pub use scenarios::scenarios;

@@ -5,20 +5,28 @@
 mod client;
 mod http;
 mod logging;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 #[cfg(feature = "plugin")]
 mod plugin;
 
+#[cfg(feature = "outbox")]
+pub use client::StoreError;
 pub use client::{
-    Client, ClientBuilder, ClientError, HttpTarget, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp,
-    StdRawMutex, Target, TokioClock,
+    Client, ClientBuilder, ClientError, Ending, HttpTarget, Incoming, MAX_EVENT_BYTES, MAX_URL,
+    Over, OverHttp, Receipt, Source, StdRawMutex, Target, TokioClock,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,
     SystemResolver, USER_AGENT,
 };
 pub use logging::{Printable, Throttle};
+#[cfg(feature = "nats")]
+pub use nats::{
+    NatsConfig, NatsConfigError, NatsError, NatsShared, NatsTarget, NatsTargetError, NatsTransport,
+};
 #[cfg(feature = "outbox")]
 pub use outbox::{Outbox, OutboxOptions};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.

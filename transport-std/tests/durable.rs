@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pilot_webhook_core::{ErrorKind, Message, Reply, SendTransport, Verdict};
 use pilot_webhook_std::outbox::{DeadFate, OutboxFile};
-use pilot_webhook_std::{Client, ClientBuilder, Outbox, OutboxOptions, Over};
+use pilot_webhook_std::{Client, ClientBuilder, Outbox, OutboxOptions, Over, StoreError};
 
 /// The name of a target, and what was sent to it: the ids of events, and of messages.
 type Sent = Arc<Mutex<Vec<(&'static str, u64, String)>>>;
@@ -171,6 +171,18 @@ async fn a_clear_and_a_new_target_in_one_life_lose_nothing() {
     assert_eq!(taken, (1..=1_000).collect::<Vec<_>>());
     let ledger = OutboxFile::open(&file).unwrap().status().unwrap().ledger;
     assert_eq!((ledger.delivered, ledger.stored), (1_000, 0));
+}
+
+/// It was told that the queue is full.
+#[tokio::test]
+async fn without_an_outbox_nothing_is_stored_and_the_error_says_what_to_do() {
+    let sent = Sent::default();
+    let client = builder(&sent, Some("a"), |_| ACCEPTED).build().unwrap();
+    let error = client.emit_durable("t", &1).await.unwrap_err();
+    assert_eq!(error, StoreError::NoOutbox);
+    assert!(error.to_string().ends_with("give it one with ClientBuilder::outbox"), "{error}");
+    assert_eq!(client.stats().emitted, 0);
+    client.close().await;
 }
 
 #[tokio::test]

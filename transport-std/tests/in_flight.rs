@@ -46,6 +46,6 @@ async fn events_that_wait_for_their_next_attempt_hold_back_no_others() {
             told.recv().await.unwrap();
         }
         client.close().await;
-        assert_eq!(client.stats().abandoned, posts.into());
+        assert_eq!(client.stats().abandoned, u64::from(posts));
     }
 }

@@ -10,6 +10,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
+#[cfg(feature = "nats")]
+use crate::gateway::FromStream;
 use crate::ingress::{WhenFull, address};
 use crate::ipc::{OnLost, default_socket};
 use crate::outbox_commands::OutboxCommand;
@@ -30,6 +32,9 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Read events and deliver them.
     Run(Box<Run>),
+    /// Deliver the events of a stream: `run` with --from, which must be given.
+    #[cfg(feature = "nats")]
+    Gateway(Box<Run>),
     /// Have a running daemon deliver to another URL.
     SetWebhook {
         /// Where events are delivered to from now on.
@@ -48,11 +53,29 @@ pub(crate) enum Command {
     /// Look at the file of `run --outbox`, and correct it, also while a daemon has it.
     #[command(subcommand)]
     Outbox(OutboxCommand),
+    /// Write what a package holds beside the program.
+    #[command(subcommand)]
+    Generate(Generate),
     /// Show it at work on this machine, in under 20 seconds.
     Demo {
         /// The time between two events. All other times of the demo are multiples of it.
         #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = duration, hide = true)]
         pace: Duration,
+    },
+}
+
+/// What is made of the definition of the command line.
+#[derive(Subcommand)]
+pub(crate) enum Generate {
+    /// A manual page for each command.
+    Man {
+        /// Where they are written to.
+        directory: PathBuf,
+    },
+    /// The completions of bash, zsh, fish and others.
+    Completions {
+        /// Where they are written to.
+        directory: PathBuf,
     },
 }
 
@@ -83,6 +106,9 @@ pub(crate) struct Run {
     /// Read events from a file (or `-`: standard input), one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
+    #[cfg(feature = "nats")]
+    #[command(flatten)]
+    pub(crate) from_stream: FromStream,
     /// The file of events goes on: what is appended is read, also after a rotation, and a named pipe's next writer.
     #[arg(long, requires = "events", conflicts_with = "exit_at_end")]
     pub(crate) follow: bool,
@@ -176,6 +202,15 @@ impl Run {
             OnFullArg::Block | OnFullArg::DropNewest => WhenFull::SendBack,
             OnFullArg::DropOldest => WhenFull::DropOldest,
         }
+    }
+
+    /// Whether events come from a stream.
+    #[cfg_attr(not(feature = "nats"), allow(clippy::unused_self))]
+    pub(crate) const fn takes_from_stream(&self) -> bool {
+        #[cfg(feature = "nats")]
+        return self.from_stream.from.is_some();
+        #[cfg(not(feature = "nats"))]
+        false
     }
 
     /// Whether more may come when all events are read.

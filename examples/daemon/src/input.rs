@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use crate::Failure;
 use crate::follow::Followed;
 
-/// Bytes of lines.
-pub(crate) type Input = Box<dyn Source>;
+/// Where lines are read.
+pub(crate) type Input = Box<dyn Bytes>;
 
-pub(crate) trait Source: Read + Send {
+pub(crate) trait Bytes: Read + Send {
     /// Where the next line begins, as a text to store, if `unused` bytes of the last read were not used. `None`:
     /// it cannot be read again.
     fn position(&self, unused: usize) -> Option<String> {
@@ -26,11 +26,11 @@ pub(crate) trait Source: Read + Send {
     }
 }
 
-impl Source for File {}
+impl Bytes for File {}
 
-impl Source for NamedPipe {}
+impl Bytes for NamedPipe {}
 
-impl Source for Followed {
+impl Bytes for Followed {
     fn position(&self, unused: usize) -> Option<String> {
         Followed::position(self, unused).map(|position| position.to_string())
     }
@@ -151,7 +151,7 @@ impl Read for Gate {
 mod tests {
     use super::*;
 
-    impl Source for &'static [u8] {}
+    impl Bytes for &'static [u8] {}
 
     #[test]
     fn a_gate_that_is_told_to_stop_ends_behind_the_line() {

@@ -8,9 +8,13 @@ mod aside;
 mod demo;
 pub mod events;
 pub mod follow;
+#[cfg(feature = "nats")]
+mod gateway;
+mod generate;
 pub mod ingress;
 mod input;
 pub mod ipc;
+mod lines;
 mod logging;
 mod outbox_commands;
 mod reader;
@@ -22,6 +26,7 @@ mod signals;
 mod stats_file;
 mod stderr;
 mod store;
+mod supervisor;
 mod tally;
 mod webhook_url;
 
@@ -32,7 +37,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Generate};
 
 /// How long the exit waits until the last log lines are read. Arbitrary: ample for any reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -114,6 +119,12 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         .map_err(Failure::runtime)?;
     let result = match command {
         Command::Run(options) => runtime.block_on(run::run(options.into())),
+        #[cfg(feature = "nats")]
+        Command::Gateway(options) if !options.takes_from_stream() => {
+            Err(Failure::usage("gateway needs --from nats://HOST:PORT/STREAM (see --help)"))
+        }
+        #[cfg(feature = "nats")]
+        Command::Gateway(options) => runtime.block_on(run::run(options.into())),
         Command::SetWebhook { url, webhook_file, remote } => {
             webhook_url::given(url, webhook_file.as_deref()).and_then(|url| {
                 runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
@@ -124,6 +135,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
         Command::Outbox(command) => outbox_commands::run(&command),
+        Command::Generate(Generate::Man { directory }) => generate::man(&directory),
+        Command::Generate(Generate::Completions { directory }) => generate::completions(&directory),
         Command::Demo { pace } => runtime.block_on(demo::demo(pace)),
     };
     // Does not wait for a DNS look-up that was given up.

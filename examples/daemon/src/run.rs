@@ -13,22 +13,25 @@ use pilot_webhook_std::{
     Client, Deps, EventBus, HttpTarget, Identity, LocalBus, ServiceRegistry, Throttle,
     WebhookService,
 };
-use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::Failure;
 use crate::args::Run;
 use crate::aside::aside;
+#[cfg(feature = "nats")]
+use crate::gateway::Gateway;
 use crate::ingress::{Ingress, Intake, Serving, leads_back};
 use crate::input;
 use crate::ipc::{self, Handler, Lost, Server};
+use crate::lines::LineOptions;
 use crate::logging;
-use crate::reader::{Reader, Reading};
+use crate::reader::{self, Reading};
 use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
 use crate::stats_file;
+use crate::supervisor;
 use crate::tally::Tally;
 
 /// Which part of the drain's time the posts under way have at the end, before it.
@@ -70,6 +73,11 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         input::open(path, options.follow, begin.as_deref())
     };
     let input = options.events.as_deref().map(open).transpose()?;
+    #[cfg(feature = "nats")]
+    let gateway = tokio::select! {
+        gateway = Gateway::open(&options) => gateway?,
+        () = signals.ends.recv() => return Ok(()),
+    };
 
     // Before anything publishes: the webhook subscribes here.
     let mut registry = ServiceRegistry::new();
@@ -79,7 +87,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
-    let has_source = input.is_some() || listens.is_some();
+    let has_source = input.is_some() || listens.is_some() || options.takes_from_stream();
     if has_source && server.is_none() && client.url().is_none() {
         return Err(Failure::usage(
             "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
@@ -88,23 +96,21 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     if comes_back(client.target().as_ref(), listens) {
         return Err(Failure::usage(format!("the webhook {COMES_BACK}: give another --webhook")));
     }
-    info!("{}", setup::summary(&options, listens, client.url().as_deref()));
+    let summary = setup::summary(&options, listens, client.url().as_deref());
+    info!("{summary}");
     if listens.is_some_and(|address| !address.ip().is_loopback()) && listen_secret.is_none() {
         warn!("whoever reaches that address can post events: there is no --listen-secret-file");
     }
-    let webhook = watch::Sender::new(());
-    let reader = Reader {
-        client: client.clone(),
-        runtime: Handle::current(),
+    let is_stored = client.outbox().is_some();
+    let lines = LineOptions {
         node_id: options.node_id,
-        blocks: options.blocks(),
+        can_wait: options.blocks() || is_stored,
+        is_stored,
         name: options.events.as_deref().map(input::name).unwrap_or_default(),
-        webhook: webhook.clone(),
         tally: Arc::clone(&tally),
     };
     let commands = Commands {
         service,
-        webhook,
         listens,
         node_id: options.node_id,
         start: Instant::now(),
@@ -112,11 +118,15 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     };
     let (socket_lost, mut lost_socket) = oneshot::channel();
     let delivered = async {
-        let mut reading = input.map(|input| reader.start(input)).transpose()?;
+        let reading = input.map(|input| reader::start(client.clone(), input, lines));
+        let mut reading = reading.transpose()?;
         let serving = ingress.map(|ingress| {
             let intake = Intake::new(client.clone(), options.when_full(), Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
+        #[cfg(feature = "nats")]
+        let mut taking = gateway.map(|it| it.start(client.clone(), Arc::clone(&tally)));
+        supervisor::ready(&summary);
         let outcome = tokio::select! {
             outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
             () = signals.ends.recv() => Ok(End::Signal),
@@ -126,6 +136,11 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             never = reload(&client, serving.as_ref(), &options, &mut signals.hang_up) => match never {},
             never = tell(&client, &tally, &mut signals.user_1) => match never {},
         };
+        supervisor::stopping();
+        #[cfg(feature = "nats")]
+        if let Some(taking) = &mut taking {
+            taking.stop().await;
+        }
         // Before the client refuses what is posted.
         if let Some(serving) = serving {
             serving.stop(options.drain_timeout / POSTS_SHARE).await;
@@ -135,6 +150,10 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         }
         // Where stopping took too long, what is left is accounted for here.
         client.close().await;
+        #[cfg(feature = "nats")]
+        if let Some(taking) = taking {
+            taking.settled().await;
+        }
         if let Some(reading) = reading {
             reading.stop().await;
         }
@@ -149,6 +168,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let outcome = tokio::select! {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
+        never = supervisor::alive() => match never {},
     };
     let report = Report::new(&client, &tally);
     let published = report.publish(options.stats_file.as_deref()).await;
@@ -231,8 +251,6 @@ fn comes_back(target: Option<&HttpTarget>, listens: Option<SocketAddr>) -> bool 
 /// Executes commands from the socket.
 struct Commands {
     service: WebhookService,
-    /// Tells the reader that the webhook has changed.
-    webhook: watch::Sender<()>,
     listens: Option<SocketAddr>,
     node_id: u32,
     start: Instant,
@@ -261,7 +279,6 @@ impl Handler for Commands {
             self.service.set_url(url).map_err(|error| error.to_string())
         };
         set.inspect_err(|error| self.refused(error))?;
-        self.webhook.send_replace(());
         let done = if url.is_empty() { "cleared" } else { "set" };
         info!("the webhook was {done} over the socket");
         // Answered when it is in the file, so that it survives what comes next.

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use log::{info, warn};
+#[cfg(feature = "nats")]
+use pilot_webhook_core::OnOpen;
 use pilot_webhook_core::{Policy, Secret};
 use pilot_webhook_std::{Client, ClientBuilder, HttpConfig, ServiceOptions, WebhookService};
 
 use crate::Failure;
 use crate::args::{OnFullArg, Run};
 use crate::aside::aside;
+#[cfg(feature = "nats")]
+use crate::gateway::Relay;
 use crate::ingress::Serving;
 use crate::webhook_url;
 
@@ -44,6 +48,11 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .batch(options.batch)
         .batch_delay(options.batch_delay)
         .drain_timeout(options.drain_timeout);
+    #[cfg(feature = "nats")]
+    if options.takes_from_stream() {
+        // The stream has what the receiver does not take now.
+        builder = builder.on_open(OnOpen::Hold).format(Relay);
+    }
     if let Some(outbox) = options.store.open()? {
         builder = builder.outbox(outbox);
     }
@@ -85,6 +94,12 @@ pub(crate) fn summary(options: &Run, listens: Option<SocketAddr>, url: Option<&s
         let signed = if options.listen_secret_file.is_some() { "signed " } else { "" };
         format!("{signed}events posted to http://{address}/")
     });
+    #[cfg(feature = "nats")]
+    let read = match &options.from_stream.from {
+        // There are no credentials in it.
+        Some(url) => Some(format!("events of {url}")),
+        None => read,
+    };
     let what = match (read, posted) {
         (None, None) => "no events".to_owned(),
         (Some(what), None) | (None, Some(what)) => what,

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 /// Counts lines and posts. Events that the client took are also in its counters.
 ///
 /// Each line and each posted event is in one place, where there is no outbox:
-/// `lines + posted = emitted + bad_lines + not_taken + repeats + sent_back`.
+/// `lines + posted + messages = emitted + bad_lines + bad_messages + not_taken + repeats + sent_back`.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// All lines that were read, but blank ones.
@@ -14,6 +14,10 @@ pub(crate) struct Tally {
     pub(crate) bad_lines: AtomicU64,
     /// Events of lines that were read when there was no webhook, or when it was closed.
     pub(crate) not_taken: AtomicU64,
+    /// Messages of a stream.
+    pub(crate) messages: AtomicU64,
+    /// Messages that are no events, and became dead letters.
+    pub(crate) bad_messages: AtomicU64,
     /// All HTTP requests that were answered, but those whose head was no HTTP.
     pub(crate) requests: AtomicU64,
     /// Requests that are no POST of events, or not allowed.

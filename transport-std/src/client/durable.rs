@@ -17,7 +17,7 @@ use crate::logging::Throttle;
 use crate::logging::{ERROR_MAX, Printable};
 use crate::outbox::{
     DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, Pending, Position, PutError,
-    Stored,
+    Stored, Tell,
 };
 
 /// How much is read from the file at once: a part of the engine's queue, which is a window over the file.
@@ -85,29 +85,30 @@ impl Durable {
         event: &Event<'_>,
         origin_id: Option<u64>,
         data: &str,
-    ) -> Result<Pending, EmitError> {
-        self.outbox.put(NewEvent { origin_id, ..stored(event, data) }).map_err(emit_error)
+    ) -> Result<Pending, PutError> {
+        self.outbox.put(NewEvent { origin_id, ..stored(event, data) })
     }
 
     /// As `put`, and nobody waits for the disk.
-    pub(crate) fn submit(&self, event: &Event<'_>, data: &str) -> Result<(), EmitError> {
-        self.outbox.submit(stored(event, data)).map_err(emit_error)
+    pub(crate) fn submit(&self, event: &Event<'_>, data: &str) -> Result<(), PutError> {
+        self.outbox.submit(stored(event, data))
     }
 
-    /// As `submit`, as soon as there is room, and as one unit with how far its source was read.
-    pub(crate) async fn submit_when_room(
+    /// As `submit`, and as one unit with how far its source was read. `reply` is made when the event is taken. With
+    /// `can_wait` it waits for room.
+    pub(crate) async fn submit_at(
         &self,
-        event: &Event<'_>,
-        data: &str,
+        event: NewEvent<'_>,
         position: Option<Position<'_>>,
-    ) -> Result<(), EmitError> {
-        let event = stored(event, data);
+        can_wait: bool,
+        mut reply: impl FnMut() -> Tell,
+    ) -> Result<(), PutError> {
         loop {
-            match self.outbox.submit_all(&[event], position) {
-                Err(PutError::Full | PutError::Disk) => {
-                    self.outbox.room(event.size()).await.map_err(emit_error)?;
+            match self.outbox.submit_at(event, position, &mut reply) {
+                Err(PutError::Full | PutError::Disk) if can_wait => {
+                    self.outbox.room(event.size()).await?;
                 }
-                answer => return answer.map_err(emit_error),
+                answer => return answer,
             }
         }
     }
@@ -220,7 +221,7 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
 }
 
 /// `null` is no data, as in the engine.
-fn stored<'e>(event: &Event<'e>, data: &'e str) -> NewEvent<'e> {
+pub(crate) fn stored<'e>(event: &Event<'e>, data: &'e str) -> NewEvent<'e> {
     let new = NewEvent::new(event.topic, event.node_id, event.timestamp);
     if data == "null" { new } else { new.with_data(data) }
 }

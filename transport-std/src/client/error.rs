@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+#[cfg(feature = "outbox")]
+use pilot_webhook_core::EncodeError;
 use pilot_webhook_core::{ConfigError, EndpointError};
 
 use crate::client::worker::MAX_IN_FLIGHT;
 use crate::http::HttpConfigError;
+#[cfg(feature = "outbox")]
+use crate::outbox::PutError;
 
 /// Why a client could not be built, or refused a setting.
 #[derive(Debug)]
@@ -63,5 +67,49 @@ impl From<ConfigError> for ClientError {
 impl From<HttpConfigError> for ClientError {
     fn from(error: HttpConfigError) -> Self {
         Self::Http(error)
+    }
+}
+
+/// Why an event is not stored. It is in no counter.
+#[cfg(feature = "outbox")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The client has no outbox. Give it one with [`ClientBuilder::outbox`](crate::ClientBuilder::outbox), or emit the
+    /// event, which is then kept in memory only.
+    NoOutbox,
+    /// It cannot be encoded, or is too long. Correct the data.
+    Payload(EncodeError),
+    /// The outbox did not take it, or was closed before it was on disk.
+    Outbox(PutError),
+}
+
+#[cfg(feature = "outbox")]
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoOutbox => f.write_str(
+                "the client has no outbox to store events in: give it one with ClientBuilder::outbox",
+            ),
+            Self::Payload(error) => error.fmt(f),
+            Self::Outbox(error) => error.fmt(f),
+        }
+    }
+}
+
+#[cfg(feature = "outbox")]
+impl std::error::Error for StoreError {}
+
+#[cfg(feature = "outbox")]
+impl From<EncodeError> for StoreError {
+    fn from(error: EncodeError) -> Self {
+        Self::Payload(error)
+    }
+}
+
+#[cfg(feature = "outbox")]
+impl From<PutError> for StoreError {
+    fn from(error: PutError) -> Self {
+        Self::Outbox(error)
     }
 }

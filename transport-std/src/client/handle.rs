@@ -1,5 +1,6 @@
 //! The client's methods, over the engine that its workers share.
 
+mod pull;
 #[cfg(feature = "outbox")]
 mod stored;
 mod url;
@@ -18,11 +19,12 @@ use pilot_webhook_core::{
     SendTransport, Stats,
 };
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
 #[cfg(feature = "outbox")]
-use crate::client::durable::{Durable, feed};
+use crate::client::durable::{Durable, emit_error, feed, stored};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
 use crate::client::scratch::Scratch;
@@ -31,7 +33,7 @@ use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 use crate::http::Trust;
 #[cfg(feature = "outbox")]
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Tell};
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -96,6 +98,8 @@ struct Handles<To> {
     room: Waiting,
     /// Tasks that wait until the queue has drained.
     end: Waiting,
+    /// A target was set, or the client was closed.
+    retargeted: Notify,
     #[cfg(feature = "outbox")]
     durable: Option<Arc<Durable>>,
     /// What a target is called in a dead letter.
@@ -161,6 +165,7 @@ impl<To: Target> Client<To> {
                 workers: Mutex::default(),
                 room: Waiting::new(),
                 end: Waiting::new(),
+                retargeted: Notify::new(),
                 #[cfg(feature = "outbox")]
                 durable: durable.clone(),
                 #[cfg(feature = "outbox")]
@@ -217,10 +222,27 @@ impl<To: Target> Client<To> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes())?;
-            return durable.submit(event, data).map(|()| None);
+            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
+            return durable.submit(event, data).map(|()| None).map_err(emit_error);
         }
         self.dispatcher().emit(event, data, scratch.bytes())
+    }
+
+    /// Takes in an event if there is room. One that has none is the caller's still, and is not counted.
+    ///
+    /// # Errors
+    /// When the event is not queued.
+    pub fn emit_if_room<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+    ) -> Result<Option<u64>, EmitError> {
+        #[cfg(feature = "outbox")]
+        if self.handle.durable.is_some() {
+            return self.emit_event(event, data);
+        }
+        let mut scratch = Scratch::take(self.handle.scratch_bytes());
+        self.dispatcher().emit_if_room(event, data, scratch.bytes())
     }
 
     /// Takes in an event as soon as there is room, for sources that can wait (a file, a pipe).
@@ -236,8 +258,9 @@ impl<To: Target> Client<To> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes())?;
-            return durable.submit_when_room(event, data, None).await.map(|()| None);
+            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
+            let stored = durable.submit_at(stored(event, data), None, true, || Tell::Nobody).await;
+            return stored.map(|()| None).map_err(emit_error);
         }
         let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
         self.handle.room.until(emitted).await
@@ -269,6 +292,7 @@ impl<To: Target> Client<To> {
         if let Some((durable, name)) = durable {
             durable.resume(name);
         }
+        self.handle.retargeted.notify_waiters();
         Ok(())
     }
 
@@ -338,6 +362,7 @@ impl<To: Target> Client<To> {
     pub async fn close(&self) {
         let shared = &self.handle.shared;
         shared.dispatcher.close(shared.clock.now());
+        self.handle.retargeted.notify_waiters();
         let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
         let closed = self.handle.end.until(shared.dispatcher.closed());
         if !within(limit, closed).await {

@@ -10,6 +10,7 @@ use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Reply, TransportE
 
 #[cfg(feature = "outbox")]
 use crate::client::durable::Durable;
+use crate::client::receipts::Receipts;
 use crate::logging::Throttle;
 use crate::logging::{ERROR_MAX, Printable};
 
@@ -58,6 +59,7 @@ pub(crate) struct LogObserver {
     throttles: Throttles,
     hook: Option<Hook>,
     panics: Arc<Panics>,
+    pub(crate) receipts: Receipts,
     #[cfg(feature = "outbox")]
     durable: Option<Arc<Durable>>,
 }
@@ -145,6 +147,9 @@ impl Observer for LogObserver {
             }
             _ => {}
         }
+        if let Notice::Settled { event_id, fate, .. } = notice {
+            self.receipts.settled(event_id, fate);
+        }
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.durable {
             durable.notice(&notice);
@@ -159,6 +164,7 @@ impl LogObserver {
             throttles: Throttles::default(),
             hook,
             panics,
+            receipts: Receipts::default(),
             #[cfg(feature = "outbox")]
             durable: None,
         }

@@ -1,5 +1,7 @@
 //! What was handed in and is not on disk yet.
 
+use std::fmt;
+
 use pilot_webhook_core::Timestamp;
 use tokio::sync::oneshot;
 
@@ -34,15 +36,26 @@ struct Queued {
 struct Unit {
     events: usize,
     position: Option<(String, String)>,
-    reply: Reply,
+    reply: Tell,
 }
 
 /// Who is told the ids.
 #[derive(Debug)]
-pub(crate) enum Reply {
+pub(crate) enum Tell {
     Nobody,
     One(oneshot::Sender<Result<u64, PutError>>),
     All(oneshot::Sender<Result<Vec<u64>, PutError>>),
+    /// It must not block.
+    Host(Host),
+}
+
+/// Told the id of the last event of a unit, or why it was not stored.
+pub(crate) struct Host(pub(crate) Box<dyn FnOnce(Result<u64, PutError>) + Send>);
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
+    }
 }
 
 impl Batch {
@@ -50,7 +63,7 @@ impl Batch {
         &mut self,
         events: &[NewEvent<'_>],
         position: Option<Position<'_>>,
-        reply: Reply,
+        reply: Tell,
     ) {
         for event in events {
             self.texts.push_str(event.topic);
@@ -109,9 +122,10 @@ impl Batch {
             let its = ids.by_ref().take(unit.events);
             // Who has dropped its receipt does not want to know.
             match unit.reply {
-                Reply::Nobody => its.for_each(drop),
-                Reply::One(to) => _ = to.send(its.last().ok_or(PutError::Closed)),
-                Reply::All(to) => _ = to.send(Ok(its.collect())),
+                Tell::Nobody => its.for_each(drop),
+                Tell::One(to) => _ = to.send(its.last().ok_or(PutError::Closed)),
+                Tell::All(to) => _ = to.send(Ok(its.collect())),
+                Tell::Host(Host(tell)) => tell(its.last().ok_or(PutError::Closed)),
             }
         }
         self.clear();
@@ -122,9 +136,10 @@ impl Batch {
         let lost = self.events.len();
         for unit in self.units.drain(..) {
             match unit.reply {
-                Reply::Nobody => {}
-                Reply::One(to) => _ = to.send(Err(PutError::Disk)),
-                Reply::All(to) => _ = to.send(Err(PutError::Disk)),
+                Tell::Nobody => {}
+                Tell::One(to) => _ = to.send(Err(PutError::Disk)),
+                Tell::All(to) => _ = to.send(Err(PutError::Disk)),
+                Tell::Host(Host(tell)) => tell(Err(PutError::Disk)),
             }
         }
         self.clear();

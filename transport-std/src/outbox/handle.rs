@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::batch::Reply;
+use super::batch::Tell;
 use super::commit::Committer;
 use super::error::{OutboxError, OutboxErrorKind, PutError};
 use super::event::{End, NewEvent, Position, Stored};
@@ -135,7 +135,7 @@ impl Outbox {
     /// When it was not taken.
     pub fn put(&self, event: NewEvent<'_>) -> Result<Pending, PutError> {
         let (reply, outcome) = oneshot::channel();
-        self.0.intake.put(&[event], None, Reply::One(reply))?;
+        self.0.intake.put(&[event], None, || Tell::One(reply))?;
         Ok(Pending::new(outcome, Arc::clone(&self.0.intake)))
     }
 
@@ -145,19 +145,17 @@ impl Outbox {
     /// # Errors
     /// As `put`.
     pub fn submit(&self, event: NewEvent<'_>) -> Result<(), PutError> {
-        self.0.intake.put(&[event], None, Reply::Nobody)
+        self.0.intake.put(&[event], None, || Tell::Nobody)
     }
 
-    /// As [`put_all`](Self::put_all), without a receipt.
-    ///
-    /// # Errors
-    /// As `put_all`.
-    pub fn submit_all(
+    /// As [`submit`](Self::submit), with how far its source was read, and with the one who is told.
+    pub(crate) fn submit_at(
         &self,
-        events: &[NewEvent<'_>],
+        event: NewEvent<'_>,
         position: Option<Position<'_>>,
+        reply: impl FnOnce() -> Tell,
     ) -> Result<(), PutError> {
-        self.0.intake.put(events, position, Reply::Nobody)
+        self.0.intake.put(&[event], position, reply)
     }
 
     /// Hands in several events, and how far their source was read, as one unit: after a crash all of it is
@@ -171,7 +169,7 @@ impl Outbox {
         position: Option<Position<'_>>,
     ) -> Result<Pending<Vec<u64>>, PutError> {
         let (reply, outcome) = oneshot::channel();
-        self.0.intake.put(events, position, Reply::All(reply))?;
+        self.0.intake.put(events, position, || Tell::All(reply))?;
         Ok(Pending::new(outcome, Arc::clone(&self.0.intake)))
     }
 

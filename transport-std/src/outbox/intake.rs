@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::batch::{Batch, Reply};
+use super::batch::{Batch, Tell};
 use super::error::PutError;
 use super::event::{End, NewEvent, Position};
 
@@ -128,17 +128,18 @@ impl Intake {
         result
     }
 
+    /// The reply is made when the unit is taken.
     pub(crate) fn put(
         &self,
         events: &[NewEvent<'_>],
         position: Option<Position<'_>>,
-        reply: Reply,
+        reply: impl FnOnce() -> Tell,
     ) -> Result<(), PutError> {
         let size = events.iter().map(NewEvent::size).sum();
         self.hand_in(|state| {
             state.admit(size, self.max_bytes)?;
             state.waiting_bytes += size;
-            state.batch.push(events, position, reply);
+            state.batch.push(events, position, reply());
             Ok(())
         })
     }
@@ -292,7 +293,7 @@ mod tests {
     }
 
     fn submit(intake: &Intake, times: usize) {
-        (0..times).for_each(|_| intake.put(&[event()], None, Reply::Nobody).unwrap());
+        (0..times).for_each(|_| intake.put(&[event()], None, || Tell::Nobody).unwrap());
     }
 
     fn is_due(intake: &Intake, after: Duration) -> bool {
@@ -326,16 +327,16 @@ mod tests {
         let size = event().size();
         let intake = Intake::new(3 * size, DELAY, size, 0);
         submit(&intake, 2);
-        assert_eq!(intake.put(&[event()], None, Reply::Nobody), Err(PutError::Full));
+        assert_eq!(intake.put(&[event()], None, || Tell::Nobody), Err(PutError::Full));
         let mut batch = Batch::default();
         assert_eq!(intake.take(&mut batch, Instant::now() + FAR), Woken::Batch);
-        assert_eq!(intake.put(&[event()], None, Reply::Nobody), Err(PutError::Full));
+        assert_eq!(intake.put(&[event()], None, || Tell::Nobody), Err(PutError::Full));
         // Both were repetitions.
         intake.committed(batch.bytes(), size, 1);
         submit(&intake, 2);
-        assert_eq!(intake.put(&[event(); 4], None, Reply::Nobody), Err(PutError::TooLarge));
+        assert_eq!(intake.put(&[event(); 4], None, || Tell::Nobody), Err(PutError::TooLarge));
         intake.disk_fails(true);
-        assert_eq!(intake.put(&[event()], None, Reply::Nobody), Err(PutError::Disk));
+        assert_eq!(intake.put(&[event()], None, || Tell::Nobody), Err(PutError::Disk));
     }
 
     #[test]
@@ -357,7 +358,7 @@ mod tests {
         let intake = Intake::new(1 << 20, FAR, 0, 0);
         submit(&intake, 1);
         intake.close();
-        assert_eq!(intake.put(&[event()], None, Reply::Nobody), Err(PutError::Closed));
+        assert_eq!(intake.put(&[event()], None, || Tell::Nobody), Err(PutError::Closed));
         let mut batch = Batch::default();
         assert_eq!(intake.take(&mut batch, Instant::now() + FAR), Woken::Batch);
         assert_eq!(batch.lost(), 1);

@@ -20,6 +20,7 @@ mod tools;
 mod upkeep;
 mod writer;
 
+pub(crate) use batch::{Host, Tell};
 pub use error::{OutboxError, OutboxErrorKind, PutError};
 pub use event::{DeadFate, DeadLetter, DeadReason, End, NewEvent, Position, Stored};
 pub use handle::{Outbox, OutboxOptions};

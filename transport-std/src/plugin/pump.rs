@@ -1,13 +1,14 @@
-//! The task that takes events off the bus and hands them to the client.
+//! The bus as a source, and the task that takes events off it and hands them to the client.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use pilot_webhook_core::{Event, Json};
+use pilot_webhook_core::Event;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::client::handle::Client;
+use crate::client::{Client, Incoming, Source};
 use crate::plugin::bus::{BusEvent, Subscription};
 use crate::plugin::registry::Identity;
 
@@ -31,8 +32,14 @@ impl Pump {
         identity: Option<Arc<dyn Identity>>,
     ) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
-        let task = Task { client, subscription, identity, orders: Some(received) };
-        tokio::spawn(task.run());
+        let mut bus = Bus {
+            node: (identity, client.clone()),
+            subscription,
+            orders: Some(received),
+            handing_over: None,
+            event: None,
+        };
+        tokio::spawn(async move { client.pull(&mut bus).await });
         Self { orders }
     }
 
@@ -51,12 +58,17 @@ impl Pump {
     }
 }
 
-struct Task {
-    client: Client,
+/// What is published on the bus, as a source. It never waits: a bus does not.
+struct Bus {
+    /// Who the events are from: the daemon, or else the client's node.
+    node: (Option<Arc<dyn Identity>>, Client),
     subscription: Subscription,
-    identity: Option<Arc<dyn Identity>>,
     /// `None` when the service is gone.
     orders: Option<mpsc::UnboundedReceiver<Order>>,
+    /// How many events are still to be handed over, and who is told then.
+    handing_over: Option<(usize, oneshot::Sender<()>)>,
+    /// The last one.
+    event: Option<BusEvent>,
 }
 
 enum Next {
@@ -64,25 +76,50 @@ enum Next {
     Order(Option<Order>),
 }
 
-impl Task {
-    /// Takes events off the bus as fast as they come: emitting never blocks.
-    async fn run(mut self) {
-        loop {
+impl Source for Bus {
+    type Receipt = Infallible;
+
+    fn can_wait(&self) -> bool {
+        false
+    }
+
+    /// Takes events off the bus as fast as they come.
+    async fn next(&mut self) -> Option<Incoming<'_>> {
+        self.event = loop {
+            if let Some(event) = self.hand_over() {
+                break Some(event);
+            }
             match poll_fn(|cx| self.poll_next(cx)).await {
-                Next::Event(Some(event)) => self.emit(&event),
-                Next::Event(None) => return,
+                Next::Event(event) => break event,
                 Next::Order(Some(Order::HandOver(done))) => {
-                    for _ in 0..self.subscription.waiting() {
-                        let Some(event) = self.subscription.take() else { break };
-                        self.emit(&event);
-                    }
-                    // The one who asked may be gone.
-                    let _ = done.send(());
+                    self.handing_over = Some((self.subscription.waiting(), done));
                 }
                 Next::Order(Some(Order::Stop)) => self.subscription.close(),
                 Next::Order(None) => self.orders = None,
             }
+        };
+        let event = self.event.as_ref()?;
+        let (identity, client) = &self.node;
+        let node_id = identity.as_ref().map_or_else(|| client.node_id(), |id| id.node_id());
+        let envelope = Event::new(&event.topic, node_id, event.timestamp);
+        Some(Incoming::new(envelope, event.payload.as_str()))
+    }
+}
+
+impl Bus {
+    /// The next of those that are handed over. When there are no more, the one who asked is told.
+    fn hand_over(&mut self) -> Option<BusEvent> {
+        let (left, _) = self.handing_over.as_mut()?;
+        let event = left.checked_sub(1).and_then(|less| {
+            *left = less;
+            self.subscription.take()
+        });
+        if event.is_none() {
+            let (_, done) = self.handing_over.take()?;
+            // The one who asked may be gone.
+            let _ = done.send(());
         }
+        event
     }
 
     /// Orders come first: with a busy bus there is always another event.
@@ -93,13 +130,5 @@ impl Task {
             return Poll::Ready(Next::Order(order));
         }
         self.subscription.poll_next(cx).map(Next::Event)
-    }
-
-    fn emit(&self, event: &BusEvent) {
-        let identity = self.identity.as_ref();
-        let node_id = identity.map_or_else(|| self.client.node_id(), |id| id.node_id());
-        let envelope = Event::new(&event.topic, node_id, event.timestamp);
-        // What is not taken is counted; that the queue is full is logged by the client.
-        let _ = self.client.emit_event(&envelope, &Json(event.payload.as_str()));
     }
 }

@@ -82,6 +82,23 @@ where
         answer
     }
 
+    /// Like [`emit`](Self::emit), but an event that has no room is the caller's still: it drops no other, and is not
+    /// counted.
+    ///
+    /// # Errors
+    /// As `emit`.
+    pub fn emit_if_room<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &mut [u8],
+    ) -> Result<Option<u64>, EmitError> {
+        match Encoded::new(event, data, scratch) {
+            Ok(event) => self.push(&event, true).unwrap_or(Err(EmitError::Full)),
+            Err(error) => self.refuse_payload(event.id, error),
+        }
+    }
+
     /// Like [`emit`](Self::emit), but waits until there is room: where the queue was full, until it
     /// is half empty. Cancel-safe: when the future is dropped, the event was not taken. Any number of
     /// tasks may wait; beyond `WORKERS`, they wake one another.

@@ -1,15 +1,13 @@
 //! Decides what becomes of an event that was posted.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
-use pilot_webhook_std::outbox::Pending;
-use pilot_webhook_std::{Client, TokioClock};
+use pilot_webhook_std::outbox::{Pending, PutError};
+use pilot_webhook_std::{Client, StoreError, TokioClock};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Posted;
@@ -146,7 +144,7 @@ impl Intake {
         let event_id = posted.event_id.filter(|_| posted.timestamp.is_some());
         if self.client.outbox().is_some() {
             // It knows its origins itself, also after a restart.
-            return self.client.put_event(&event, event_id, &data).map(Some).map_err(why);
+            return self.client.put_event(&event, event_id, &data).map(Some).map_err(not_stored);
         }
         let origin = event_id.map(|event_id| Origin { node_id, event_id, timestamp });
         // Held until it is remembered, so that of two equal events at once the later one is a repeat.
@@ -167,16 +165,11 @@ impl Intake {
 
     /// Hands it to the client. An event that has no room is the sender's still, and no loss.
     fn emit(&self, event: &Event<'_>, data: &Json<'_>) -> Result<Option<u64>, EmitError> {
-        let at_once = {
-            let emitted = pin!(self.client.emit_when_room(event, data));
-            emitted.poll(&mut Context::from_waker(Waker::noop()))
-        };
-        match at_once {
-            Poll::Ready(answer) => answer,
-            Poll::Pending if self.when_full == WhenFull::DropOldest => {
+        match self.client.emit_if_room(event, data) {
+            Err(EmitError::Full) if self.when_full == WhenFull::DropOldest => {
                 self.client.emit_event(event, data)
             }
-            Poll::Pending => Err(EmitError::Full),
+            answer => answer,
         }
     }
 }
@@ -185,6 +178,15 @@ const fn why(error: EmitError) -> Why {
     match error {
         EmitError::Payload(error) => Why::Unfit(error),
         EmitError::Full => Why::NoRoom,
+        _ => Why::Ending,
+    }
+}
+
+const fn not_stored(error: StoreError) -> Why {
+    match error {
+        StoreError::Payload(error) => Why::Unfit(error),
+        StoreError::Outbox(PutError::TooLarge) => Why::Unfit(EncodeError::TooLong),
+        StoreError::Outbox(PutError::Full | PutError::Disk) => Why::NoRoom,
         _ => Why::Ending,
     }
 }

@@ -1,24 +1,24 @@
 //! The methods of a client with an outbox.
 
-use pilot_webhook_core::{Data, EmitError, EncodeError, Event, to_json};
+use pilot_webhook_core::{Data, EncodeError, Event, to_json};
 
 use super::Client;
-use crate::client::durable::emit_error;
+use crate::client::error::StoreError;
 use crate::client::scratch::Scratch;
 use crate::client::worker::Target;
-use crate::outbox::{Outbox, Pending, Position};
+use crate::outbox::{Outbox, Pending};
 
 impl<To: Target> Client<To> {
     /// Stores an event that happened now on this node, and returns its id when it is on disk.
     ///
     /// # Errors
-    /// When it is not stored. [`EmitError::Full`] without an outbox.
+    /// When it is not stored. [`StoreError::NoOutbox`] without an outbox.
     pub async fn emit_durable<D: Data + ?Sized>(
         &self,
         topic: &str,
         data: &D,
-    ) -> Result<u64, EmitError> {
-        self.put_event(&self.event(topic), None, data)?.await.map_err(emit_error)
+    ) -> Result<u64, StoreError> {
+        Ok(self.put_event(&self.event(topic), None, data)?.await?)
     }
 
     /// Hands an event to the outbox whose node id and time stamp the caller sets, and gives a receipt, which completes
@@ -27,33 +27,16 @@ impl<To: Target> Client<To> {
     /// acknowledged.
     ///
     /// # Errors
-    /// When it was not taken. [`EmitError::Full`] without an outbox, and when the disk is full or fails.
+    /// When it was not taken. [`StoreError::NoOutbox`] without an outbox.
     pub fn put_event<D: Data + ?Sized>(
         &self,
         event: &Event<'_>,
         origin_id: Option<u64>,
         data: &D,
-    ) -> Result<Pending, EmitError> {
-        let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
+    ) -> Result<Pending, StoreError> {
+        let durable = self.handle.durable.as_ref().ok_or(StoreError::NoOutbox)?;
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
-        durable.put(event, origin_id, self.checked(event, data, scratch.bytes())?)
-    }
-
-    /// Stores an event as soon as there is room, and with it, as one unit, how far its source was read: after a
-    /// crash the source goes on behind the last event that is stored. Cancel-safe.
-    ///
-    /// # Errors
-    /// As [`emit_durable`](Self::emit_durable).
-    pub async fn store_at<D: Data + ?Sized>(
-        &self,
-        event: &Event<'_>,
-        data: &D,
-        position: Position<'_>,
-    ) -> Result<(), EmitError> {
-        let Some(durable) = &self.handle.durable else { return Err(EmitError::Full) };
-        let mut scratch = Scratch::take(self.handle.scratch_bytes());
-        let data = self.checked(event, data, scratch.bytes())?;
-        durable.submit_when_room(event, data, Some(position)).await
+        Ok(durable.put(event, origin_id, self.checked(event, data, scratch.bytes())?)?)
     }
 
     /// The outbox, if there is one.
@@ -68,11 +51,11 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
         scratch: &'s mut [u8],
-    ) -> Result<&'s str, EmitError> {
-        let data = to_json(data, scratch).map_err(EmitError::Payload)?;
+    ) -> Result<&'s str, EncodeError> {
+        let data = to_json(data, scratch)?;
         // The quotes of the topic count, too.
         if event.topic.len() + 2 + data.len() > self.handle.max_event_bytes {
-            return Err(EmitError::Payload(EncodeError::TooLong));
+            return Err(EncodeError::TooLong);
         }
         Ok(data)
     }

@@ -1,0 +1,104 @@
+//! A real `nats-server` on loopback, with JetStream in a folder of its own.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a server has to be there. Arbitrary: it takes 0.2 s on an idle machine.
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// A running server; killed with -9 when dropped.
+pub struct NatsServer {
+    folder: PathBuf,
+    extra: String,
+    port: u16,
+    child: Child,
+}
+
+impl NatsServer {
+    /// Whether there is a `nats-server` on this machine. Says so loudly if not.
+    #[must_use]
+    pub fn is_installed() -> bool {
+        let found = Command::new("nats-server").arg("--version").stdout(Stdio::null()).status();
+        if found.is_err() {
+            eprintln!("!!! SKIPPED: no nats-server\n!!! to get it: apt-get install nats-server");
+        }
+        found.is_ok()
+    }
+
+    /// Starts a server that keeps its streams in `folder`. `extra` is added to its configuration.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(folder: &Path, extra: &str) -> io::Result<Self> {
+        let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let child = launch(folder, extra, free)?;
+        Ok(Self { folder: folder.to_owned(), extra: extra.to_owned(), port: free, child })
+    }
+
+    /// The server's address, as a URL begins.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// The port that it listens at.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it with -9.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again, with the same streams at the same port, after a `kill`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.kill();
+        self.child = launch(&self.folder, &self.extra, self.port)?;
+        Ok(())
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn launch(folder: &Path, extra: &str, port: u16) -> io::Result<Child> {
+    fs::create_dir_all(folder)?;
+    let config = folder.join("nats.conf");
+    let store = folder.join("store");
+    let text = format!(
+        "listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: \"{}\" }}\n{extra}\n",
+        store.display()
+    );
+    fs::write(&config, text)?;
+    let log = fs::File::create(folder.join("nats.log"))?;
+    let mut child = Command::new("nats-server")
+        .arg("-c")
+        .arg(&config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()?;
+    let begin = Instant::now();
+    while !fs::read_to_string(folder.join("nats.log"))?.contains("Server is ready") {
+        if begin.elapsed() > START_MAX || child.try_wait()?.is_some() {
+            let _ = child.kill();
+            let log = fs::read_to_string(folder.join("nats.log"))?;
+            return Err(io::Error::other(format!("nats-server did not start: {log}")));
+        }
+        sleep(Duration::from_millis(10));
+    }
+    Ok(child)
+}

@@ -1,0 +1,265 @@
+//! Events into a stream of a real nats-server, through good days and bad ones.
+
+#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Stream};
+use pilot_webhook_std::{
+    BreakerState, Client, ClientBuilder, NatsConfig, NatsShared, NatsTarget, NatsTransport, Notice,
+    OnOpen, Over, Policy,
+};
+use pilot_webhook_tests::NatsServer;
+use serde_json::{Value, json};
+
+const PREFIX: &str = "pilot";
+
+fn shared() -> NatsShared {
+    NatsConfig::new().build().unwrap()
+}
+
+/// Options of a client into `server`, whose waits are short.
+fn builder(
+    server: &NatsServer,
+    shared: NatsShared,
+) -> ClientBuilder<Over<impl Fn() -> NatsTransport + use<>, NatsTarget>> {
+    let target = NatsTarget::parse(&format!("{}/{PREFIX}", server.url()), Policy::default());
+    let target = Some(target.unwrap());
+    ClientBuilder::with_transport(move || NatsTransport::new(&shared), target)
+        .node_id(7)
+        .retry_backoff(Duration::from_millis(20))
+        .circuit_cooldown(Duration::from_millis(50))
+        .on_open(OnOpen::Hold)
+        .drain_timeout(Duration::from_secs(20))
+}
+
+async fn jetstream(server: &NatsServer) -> Context {
+    ContextBuilder::new().build(async_nats::connect(server.url()).await.unwrap())
+}
+
+fn config() -> Config {
+    Config { name: "EVENTS".into(), subjects: vec![format!("{PREFIX}.>")], ..Config::default() }
+}
+
+/// All messages that a stream has, in its order.
+async fn stored(stream: &Stream) -> Vec<StreamMessage> {
+    let info = stream.get_info().await.unwrap();
+    let mut messages = Vec::new();
+    for sequence in info.state.first_sequence..=info.state.last_sequence {
+        messages.push(stream.get_raw_message(sequence).await.unwrap());
+    }
+    messages
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.unwrap()
+}
+
+fn emit(client: &Client<NatsTarget>, n: u64) {
+    client.emit("conn.established", &json!({ "n": n })).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_delivered_when_the_server_has_stored_it() {
+    if !NatsServer::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let server = NatsServer::start(folder.path(), "").unwrap();
+    let stream = jetstream(&server).await.create_stream(config()).await.unwrap();
+    let client = builder(&server, shared()).secret(b"key").batch(8).build().unwrap();
+    for n in 1..=20 {
+        emit(&client, n);
+    }
+    client.emit("odd topic.*", &()).unwrap();
+    within(client.drained()).await;
+    let stats = client.stats();
+    assert!(stats.is_balanced());
+    assert_eq!((stats.delivered, stats.last_status), (21, 200));
+
+    let messages = stored(&stream).await;
+    assert_eq!(messages.len(), 21);
+    for (n, message) in (1..=20).zip(&messages) {
+        assert_eq!(message.subject.as_str(), "pilot.7.conn.established");
+        let body: Value = serde_json::from_slice(&message.payload).unwrap();
+        // A batch of one is an array, too.
+        assert_eq!(body[0]["data"]["n"], json!(n));
+        let header = |name: &str| message.headers.get(name).unwrap().as_str();
+        assert!(header("Nats-Msg-Id").starts_with("7-"));
+        assert_eq!(header("Nats-Msg-Id"), header("X-Pilot-Message-Id"));
+        assert_eq!(header("X-Pilot-Signature-256").len(), 64);
+    }
+    assert_eq!(messages[20].subject.as_str(), "pilot.7.odd%20topic.%2A");
+    client.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_stream_events_wait_for_one() {
+    if !NatsServer::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let server = NatsServer::start(folder.path(), "").unwrap();
+    let client = builder(&server, shared()).build().unwrap();
+    emit(&client, 1);
+    within(async {
+        while client.stats().breaker != BreakerState::Open {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(client.stats().last_status, 503);
+    let stream = jetstream(&server).await.create_stream(config()).await.unwrap();
+    within(client.drained()).await;
+    assert_eq!(client.stats().delivered, 1);
+    assert_eq!(stored(&stream).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_stored_twice_when_the_server_is_killed() {
+    if !NatsServer::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = NatsServer::start(folder.path(), "").unwrap();
+    jetstream(&server).await.create_stream(config()).await.unwrap();
+    let client = builder(&server, shared()).max_in_flight(8).build().unwrap();
+    for n in 1..=900 {
+        emit(&client, n);
+        if n % 300 == 0 {
+            while client.stats().delivered < n / 2 {
+                tokio::task::yield_now().await;
+            }
+            server.restart().unwrap();
+        }
+    }
+    within(client.drained()).await;
+    let stats = client.stats();
+    assert!(stats.is_balanced());
+    assert_eq!((stats.delivered, stats.exhausted), (900, 0));
+    let stream = jetstream(&server).await.get_stream("EVENTS").await.unwrap();
+    let messages = stored(&stream).await;
+    let numbers: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            let body: Value = serde_json::from_slice(&message.payload).unwrap();
+            body["data"]["n"].as_u64().unwrap()
+        })
+        .collect();
+    assert_eq!(numbers.len(), 900, "the server knows a message by its id");
+    assert_eq!(numbers.into_iter().collect::<HashSet<_>>().len(), 900);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_full_holds_events_back_and_one_that_is_too_long_is_refused() {
+    if !NatsServer::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let server = NatsServer::start(folder.path(), "").unwrap();
+    let full = Config {
+        max_messages: 2,
+        max_message_size: 2_000,
+        discard: DiscardPolicy::New,
+        ..config()
+    };
+    let stream = jetstream(&server).await.create_stream(full).await.unwrap();
+    let client = builder(&server, shared()).build().unwrap();
+    client.emit("long", &"x".repeat(4_000)).unwrap();
+    for n in 1..=3 {
+        emit(&client, n);
+    }
+    within(async {
+        while client.stats().breaker != BreakerState::Open {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let stats = client.stats();
+    assert_eq!((stats.rejected, stats.delivered, stats.last_status), (1, 2, 10_077));
+    stream.purge().await.unwrap();
+    within(client.drained()).await;
+    assert_eq!(client.stats().delivered, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_are_said_and_right_ones_work() {
+    if !NatsServer::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let server =
+        NatsServer::start(folder.path(), "authorization { user: me, password: pw }").unwrap();
+    let heard = Arc::<Mutex<String>>::default();
+    let hear = Arc::clone(&heard);
+    let wrong = NatsConfig::new().user_and_password("me", "no").build().unwrap();
+    let client = builder(&server, wrong)
+        .on_notice(move |notice| {
+            if let Notice::Attempt { result: Err(error), .. } = notice {
+                *hear.lock().unwrap() = error.to_string();
+            }
+        })
+        .build()
+        .unwrap();
+    emit(&client, 1);
+    within(async {
+        while heard.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert!(heard.lock().unwrap().contains("refuses the credentials"), "{heard:?}");
+
+    let right = async_nats::ConnectOptions::with_user_and_password("me".into(), "pw".into());
+    let admin = ContextBuilder::new().build(right.connect(server.url()).await.unwrap());
+    admin.create_stream(config()).await.unwrap();
+    let right = NatsConfig::new().user_and_password("me", "pw").build().unwrap();
+    let client = builder(&server, right).build().unwrap();
+    emit(&client, 1);
+    within(client.drained()).await;
+    assert_eq!(client.stats().delivered, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_server_is_verified() {
+    if !NatsServer::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("cert.pem"), own.cert.pem()).unwrap();
+    std::fs::write(at("ca.pem"), own.cert.pem()).unwrap();
+    std::fs::write(at("key.pem"), own.signing_key.serialize_pem()).unwrap();
+    let tls = format!(
+        "tls {{ cert_file: \"{}\", key_file: \"{}\" }}",
+        at("cert.pem").display(),
+        at("key.pem").display()
+    );
+    let server = NatsServer::start(folder.path(), &tls).unwrap();
+    let admin = async_nats::ConnectOptions::new().add_root_certificates(at("ca.pem"));
+    let url = format!("tls://localhost:{}", server.port());
+    let admin = ContextBuilder::new().build(admin.connect(url.clone()).await.unwrap());
+    admin.create_stream(config()).await.unwrap();
+    let target = NatsTarget::parse(&format!("{url}/{PREFIX}"), Policy::default()).unwrap();
+    for (config, delivered) in
+        [(NatsConfig::new(), 0), (NatsConfig::new().ca_file(at("ca.pem")), 1)]
+    {
+        let shared = config.build().unwrap();
+        let client = ClientBuilder::with_transport(
+            move || NatsTransport::new(&shared),
+            Some(target.clone()),
+        )
+        .retry_backoff(Duration::from_millis(1))
+        .build()
+        .unwrap();
+        emit(&client, 1);
+        within(client.drained()).await;
+        assert_eq!(client.stats().delivered, delivered, "{:?}", client.stats());
+    }
+}

@@ -1,0 +1,98 @@
+//! What a server's answers mean, and why there was none.
+
+use std::error::Error;
+use std::fmt;
+
+use async_nats::jetstream;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::{ConnectError, ConnectErrorKind};
+use pilot_webhook_core::{ErrorKind, Reply, TransportError, Verdict};
+
+/// The code of a message that was stored. NATS has none; HTTP's is what people know.
+pub(crate) const STORED: u16 = 200;
+/// No stream has the subject: the status that the server answers with.
+const NO_STREAM: u16 = 503;
+/// The server's `max_payload` is exceeded, which only the client library tells. HTTP's code for it.
+const TOO_LARGE: u16 = 413;
+
+/// Why a publication brought no answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum NatsError {
+    /// There was no connection to begin with.
+    Connect(ConnectError),
+    /// The connection is lost, and the library makes a new one. With what it said last.
+    Away(String),
+    /// The connection broke after the message was handed to it.
+    Disconnected,
+    /// The message could not be handed to the library, or its answer not be read.
+    Publish(PublishError),
+}
+
+/// What the end of a publication means: an answer of the server, or none.
+pub(crate) fn judge(error: PublishError) -> Result<Reply, NatsError> {
+    use PublishErrorKind::{MaxPayloadExceeded, Other, StreamNotFound};
+    match error.kind() {
+        // The stream may be made later; until then, nobody has the event.
+        StreamNotFound => Ok(Reply { verdict: Verdict::Later(None), code: NO_STREAM }),
+        MaxPayloadExceeded => Ok(Reply { verdict: Verdict::TooLarge, code: TOO_LARGE }),
+        Other => match api_error(&error) {
+            Some(code) => Ok(reply(code)),
+            None => Err(NatsError::Publish(error)),
+        },
+        PublishErrorKind::BrokenPipe => Err(NatsError::Disconnected),
+        _ => Err(NatsError::Publish(error)),
+    }
+}
+
+/// What JetStream's own code says. Most are about the stream: full, sealed, without a leader. Those end when
+/// an operator or a consumer makes room, so the event stays.
+fn reply(code: ErrorCode) -> Reply {
+    let verdict = match code {
+        ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM => Verdict::TooLarge,
+        ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM => Verdict::Refused,
+        _ => Verdict::Later(None),
+    };
+    Reply { verdict, code: u16::try_from(code.0).unwrap_or(u16::MAX).max(1) }
+}
+
+fn api_error(error: &PublishError) -> Option<ErrorCode> {
+    let source = error.source()?;
+    source.downcast_ref::<jetstream::Error>().map(jetstream::Error::error_code)
+}
+
+impl TransportError for NatsError {
+    fn kind(&self) -> ErrorKind {
+        use ConnectErrorKind::{Authentication, AuthorizationViolation, Dns, TimedOut, Tls};
+        match self {
+            Self::Connect(error) => match error.kind() {
+                Dns => ErrorKind::Resolve,
+                Tls | Authentication | AuthorizationViolation => ErrorKind::Tls,
+                TimedOut => ErrorKind::Timeout,
+                _ => ErrorKind::Connect,
+            },
+            Self::Away(_) => ErrorKind::Connect,
+            Self::Disconnected => ErrorKind::Disconnected,
+            Self::Publish(_) => ErrorKind::Protocol,
+        }
+    }
+}
+
+impl fmt::Display for NatsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => match error.kind() {
+                ConnectErrorKind::AuthorizationViolation => f.write_str(
+                    "the NATS server refuses the credentials, or wants some: check the credentials file",
+                ),
+                _ => write!(f, "no connection to the NATS server: {error}"),
+            },
+            Self::Away(why) => write!(f, "the connection to the NATS server is lost: {why}"),
+            Self::Disconnected => f.write_str("the connection broke before the server's answer"),
+            Self::Publish(error) => write!(f, "the message was not published: {error}"),
+        }
+    }
+}
+
+impl Error for NatsError {}

@@ -1,0 +1,136 @@
+//! The connection that the transports of a client share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::{ConnectOptions, Event};
+use tokio::sync::{OnceCell, watch};
+
+use crate::http::Trust;
+use crate::logging::{ERROR_MAX, Printable, Throttle};
+use crate::nats::config::Login;
+use crate::nats::error::NatsError;
+use crate::nats::target::NatsTarget;
+
+/// How long an attempt waits for the library to connect again. Arbitrary: a server that was started again is
+/// there, and what remains of the HTTP timeout is for the answer.
+const AWAY_MAX: Duration = Duration::from_secs(1);
+/// Between two of the library's attempts to connect. Arbitrary.
+const RECONNECT_DELAY: Duration = Duration::from_millis(250);
+
+/// The connection to the server of the present target.
+pub(crate) struct Links {
+    login: Login,
+    trust: Trust,
+    present: Mutex<Option<(String, Arc<OnceCell<Link>>)>>,
+}
+
+/// A connection, which the library makes again when it is lost.
+pub(crate) struct Link {
+    context: Context,
+    state: watch::Receiver<State>,
+}
+
+#[derive(Clone)]
+enum State {
+    Up,
+    /// With the library's words, if it had any.
+    Away(String),
+}
+
+impl Links {
+    pub(crate) fn new(login: Login, trust: Trust) -> Self {
+        Self { login, trust, present: Mutex::default() }
+    }
+
+    /// The connection to the target's server; the first that asks makes it, and the others wait for that.
+    /// Dropping the future gives up nothing but the waiting.
+    pub(crate) async fn to(&self, target: &NatsTarget) -> Result<Arc<OnceCell<Link>>, NatsError> {
+        let cell = self.cell(target.server());
+        cell.get_or_try_init(|| self.connect(target)).await?;
+        Ok(cell)
+    }
+
+    fn cell(&self, server: String) -> Arc<OnceCell<Link>> {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*present {
+            Some((name, cell)) if *name == server => Arc::clone(cell),
+            _ => {
+                let cell = Arc::<OnceCell<Link>>::default();
+                *present = Some((server, Arc::clone(&cell)));
+                cell
+            }
+        }
+    }
+
+    async fn connect(&self, target: &NatsTarget) -> Result<Link, NatsError> {
+        let (tell, state) = watch::channel(State::Up);
+        let throttle = Throttle::default();
+        let mut options = ConnectOptions::new()
+            .name("pilot-webhook")
+            .reconnect_delay_callback(|_| RECONNECT_DELAY)
+            .event_callback(move |event| {
+                told(&tell, &throttle, &event);
+                async {}
+            });
+        if let (true, Some(config)) = (target.is_tls(), self.trust.config()) {
+            options = options.require_tls(true).tls_client_config((*config).clone());
+        }
+        let options = self.login.add_to(options);
+        let client = options.connect(target.server()).await.map_err(NatsError::Connect)?;
+        Ok(Link { context: ContextBuilder::new().build(client), state })
+    }
+}
+
+/// Keeps what the library says of the connection.
+fn told(state: &watch::Sender<State>, throttle: &Throttle, event: &Event) {
+    match event {
+        Event::Connected => {
+            state.send_replace(State::Up);
+        }
+        Event::Disconnected | Event::Closed => {
+            state.send_replace(State::Away(event.to_string()));
+        }
+        Event::ServerError(_) | Event::ClientError(_) => {
+            if throttle.admit(Instant::now()).is_some() {
+                log::warn!("NATS: {}", Printable::new(event, ERROR_MAX));
+            }
+            state.send_if_modified(|state| match state {
+                State::Up => false,
+                State::Away(why) => {
+                    *why = event.to_string();
+                    true
+                }
+            });
+        }
+        _ => {}
+    }
+}
+
+impl Link {
+    pub(crate) const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Completes when there is a connection.
+    pub(crate) async fn up(&self) -> Result<(), NatsError> {
+        let mut state = self.state.clone();
+        let up = state.wait_for(|state| matches!(state, State::Up));
+        match tokio::time::timeout(AWAY_MAX, up).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(NatsError::Away("the connection was given up".to_owned())),
+            Err(_) => match &*self.state.borrow() {
+                State::Away(why) => Err(NatsError::Away(why.clone())),
+                State::Up => Ok(()),
+            },
+        }
+    }
+
+    /// Completes when the connection is lost.
+    pub(crate) async fn lost(&self) {
+        let mut state = self.state.clone();
+        let _ = state.wait_for(|state| matches!(state, State::Away(_))).await;
+    }
+}
