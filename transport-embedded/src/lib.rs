@@ -23,6 +23,8 @@ mod net;
 #[cfg(feature = "embassy-net")]
 mod node;
 mod request;
+#[cfg(feature = "roots")]
+mod roots;
 #[cfg(feature = "sntp")]
 mod sntp;
 #[cfg(feature = "tls")]
@@ -40,6 +42,8 @@ pub use net::{SocketConnection, SocketNet};
 pub use node::{Options, Resources, Runner, SetError, Target, TlsResources, Webhook, new};
 #[cfg(all(feature = "embassy-net", feature = "tls"))]
 pub use node::{TlsMemory, TlsRunner};
+#[cfg(feature = "roots")]
+pub use roots::ROOTS;
 #[cfg(feature = "sntp")]
 pub use sntp::{Sntp, SntpConfig, SntpError};
 #[cfg(feature = "tls")]
