@@ -22,6 +22,8 @@ mod look_up;
 mod net;
 #[cfg(feature = "embassy-net")]
 mod node;
+#[cfg(feature = "dns-servers")]
+mod other_servers;
 mod request;
 #[cfg(feature = "roots")]
 mod roots;
