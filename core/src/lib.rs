@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod ascii;
+mod base64;
 mod clock;
 mod destination;
 mod engine;
@@ -26,18 +27,27 @@ pub use engine::config::{
 pub use engine::delivery::{After, Delivery, Fate, Next};
 pub use engine::dispatcher::{Dispatcher, Seen};
 pub use engine::observer::{Notice, Observer};
+pub use engine::rate::Rate;
 pub use engine::retry::{
     Backoff, INITIAL_BACKOFF, LOCAL_ATTEMPTS, MAX_RETRIES, POISON_ROUNDS, RETRY_AFTER_MAX,
     RETRY_AFTER_WAIT,
 };
+pub use engine::schedule::Schedule;
 pub use engine::stats::Stats;
 pub use engine::worker::{Encoding, run};
 pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Timestamp, to_json};
 pub use format::Format;
+pub use format::cloudevents::{
+    CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat,
+};
+pub use format::go::PilotGoFormat;
 pub use format::pilot::{BATCH_HEADER, PilotFormat};
 pub use json::{EncodeError, Writer};
 pub use queue::{Bound, EventRef, Events, Text};
-pub use sign::{SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign};
+pub use sign::{
+    FixedHeaders, SIGNATURE_HEADER, Secret, SecretCell, Signature, Signer, ToSign, VerifyError,
+    standard, verify,
+};
 pub use transport::{
     ErrorKind, Headers, Message, Reply, RetryAfter, SendTransport, Transport, TransportError,
     Verdict,

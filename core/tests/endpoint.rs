@@ -62,6 +62,33 @@ fn the_parts_are_those_of_the_request() {
 }
 
 #[test]
+fn a_user_name_and_a_password_become_credentials_beside_the_url() {
+    for (userinfo, expected) in [
+        ("Aladdin:open%20sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ("user", "Basic dXNlcjo="),
+        ("user:", "Basic dXNlcjo="),
+        ("user:p:w", "Basic dXNlcjpwOnc="),
+        ("test:123%C2%A3", "Basic dGVzdDoxMjPCow=="),
+    ] {
+        let url = format!("https://{userinfo}@Example.com:8443/a?b=c");
+        let endpoint = Buf::parse(&url, Policy::default()).unwrap();
+        let bare = Buf::parse("https://example.com:8443/a?b=c", Policy::default()).unwrap();
+        assert_ne!(endpoint, bare, "other credentials are another endpoint");
+        let parts = endpoint.get();
+        assert_eq!(parts.authorization(), Some(expected), "{userinfo}");
+        assert_eq!(parts.url(), bare.get().url());
+        assert_eq!((parts.target(), parts.authority()), ("/a?b=c", "example.com:8443"));
+        assert_eq!(format!("{endpoint:?} {parts}"), format!("{bare:?} {}", bare.get()));
+        assert_eq!(bare.get().authorization(), None);
+    }
+    let long = format!("http://u:{}@h/", "x".repeat(40));
+    assert_eq!(
+        EndpointBuf::<64>::parse(&long, Policy::default()).err(),
+        Some(EndpointError::TooLong)
+    );
+}
+
+#[test]
 fn what_is_logged_holds_neither_path_nor_query() {
     let endpoint = Buf::parse("https://example.com/secret?token=1", Policy::default()).unwrap();
     assert_eq!(endpoint.get().to_string(), "https://example.com");
@@ -80,7 +107,9 @@ fn a_name_has_253_bytes_at_most_the_roots_dot_apart() {
 
 #[test]
 fn bad_urls_say_what_is_wrong() {
-    use EndpointError::{Character, Host, Percent, Port, Scheme, Socket, TooLong, Userinfo};
+    use EndpointError::{
+        Character, Host, Percent, Port, Refused, Scheme, Socket, TooLong, Userinfo,
+    };
     let long = format!("http://example.com/{}", "x".repeat(2_048));
     for (url, expected) in [
         ("", Scheme),
@@ -100,8 +129,15 @@ fn bad_urls_say_what_is_wrong() {
         ("http://.example.com/", Host),
         ("http://good.com\\@evil.com/", Userinfo),
         ("http://good.com\\evil/", Host),
-        ("http://user@example.com/", Userinfo),
-        ("http://user:pass@example.com/", Userinfo),
+        ("http://@example.com/", Userinfo),
+        ("http://:pass@example.com/", Userinfo),
+        ("http://us%3Aer:pass@example.com/", Userinfo),
+        ("http://user:pa ss@example.com/", Userinfo),
+        ("http://user:p%0Ass@example.com/", Userinfo),
+        ("http://user:p%2@example.com/", Userinfo),
+        ("http://user:p\u{e4}ss@example.com/", Userinfo),
+        ("http://user:p@ss@example.com/", Host),
+        ("http://user:pass@169.254.169.254/", Refused(Refusal::LinkLocal)),
         ("http://[::1/", Host),
         ("http://::1/", Port),
         ("http://[fe80::1%25eth0]/", Host),

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::{Failure, Malformed};
+use pilot_webhook_core::standard::KeyError;
 use pilot_webhook_core::{
-    Backoff, Config, ConfigError, Dispatcher, EmitError, EncodeError, EndpointBuf, EndpointError,
-    ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme, Secret, Timestamp, TransportError,
+    Backoff, CloudEventsError, Config, ConfigError, Dispatcher, EmitError, EncodeError,
+    EndpointBuf, EndpointError, ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme,
+    Secret, Timestamp, TransportError, VerifyError,
 };
 
 #[track_caller]
@@ -32,7 +34,27 @@ fn every_error_has_words_of_its_own() {
         ConfigError::MaxEventBytes,
         ConfigError::Jitter,
         ConfigError::Batch,
+        ConfigError::MaxInFlight,
+        ConfigError::NoBatches,
     ]);
+    all_differ([
+        KeyError::Prefix,
+        KeyError::Base64,
+        KeyError::Length,
+        KeyError::Public,
+        KeyError::Ed25519,
+        KeyError::TooMany,
+    ]);
+    all_differ([
+        VerifyError::Missing("webhook-id"),
+        VerifyError::Missing("webhook-timestamp"),
+        VerifyError::Malformed("webhook-id"),
+        VerifyError::TooOld,
+        VerifyError::TooNew,
+        VerifyError::NoneForTheKeys,
+        VerifyError::Wrong,
+    ]);
+    all_differ([CloudEventsError::Source, CloudEventsError::TypePrefix]);
     let encode = [
         EncodeError::TooLong,
         EncodeError::NotFinite,

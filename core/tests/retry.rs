@@ -27,6 +27,7 @@ fn the_status_table_holds() {
                 "rejected" if status == 413 => Verdict::TooLarge,
                 "rejected" if status == 400 || status == 422 => Verdict::Invalid,
                 "rejected" => Verdict::Refused,
+                "gone" => Verdict::Gone,
                 "retryable" => Verdict::Later(if header == "honoured" { asked } else { None }),
                 other => panic!("{other}"),
             };

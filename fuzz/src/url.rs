@@ -16,6 +16,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pilot_webhook_core::{Endpoint, EndpointBuf, EndpointError, Host, Policy, Refusal};
 
+mod credentials;
+
+use credentials::{basic, userinfo};
+
 type Buf = EndpointBuf<2048>;
 
 /// Takes a URL.
@@ -44,8 +48,9 @@ pub fn run(data: &[u8]) {
 
 fn accepted(text: &str, ours: &Endpoint<'_>) {
     let again = Buf::parse(ours.url(), Policy::default()).expect("the canonical form is accepted");
-    assert!(again.get() == *ours, "the canonical form is a fixed point: {text}");
-    for text in [text, ours.url()] {
+    assert_eq!(again.get().url(), ours.url(), "the canonical form is a fixed point: {text}");
+    assert_eq!(again.get().authorization(), None, "it shows no credentials: {text}");
+    for (text, credentials) in [(text, ours.authorization()), (ours.url(), None)] {
         let theirs = match url::Url::parse(text) {
             Ok(theirs) => theirs,
             Err(error) => {
@@ -55,6 +60,8 @@ fn accepted(text: &str, ours: &Endpoint<'_>) {
             }
         };
         same(text, ours, &theirs);
+        let sent = credentials.map(|value| basic(value).expect("what is sent is base64"));
+        assert_eq!(sent, userinfo(&theirs), "{text}");
     }
     match ours.host() {
         Host::Address(address) => assert_eq!(always_refused(address), None, "{text}"),
@@ -79,7 +86,6 @@ fn same(text: &str, ours: &Endpoint<'_>, theirs: &url::Url) {
         (ours, theirs) => panic!("{text}: {ours:?}, {theirs:?}"),
     }
     assert_eq!(Some(ours.port()), theirs.port_or_known_default(), "{text}");
-    assert_eq!((theirs.username(), theirs.password()), ("", None), "{text}");
     let (path, query) = match ours.target().split_once('?') {
         Some((path, query)) => (path, Some(query.replace('\'', "%27"))),
         None => (ours.target(), None),
@@ -269,7 +275,11 @@ mod inputs {
             6 => select(&["http://", "https://", "HTTP://", "hTTps://"][..]).prop_map(str::to_owned),
             1 => "(https?|ftp|file|ws):?[/\\\\]{0,3}",
         ];
-        let user = prop_oneof![12 => Just(String::new()), 1 => "[a-z:%\\\\]{0,5}@"];
+        let user = prop_oneof![
+            12 => Just(String::new()),
+            1 => "[a-z:%\\\\]{0,5}@",
+            1 => "([a-z!$&'()*+,;=._~-]|%[0-9a-fA-F]{2}){1,6}(:([a-z!$&'()*+,;=:._~-]|%[0-9a-fA-F]{2}){0,6})?@",
+        ];
         let port = prop_oneof![
             3 => Just(String::new()),
             2 => "(:(80|443|0|1|8080|65535|65536|))?",

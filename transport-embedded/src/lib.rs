@@ -54,8 +54,9 @@ pub use transport::{Buffers, NodeTransport};
 
 // What a webhook's options and answers are made of: nobody needs a second dependency for it.
 pub use pilot_webhook_core::{
-    Config, Data, EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer,
-    OnFull, OnOpen, PilotFormat, Policy, Refusal, Secret, Signer, Stats, Timestamp,
+    CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Config, Data,
+    EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer, OnFull, OnOpen,
+    PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Schedule, Secret, Signer, Stats, Timestamp,
 };
 
 #[cfg(feature = "tls")]

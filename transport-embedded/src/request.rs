@@ -13,8 +13,10 @@ use reqwless::request::{Request as Encoder, RequestBuilder as _};
 /// The value of `User-Agent`.
 const USER_AGENT: (&str, &str) =
     ("User-Agent", concat!("pilot-webhook-embassy/", env!("CARGO_PKG_VERSION")));
-/// The most headers that the engine may want. It has three.
-const HEADERS_MAX: usize = 16;
+/// The name of the header that holds credentials.
+const AUTHORIZATION: &str = "Authorization";
+/// The most headers that the engine may want, and the URL's credentials.
+const HEADERS_MAX: usize = 17;
 
 /// A request that can be encoded.
 pub(crate) struct Request<'m> {
@@ -23,12 +25,21 @@ pub(crate) struct Request<'m> {
 }
 
 impl<'m> Request<'m> {
-    /// The request of a message. This is the one place where a message becomes header lines. `None` when there
+    /// The request of a message to an endpoint. This is the one place where a message becomes header lines. `None` when there
     /// are too many headers, or one that HTTP cannot carry.
-    pub(crate) fn new(message: &Message<'m>) -> Option<Self> {
+    pub(crate) fn new(endpoint: &Endpoint<'m>, message: &Message<'m>) -> Option<Self> {
         let mut headers = Vec::new();
         headers.push(USER_AGENT).ok()?;
-        headers.extend_from_slice(message.headers).ok()?;
+        let credentials = endpoint.authorization();
+        if let Some(value) = credentials {
+            headers.push((AUTHORIZATION, value)).ok()?;
+        }
+        for (name, value) in message.headers {
+            // Those of the URL go before others.
+            if credentials.is_none() || !name.eq_ignore_ascii_case(AUTHORIZATION) {
+                headers.push((name, value)).ok()?;
+            }
+        }
         let valid = headers.iter().all(|(name, value)| is_header(name, value));
         valid.then_some(Self { headers, body: message.body })
     }

@@ -231,7 +231,7 @@ impl<'b, N: TcpConnect + Dns, const URL: usize> Transport<EndpointBuf<URL>>
 
     async fn send(&mut self, to: &EndpointBuf<URL>, message: &Message<'_>) -> Result<Reply, Error> {
         let endpoint = &to.get();
-        let request = &Request::new(message).ok_or(Error::InvalidRequest)?;
+        let request = &Request::new(endpoint, message).ok_or(Error::InvalidRequest)?;
         if self.is_ready_for(endpoint, message).await {
             match self.attempt(endpoint, request).await {
                 Err((Failure::Unsent, _)) => debug!("the kept connection failed: making a new one"),

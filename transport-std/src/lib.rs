@@ -19,8 +19,8 @@ pub use client::{
     Over, OverHttp, Receipt, Source, StdRawMutex, Target, TokioClock,
 };
 pub use http::{
-    HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, Resolve, Resolving,
-    SystemResolver, USER_AGENT,
+    HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, RequestHeaders, Resolve,
+    Resolving, SystemResolver, USER_AGENT,
 };
 pub use logging::{Printable, Throttle};
 #[cfg(feature = "nats")]
@@ -30,10 +30,12 @@ pub use nats::{
 #[cfg(feature = "outbox")]
 pub use outbox::{Outbox, OutboxOptions};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
+pub use pilot_webhook_core::http::{HeaderError, NoSuccess, Success};
 pub use pilot_webhook_core::{
-    BreakerState, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
-    Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, Policy, Refusal, Reply, Secret,
-    SendTransport, Signer, Stats, Timestamp, TransportError, Verdict,
+    BreakerState, CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Data,
+    EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format, Json, Message,
+    MessageId, Notice, OnFull, OnOpen, PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Reply,
+    Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TransportError, Verdict, standard,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{

@@ -151,7 +151,7 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
             .collect();
         let lost: Vec<u64> =
             stored.difference(&ended).filter(|id| !there.contains(id)).copied().collect();
-        assert_eq!(lost, [], "round {round}");
+        assert_eq!(lost, Vec::<u64>::new(), "round {round}");
         let file = OutboxFile::open(&path).unwrap();
         let found = file.verify().unwrap();
         assert_eq!(found.problems, Vec::<String>::new(), "round {round}");

@@ -9,6 +9,7 @@ use crate::ascii::{is_same, number};
 use crate::destination::error::EndpointError;
 use crate::destination::host::{self, Host, push};
 use crate::destination::policy::Policy;
+use crate::destination::userinfo;
 
 /// Plain or over TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +58,7 @@ pub struct Endpoint<'a> {
     port: u16,
     authority: &'a str,
     target: &'a str,
+    authorization: &'a str,
 }
 
 impl<'a> Endpoint<'a> {
@@ -90,10 +92,18 @@ impl<'a> Endpoint<'a> {
         self.target
     }
 
-    /// The whole URL in canonical form. Do not log it: paths and queries are often secrets.
+    /// The whole URL in canonical form, without a user name and password. Do not log it: paths and queries
+    /// are often secrets.
     #[must_use]
     pub const fn url(&self) -> &'a str {
         self.url
+    }
+
+    /// The value of the `Authorization` header that the user name and the password in the URL amount to:
+    /// `Basic` and their base64. `None` when there were none. It is a secret.
+    #[must_use]
+    pub const fn authorization(&self) -> Option<&'a str> {
+        if self.authorization.is_empty() { None } else { Some(self.authorization) }
     }
 }
 
@@ -119,6 +129,7 @@ impl fmt::Debug for Endpoint<'_> {
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointBuf<const N: usize> {
+    /// The URL, and behind it the credentials that it held.
     text: String<N>,
     scheme: Scheme,
     /// `None` when the host is a name, which then is in the text.
@@ -126,10 +137,12 @@ pub struct EndpointBuf<const N: usize> {
     port: u16,
     host_end: u16,
     target: u16,
+    url_end: u16,
 }
 
 impl<const N: usize> EndpointBuf<N> {
-    /// Parses and checks a URL. White space around it is not trimmed; a fragment is dropped.
+    /// Parses and checks a URL. White space around it is not trimmed; a fragment is dropped. A user name and
+    /// password become [`Endpoint::authorization`].
     ///
     /// # Errors
     /// When it is not an HTTP(S) URL that fits, or the policy refuses its host.
@@ -137,9 +150,10 @@ impl<const N: usize> EndpointBuf<N> {
         let (scheme, rest) = split_scheme(url)?;
         let (authority, target) = split_before(rest, "/?#");
         let (target, _fragment) = split_before(target, "#");
-        if authority.bytes().any(|byte| byte == b'@') {
-            return Err(EndpointError::Userinfo);
-        }
+        let (userinfo, authority) = match authority.split_once('@') {
+            Some((userinfo, authority)) => (Some(userinfo), authority),
+            None => (None, authority),
+        };
         if !target.bytes().all(is_target_byte) {
             return Err(EndpointError::Character);
         }
@@ -156,8 +170,26 @@ impl<const N: usize> EndpointBuf<N> {
             Host::Name(name) => policy.check_name(name)?,
             Host::Address(address) => policy.check(address)?,
         }
-        Self::canonical(scheme, host, port.unwrap_or(scheme.default_port()), target)
-            .ok_or(EndpointError::TooLong)
+        let port = port.unwrap_or(scheme.default_port());
+        let mut endpoint =
+            Self::canonical(scheme, host, port, target).ok_or(EndpointError::TooLong)?;
+        if let Some(userinfo) = userinfo {
+            userinfo::write(&mut endpoint.text, userinfo)?;
+        }
+        Ok(endpoint)
+    }
+
+    /// With this value of the `Authorization` header, in place of the URL's own credentials.
+    ///
+    /// # Errors
+    /// [`EndpointError::Userinfo`] when HTTP cannot carry it, [`EndpointError::TooLong`] when it does not fit.
+    pub fn with_authorization(mut self, value: &str) -> Result<Self, EndpointError> {
+        if value.is_empty() || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(EndpointError::Userinfo);
+        }
+        self.text.truncate(self.url_end.into());
+        push(&mut self.text, value).ok_or(EndpointError::TooLong)?;
+        Ok(self)
     }
 
     /// Writes the canonical text; `None` when it does not fit.
@@ -183,7 +215,8 @@ impl<const N: usize> EndpointBuf<N> {
         let target_start = u16::try_from(text.len()).ok()?;
         push(&mut text, if target.starts_with('/') { "" } else { "/" })?;
         push(&mut text, target)?;
-        Some(Self { text, scheme, address, port, host_end, target: target_start })
+        let url_end = u16::try_from(text.len()).ok()?;
+        Some(Self { text, scheme, address, port, host_end, target: target_start, url_end })
     }
 
     /// The parts, borrowed.
@@ -192,7 +225,7 @@ impl<const N: usize> EndpointBuf<N> {
         let host_start = self.scheme.prefix().len();
         let part = |from, to| part(&self.text, from, to);
         Endpoint {
-            url: &self.text,
+            url: part(0, self.url_end.into()),
             scheme: self.scheme,
             host: match self.address {
                 Some(address) => Host::Address(address),
@@ -200,7 +233,8 @@ impl<const N: usize> EndpointBuf<N> {
             },
             port: self.port,
             authority: part(host_start, self.target.into()),
-            target: part(self.target.into(), self.text.len()),
+            target: part(self.target.into(), self.url_end.into()),
+            authorization: part(self.url_end.into(), self.text.len()),
         }
     }
 }

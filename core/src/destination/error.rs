@@ -14,7 +14,8 @@ pub enum EndpointError {
     Scheme,
     /// A Unix socket. Events go over TCP only.
     Socket,
-    /// A user name or password in the URL.
+    /// A user name or password that cannot be sent: without a name, with control characters, or with a
+    /// letter that must be percent-encoded.
     Userinfo,
     /// No host, or one that is neither a name nor an address.
     Host,
@@ -40,7 +41,7 @@ impl fmt::Display for EndpointError {
             Self::TooLong => "the URL is too long",
             Self::Scheme => "the URL must begin with http:// or https://",
             Self::Socket => "a Unix socket is no destination: events go over TCP only",
-            Self::Userinfo => "the URL must not hold a user name or password",
+            Self::Userinfo => "the user name or password in the URL must be percent-encoded",
             Self::Host => "the URL must name a valid host",
             Self::Port => "the port must be a number from 1 to 65535",
             Self::Character => "the URL holds a character that must be percent-encoded",

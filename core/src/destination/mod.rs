@@ -5,6 +5,7 @@ mod error;
 mod host;
 mod metadata;
 mod policy;
+mod userinfo;
 
 pub use endpoint::{Endpoint, EndpointBuf, Scheme};
 pub use error::EndpointError;

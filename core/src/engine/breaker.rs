@@ -11,7 +11,10 @@ pub const CIRCUIT_OPEN_THRESHOLD: u16 = 5;
 /// How long it stays open before a probe (`CircuitCooldown` of pilot's Go plugin).
 pub const CIRCUIT_COOLDOWN: Duration = Duration::from_secs(30);
 
-/// The breaker's three states.
+/// The end of time.
+const NEVER: Instant = Instant::from_micros(u64::MAX);
+
+/// The breaker's states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {
@@ -22,6 +25,8 @@ pub enum BreakerState {
     Open,
     /// One probe is under way.
     HalfOpen,
+    /// The receiver said that it is there no more. Nothing is sent until an endpoint is set, be it the same.
+    Gone,
 }
 
 /// Leave to send. It is handed back with the attempt's end.
@@ -51,6 +56,7 @@ enum State {
     Closed { failures: u16 },
     Open { until: Instant },
     HalfOpen,
+    Gone,
 }
 
 /// The state machine. It reads no clock: `now` is handed in.
@@ -81,6 +87,7 @@ impl Breaker {
             State::Closed { .. } => BreakerState::Closed,
             State::Open { .. } => BreakerState::Open,
             State::HalfOpen => BreakerState::HalfOpen,
+            State::Gone => BreakerState::Gone,
         }
     }
 
@@ -105,6 +112,7 @@ impl Breaker {
                 Admission::Allowed(Permit::Probe)
             }
             State::HalfOpen => Admission::Probing,
+            State::Gone => Admission::Until(NEVER),
         }
     }
 
@@ -149,6 +157,7 @@ impl Breaker {
     /// longer of the two times. A probe that is under way for another event no longer decides.
     pub fn trip(&mut self, until: Instant) {
         let until = match self.state {
+            State::Gone => return,
             State::Open { until: earlier } => earlier.max(until),
             State::Closed { .. } | State::HalfOpen => {
                 self.opens = self.opens.saturating_add(1);
@@ -156,6 +165,11 @@ impl Breaker {
             }
         };
         self.state = State::Open { until };
+    }
+
+    /// The receiver said that it is there no more: nothing goes out until a [`reset`](Self::reset).
+    pub const fn stop(&mut self) {
+        self.state = State::Gone;
     }
 
     /// The attempt was given up without an end. A probe may be made again at once.

@@ -3,8 +3,13 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::clock::micros;
 use crate::engine::breaker::{CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD};
+use crate::engine::rate::Rate;
 use crate::engine::retry::{Backoff, MAX_RETRIES};
+use crate::engine::schedule::Schedule;
+use crate::format::Format;
+use crate::http::HeaderError;
 
 /// The longest an attempt may take (the HTTP client timeout of pilot's Go plugin).
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,6 +61,10 @@ pub struct Config {
     pub max_attempts: u8,
     /// The wait between attempts.
     pub backoff: Backoff,
+    /// The waits between attempts in place of the backoff, whose jitter they have, and of `max_attempts`.
+    pub schedule: Option<Schedule>,
+    /// How often attempts may begin, whatever they are for.
+    pub rate: Rate,
     /// The longest an attempt may take, from the look-up of the name to the end of the answer.
     pub http_timeout: Duration,
     /// The longest a close or a clear goes on delivering.
@@ -106,6 +115,12 @@ pub enum ConfigError {
     Batch,
     /// `max_in_flight` is 0.
     MaxInFlight,
+    /// `batch` is more than 1, and the format has no batches.
+    NoBatches,
+    /// A node's header cannot be sent.
+    Header(HeaderError),
+    /// A node has more than 4 headers of its own.
+    Headers,
 }
 
 impl fmt::Display for ConfigError {
@@ -119,6 +134,9 @@ impl fmt::Display for ConfigError {
             Self::Jitter => "the jitter must be at most 100 percent",
             Self::Batch => "a batch must hold at least one event",
             Self::MaxInFlight => "at least one message must be allowed in flight",
+            Self::NoBatches => "the format has no batches",
+            Self::Header(error) => return error.fmt(f),
+            Self::Headers => "at most 4 headers can be added",
         })
     }
 }
@@ -130,6 +148,8 @@ impl Config {
     pub const DEFAULT: Self = Self {
         max_attempts: MAX_RETRIES,
         backoff: Backoff::DEFAULT,
+        schedule: None,
+        rate: Rate::UNLIMITED,
         http_timeout: HTTP_TIMEOUT,
         drain_timeout: DRAIN_TIMEOUT,
         circuit_threshold: CIRCUIT_OPEN_THRESHOLD,
@@ -142,6 +162,22 @@ impl Config {
         batch_delay: Duration::ZERO,
         max_in_flight: 1,
     };
+
+    /// Attempts an event gets in a round.
+    pub(crate) const fn attempts(&self) -> u8 {
+        match &self.schedule {
+            Some(schedule) => schedule.attempts(),
+            None => self.max_attempts,
+        }
+    }
+
+    /// The wait after so many failed attempts, in microseconds.
+    pub(crate) fn wait(&self, attempts: u8, random: u32) -> u64 {
+        match self.schedule.and_then(|schedule| schedule.wait(attempts)) {
+            Some(wait) => self.backoff.longer(micros(wait), random),
+            None => self.backoff.wait(attempts, random),
+        }
+    }
 
     /// Checks the rules. The engine does not fail on a config that breaks one (it takes 1 for the
     /// 0), but the author of such a config is better told.
@@ -168,6 +204,15 @@ impl Config {
         } else {
             Ok(())
         }
+    }
+
+    /// Checks the rules, and whether `format` can do what is asked for.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate_for(&self, format: &dyn Format) -> Result<(), ConfigError> {
+        self.validate()?;
+        if self.batch > 1 && !format.has_batches() { Err(ConfigError::NoBatches) } else { Ok(()) }
     }
 }
 

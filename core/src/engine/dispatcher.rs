@@ -304,6 +304,22 @@ where
         self.change(|state| state.clear(now));
     }
 
+    /// As [`swap`](Self::swap), to an endpoint that is known to be [gone](crate::Verdict::Gone): nothing is sent until
+    /// one is set, be it the same. For a host that remembers it.
+    ///
+    /// # Errors
+    /// [`EmitError::Closed`] after a close; nothing changed.
+    pub fn swap_to_gone(&self, endpoint: T) -> Result<(), EmitError> {
+        let (mut endpoint, mut is_open) = (Some(endpoint), true);
+        self.change(|state| {
+            is_open = endpoint.take().is_none_or(|endpoint| state.swap(endpoint));
+            if is_open {
+                state.stop();
+            }
+        });
+        if is_open { Ok(()) } else { Err(EmitError::Closed) }
+    }
+
     /// Closes for good: like a clear, and the workers end when it is done. Returns at once;
     /// closing again does nothing.
     pub fn close(&self, now: Instant) {

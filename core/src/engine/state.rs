@@ -48,6 +48,8 @@ pub(crate) struct State<B, T, const SLOTS: usize> {
     pub(crate) endpoint_epoch: u32,
     /// The receiver asked not to be sent anything before then.
     not_before: Instant,
+    /// The rate lets no attempt begin before then.
+    paced_until: Instant,
     /// The receiver takes no longer batches, in bytes.
     batch_longest: usize,
     /// The receiver takes no larger batches, in events.
@@ -85,6 +87,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
             endpoint: None,
             endpoint_epoch: 0,
             not_before: Instant::from_micros(0),
+            paced_until: Instant::from_micros(0),
             batch_longest: usize::MAX,
             batch_most: u32::MAX,
             sending: 0,
@@ -204,11 +207,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// Whether events go to `endpoint` already, so that a swap to it would only interrupt them.
+    /// One that is gone has to be set again.
     pub(crate) fn goes_to(&self, endpoint: &T) -> bool
     where
         T: PartialEq,
     {
-        self.phase == Phase::Active && self.endpoint.as_ref() == Some(endpoint)
+        self.phase == Phase::Active
+            && self.breaker.state() != BreakerState::Gone
+            && self.endpoint.as_ref() == Some(endpoint)
     }
 
     pub(crate) fn clear(&mut self, now: Instant) {

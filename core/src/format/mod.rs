@@ -4,6 +4,8 @@ use crate::json::{EncodeError, Writer};
 use crate::queue::{Bound, Events};
 use crate::transport::Headers;
 
+pub(crate) mod cloudevents;
+pub(crate) mod go;
 pub(crate) mod pilot;
 
 /// Turns events into the body and the headers of a message. It is chosen for an endpoint when its
@@ -22,5 +24,11 @@ pub trait Format: Sync {
     fn encode(&self, events: &Events<'_>, out: &mut Writer<'_>) -> Result<(), EncodeError>;
 
     /// Adds the headers that belong to the body, `Content-Type` among them.
-    fn headers<'h>(&'h self, events: &Events<'_>, headers: &mut Headers<'h>);
+    fn headers<'h>(&'h self, events: &Events<'h>, headers: &mut Headers<'h>);
+
+    /// Whether it puts several events into one message. For one that does not, a config with batches is an
+    /// error ([`Config::validate_for`](crate::Config::validate_for)).
+    fn has_batches(&self) -> bool {
+        true
+    }
 }

@@ -7,7 +7,7 @@
 use crate::event::{MESSAGE_ID_HEADER, Timestamp};
 use crate::format::Format;
 use crate::json::{DIGITS, EncodeError, Writer};
-use crate::queue::{Bound, EventRef, Events};
+use crate::queue::{Bound, EventRef, Events, Text};
 use crate::transport::Headers;
 
 /// The header that tells how many events there are in the array that is a batch's body.
@@ -46,16 +46,10 @@ impl Format for PilotFormat {
     }
 
     fn encode(&self, events: &Events<'_>, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let mut before: &[u8] = if events.is_batch() { b"[" } else { b"" };
-        for event in events.iter() {
-            out.push(before)?;
-            object(&event, out)?;
-            before = b",";
-        }
-        out.push(if events.is_batch() { b"]" } else { b"" })
+        body(events, out, |text, out| out.push(text.as_bytes()))
     }
 
-    fn headers<'h>(&'h self, events: &Events<'_>, headers: &mut Headers<'h>) {
+    fn headers<'h>(&'h self, events: &Events<'h>, headers: &mut Headers<'h>) {
         headers.push("Content-Type", "application/json");
         headers.write(MESSAGE_ID_HEADER, |out| events.id().write_to(out));
         if events.is_batch() {
@@ -64,11 +58,30 @@ impl Format for PilotFormat {
     }
 }
 
-fn object(event: &EventRef<'_>, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+/// The body, with the topics and the data as `text` writes them.
+pub(super) fn body(
+    events: &Events<'_>,
+    out: &mut Writer<'_>,
+    text: impl Fn(Text<'_>, &mut Writer<'_>) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
+    let mut before: &[u8] = if events.is_batch() { b"[" } else { b"" };
+    for event in events.iter() {
+        out.push(before)?;
+        object(&event, out, &text)?;
+        before = b",";
+    }
+    out.push(if events.is_batch() { b"]" } else { b"" })
+}
+
+fn object(
+    event: &EventRef<'_>,
+    out: &mut Writer<'_>,
+    text: impl Fn(Text<'_>, &mut Writer<'_>) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
     out.push(ID)?;
     out.integer(event.id)?;
     out.push(TOPIC)?;
-    out.push(event.topic.as_bytes())?;
+    text(event.topic, out)?;
     out.push(NODE)?;
     out.integer(event.node_id.into())?;
     out.push(TIME)?;
@@ -76,7 +89,7 @@ fn object(event: &EventRef<'_>, out: &mut Writer<'_>) -> Result<(), EncodeError>
     out.push(TIME_END)?;
     if let Some(data) = event.data {
         out.push(DATA)?;
-        out.push(data.as_bytes())?;
+        text(data, out)?;
     }
     out.push(END)
 }

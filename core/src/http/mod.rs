@@ -26,6 +26,7 @@ mod exchange;
 mod fields;
 mod request;
 mod status;
+mod success;
 #[cfg(test)]
 mod tests;
 
@@ -34,8 +35,9 @@ use core::fmt;
 
 pub use answer::HEADS_MAX;
 pub use exchange::{AGE_MAX, DRAIN_MAX, DRAIN_TIME, Exchange, Failure, IDLE_MAX};
-pub use request::is_header;
+pub use request::{HeaderError, basic, check_header, is_header};
 pub use status::Response;
+pub use success::{NoSuccess, Success};
 
 pub use crate::json::{DIGITS, decimal};
 

@@ -1,5 +1,6 @@
 //! What HTTP statuses mean: the one place where that is decided.
 
+use crate::http::success::Success;
 use crate::transport::{Reply, RetryAfter, Verdict};
 
 /// What the receiver answered, as far as it matters.
@@ -24,7 +25,7 @@ impl Response {
     }
 
     /// What it means. Redirects are not followed, so they refuse; `Retry-After` is honoured on 429
-    /// and 503. A status outside 200 to 599 is no valid answer and may be better the next time.
+    /// and 503. 410 stops the endpoint. A status outside 200 to 599 is no valid answer and may be better the next time.
     ///
     /// ```
     /// use pilot_webhook_core::{Verdict, http::Response};
@@ -38,10 +39,23 @@ impl Response {
             200..=299 => Verdict::Accepted,
             429 | 503 => Verdict::Later(self.retry_after),
             408 | 425 => Verdict::Later(None),
+            410 => Verdict::Gone,
             413 => Verdict::TooLarge,
             400 | 422 => Verdict::Invalid,
             300..=499 => Verdict::Refused,
             _ => Verdict::Later(None),
+        }
+    }
+}
+
+impl Response {
+    /// What it means where these statuses mean success, and no others: the rest of 2xx refuses then.
+    #[must_use]
+    pub fn verdict_by(self, success: &Success) -> Verdict {
+        match self.verdict() {
+            _ if success.contains(self.status) => Verdict::Accepted,
+            Verdict::Accepted => Verdict::Refused,
+            verdict => verdict,
         }
     }
 }

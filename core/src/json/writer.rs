@@ -45,6 +45,22 @@ impl<'a> Writer<'a> {
         self.length
     }
 
+    /// Lends the last bytes of the room, and a writer that goes on in front of them. What that wrote counts
+    /// after [`advance_to`](Self::advance_to) its length.
+    pub(crate) fn split_spare(
+        &mut self,
+        bytes: usize,
+    ) -> Result<(Writer<'_>, &mut [u8]), EncodeError> {
+        let front = self.buffer.len().checked_sub(bytes).filter(|front| *front >= self.length);
+        let (buffer, spare) = self.buffer.split_at_mut(front.ok_or(EncodeError::TooLong)?);
+        Ok((Writer { buffer, length: self.length }, spare))
+    }
+
+    /// Takes in what stands behind the length, up to another one.
+    pub(crate) fn advance_to(&mut self, length: usize) {
+        self.length = length.min(self.buffer.len()).max(self.length);
+    }
+
     /// Bytes as they are.
     ///
     /// # Errors

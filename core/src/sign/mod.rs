@@ -8,9 +8,14 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use crate::event::{MessageId, Timestamp};
 use crate::transport::Headers;
 
+mod fixed;
 mod hmac;
+pub mod standard;
+mod verify;
 
+pub use fixed::FixedHeaders;
 pub use hmac::{SIGNATURE_HEADER, Secret, Signature};
+pub use verify::{VerifyError, verify};
 
 /// What a signature can be made of.
 #[derive(Clone, Copy)]

@@ -65,6 +65,8 @@ pub enum Verdict {
     /// The receiver does not take what is in it: of a batch, each event is sent alone; one event is
     /// refused.
     Invalid,
+    /// The receiver is there no more, and will take nothing: the endpoint stops until one is set.
+    Gone,
     /// The receiver may take it later, and not before what it asked for.
     Later(Option<RetryAfter>),
 }

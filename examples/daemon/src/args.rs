@@ -8,8 +8,11 @@ use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValuePar
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
+use pilot_webhook_receiver::secrets::Sign;
 
 use crate::Failure;
+use crate::asks::Asks;
+use crate::format::Format;
 #[cfg(feature = "nats")]
 use crate::gateway::FromStream;
 use crate::ingress::{WhenFull, address};
@@ -152,13 +155,28 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
     #[command(flatten)]
+    pub(crate) format: Format,
+    #[command(flatten)]
     pub(crate) store: Store,
     /// Another word for `--on-full block`, and stronger than any other `--on-full`.
     #[arg(long)]
     pub(crate) block_when_full: bool,
-    /// Sign with the secret in this file (white space at its end is ignored).
+    /// Sign with the secret in this file (white space at its end is ignored). With --sign standard-webhooks there may be
+    /// several keys, a line each, and the option may be given more than once: all of them sign.
     #[arg(long, value_name = "FILE")]
-    pub(crate) secret_file: Option<PathBuf>,
+    pub(crate) secret_file: Vec<PathBuf>,
+    /// How events are signed: as pilot does (X-Pilot-Signature-256), by Standard Webhooks, or, with a comma between, both.
+    /// Pilot's secret is the first file then, and the keys are in the others.
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_delimiter = ',',
+        default_value = "pilot",
+        requires = "secret_file"
+    )]
+    pub(crate) sign: Vec<Sign>,
+    #[command(flatten)]
+    pub(crate) asks: Asks,
     /// Also trust the CA certificates of this PEM file.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,

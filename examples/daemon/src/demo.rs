@@ -27,7 +27,7 @@ pub(crate) async fn demo(pace: Duration) -> Result<(), Failure> {
     let verified = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&verified);
     let receiver = Receiver::new(Secret::new(SECRET), move |received| {
-        if received.status.is_success() && received.verified == Some(true) {
+        if received.status.is_success() && received.verified == Some(Ok(())) {
             count.fetch_add(1, Relaxed);
         }
     });

@@ -5,9 +5,11 @@
 
 mod args;
 mod aside;
+mod asks;
 mod demo;
 pub mod events;
 pub mod follow;
+mod format;
 #[cfg(feature = "nats")]
 mod gateway;
 mod generate;
@@ -23,6 +25,7 @@ mod rfc3339;
 mod run;
 mod setup;
 mod signals;
+mod signing;
 mod stats_file;
 mod stderr;
 mod store;

@@ -30,6 +30,7 @@ use crate::reader::{self, Reading};
 use crate::report::Report;
 use crate::setup;
 use crate::signals::Signals;
+use crate::signing;
 use crate::stats_file;
 use crate::supervisor;
 use crate::tally::Tally;
@@ -46,7 +47,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     }
     let for_setup = Arc::clone(&options);
-    let setup = aside(move || Ok((setup::service(&for_setup)?, setup::listen_secret(&for_setup)?)));
+    let setup =
+        aside(move || Ok((setup::service(&for_setup)?, signing::listen_secret(&for_setup)?)));
     let (service, listen_secret) = tokio::select! {
         setup = setup => setup??,
         () = signals.ends.recv() => return Ok(()),
@@ -190,7 +192,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
 async fn reload(
     client: &Client,
     serving: Option<&Serving>,
-    options: &Run,
+    options: &Arc<Run>,
     hang_up: &mut Signal,
 ) -> Infallible {
     while hang_up.recv().await.is_some() {

@@ -1,14 +1,14 @@
 //! Builds the service from the options, and reloads files while it runs.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use log::{info, warn};
 #[cfg(feature = "nats")]
 use pilot_webhook_core::OnOpen;
-use pilot_webhook_core::{Policy, Secret};
+use pilot_webhook_core::Policy;
 use pilot_webhook_std::{Client, ClientBuilder, HttpConfig, ServiceOptions, WebhookService};
 
 use crate::Failure;
@@ -17,6 +17,7 @@ use crate::aside::aside;
 #[cfg(feature = "nats")]
 use crate::gateway::Relay;
 use crate::ingress::Serving;
+use crate::signing;
 use crate::webhook_url;
 
 /// The service that the options describe. Reads files, which may be pipes. Within a tokio runtime.
@@ -48,6 +49,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .batch(options.batch)
         .batch_delay(options.batch_delay)
         .drain_timeout(options.drain_timeout);
+    builder = options.format.choose(builder)?;
     #[cfg(feature = "nats")]
     if options.takes_from_stream() {
         // The stream has what the receiver does not take now.
@@ -56,32 +58,13 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     if let Some(outbox) = options.store.open()? {
         builder = builder.outbox(outbox);
     }
-    if let Some(path) = &options.secret_file {
-        builder = builder.secret(&secret(path)?);
-    }
-    let mut http = HttpConfig::new().policy(policy(options));
+    builder = signing::sign(builder, options)?;
+    builder = options.asks.client(builder)?;
+    let mut http = options.asks.http(HttpConfig::new().policy(policy(options)));
     if let Some(path) = &options.ca_file {
         http = http.ca_file(path);
     }
     Ok(builder.http(http))
-}
-
-fn secret(path: &Path) -> Result<Vec<u8>, Failure> {
-    let fail = |what: &str| Err(Failure::usage(format!("{}: {what}", path.display())));
-    match fs::read(path) {
-        Ok(secret) if secret.trim_ascii_end().is_empty() => fail("the secret is empty"),
-        Ok(secret) => Ok(secret.trim_ascii_end().to_vec()),
-        Err(error) => fail(&error.to_string()),
-    }
-}
-
-/// The secret that posts must be signed with, if there is one. Reads a file, which may be a pipe.
-///
-/// # Errors
-/// When the file cannot be read, or is empty.
-pub(crate) fn listen_secret(options: &Run) -> Result<Option<Secret>, Failure> {
-    let secret = options.listen_secret_file.as_deref().map(secret).transpose()?;
-    Ok(secret.as_deref().and_then(Secret::new))
 }
 
 /// A log line about what the daemon is going to do. Of the URL it shows only scheme, host and port.
@@ -106,7 +89,7 @@ pub(crate) fn summary(options: &Run, listens: Option<SocketAddr>, url: Option<&s
         (Some(read), Some(posted)) => format!("{read} and {posted}"),
     };
     let to = url.map_or("nowhere until a webhook is set", origin);
-    let signed = if options.secret_file.is_some() { "signed" } else { "unsigned" };
+    let signed = signing::word(options);
     let full = if options.blocks() { OnFullArg::Block } else { options.on_full };
     if let Some(path) = &options.store.outbox {
         return format!("delivering {what} to {to}, {signed}, by the outbox {}", path.display());
@@ -129,9 +112,9 @@ fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Reads the trusted certificates again, and the secrets, if they are in files. Where that fails, the old ones
+/// Reads the trusted certificates again, and the secrets and headers, if they are in files. Where that fails, the old ones
 /// still count.
-pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Run) {
+pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Arc<Run>) {
     let trusting = client.clone();
     let read = aside(move || trusting.reload_trust().map_err(Failure::runtime));
     match read.await.and_then(|read| read) {
@@ -140,31 +123,11 @@ pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: 
             warn!("the trusted certificates are still the old ones: {}", failure.message);
         }
     }
-    if let Some(path) = &options.secret_file {
-        let set = |secret: Vec<u8>| client.set_secret(&secret).map_err(Failure::runtime);
-        report("the secret", read_again(path.clone()).await.and_then(set));
-    }
-    if let (Some(path), Some(serving)) = (&options.listen_secret_file, serving) {
-        let set =
-            |secret: Vec<u8>| Secret::new(&secret).into_iter().for_each(|s| serving.set_secret(s));
-        report("the secret of posts", read_again(path.clone()).await.map(set));
-    }
-}
-
-/// The secret in a file. A pipe has no second content.
-async fn read_again(path: PathBuf) -> Result<Vec<u8>, Failure> {
-    let read = aside(move || {
-        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            return Err(Failure::runtime(format!("{}: not a regular file", path.display())));
-        }
-        secret(&path)
-    });
-    read.await.and_then(|secret| secret)
-}
-
-fn report(what: &str, set: Result<(), Failure>) {
-    match set {
-        Ok(()) => info!("{what} was read again"),
-        Err(failure) => warn!("{what} is still the old one: {}", failure.message),
+    signing::reload(client, serving, options).await;
+    if !options.asks.files().is_empty() {
+        let again = Arc::clone(options);
+        let read = move || again.asks.headers().map_err(|failure| failure.message);
+        let headers = signing::read_again(options.asks.files(), read).await;
+        signing::report("the headers", headers.map(|headers| client.set_headers(headers)));
     }
 }

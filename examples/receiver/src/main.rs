@@ -3,14 +3,16 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use hyper::StatusCode;
 use pilot_webhook_core::Secret;
-use pilot_webhook_receiver::{BODY_MAX, Behaviour, Received, Receiver, Tls};
+use pilot_webhook_core::standard::VerifyingKey;
+use pilot_webhook_receiver::secrets::{Secrets, Sign};
+use pilot_webhook_receiver::{BODY_MAX, Behaviour, Check, Received, Receiver, Tls};
 use tokio::net::TcpListener;
 
 /// Prints the events that a webhook gets, a line each, and verifies their signatures.
@@ -29,9 +31,20 @@ struct Args {
         default_values = ["localhost", "127.0.0.1", "::1", "10.0.2.2"]
     )]
     tls_name: Vec<String>,
-    /// Verify X-Pilot-Signature-256 with the secret in this file; answer 401 when it is wrong.
+    /// Verify signatures with the secret in this file; answer 401 when one is wrong. With --sign standard-webhooks
+    /// there may be several keys, a line each, and the option may be given more than once.
     #[arg(long, value_name = "FILE")]
-    secret_file: Option<PathBuf>,
+    secret_file: Vec<PathBuf>,
+    /// Which signatures a request must have: pilot's (X-Pilot-Signature-256), those of Standard Webhooks, or, with a
+    /// comma between, both. Pilot's secret is the first file then, and the keys are in the others.
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_delimiter = ',',
+        default_value = "pilot",
+        requires = "secret_file"
+    )]
+    sign: Vec<Sign>,
     /// The status of each answer: 500 fails, 410 rejects.
     #[arg(long, default_value = "204")]
     status: StatusCode,
@@ -58,8 +71,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(args: Args) -> std::io::Result<()> {
-    let secret = args.secret_file.as_deref().map(read_secret).transpose()?;
-    let receiver = Receiver::new(secret, print);
+    let receiver = Receiver::new(check(&args).map_err(std::io::Error::other)?, print);
     receiver.behave(Behaviour {
         status: args.status,
         delay: Duration::from_millis(args.delay_ms),
@@ -82,17 +94,22 @@ async fn serve(args: Args) -> std::io::Result<()> {
     receiver.serve_tls(listener, tls).await
 }
 
-/// As the sender reads it: without the line's end.
-fn read_secret(path: &Path) -> std::io::Result<Secret> {
-    let secret = Secret::new(fs::read(path)?.trim_ascii_end());
-    secret.ok_or_else(|| std::io::Error::other(format!("{}: the secret is empty", path.display())))
+/// As the sender reads its secrets.
+fn check(args: &Args) -> Result<Check, String> {
+    if args.secret_file.is_empty() {
+        return Ok(Check::default());
+    }
+    let warn = |warning| eprintln!("pilot-webhook-receiver: {warning}");
+    let secrets = Secrets::read(&args.sign, &args.secret_file, warn)?;
+    let keys = secrets.keys(VerifyingKey::parse)?;
+    Ok(Check { secret: secrets.pilot.as_deref().and_then(Secret::new), keys })
 }
 
 fn print(received: &Received) {
     let verdict = match received.verified {
-        Some(true) => " signed",
-        Some(false) => " NOT SIGNED",
-        None => "",
+        Some(Ok(())) => " signed".to_owned(),
+        Some(Err(error)) => format!(" NOT SIGNED ({error})"),
+        None => String::new(),
     };
     let body = String::from_utf8_lossy(&received.body);
     // A closed pipe ends the printing, not the receiving.

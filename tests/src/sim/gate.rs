@@ -3,7 +3,7 @@
 
 use pilot_webhook_core::{BreakerState, Config};
 
-use super::time::micros;
+use super::time::{NEVER, micros};
 
 /// A time that jitter leaves open: no sooner, and no later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,9 +20,17 @@ impl Span {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lock {
-    Closed { failures: u16 },
-    Open { until: Span },
-    HalfOpen { prober: usize },
+    Closed {
+        failures: u16,
+    },
+    Open {
+        until: Span,
+    },
+    HalfOpen {
+        prober: usize,
+    },
+    /// The receiver is there no more.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -32,7 +40,10 @@ pub(crate) struct Gate {
     jitter_percent: u64,
     pub(crate) lock: Lock,
     /// Nothing may be sent before. Times are in microseconds.
-    pub(crate) quiet_until: Span,
+    quiet_until: Span,
+    /// The rate: from the beginning of an attempt to that of the next.
+    distance: u64,
+    paced_until: u64,
     /// Attempts that may be under way at once, and since when one more may.
     pub(crate) window: usize,
     pub(crate) free_since: u64,
@@ -52,6 +63,8 @@ impl Gate {
             jitter_percent: config.backoff.jitter_percent.into(),
             lock: Lock::Closed { failures: 0 },
             quiet_until: Span::default(),
+            distance: micros(config.rate.distance()),
+            paced_until: 0,
             window: usize::MAX,
             free_since: 0,
             asks: 0,
@@ -66,6 +79,7 @@ impl Gate {
             Lock::Closed { .. } => BreakerState::Closed,
             Lock::Open { .. } => BreakerState::Open,
             Lock::HalfOpen { .. } => BreakerState::HalfOpen,
+            Lock::Gone => BreakerState::Gone,
         }
     }
 
@@ -76,10 +90,16 @@ impl Gate {
     /// From when on something may be sent; `None` while a probe is under way.
     pub(crate) fn admits_at(&self) -> Option<Span> {
         match self.lock {
-            Lock::Closed { .. } => Some(self.quiet_until),
-            Lock::Open { until } => Some(self.quiet_until.max(until)),
+            Lock::Closed { .. } => Some(self.quiet()),
+            Lock::Open { until } => Some(self.quiet().max(until)),
             Lock::HalfOpen { .. } => None,
+            Lock::Gone => Some(Span { from: NEVER, to: NEVER }),
         }
+    }
+
+    /// Nothing may be sent before, whatever the breaker says.
+    pub(crate) fn quiet(&self) -> Span {
+        self.quiet_until.max(Span { from: self.paced_until, to: self.paced_until })
     }
 
     /// When a wait is over that begins now.
@@ -97,6 +117,10 @@ impl Gate {
         if now < self.quiet_until.from {
             return Err(format!("the receiver asked for quiet until {:?}", self.quiet_until));
         }
+        if now < self.paced_until {
+            return Err(format!("the rate allows the next attempt at {}", self.paced_until));
+        }
+        self.paced_until = now + self.distance;
         match self.lock {
             Lock::Closed { .. } if sending >= self.window => {
                 Err(format!("{sending} are under way, and no more than {} may be", self.window))
@@ -108,6 +132,7 @@ impl Gate {
             }
             Lock::Open { until } => Err(format!("the breaker is open until {until:?}")),
             Lock::HalfOpen { prober } => Err(format!("worker {prober} is probing")),
+            Lock::Gone => Err("the receiver is gone".to_owned()),
         }
     }
 
@@ -150,6 +175,11 @@ impl Gate {
         }
     }
 
+    /// The receiver said that it is there no more.
+    pub(crate) fn gone(&mut self) {
+        self.lock = Lock::Gone;
+    }
+
     /// A probe failed, or an event used up its attempts.
     pub(crate) fn failed(&mut self, is_probe: bool, now: u64) {
         let until = self.after(self.cooldown, now);
@@ -181,6 +211,7 @@ impl Gate {
     /// That is long enough to open the breaker.
     pub(crate) fn tripped(&mut self, until: Span) {
         match self.lock {
+            Lock::Gone => {}
             Lock::Open { until: known } => self.lock = Lock::Open { until: known.max(until) },
             _ => self.open(until),
         }

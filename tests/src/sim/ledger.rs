@@ -483,7 +483,7 @@ impl Ledger {
 
     fn skip(&mut self, id: u64) {
         self.ends(id, Fate::Skipped);
-        let is_open = self.gate.state() == BreakerState::Open
+        let is_open = matches!(self.gate.state(), BreakerState::Open | BreakerState::Gone)
             && self.gate.admits_at().is_some_and(|at| self.now < at.to);
         if !is_open || self.config.on_open != OnOpen::Skip {
             self.fail("skipped only while open", format!("event {id}, {:?}", self.gate));
@@ -507,7 +507,7 @@ impl Ledger {
         // It was taken for a batch; the next one has a delay of its own.
         self.gathers_since = None;
         let is_hopeless = |deadline| {
-            let opens_at = self.gate.admits_at().unwrap_or(self.gate.quiet_until);
+            let opens_at = self.gate.admits_at().unwrap_or(self.gate.quiet());
             self.now >= deadline || opens_at.to >= deadline
         };
         let is_over = self.deadline().is_some_and(is_hopeless);

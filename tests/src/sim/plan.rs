@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pilot_webhook_core::{Backoff, Config, OnFull, OnOpen, PilotFormat};
+use pilot_webhook_core::{Backoff, Config, OnFull, OnOpen, PilotFormat, Rate, Schedule};
 
 use super::rng::Rng;
 
@@ -123,12 +123,22 @@ impl Plan {
 
 fn config(rng: &mut Rng, workers: usize) -> Config {
     let millis = |rng: &mut Rng, of: &[u64]| Duration::from_millis(rng.pick(of));
+    let schedule = schedule(rng);
     Config {
         max_attempts: rng.pick(&[1, 2, 3, 3, 4]),
         backoff: Backoff {
             initial: millis(rng, &[10, 100, 1_000, 1_000]),
             jitter_percent: rng.pick(&[0, 0, 0, 25, 100]),
         },
+        schedule,
+        // Slow enough to matter, and fast enough for all events in the time that there is.
+        rate: rng.pick(&[
+            Rate::UNLIMITED,
+            Rate::UNLIMITED,
+            Rate::UNLIMITED,
+            per_second(1),
+            per_second(50),
+        ]),
         http_timeout: millis(rng, &[500, 5_000]),
         drain_timeout: millis(rng, &[0, 1_000, 5_000, 5_000]),
         circuit_threshold: rng.pick(&[1, 2, 5]),
@@ -141,6 +151,17 @@ fn config(rng: &mut Rng, workers: usize) -> Config {
         batch_delay: millis(rng, &[0, 0, 3, 700]),
         max_in_flight: u16::try_from(rng.pick(&[1, workers, workers])).unwrap(),
     }
+}
+
+fn per_second(attempts: u32) -> Rate {
+    Rate::new(attempts, Duration::from_secs(1)).unwrap()
+}
+
+fn schedule(rng: &mut Rng) -> Option<Schedule> {
+    const LISTS: &[&[u64]] =
+        &[&[], &[], &[], &[], &[10], &[100, 2_000, 10], &[5_000, 300_000, 1_800_000]];
+    let waits = rng.pick(LISTS);
+    Schedule::new(&waits.iter().map(|wait| Duration::from_millis(*wait)).collect::<Vec<_>>())
 }
 
 fn pause(rng: &mut Rng) -> u64 {

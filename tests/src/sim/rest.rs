@@ -27,7 +27,7 @@ impl Ledger {
     /// Notes since when a free worker waits for a batch to fill. One that waits for the receiver's quiet to
     /// end, so that an attempt that is due can be made, is not free.
     fn gathers(&mut self, now: u64) {
-        let is_quiet = !self.retrying.is_empty() && now < self.gate.quiet_until.to;
+        let is_quiet = !self.retrying.is_empty() && now < self.gate.quiet().to;
         let gathers = !self.config.batch_delay.is_zero()
             && self.phase == Phase::Active
             && self.gate.is_closed()

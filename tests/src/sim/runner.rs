@@ -329,6 +329,10 @@ impl<const W: usize> Runner<'_, W> {
         }
     }
 
+    fn gate_is_gone(&self) -> bool {
+        self.world.ledger.borrow().gate.state() == BreakerState::Gone
+    }
+
     fn core_stats(&self) -> Stats {
         self.world.core.stats()
     }
@@ -344,6 +348,7 @@ impl<const W: usize> Runner<'_, W> {
                 self.world.network.borrow_mut().weather = Weather::Healthy;
                 self.stage = Stage::Settling { until: self.now() + SETTLED_WITHIN };
             }
+            Stage::Settling { .. } if left > 0 && self.gate_is_gone() => self.world.swap(),
             Stage::Settling { until } if left > 0 => {
                 if self.now() > until {
                     self.fail("a receiver that is well gets everything", format!("{left} left"));

@@ -27,6 +27,9 @@ struct Time {
     serial: Cell<u64>,
 }
 
+/// What is later is "never".
+pub(crate) const NEVER: u64 = u64::MAX / 2;
+
 impl SimClock {
     pub(crate) fn new(grain: u64) -> Self {
         Self(Rc::new(Time {
@@ -49,7 +52,8 @@ impl SimClock {
 
     /// When the next timer ends.
     pub(crate) fn next_timer(&self) -> Option<u64> {
-        self.0.timers.borrow().first_key_value().map(|(&(at, _), _)| at)
+        let first = self.0.timers.borrow().first_key_value().map(|(&(at, _), _)| at);
+        first.filter(|at| *at < NEVER)
     }
 
     /// Goes forward to `to`, which no timer precedes, and ends the timers of that instant.

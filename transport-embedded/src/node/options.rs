@@ -25,6 +25,10 @@ pub struct Options {
     pub format: &'static dyn Format,
     /// A signer of each attempt, in addition to the secret.
     pub signer: &'static dyn Signer,
+    /// Up to 4 headers of every request, such as `("Authorization", "Bearer ...")` or the key of an API. They
+    /// go to every URL that is set. A user name and password in the URL become basic credentials, and go before
+    /// an `Authorization` here.
+    pub headers: &'static [(&'static str, &'static str)],
     /// A hook that is called with every attempt and with the end of every event: in the task that delivers,
     /// and in the tasks and interrupts that emit.
     pub observer: &'static (dyn Observer + Sync),
@@ -41,6 +45,7 @@ impl Options {
             policy: Policy::DEFAULT,
             format: &PilotFormat,
             signer: &(),
+            headers: &[],
             observer: &(),
         }
     }

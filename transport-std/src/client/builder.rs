@@ -1,12 +1,16 @@
 //! The options of a client.
 
+mod signing;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilot_webhook_core::http::HeaderError;
+use pilot_webhook_core::standard::SigningKey;
 use pilot_webhook_core::{
-    Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Secret,
-    SendTransport, Signer,
+    Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Rate, Schedule,
+    Secret, SendTransport, Signer,
 };
 use tokio::runtime::Handle;
 
@@ -14,7 +18,7 @@ use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts, endpoint, origin};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
-use crate::http::{HttpConfig, HttpTransport, Trust};
+use crate::http::{HttpConfig, HttpShared, HttpTransport, RequestHeaders};
 #[cfg(feature = "outbox")]
 use crate::outbox::Outbox;
 
@@ -43,6 +47,7 @@ pub struct ClientBuilder<V = OverHttp> {
 pub struct OverHttp {
     url: String,
     http: HttpConfig,
+    headers: Result<RequestHeaders, HeaderError>,
 }
 
 /// Delivery over the caller's own transport: a function that makes one, and the target.
@@ -59,17 +64,21 @@ struct Options {
     format: Arc<dyn Format + Send>,
     /// `Some(None)`: an empty secret was given, which `build` refuses.
     secret: Option<Option<Secret>>,
+    keys: Vec<SigningKey>,
     signer: Arc<dyn Signer + Send>,
     hook: Option<Hook>,
     on_panic: Option<PanicHook>,
     #[cfg(feature = "outbox")]
     outbox: Option<Outbox>,
+    /// The target is gone: nothing is sent until one is set.
+    is_gone: bool,
 }
 
 impl Client {
     /// Options for a client that delivers to `url` over HTTP; empty for none yet.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        let via = OverHttp { url: url.into(), http: HttpConfig::new() };
+        let headers = Ok(RequestHeaders::new());
+        let via = OverHttp { url: url.into(), http: HttpConfig::new(), headers };
         ClientBuilder { options: Options::default(), via }
     }
 }
@@ -82,10 +91,35 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether the URL is known to be gone.
+    #[cfg(feature = "plugin")]
+    pub(crate) const fn known_gone(mut self, is_gone: bool) -> Self {
+        self.options.is_gone = is_gone;
+        self
+    }
+
     /// The options of the transports: trust roots, the resolver, the destination policy (which the URL
     /// is parsed by, too).
     pub fn http(mut self, http: HttpConfig) -> Self {
         self.via.http = http;
+        self
+    }
+
+    /// Another header of every request, such as the key of an API. One that HTTP cannot carry, or that requests
+    /// have already, is an error of the build.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Ok(headers) = &mut self.via.headers
+            && let Err(error) = headers.add(name, value)
+        {
+            self.via.headers = Err(error);
+        }
+        self
+    }
+
+    /// Headers of every request, credentials among them, in place of those before.
+    /// [`Client::set_headers`] changes them later.
+    pub fn headers(mut self, headers: RequestHeaders) -> Self {
+        self.via.headers = Ok(headers);
         self
     }
 
@@ -96,11 +130,15 @@ impl ClientBuilder {
     /// When an option is wrong, or there is no runtime.
     pub fn build(self) -> Result<Client, ClientError> {
         let timeout = self.options.config.http_timeout;
+        let headers = self.via.headers?;
         let http = self.via.http.attempts_end_after(timeout).build()?;
-        let (policy, trust) = (http.get().policy, http.get().trust.clone());
+        if headers != RequestHeaders::new() {
+            http.set_headers(headers);
+        }
+        let (policy, shared) = (http.get().policy, http.clone());
         let target = endpoint(&self.via.url, policy)?;
         let transport = move || HttpTransport::new(&http);
-        self.options.start(transport, target, policy, Some(trust), origin)
+        self.options.start(transport, target, policy, Some(shared), origin)
     }
 }
 
@@ -149,6 +187,21 @@ impl<V> ClientBuilder<V> {
     /// By how many percent, at most, waits are made longer at random, 0 to 100. Default: 0.
     pub const fn retry_jitter(mut self, percent: u8) -> Self {
         self.options.config.backoff.jitter_percent = percent;
+        self
+    }
+
+    /// The waits between attempts as a list, in place of the doubling backoff and its 3 attempts: `n` waits are
+    /// `n + 1` attempts. Waits of hours are of use with an outbox, and with several POSTs in flight: an event
+    /// that waits for its next attempt holds back those behind it otherwise. The attempts begin anew when the
+    /// breaker opens, a target is set, or the program starts.
+    pub const fn retry_schedule(mut self, schedule: Schedule) -> Self {
+        self.options.config.schedule = Some(schedule);
+        self
+    }
+
+    /// How often attempts may begin, at most. Default: without a limit.
+    pub const fn rate(mut self, rate: Rate) -> Self {
+        self.options.config.rate = rate;
         self
     }
 
@@ -240,12 +293,6 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// Another signer of each attempt, in addition to the [`secret`](Self::secret). Default: `()`, none.
-    pub fn signer(mut self, signer: impl Signer + Send + 'static) -> Self {
-        self.options.signer = Arc::new(signer);
-        self
-    }
-
     /// Events stand in this outbox until their story is over, over restarts, too: what is emitted is stored,
     /// with or without a target, and handed to the engine in order, as it has room. The engine holds events
     /// while the breaker is open (`on_open` does not count), and its queue is a window over the file. What
@@ -267,18 +314,25 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// Signs each attempt with this secret. An empty secret is an error of the build, so that an unset
-    /// variable does not turn signing off.
-    pub fn secret(mut self, secret: &[u8]) -> Self {
-        self.options.secret = Some(Secret::new(secret));
-        self
-    }
-
     /// A hook that is called with every attempt, every change of the breaker's state, and once with the end
     /// of every event that was counted. Workers call it between attempts; emitters call it when their event,
     /// or the one that it displaced, is lost. It must not block, and must not emit. A panic in it is caught.
     pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
         self.options.hook = Some(Box::new(hook));
+        self
+    }
+
+    /// Another hook for notices, before the one that there is.
+    #[cfg(feature = "plugin")]
+    pub(crate) fn and_on_notice(
+        mut self,
+        hook: impl Fn(&Notice<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let other = self.options.hook.take();
+        self.options.hook = Some(Box::new(move |notice| {
+            hook(notice);
+            other.iter().for_each(|other| other(notice));
+        }));
         self
     }
 
@@ -296,7 +350,7 @@ impl Options {
         transport: F,
         target: Option<To>,
         policy: Policy,
-        trust: Option<Trust>,
+        http: Option<HttpShared>,
         name: fn(&To) -> String,
     ) -> Result<Client<To>, ClientError>
     where
@@ -307,7 +361,7 @@ impl Options {
         if !(1..=MAX_IN_FLIGHT).contains(&self.config.max_in_flight) {
             return Err(ClientError::MaxInFlight);
         }
-        self.config.validate()?;
+        self.config.validate_for(&*self.format)?;
         #[cfg(feature = "outbox")]
         if self.outbox.is_some() {
             self.config.on_open = OnOpen::Hold;
@@ -332,14 +386,16 @@ impl Options {
             config: self.config,
             queue_bytes,
             secret,
+            keys: self.keys,
             policy,
-            trust,
+            http,
             runtime,
             hook: self.hook,
             on_panic: self.on_panic,
             name,
             #[cfg(feature = "outbox")]
             outbox: self.outbox,
+            is_gone: self.is_gone,
         };
         let Self { format, signer, .. } = self;
         let equipment = Equipment { transport, format, signer, buffer_bytes };
@@ -359,11 +415,13 @@ impl Default for Options {
             queue_bytes: None,
             format: Arc::new(PilotFormat),
             secret: None,
+            keys: Vec::new(),
             signer: Arc::new(()),
             hook: None,
             on_panic: None,
             #[cfg(feature = "outbox")]
             outbox: None,
+            is_gone: false,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 #[cfg(feature = "outbox")]
 use pilot_webhook_core::EncodeError;
+use pilot_webhook_core::http::HeaderError;
+use pilot_webhook_core::standard::KeyError;
 use pilot_webhook_core::{ConfigError, EndpointError};
 
 use crate::client::worker::MAX_IN_FLIGHT;
@@ -23,6 +25,10 @@ pub enum ClientError {
     MaxInFlight,
     /// The secret is empty.
     EmptySecret,
+    /// There are too many keys to sign with.
+    Key(KeyError),
+    /// A header cannot be added to requests.
+    Header(HeaderError),
     /// The CA file cannot be used.
     Http(HttpConfigError),
     /// The memory for the queue could not be allocated.
@@ -42,6 +48,8 @@ impl fmt::Display for ClientError {
                 write!(f, "the POSTs in flight must be from 1 to {MAX_IN_FLIGHT}")
             }
             Self::EmptySecret => f.write_str("the secret is empty"),
+            Self::Key(error) => error.fmt(f),
+            Self::Header(error) => error.fmt(f),
             Self::Http(error) => error.fmt(f),
             Self::Memory => f.write_str("there is no memory for a queue of that capacity"),
             Self::NoRuntime => f.write_str("a client must be built within a tokio runtime"),
@@ -61,6 +69,12 @@ impl From<EndpointError> for ClientError {
 impl From<ConfigError> for ClientError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<HeaderError> for ClientError {
+    fn from(error: HeaderError) -> Self {
+        Self::Header(error)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The client's methods, over the engine that its workers share.
 
 mod pull;
+mod signing;
 #[cfg(feature = "outbox")]
 mod stored;
 mod url;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytemuck::allocation::try_zeroed_slice_box;
+use pilot_webhook_core::standard::{Keys, SigningKey};
 use pilot_webhook_core::{
     Clock as _, Config, Data, EmitError, EndpointBuf, Event, Policy, Secret, SecretCell,
     SendTransport, Stats,
@@ -31,7 +33,7 @@ use crate::client::scratch::Scratch;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
-use crate::http::Trust;
+use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
 use crate::outbox::{Outbox, Tell};
 
@@ -87,8 +89,8 @@ struct Handles<To> {
     shared: Arc<Shared<To>>,
     /// The policy that URLs are parsed with. Other kinds of targets do not use it.
     policy: Policy,
-    /// Of the transport over HTTP. Others have none.
-    trust: Option<Trust>,
+    /// Of the transports over HTTP. Others have none.
+    http: Option<HttpShared>,
     node_id: AtomicU32,
     drain_timeout: Duration,
     /// The longest topic and data of an event.
@@ -113,8 +115,9 @@ pub(crate) struct Parts<To> {
     pub(crate) config: Config,
     pub(crate) queue_bytes: usize,
     pub(crate) secret: Option<Secret>,
+    pub(crate) keys: Vec<SigningKey>,
     pub(crate) policy: Policy,
-    pub(crate) trust: Option<Trust>,
+    pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
     pub(crate) hook: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
@@ -123,6 +126,8 @@ pub(crate) struct Parts<To> {
     pub(crate) name: fn(&To) -> String,
     #[cfg(feature = "outbox")]
     pub(crate) outbox: Option<Outbox>,
+    /// The target is gone: nothing is sent until one is set.
+    pub(crate) is_gone: bool,
 }
 
 impl<To: Target> Client<To> {
@@ -150,15 +155,17 @@ impl<To: Target> Client<To> {
         let shared = Arc::new(Shared {
             dispatcher: StdDispatcher::with_observer(parts.config, buffer, seed, observer),
             secret: SecretCell::new(),
+            keys: Keys::new(),
             clock: TokioClock::new(),
             panics,
         });
         shared.secret.set(parts.secret);
+        shared.keys.set(&parts.keys).map_err(ClientError::Key)?;
         let client = Self {
             handle: Arc::new(Handles {
                 shared: Arc::clone(&shared),
                 policy: parts.policy,
-                trust: parts.trust,
+                http: parts.http,
                 node_id: AtomicU32::new(parts.node_id),
                 drain_timeout: parts.config.drain_timeout,
                 max_event_bytes: parts.config.max_event_bytes,
@@ -173,7 +180,7 @@ impl<To: Target> Client<To> {
             }),
         };
         if let Some(target) = target {
-            client.set_target(target)?;
+            if parts.is_gone { client.set_gone(target) } else { client.set_target(target) }?;
         }
         let equipment = Arc::new(equipment);
         let worker = || parts.runtime.spawn(supervise(Arc::clone(&shared), Arc::clone(&equipment)));
@@ -302,6 +309,11 @@ impl<To: Target> Client<To> {
         self.dispatcher().clear(self.handle.shared.clock.now());
     }
 
+    /// Has this target, which is gone: sends nothing until one is set, be it the same.
+    pub(crate) fn set_gone(&self, target: To) -> Result<(), ClientError> {
+        self.dispatcher().swap_to_gone(target).map_err(|_| ClientError::Closed)
+    }
+
     /// The target that events go to; `None` from a clear on.
     #[must_use]
     pub fn target(&self) -> Option<To> {
@@ -317,21 +329,6 @@ impl<To: Target> Client<To> {
     /// The node that events are from from now on.
     pub fn set_node_id(&self, node_id: u32) {
         self.handle.node_id.store(node_id, Relaxed);
-    }
-
-    /// Signs with another secret from the next attempt on.
-    ///
-    /// # Errors
-    /// [`ClientError::EmptySecret`] when it is empty; the old one still counts then.
-    pub fn set_secret(&self, secret: &[u8]) -> Result<(), ClientError> {
-        let secret = Secret::new(secret).ok_or(ClientError::EmptySecret)?;
-        self.handle.shared.secret.set(Some(secret));
-        Ok(())
-    }
-
-    /// Signs nothing from the next attempt on.
-    pub fn clear_secret(&self) {
-        self.handle.shared.secret.set(None);
     }
 
     /// All counters, at one instant.

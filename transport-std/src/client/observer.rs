@@ -64,6 +64,10 @@ pub(crate) struct LogObserver {
     durable: Option<Arc<Durable>>,
 }
 
+/// What is said when an endpoint has answered 410.
+const GONE: &str =
+    "the receiver answered 410 Gone: nothing is sent until a webhook is set, be it the same";
+
 /// The end of a log line: how many like it were suppressed.
 struct LeftOut(u64);
 
@@ -142,6 +146,7 @@ impl Observer for LogObserver {
                         BreakerState::Open => warn!("circuit breaker opened{}", LeftOut(n)),
                         BreakerState::HalfOpen => info!("circuit breaker probes{}", LeftOut(n)),
                         BreakerState::Closed => info!("circuit breaker closed{}", LeftOut(n)),
+                        BreakerState::Gone => warn!("{GONE}{}", LeftOut(n)),
                     }
                 }
             }

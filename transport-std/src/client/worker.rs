@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::error;
+use pilot_webhook_core::standard::Keys;
 use pilot_webhook_core::{Dispatcher, Encoding, Format, SecretCell, SendTransport, Signer, run};
 use tokio::task::JoinHandle;
 
@@ -31,6 +32,7 @@ pub(crate) type StdDispatcher<To> = Dispatcher<StdRawMutex, Box<[u8]>, To, LogOb
 pub(crate) struct Shared<To> {
     pub(crate) dispatcher: StdDispatcher<To>,
     pub(crate) secret: SecretCell<StdRawMutex>,
+    pub(crate) keys: Keys<StdRawMutex>,
     pub(crate) clock: TokioClock,
     pub(crate) panics: Arc<Panics>,
 }
@@ -40,7 +42,7 @@ pub(crate) struct Equipment<F> {
     /// Makes a transport.
     pub(crate) transport: F,
     pub(crate) format: Arc<dyn Format + Send>,
-    /// The signer in addition to the secret.
+    /// The signer in addition to the secret and the keys.
     pub(crate) signer: Arc<dyn Signer + Send>,
     /// Bytes for what is in flight.
     pub(crate) buffer_bytes: usize,
@@ -84,7 +86,7 @@ where
     F: Fn() -> S + Send + Sync + 'static,
 {
     let mut transport = (equipment.transport)();
-    let signer = (&shared.secret, &*equipment.signer);
+    let signer = (&shared.secret, (&shared.keys, &*equipment.signer));
     let encoding = Encoding { format: &*equipment.format, signer: &signer };
     let mut buffer = vec![0; equipment.buffer_bytes];
     let Shared { dispatcher, clock, .. } = &*shared;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use pilot_webhook_core::Policy;
+use pilot_webhook_core::http::Success;
 
+use crate::http::headers::RequestHeaders;
 use crate::http::known::Known;
 use crate::http::look_ups::LookUps;
 use crate::http::resolve::{Resolve, SystemResolver};
@@ -29,6 +31,8 @@ pub struct HttpConfig {
     system_roots: bool,
     ca_files: Vec<PathBuf>,
     resolver: Arc<dyn Resolve>,
+    headers: RequestHeaders,
+    success: Success,
     dial_time: Duration,
 }
 
@@ -40,6 +44,8 @@ impl HttpConfig {
             system_roots: true,
             ca_files: Vec::new(),
             resolver: Arc::new(SystemResolver),
+            headers: RequestHeaders::new(),
+            success: Success::default(),
             dial_time: UNLIMITED,
         }
     }
@@ -74,6 +80,18 @@ impl HttpConfig {
         self
     }
 
+    /// Headers of every request, credentials among them.
+    pub fn headers(mut self, headers: RequestHeaders) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// The statuses that mean success. Default: 200 to 299.
+    pub fn success(mut self, success: Success) -> Self {
+        self.success = success;
+        self
+    }
+
     /// The timeout after which the caller ends an attempt. An attempt that has not connected a moment before
     /// ends by itself, with an error that says what it waited for.
     pub(crate) fn attempts_end_after(mut self, timeout: Duration) -> Self {
@@ -96,6 +114,8 @@ impl HttpConfig {
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 known: Known::default(),
+                success: self.success,
+                headers: RwLock::new(Arc::new(self.headers)),
             }),
         })
     }
@@ -131,6 +151,15 @@ pub(crate) struct Shared {
     /// How long an attempt may take to resolve and connect.
     pub(crate) dial_time: Duration,
     pub(crate) known: Known,
+    pub(crate) success: Success,
+    headers: RwLock<Arc<RequestHeaders>>,
+}
+
+impl Shared {
+    /// The headers that endpoints ask for.
+    pub(crate) fn headers(&self) -> Arc<RequestHeaders> {
+        Arc::clone(&self.headers.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl HttpShared {
@@ -141,6 +170,11 @@ impl HttpShared {
     /// When a CA file cannot be used, or is not a regular file. What was read before still counts.
     pub fn reload_trust(&self) -> Result<bool, HttpConfigError> {
         self.inner.trust.read_again()
+    }
+
+    /// Other headers of every request from the next attempt on, in place of those before.
+    pub fn set_headers(&self, headers: RequestHeaders) {
+        *self.inner.headers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(headers);
     }
 
     pub(crate) fn get(&self) -> &Shared {

@@ -6,6 +6,7 @@ mod connect;
 mod connection;
 mod dial;
 mod error;
+mod headers;
 mod known;
 mod look_ups;
 mod pinned;
@@ -19,8 +20,10 @@ mod trust;
 
 pub use config::{HttpConfig, HttpShared};
 pub use error::HttpError;
+pub use headers::RequestHeaders;
 pub use request::USER_AGENT;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;
 pub use transport::HttpTransport;
+#[cfg(feature = "nats")]
 pub(crate) use trust::Trust;

@@ -7,16 +7,18 @@ use pilot_webhook_core::http::{DIGITS, Exchange, Failure, decimal, is_header};
 use pilot_webhook_core::{Endpoint, Message};
 
 use crate::http::error::HttpError;
+use crate::http::headers::RequestHeaders;
 use crate::http::stream::Stream;
 
 /// The value of `User-Agent`: the crate and its version.
 pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
-/// Writes the head of `request` over what is in `out`.
+/// Writes the head of `message` over what is in `out`, with the headers that endpoints ask for.
 pub(crate) fn write_head(
     out: &mut Vec<u8>,
     endpoint: &Endpoint<'_>,
     message: &Message<'_>,
+    asked_for: &RequestHeaders,
 ) -> Result<(), HttpError> {
     out.clear();
     for part in [
@@ -33,6 +35,7 @@ pub(crate) fn write_head(
     for (name, value) in message.headers {
         write_header(out, name, value)?;
     }
+    asked_for.write(out, endpoint.authorization());
     let mut digits = [0; DIGITS];
     let length = decimal(message.body.len() as u64, &mut digits);
     for part in ["Content-Length: ", length, "\r\n\r\n"] {
@@ -126,7 +129,9 @@ mod tests {
     fn head(url: &str, headers: &[(&str, &str)]) -> Result<String, HttpError> {
         let endpoint = EndpointBuf::<256>::parse(url, Policy::default()).unwrap();
         let mut out = b"what an earlier request left".to_vec();
-        write_head(&mut out, &endpoint.get(), &Message::new(headers, b"{}"))?;
+        let mut asked_for = RequestHeaders::new();
+        asked_for.add("X-Key", "k").unwrap();
+        write_head(&mut out, &endpoint.get(), &Message::new(headers, b"{}"), &asked_for)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -139,7 +144,7 @@ mod tests {
             format!(
                 "POST /x?q=1 HTTP/1.1\r\nHost: a.test:8080\r\n\
                  User-Agent: pilot-webhook-std/{version}\r\nA: 1\r\nB: 2\r\n\
-                 Content-Length: 2\r\n\r\n"
+                 X-Key: k\r\nContent-Length: 2\r\n\r\n"
             )
         );
     }

@@ -56,7 +56,7 @@ impl HttpTransport {
         message: &Message<'_>,
         attempt: &mut Attempt<'_>,
     ) -> Result<Response, HttpError> {
-        write_head(&mut self.head, endpoint, message)?;
+        write_head(&mut self.head, endpoint, message, &self.shared.get().headers())?;
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
             && kept.is_ready_for(endpoint, message).await
@@ -94,7 +94,11 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         let shared = self.shared.clone();
         let endpoint = &to.get();
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
-        let result = self.exchange(endpoint, message, &mut attempt).await.map(Reply::from);
+        let response = self.exchange(endpoint, message, &mut attempt).await;
+        let result = response.map(|response| Reply {
+            verdict: response.verdict_by(&shared.get().success),
+            code: response.status,
+        });
         attempt.end(result.as_ref().map(|reply| reply.verdict));
         result
     }

@@ -1,7 +1,9 @@
 //! The plugin: the webhook as a service of a daemon, fed by the daemon's bus.
 
 mod bus;
+mod credentials;
 mod glob;
+mod gone;
 mod persist;
 mod pump;
 mod registry;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
 
-use crate::client::handle::MAX_URL;
-use crate::plugin::replace;
+use crate::client::handle::{HttpTarget, MAX_URL};
+use crate::plugin::{credentials, replace};
 
 /// The file's name, as in pilot's Go plugin.
 const FILE_NAME: &str = "webhook_url";
@@ -100,7 +100,7 @@ pub fn pilot_home() -> Result<PathBuf, PersistError> {
     }
 }
 
-/// The URL saved in `home`; `None` when there is none. A byte order mark
+/// The URL saved in `home`, without its credentials; `None` when there is none. A byte order mark
 /// before it is passed over, white space around it is trimmed.
 ///
 /// # Errors
@@ -113,6 +113,18 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
     }
     match EndpointBuf::<MAX_URL>::parse(url, policy) {
         Ok(_) => Ok(Some(url.to_owned())),
+        Err(error) => Err(PersistErrorKind::Url(error).at(&home.join(FILE_NAME))),
+    }
+}
+
+/// The target saved in `home`, with its credentials; `None` when there is none.
+pub(crate) fn load_persisted(
+    home: &Path,
+    policy: Policy,
+) -> Result<Option<HttpTarget>, PersistError> {
+    let Some(url) = load_persisted_url(home, policy)? else { return Ok(None) };
+    match EndpointBuf::parse(&url, policy) {
+        Ok(target) => credentials::load(home, target).map(Some),
         Err(error) => Err(PersistErrorKind::Url(error).at(&home.join(FILE_NAME))),
     }
 }
@@ -178,7 +190,8 @@ fn check_writers(_: &Path, _: &Metadata) -> Result<(), PersistError> {
     Ok(())
 }
 
-/// Saves `url` in `home`, or removes the file when it is empty. A crash at any point leaves the old
+/// Saves `url` in `home`, or removes the file when it is empty. A user name and password in it go to a file of
+/// their own, `webhook_auth`. A crash at any point leaves the old
 /// URL or the new one, and so do other saves at the same time: the last one counts. On Unix the directory is made with mode 0700, the file with 0600; elsewhere both
 /// have what the system gives. A symbolic link in the file's place is replaced, not followed.
 ///
@@ -191,7 +204,13 @@ pub fn save_persisted_url(home: &Path, url: &str) -> Result<(), PersistError> {
     {
         check_writers(home, &found)?;
     }
-    save(home, url, &mut |_| {}).map_err(|error| PersistError::io(home, error))
+    credentials::Split::new(url).save(home, |url| save_home_file(home, FILE_NAME, url))
+}
+
+/// Writes the file `name` in `home` as a whole, or removes it when `text` is empty.
+pub(crate) fn save_home_file(home: &Path, name: &str, text: &str) -> Result<(), PersistError> {
+    let path = home.join(name);
+    save(home, &path, text, &mut |_| {}).map_err(|error| PersistErrorKind::Io(error).at(&path))
 }
 
 /// The steps of a save, in order: where a crash can come between.
@@ -203,12 +222,11 @@ enum Step {
     Done,
 }
 
-fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> {
-    let path = home.join(FILE_NAME);
+fn save(home: &Path, path: &Path, text: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> {
     before(Step::MakeDirectory);
-    if url.is_empty() {
+    if text.is_empty() {
         before(Step::File(replace::Step::Replace));
-        match fs::remove_file(&path) {
+        match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             removed => removed?,
         }
@@ -217,7 +235,7 @@ fn save(home: &Path, url: &str, before: &mut dyn FnMut(Step)) -> io::Result<()> 
         #[cfg(unix)]
         directory.mode(0o700);
         directory.recursive(true).create(home)?;
-        replace::replace(&path, url.as_bytes(), None, &mut |step| before(Step::File(step)))?;
+        replace::replace(path, text.as_bytes(), None, &mut |step| before(Step::File(step)))?;
     }
     before(Step::SyncDirectory);
     // Elsewhere a directory cannot be opened as a file, and has nothing to be synchronised.

@@ -183,7 +183,9 @@ fn a_crash_between_any_two_steps_leaves_the_old_url_or_the_new_one() {
                 let home = home();
                 save_persisted_url(home.path(), old).unwrap();
                 let _ = catch_unwind(AssertUnwindSafe(|| {
-                    save(home.path(), new, &mut |step| assert_ne!(step, crash, "expected"))
+                    save(home.path(), &home.path().join(FILE_NAME), new, &mut |step| {
+                        assert_ne!(step, crash, "expected");
+                    })
                 }));
                 let found = load(home.path()).unwrap_or_default();
                 let expected = if crash > replace { new } else { old };

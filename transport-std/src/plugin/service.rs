@@ -2,20 +2,21 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
 use log::{info, warn};
-use pilot_webhook_core::Stats;
+use pilot_webhook_core::{BreakerState, Notice, Stats};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::client::builder::ClientBuilder;
 use crate::client::error::ClientError;
 use crate::client::handle::Client;
 use crate::plugin::bus::{EventBus, Payload};
-use crate::plugin::persist::{PersistError, load_persisted_url, pilot_home, save_persisted_url};
+use crate::plugin::gone;
+use crate::plugin::persist::{PersistError, load_persisted, pilot_home, save_persisted_url};
 use crate::plugin::pump::Pump;
 use crate::plugin::registry::{BoxError, BoxFuture, Deps, STOP_TIMEOUT, Service};
 
@@ -77,12 +78,22 @@ impl WebhookService {
                 bus.publish(PANIC_TOPIC, payload);
             }
         });
-        let client = client.build()?;
+        let (gone, is_gone) = mpsc::unbounded_channel();
+        let client = client.and_on_notice(move |notice| {
+            if matches!(notice, Notice::Breaker(BreakerState::Gone)) {
+                // The task is gone only with its runtime.
+                let _ = gone.send(());
+            }
+        });
         // Without a home directory the URL is not persisted, and events are delivered all the same.
         let home = home.or_else(|| pilot_home().ok());
+        let is_known_gone = home.as_deref().is_some_and(|home| gone::is_gone(home, initial_url));
+        let client = client.known_gone(is_known_gone).build()?;
         let saver = Saver::start(home.clone());
         let inner = Inner { client, has_url, home, events, pump: OnceLock::new(), saver };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        tokio::spawn(note_gone(Arc::downgrade(&inner), is_gone));
+        Ok(Self { inner })
     }
 
     /// Delivers to `url` from now on, or nowhere when it is empty, and persists that. Returns at
@@ -148,9 +159,15 @@ impl WebhookService {
     fn start_with_persisted(&self) {
         let Some(home) = &self.inner.home else { return };
         let client = &self.inner.client;
-        match load_persisted_url(home, client.policy()) {
+        match load_persisted(home, client.policy()) {
             Ok(None) => {}
-            Ok(Some(url)) => match self.inner.saver.unless_set(|| client.set_url(&url)) {
+            Ok(Some(target)) => match self.inner.saver.unless_set(|| {
+                if gone::is_gone(home, target.get().url()) {
+                    client.set_gone(target)
+                } else {
+                    client.set_target(target)
+                }
+            }) {
                 Some(Ok(())) => info!("delivering to the persisted URL"),
                 Some(Err(error)) => warn!("the persisted URL is not used: {error}"),
                 // Another one was set already.
@@ -158,6 +175,24 @@ impl WebhookService {
             },
             Err(error) => warn!("the persisted URL is not used: {error}"),
         }
+    }
+}
+
+impl Inner {
+    /// Persists that the URL is gone, if it still is.
+    fn save_gone(&self) {
+        self.saver.save_gone(|| {
+            let is_gone = self.client.stats().breaker == BreakerState::Gone;
+            self.client.url().filter(|_| is_gone)
+        });
+    }
+}
+
+/// Waits for endpoints that are gone, until the client is.
+async fn note_gone(inner: Weak<Inner>, mut is_gone: mpsc::UnboundedReceiver<()>) {
+    while is_gone.recv().await.is_some() {
+        let Some(inner) = inner.upgrade() else { return };
+        inner.save_gone();
     }
 }
 
@@ -209,6 +244,8 @@ struct Saver {
 
 enum Order {
     Save(String),
+    /// This URL is gone.
+    Gone(String),
     /// Tell how the last write ended, once there is nothing older to write.
     Report(oneshot::Sender<Saved>),
 }
@@ -236,6 +273,14 @@ impl Saver {
         (!*is_set).then(swap)
     }
 
+    /// Notes the URL that is gone, if `find` says that one is.
+    fn save_gone(&self, find: impl FnOnce() -> Option<String>) {
+        let _is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(url) = find() {
+            let _ = self.orders.send(Order::Gone(url));
+        }
+    }
+
     async fn saved(&self) -> Saved {
         let (report, saved) = oneshot::channel();
         let _ = self.orders.send(Order::Report(report));
@@ -247,15 +292,24 @@ async fn save_loop(home: Option<PathBuf>, mut received: mpsc::UnboundedReceiver<
     let mut saved = Ok(());
     let mut orders = Vec::new();
     while received.recv_many(&mut orders, ORDERS_AT_ONCE).await > 0 {
-        let (mut latest, mut reports) = (None, Vec::new());
+        let (mut latest, mut gone, mut reports) = (None, None, Vec::new());
         for order in orders.drain(..) {
             match order {
-                Order::Save(url) => latest = Some(url),
+                // It counts again, be it the same.
+                Order::Save(url) => (latest, gone) = (Some(url), None),
+                Order::Gone(url) => gone = Some(url),
                 Order::Report(report) => reports.push(report),
             }
         }
         if let (Some(home), Some(url)) = (&home, latest) {
-            saved = write(home.clone(), url).await;
+            let save = move |home: &Path| {
+                save_persisted_url(home, &url).and_then(|()| gone::save(home, ""))
+            };
+            saved = write(home.clone(), save).await;
+        }
+        if let (Some(home), Some(url)) = (&home, gone) {
+            // Who waits for a URL to be saved does not wait for this.
+            let _ = write(home.clone(), move |home| gone::save(home, &url)).await;
         }
         for report in reports {
             // The receiver may have been dropped.
@@ -266,16 +320,19 @@ async fn save_loop(home: Option<PathBuf>, mut received: mpsc::UnboundedReceiver<
 
 /// Writes the file on a thread of its own, so that it does not queue behind other work. A thread that
 /// cannot be spawned is an error.
-async fn write(home: PathBuf, url: String) -> Saved {
+async fn write(
+    home: PathBuf,
+    save: impl FnOnce(&Path) -> Result<(), PersistError> + Send + 'static,
+) -> Saved {
     let (done, saved) = oneshot::channel();
     let directory = home.clone();
-    let saving = move || done.send(save_persisted_url(&directory, &url));
+    let saving = move || done.send(save(&directory));
     let saved = match thread::Builder::new().name("webhook url".to_owned()).spawn(saving) {
         Ok(_) => saved.await.unwrap_or_else(|_| Err(PersistError::io(&home, panicked()))),
         Err(error) => Err(PersistError::io(&home, error)),
     };
     saved.map_err(|error| {
-        warn!("the URL is not persisted: {error}");
+        warn!("the webhook is not persisted: {error}");
         Arc::new(error)
     })
 }

@@ -54,7 +54,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 self.fail(delivery, None, asked, now)
             }
             Err(kind) if is_current => self.fail(delivery, Some(kind), 0, now),
-            Err(_) | Ok(Reply { verdict: Verdict::Later(_), .. }) => self.give_back(delivery),
+            Ok(Reply { verdict: Verdict::Gone, .. }) if is_current => self.stop_at(delivery),
+            Err(_) | Ok(Reply { verdict: Verdict::Later(_) | Verdict::Gone, .. }) => {
+                self.give_back(delivery)
+            }
             Ok(Reply { verdict, .. }) => {
                 if is_current {
                     self.breaker.answered(permit);
@@ -68,6 +71,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 }
                 self.settle(delivery, Fate::Rejected)
             }
+        }
+    }
+
+    /// The endpoint is there no more: nothing is sent until one is set.
+    pub(crate) fn stop(&mut self) {
+        self.breaker.stop();
+        self.return_retrying();
+    }
+
+    /// An event was answered that the endpoint is gone. It is kept with hold.
+    fn stop_at(&mut self, delivery: &Delivery) -> After {
+        self.stop();
+        match self.config.on_open {
+            OnOpen::Skip => self.settle(delivery, Fate::Rejected),
+            OnOpen::Hold => self.give_back(delivery),
         }
     }
 
@@ -115,8 +133,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         let (backoff, random) = (self.config.backoff, self.next_random());
         let asked_until = now.later(backoff.longer(asked, random));
         delivery.attempts = delivery.attempts.saturating_add(1);
-        let due = now.later(backoff.wait(delivery.attempts, random));
-        let attempts = self.config.max_attempts;
+        // What this machine fails is not for a schedule that may take days.
+        let wait = if is_local {
+            backoff.wait(delivery.attempts, random)
+        } else {
+            self.config.wait(delivery.attempts, random)
+        };
+        let due = now.later(wait);
+        let attempts = self.config.attempts();
         let is_last =
             delivery.attempts >= if is_local { attempts.max(LOCAL_ATTEMPTS) } else { attempts };
         if is_long {

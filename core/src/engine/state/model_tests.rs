@@ -17,7 +17,9 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use self::world::{Action, World};
 use crate::engine::config::{Config, OnFull, OnOpen};
+use crate::engine::rate::Rate;
 use crate::engine::retry::{Backoff, RETRY_AFTER_WAIT};
+use crate::engine::schedule::Schedule;
 
 /// The longest `Retry-After` that is waited out. Two ticks trip the breaker.
 const TICK: Duration = RETRY_AFTER_WAIT;
@@ -43,6 +45,8 @@ impl Bounds {
             config: Config {
                 max_attempts: 2,
                 backoff: Backoff { initial: TICK, jitter_percent: 0 },
+                schedule: None,
+                rate: Rate::UNLIMITED,
                 http_timeout: TICK,
                 drain_timeout: Duration::from_secs(2 * TICK.as_secs()),
                 circuit_threshold: 2,
@@ -126,7 +130,7 @@ fn check(bounds: Bounds) {
     let gathers = batches && !config.batch_delay.is_zero();
     let expected = [
         true, true, exhausts, skips, !batches, true, true, true, several, batches, gathers, true,
-        waits, several, batches, !skips,
+        waits, several, batches, !skips, true,
     ];
     let seen = checker.model().seen.load(Ordering::Relaxed);
     let seen: Vec<_> = (0..expected.len()).map(|bit| seen >> bit & 1 == 1).collect();
@@ -165,6 +169,17 @@ fn every_state_of_a_hold_with_one_attempt_keeps_the_promises() {
         let bounds = Bounds::new(OnOpen::Hold, OnFull::DropNewest, workers);
         let config = Config { max_attempts: 1, circuit_threshold, ..bounds.config };
         check(Bounds { config, losses: 0, clears: 0, ..bounds });
+    }
+}
+
+/// Attempts a tick apart, and the waits of a list in place of a backoff.
+#[test]
+fn every_state_with_a_rate_and_a_schedule_keeps_the_promises() {
+    for (on_open, workers) in [(OnOpen::Skip, 1), (OnOpen::Hold, 1), (OnOpen::Skip, 2)] {
+        let bounds = Bounds::new(on_open, OnFull::DropNewest, workers);
+        let (rate, schedule) = (Rate::new(1, TICK).unwrap(), Schedule::new(&[2 * TICK]));
+        let config = Config { rate, schedule, ..bounds.config };
+        check(Bounds { config, losses: 0, clears: 0, ticks: bounds.ticks + 2, ..bounds });
     }
 }
 

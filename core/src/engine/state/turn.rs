@@ -42,6 +42,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 };
                 self.counters.attempts += 1;
                 self.sending += 1;
+                self.paced_until = self.config.rate.next(now);
                 let message = MessageId {
                     node_id: lease.node_id,
                     instance: self.instance,
@@ -140,8 +141,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             Some(deadline) if until >= deadline => Admit::TooLate,
             _ => Admit::Wait(until),
         };
-        if now < self.not_before {
-            return wait(self.not_before);
+        let not_before = self.not_before.max(self.paced_until);
+        if now < not_before {
+            return wait(not_before);
         }
         let has_place = if is_due { self.sending < self.window } else { self.places() > 0 };
         match self.breaker.admit(now) {

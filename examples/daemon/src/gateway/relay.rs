@@ -41,11 +41,11 @@ impl Format for Relay {
         }
     }
 
-    fn headers<'h>(&'h self, events: &Events<'_>, headers: &mut Headers<'h>) {
+    fn headers<'h>(&'h self, events: &Events<'h>, headers: &mut Headers<'h>) {
         match unwrap(events) {
             Some((id, _)) => {
                 headers.push("Content-Type", "application/json");
-                headers.format(MESSAGE_ID_HEADER, id);
+                headers.push(MESSAGE_ID_HEADER, id);
             }
             None => PilotFormat.headers(events, headers),
         }

@@ -8,14 +8,14 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::frame::Frames;
-use super::message::{NoAnswer, Request};
+use super::message::{NoAnswer, Request, without_credentials};
 use crate::{Failure, print};
 
 /// The longest a command may take. Arbitrary: a daemon usually answers in a millisecond.
 const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn set_webhook(socket: &Path, url: String, json: bool) -> Result<(), Failure> {
-    let text = format!("webhook set: {url}");
+    let text = format!("webhook set: {}", without_credentials(&url));
     let answer = ask(socket, &Request::SetWebhook(url)).await?;
     print(&if json { answer.to_string() } else { text })
 }

@@ -23,6 +23,16 @@ const CANCEL: u8 = 0x2B;
 /// Pilot knows one code: "an error".
 const ERROR_CODE: [u8; 2] = 1_u16.to_be_bytes();
 
+/// A URL as it may be shown: without a user name and password.
+pub(crate) fn without_credentials(url: &str) -> String {
+    let host = url.find("://").map_or(0, |end| end + 3);
+    let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |end| host + end);
+    match url[host..end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..host], &url[host + at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
 /// What a client asks for.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Request {
@@ -187,6 +197,19 @@ mod tests {
         assert_eq!(reply(CLOSE, b"\0\0\x01\x02"), Some(frame(CLOSE_OK, b"\0\0\x01\x02")));
         assert_eq!(reply(CLOSE, b"\0\0\x01"), Some(error("close: missing conn_id")));
         assert_eq!(reply(0xAB, b""), Some(error("unknown command: 0xAB")));
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        for (url, expected) in [
+            ("http://u:p@h/a@b?c", "http://h/a@b?c"),
+            ("https://u@h:1?x@y", "https://h:1?x@y"),
+            ("http://h/u:p@x", "http://h/u:p@x"),
+            ("u:p@h", "h"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(url), expected, "{url}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::frame::{Frame, FrameError, Frames};
-use super::message::{self, Request};
+use super::message::{self, Request, without_credentials};
 use super::socket::{self, IpcError, SocketFile};
 
 /// Does what clients ask for, for several at once. It must not block: it may wait for threads that do, of which
@@ -209,10 +209,11 @@ async fn answer<H: Handler>(frame: Frame, handler: &Arc<H>) -> (Option<Frame>, b
         let outcome = match &request {
             Request::Info => Ok(handler.info()),
             Request::Health => Ok(handler.health()),
-            // Echoed as pilot does, and not read back: another client may have set another since.
-            Request::SetWebhook(url) => {
-                handler.set_webhook(url).await.map(|()| json!({"webhook": url}))
-            }
+            // Echoed as pilot does, but for a password, and not read back: another client may have set another since.
+            Request::SetWebhook(url) => handler
+                .set_webhook(url)
+                .await
+                .map(|()| json!({"webhook": without_credentials(url)})),
         };
         request.reply(outcome)
     });

@@ -77,14 +77,14 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Reads the log up to the line with these words.
     #[track_caller]
-    pub(crate) fn wait_for_log(&mut self, words: &str) {
+    pub(crate) fn wait_for_log(&mut self, words: &str) -> String {
         let mut passed = Vec::new();
         loop {
             // A test that would wait for ever fails instead.
             let line = self.log.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("no {words:?} in the log: {passed:#?}"));
             if line.contains(words) {
-                return;
+                return line;
             }
             passed.push(line);
         }

@@ -1,7 +1,11 @@
 //! Signals to a running daemon.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+
+use pilot_webhook_core::standard::VerifyingKey;
+use pilot_webhook_receiver::Check;
 
 use crate::daemon::Place;
 use crate::support::{self, Sink, signal};
@@ -53,6 +57,40 @@ fn at_hang_up_the_secret_is_read_again() {
     sink.wait_for(2);
     let stats = daemon.terminate();
     assert_eq!((stats["delivered"].as_u64(), stats["rejected"].as_u64()), (Some(2), Some(1)));
+}
+
+/// A key is added, and the old one retired, while events are sent.
+#[test]
+fn at_hang_up_the_keys_of_standard_webhooks_are_read_again() {
+    const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const NEW: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let place = Place::new();
+    let keys = vec![VerifyingKey::parse(NEW).unwrap()];
+    let sink = Sink::start_with(Check { secret: None, keys });
+    let file = place.directory.path().join("keys");
+    fs::write(&file, OLD).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let name = file.to_str().unwrap();
+    let url = sink.url();
+    let arguments = ["--sign", "standard-webhooks", "--secret-file", name, "--webhook", &url];
+    let mut daemon = place.daemon(&[&arguments[..], &["--events", "-"]].concat());
+    daemon.event("refused");
+    daemon.wait_for_log("rejected");
+    for (content, told) in [
+        (format!("{OLD}\n{NEW}\n"), "the secret was read again"),
+        (NEW.to_owned(), "every user of this machine can read this secret"),
+        ("whsec_".to_owned(), "the secret is still the old one"),
+    ] {
+        fs::write(&file, &content).unwrap();
+        daemon.signal("HUP");
+        let line = daemon.wait_for_log(told);
+        assert!(!line.contains("whsec_A") && !line.contains("whsec_M"), "{line}");
+        let count = sink.received().len();
+        daemon.event("taken");
+        sink.wait_for(count + 1);
+    }
+    let stats = daemon.terminate();
+    assert_eq!((stats["delivered"].as_u64(), stats["rejected"].as_u64()), (Some(3), Some(1)));
 }
 
 #[test]

@@ -3,11 +3,13 @@
 
 mod delivery;
 mod follow;
+mod format;
 mod input;
 mod log;
 mod outbox;
 mod output;
 mod signal;
+mod signed;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use pilot_webhook_core::Secret;
-use pilot_webhook_receiver::{Behaviour, Receiver};
+use pilot_webhook_receiver::{Behaviour, Check, Receiver};
 use pilot_webhook_tests::PLACES;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -146,23 +146,29 @@ impl Sink {
     }
 
     pub(crate) fn start() -> Self {
-        Self::bind().serve(None, Behaviour::default())
+        Self::bind().serve(Check::default(), Behaviour::default())
     }
 
     pub(crate) fn start_with_secret(secret: &[u8]) -> Self {
-        Self::bind().serve(Some(secret.to_vec()), Behaviour::default())
+        Self::start_with(Secret::new(secret))
+    }
+
+    /// One that answers 401 to what is not signed as it must be.
+    pub(crate) fn start_with(check: impl Into<Check>) -> Self {
+        Self::bind().serve(check, Behaviour::default())
     }
 
     /// One that answers 503, with a `Retry-After` in seconds.
     pub(crate) fn start_ill(retry_after: Option<u32>) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        Self::bind().serve(None, Behaviour { status, retry_after, ..Behaviour::default() })
+        Self::bind()
+            .serve(Check::default(), Behaviour { status, retry_after, ..Behaviour::default() })
     }
 
     /// One that answers 413 to longer bodies, and to batches that are not signed 401.
     pub(crate) fn start_for_batches(secret: &[u8], max_body: usize) -> Self {
         let behaviour = Behaviour { max_body, ..Behaviour::default() };
-        Self::bind().serve(Some(secret.to_vec()), behaviour)
+        Self::bind().serve(Secret::new(secret), behaviour)
     }
 
     pub(crate) fn start_tls() -> Self {
@@ -173,7 +179,7 @@ impl Sink {
     pub(crate) fn start_tls_as(names: Vec<String>) -> Self {
         let mut sink = Self::bind();
         sink.certificate = Some(rcgen::generate_simple_self_signed(names).unwrap());
-        sink.serve(None, Behaviour::default())
+        sink.serve(Check::default(), Behaviour::default())
     }
 
     /// Starts a reserved receiver later, on a thread.
@@ -182,15 +188,14 @@ impl Sink {
             // The time that it is down is what is tested.
             thread::sleep(delay);
             self.listener = Some(std::net::TcpListener::bind(self.address).unwrap());
-            self.serve(None, Behaviour::default())
+            self.serve(Check::default(), Behaviour::default())
         })
     }
 
-    fn serve(mut self, secret: Option<Vec<u8>>, behaviour: Behaviour) -> Self {
+    fn serve(mut self, check: impl Into<Check>, behaviour: Behaviour) -> Self {
         let listener = self.listener.take().unwrap();
         let bodies = Arc::clone(&self.bodies);
-        let secret = secret.and_then(|secret| Secret::new(&secret));
-        let receiver = Receiver::new(secret, move |received| {
+        let receiver = Receiver::new(check, move |received| {
             if received.status.is_success() {
                 let body = String::from_utf8(received.body.to_vec()).unwrap();
                 bodies.0.lock().unwrap().push(body);

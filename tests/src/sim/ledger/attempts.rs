@@ -199,6 +199,17 @@ impl Ledger {
                 }
                 self.give_back(worker);
             }
+            410 => {
+                if is_current {
+                    self.gate.gone();
+                    self.return_retrying();
+                }
+                if is_current && self.config.on_open == OnOpen::Skip {
+                    self.settle(worker, Fate::Rejected);
+                } else {
+                    self.give_back(worker);
+                }
+            }
             status @ 200..=499 if !matches!(status, 408 | 425 | 429) => {
                 let well = status < 300;
                 if is_current {
@@ -233,9 +244,11 @@ impl Ledger {
         let is_local = error == Some(ErrorKind::Local);
         let failed = sending.failed + 1;
         let initial = micros(self.config.backoff.initial);
-        let exact = initial << (failed - 1);
+        let schedule = self.config.schedule;
+        let listed = schedule.and_then(|schedule| schedule.wait(failed)).filter(|_| !is_local);
+        let exact = listed.map_or(initial << (failed - 1), micros);
         let backoff = self.gate.after(exact, now);
-        let attempts = self.config.max_attempts;
+        let attempts = schedule.map_or(self.config.max_attempts, |schedule| schedule.attempts());
         let is_last = failed >= if is_local { attempts.max(LOCAL_ATTEMPTS) } else { attempts };
         let quiet = self.gate.after(asked, now);
         if asked > 0 {

@@ -4,7 +4,7 @@ use pilot_webhook_core::{EndpointBuf, EndpointError, Policy, Scheme};
 
 use super::{Client, HttpTarget, MAX_URL};
 use crate::client::error::ClientError;
-use crate::http::{HttpConfigError, Trust};
+use crate::http::{HttpConfigError, HttpShared, RequestHeaders};
 
 impl Client {
     /// Delivers to another URL from now on, or to none when it is empty. Returns at once: queued
@@ -24,7 +24,7 @@ impl Client {
         }
     }
 
-    /// The URL that events go to, in canonical form; `None` from a clear on. Paths and queries are
+    /// The URL that events go to, in canonical form, without a user name and password; `None` from a clear on. Paths and queries are
     /// often secrets: do not log it.
     #[must_use]
     pub fn url(&self) -> Option<String> {
@@ -40,7 +40,15 @@ impl Client {
     /// # Errors
     /// When a CA file cannot be used, or is not a regular file. What was read before still counts.
     pub fn reload_trust(&self) -> Result<bool, HttpConfigError> {
-        self.handle.trust.as_ref().map_or(Ok(false), Trust::read_again)
+        self.handle.http.as_ref().map_or(Ok(false), HttpShared::reload_trust)
+    }
+
+    /// Other headers of every request from the next attempt on, credentials among them, in place of those
+    /// before. Over a transport of one's own nothing happens.
+    pub fn set_headers(&self, headers: RequestHeaders) {
+        if let Some(http) = &self.handle.http {
+            http.set_headers(headers);
+        }
     }
 
     /// The destination policy.

@@ -103,13 +103,13 @@ pub(super) fn broken_step(
     let may_refuse = bounds.config.on_full == OnFull::DropNewest || all_leased;
     let may_drop = action == Action::Emit && left.iter().all(|(_, leased)| !leased);
     let may_skip = bounds.config.on_open == OnOpen::Skip
-        && old.breaker == BreakerState::Open
+        && matches!(old.breaker, BreakerState::Open | BreakerState::Gone)
         && before.now < before.quiet_until;
     // At the deadline, or when nothing goes out before it. What an attempt's end may abandon is
     // told where it ends.
     let may_abandon = before.state.deadline().is_some_and(|deadline| {
         let is_end = matches!(action, Action::Finish(..));
-        is_end || before.now >= deadline || before.quiet_until >= deadline
+        is_end || before.now >= deadline || before.quiet() >= deadline
     });
     let is_right = (refused == 0 || may_refuse)
         && (new.dropped == old.dropped || may_drop)

@@ -19,6 +19,8 @@ use crate::http::Response;
 use crate::queue::{Bound, Encoded};
 use crate::transport::{ErrorKind, Reply, RetryAfter};
 
+const NEVER: Instant = Instant::from_micros(u64::MAX);
+
 /// Two events without data fit the buffer, of 34 bytes each.
 const BOUND: Bound = Bound { message: 0, event: 1, factor: 0 };
 
@@ -107,7 +109,7 @@ impl World {
     }
 
     fn take(&mut self, bounds: &Bounds) {
-        let due = self.due();
+        let (due, quiet) = (self.due(), self.quiet());
         match self.state.next(self.now, BOUND, &mut [0; 70]) {
             Next::Attempt(delivery) => {
                 self.idle -= 1;
@@ -145,8 +147,8 @@ impl World {
                 self.expect(Rule::Wait, is_sound);
             }
             Next::Wait(until) => {
-                let is_sound = self.is_to_come(until)
-                    && (self.now < self.quiet_until || self.state.gathering.is_some());
+                let is_sound =
+                    self.is_to_come(until) && (self.now < quiet || self.state.gathering.is_some());
                 self.expect(Rule::Wait, is_sound);
             }
             Next::Again => self.backing_off.retain(|waiting| {
@@ -157,7 +159,7 @@ impl World {
                     || self
                         .state
                         .deadline()
-                        .is_none_or(|deadline| self.now < deadline && self.quiet_until < deadline)
+                        .is_none_or(|deadline| self.now < deadline && quiet < deadline)
             }),
             Next::Done => {
                 // Without one, an event that comes back would find no worker but its own.
@@ -230,14 +232,15 @@ impl World {
         let at_once = hand.at_once;
         let (failed, is_probe) = (hand.failed, hand.delivery.is_probe());
         let is_current = hand.delivery.endpoint_epoch == self.state.endpoint_epoch;
-        let most = bounds.config.max_attempts;
+        let most = bounds.config.attempts();
         self.expect(Rule::Attempts, failed < most && at_once <= most);
         let may_go = match self.stats().breaker {
             BreakerState::Closed => !is_probe,
             BreakerState::HalfOpen => is_probe,
-            BreakerState::Open => false,
+            BreakerState::Open | BreakerState::Gone => false,
         };
-        self.expect(Rule::Early, may_go && is_current && self.now >= self.quiet_until);
+        self.expect(Rule::Early, may_go && is_current && self.now >= self.quiet());
+        self.paced_until = self.now + bounds.config.rate.distance();
         self.expect(Rule::SlowStart, is_probe || self.sending() <= self.state.window);
     }
 
@@ -255,7 +258,10 @@ impl World {
         let asked = if is_current { end.asked() } else { Duration::ZERO };
         hand.failed += u8::from(is_current);
         let failed = hand.failed;
-        let is_last = failed == config.max_attempts;
+        let is_last = failed == config.attempts();
+        if end == End::Gone && is_current {
+            self.quiet_until = NEVER;
+        }
         if asked > Duration::ZERO {
             self.quiet_until = self.quiet_until.max(self.now + asked);
         }
@@ -283,6 +289,7 @@ impl World {
             After::Settled(Fate::Rejected) => match end {
                 End::Rejected => true,
                 End::TooLarge | End::Invalid => events == 1,
+                End::Gone => is_current && skips,
                 _ => false,
             },
             After::Settled(Fate::Exhausted) => {
@@ -290,6 +297,7 @@ impl World {
             }
             After::Settled(Fate::Abandoned) => is_retryable && (is_late || is_last && ends_soon),
             After::Settled(Fate::Skipped | Fate::Oversize | Fate::Dropped) => false,
+            After::Returned if end == End::Gone => !(is_current && skips),
             After::Returned if matches!(end, End::TooLarge | End::Invalid) => events > 1,
             After::Returned => {
                 let is_held = is_open && !(is_given_up && skips || is_poison);
@@ -307,7 +315,8 @@ impl World {
         let hand = self.let_go(place);
         match after {
             After::Retry(at) => {
-                let backoff = TICK * (1 << (failed.max(1) - 1));
+                let listed = config.schedule.and_then(|schedule| schedule.wait(failed));
+                let backoff = listed.unwrap_or(TICK * (1 << (failed.max(1) - 1)));
                 self.expect(Rule::Backoff, at == self.now + backoff.max(asked));
                 let failed = if is_last { 0 } else { failed };
                 let Hand { ids, at_once, .. } = hand;
@@ -338,6 +347,7 @@ impl End {
             Self::Delivered => Ok(Response::status(200).into()),
             Self::Rejected => Ok(Response::status(404).into()),
             Self::Invalid => Ok(Response::status(400).into()),
+            Self::Gone => Ok(Response::status(410).into()),
             Self::TooLarge => Ok(Response::status(413).into()),
             Self::Failed => Err(ErrorKind::Timeout),
             Self::Busy(_) => {

@@ -41,6 +41,8 @@ pub(super) enum End {
     Busy(u32),
     TooLarge,
     Invalid,
+    /// 410.
+    Gone,
 }
 
 /// Events in a worker's hands.
@@ -91,6 +93,8 @@ pub(super) struct World {
     pub(super) losses: u8,
     /// Nothing goes out before then, as the model reckons it.
     pub(super) quiet_until: Instant,
+    /// Nor before then, for the rate.
+    pub(super) paced_until: Instant,
     /// With one worker: the event delivered last.
     pub(super) last_delivered: u64,
     pub(super) broken: Option<Rule>,
@@ -115,9 +119,14 @@ impl World {
             clears: bounds.clears,
             losses: bounds.losses,
             quiet_until: Instant::default(),
+            paced_until: Instant::default(),
             last_delivered: 0,
             broken: None,
         }
+    }
+
+    pub(super) fn quiet(&self) -> Instant {
+        self.quiet_until.max(self.paced_until)
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -187,6 +196,7 @@ impl World {
             !self.backing_off.is_empty() && !self.hands.is_empty(),
             self.state.batch_most == 1,
             !self.state.suspects.is_empty(),
+            stats.breaker == BreakerState::Gone,
         ];
         sights.iter().rev().fold(0, |bits, sight| bits << 1 | u32::from(*sight))
     }
@@ -218,7 +228,8 @@ impl World {
             if bounds.config.batch > 1 {
                 actions.extend([End::TooLarge, End::Invalid].map(|end| Finish(place, end)));
             }
-            let ends = [End::Delivered, End::Rejected, End::Failed, End::Busy(1), End::Busy(2)];
+            let ends =
+                [End::Delivered, End::Rejected, End::Failed, End::Busy(1), End::Busy(2), End::Gone];
             actions.extend(ends.map(|end| Finish(place, end)));
             if limit.is_none() {
                 actions.push(Cancel(place));
@@ -252,6 +263,7 @@ impl World {
             endpoint: _,
             endpoint_epoch,
             not_before,
+            paced_until,
             batch_longest,
             batch_most,
             sending: _,
@@ -288,14 +300,20 @@ impl World {
                 breaker,
                 (phase, deadline),
                 endpoint_epoch,
-                until(*not_before),
+                (until(*not_before), until(*paced_until)),
                 emitted,
                 ended,
             ),
             (batch_longest, batch_most, gathering, window, suspects, last_failed),
             (self.now, &self.hands, &self.backing_off, self.idle),
             (self.swaps, self.clears, self.losses),
-            (until(self.quiet_until), self.last_delivered, &self.overtaken, self.broken),
+            (
+                until(self.quiet_until),
+                until(self.paced_until),
+                self.last_delivered,
+                &self.overtaken,
+                self.broken,
+            ),
         )
     }
 }

@@ -26,6 +26,7 @@ fn breaker(state: BreakerState) {
         BreakerState::Closed => "closed",
         BreakerState::Open => "open",
         BreakerState::HalfOpen => "half-open",
+        BreakerState::Gone => "gone",
     };
     println!("breaker: {state}");
 }

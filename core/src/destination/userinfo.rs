@@ -1,0 +1,68 @@
+//! The user name and the password in a URL, as the credentials of a request (RFC 7617).
+
+use heapless::string::StringView;
+
+use crate::ascii::number;
+use crate::base64::{self, BASIC};
+use crate::destination::error::EndpointError;
+use crate::destination::host::push;
+
+/// Appends the value of `Authorization` that `user:password` of a URL amounts to.
+///
+/// # Errors
+/// When there is no user name, or one that cannot be sent, or no room.
+pub(super) fn write(text: &mut StringView, userinfo: &str) -> Result<(), EndpointError> {
+    let (user, password) = match userinfo.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (userinfo, None),
+    };
+    // In a user name a colon cannot be told from the one behind it.
+    let is_user = !user.is_empty() && decoded(user).all(|byte| byte.is_ok_and(|byte| byte != b':'));
+    if !is_user || decoded(userinfo).any(|byte| byte.is_err()) {
+        return Err(EndpointError::Userinfo);
+    }
+    push(text, BASIC).ok_or(EndpointError::TooLong)?;
+    let colon = password.is_none().then_some(b':');
+    let bytes = decoded(userinfo).filter_map(Result::ok).chain(colon);
+    base64::encode(bytes, |letters| push(text, letters)).ok_or(EndpointError::TooLong)
+}
+
+/// The bytes, with percent-encodings resolved; an error for each that does not belong there.
+fn decoded(text: &str) -> impl Iterator<Item = Result<u8, ()>> {
+    let mut rest = text.bytes();
+    core::iter::from_fn(move || {
+        let byte = rest.next()?;
+        let byte = match byte {
+            b'%' => {
+                let digits = [rest.next().unwrap_or(b' '), rest.next().unwrap_or(b' ')];
+                let byte = number(&digits, 16).and_then(|byte| u8::try_from(byte).ok());
+                byte.filter(|byte| !byte.is_ascii_control())
+            }
+            byte => is_userinfo_byte(byte).then_some(byte),
+        };
+        Some(byte.ok_or(()))
+    })
+}
+
+/// RFC 3986's `unreserved`, `sub-delims` and the colon, section 3.2.1.
+const fn is_userinfo_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b':'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+        )
+}

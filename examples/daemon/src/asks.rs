@@ -1,0 +1,158 @@
+//! The options of `run` for what an endpoint asks for.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use log::warn;
+use pilot_webhook_std::{
+    ClientBuilder, HeaderError, HttpConfig, Rate, RequestHeaders, Schedule, Success,
+};
+
+use crate::Failure;
+use crate::args::duration;
+
+#[derive(clap::Args)]
+pub(crate) struct Asks {
+    /// Add a header to every request, as `Name: value`. May be given more than once.
+    #[arg(long, value_name = "HEADER")]
+    header: Vec<String>,
+    /// Add the headers in this file, one a line, so that they are not on the command line, which everybody can read.
+    #[arg(long, value_name = "FILE")]
+    header_file: Option<PathBuf>,
+    /// Send the token in this file as `Authorization: Bearer` (white space around it is ignored).
+    #[arg(long, value_name = "FILE", conflicts_with = "basic_file")]
+    bearer_file: Option<PathBuf>,
+    /// Send the `user:password` in this file as `Authorization: Basic` (white space around it is ignored).
+    #[arg(long, value_name = "FILE")]
+    basic_file: Option<PathBuf>,
+    /// Begin no more attempts than that, as in 50/s, 100/m or 1000/h, at even distances.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    rate: Option<Rate>,
+    /// The waits between attempts, as in 5s,5m,30m,2h, in place of the backoff: one attempt more than waits. Of use
+    /// with --outbox.
+    #[arg(long, value_name = "TIMES", value_parser = schedule)]
+    retry_schedule: Option<Schedule>,
+    /// The statuses that mean success.
+    #[arg(long, value_name = "STATUSES", default_value = "200-299")]
+    success: Success,
+}
+
+impl Asks {
+    /// The options of the client.
+    ///
+    /// # Errors
+    /// As [`headers`](Self::headers).
+    pub(crate) fn client(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
+        if let Some(rate) = self.rate {
+            builder = builder.rate(rate);
+        }
+        if let Some(schedule) = self.retry_schedule {
+            builder = builder.retry_schedule(schedule);
+        }
+        Ok(builder.headers(self.headers()?))
+    }
+
+    /// The options of its transport.
+    pub(crate) fn http(&self, http: HttpConfig) -> HttpConfig {
+        http.success(self.success.clone())
+    }
+
+    /// The files that headers are in.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let files = [&self.header_file, &self.bearer_file, &self.basic_file];
+        files.into_iter().flatten().cloned().collect()
+    }
+
+    /// The headers. Reads files, which may be pipes.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or a header cannot be sent. What is in a file is not shown.
+    pub(crate) fn headers(&self) -> Result<RequestHeaders, Failure> {
+        let mut headers = RequestHeaders::new();
+        for header in &self.header {
+            // Not the value, which may be a secret all the same.
+            let name = header.split_once(':').map_or("no colon", |(name, _)| name);
+            add(&mut headers, header).map_err(|what| usage("--header", name, &what))?;
+        }
+        if let Some(path) = &self.header_file {
+            for (number, line) in (1..).zip(text(path)?.lines()) {
+                let line = line.trim();
+                if !line.is_empty() {
+                    add(&mut headers, line).map_err(|what| {
+                        usage(&path.display().to_string(), &format!("line {number}"), &what)
+                    })?;
+                }
+            }
+        }
+        let fail = |path: &Path, error: HeaderError| {
+            let what = match error {
+                HeaderError::Value => "these are no credentials that can be sent".to_owned(),
+                error => error.to_string(),
+            };
+            Failure::usage(format!("{}: {what}", path.display()))
+        };
+        if let Some(path) = &self.bearer_file {
+            headers.bearer(text(path)?.trim()).map_err(|error| fail(path, error))?;
+        }
+        if let Some(path) = &self.basic_file {
+            let text = text(path)?;
+            let parts = text.trim().split_once(':').ok_or(HeaderError::Value);
+            let added = parts.and_then(|(user, password)| headers.basic(user, password));
+            added.map_err(|error| fail(path, error))?;
+        }
+        Ok(headers)
+    }
+}
+
+/// `50/s`.
+fn rate(text: &str) -> Result<Rate, String> {
+    let rate = text.split_once('/').and_then(|(attempts, per)| {
+        let seconds = match per {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            _ => return None,
+        };
+        let digits = attempts.bytes().all(|byte| byte.is_ascii_digit());
+        let attempts = attempts.parse().ok().filter(|_| digits)?;
+        Rate::new(attempts, Duration::from_secs(seconds))
+    });
+    rate.ok_or_else(|| {
+        "expected a number above 0 in a time, such as 50/s, 100/m or 1000/h".to_owned()
+    })
+}
+
+/// `5s,5m,30m`.
+fn schedule(text: &str) -> Result<Schedule, String> {
+    let waits: Result<Vec<_>, _> = text.split(',').map(duration).collect();
+    waits.ok().as_deref().and_then(Schedule::new).ok_or_else(|| {
+        "expected 1 to 16 times of up to 49 days with commas between them, such as 5s,5m,2h"
+            .to_owned()
+    })
+}
+
+/// Adds `Name: value`.
+fn add(headers: &mut RequestHeaders, header: &str) -> Result<(), String> {
+    let (name, value) = header.split_once(':').ok_or("it must be as in Name: value")?;
+    headers.add(name, value.trim_matches([' ', '\t'])).map_err(|error| error.to_string())
+}
+
+fn usage(source: &str, which: &str, what: &str) -> Failure {
+    // One line, whatever was given.
+    let which: String = which.chars().filter(|letter| !letter.is_control()).take(64).collect();
+    Failure::usage(format!("{source} ({which}): {what}"))
+}
+
+/// What is in a file for secrets.
+fn text(path: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    if fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 != 0)
+    {
+        warn!("{}: others can read it: take the permission away with chmod go-rwx", path.display());
+    }
+    Ok(text)
+}

@@ -1,0 +1,56 @@
+//! The options about the format of bodies.
+
+use clap::ValueEnum;
+use pilot_webhook_core::{CloudEvents, CloudEventsBinaryFormat, CloudEventsFormat, PilotGoFormat};
+use pilot_webhook_std::ClientBuilder;
+
+use crate::Failure;
+
+#[derive(clap::Args)]
+pub(crate) struct Format {
+    /// How events become bodies: as pilot's Go plugin has them, as it has them to the last byte, or as CloudEvents
+    /// 1.0 in structured or binary mode.
+    #[arg(long, value_name = "FORMAT", default_value = "pilot")]
+    format: Name,
+    /// The source of CloudEvents, a URI. Without it: `urn:pilot:node:N`, with the event's node.
+    #[arg(long, value_name = "URI")]
+    source: Option<String>,
+    /// What the types of CloudEvents have in front of the topic.
+    #[arg(long, value_name = "PREFIX")]
+    type_prefix: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    Pilot,
+    PilotGo,
+    Cloudevents,
+    CloudeventsBinary,
+}
+
+impl Format {
+    /// Tells the client.
+    ///
+    /// # Errors
+    /// When an attribute cannot be used, or goes with no such format.
+    pub(crate) fn choose(&self, builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
+        if matches!(self.format, Name::Pilot | Name::PilotGo) {
+            for (option, value) in
+                [("--source", &self.source), ("--type-prefix", &self.type_prefix)]
+            {
+                if value.is_some() {
+                    return Err(Failure::usage(format!("{option} goes with --format cloudevents")));
+                }
+            }
+        }
+        let text = |option: &Option<String>| option.clone().unwrap_or_default();
+        let attributes = CloudEvents::new(text(&self.source), text(&self.type_prefix));
+        let attributes = attributes.map_err(Failure::usage)?;
+        Ok(match self.format {
+            Name::Pilot => builder,
+            Name::PilotGo => builder.format(PilotGoFormat),
+            Name::Cloudevents => builder.format(CloudEventsFormat(attributes)),
+            Name::CloudeventsBinary => builder.format(CloudEventsBinaryFormat(attributes)),
+        })
+    }
+}

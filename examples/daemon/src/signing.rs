@@ -1,0 +1,115 @@
+//! What events are signed with, from the files that the options name.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use log::{info, warn};
+use pilot_webhook_core::Secret;
+use pilot_webhook_receiver::secrets::{self, Secrets, Sign};
+use pilot_webhook_std::standard::{MAX_KEYS, SigningKey};
+use pilot_webhook_std::{Client, ClientBuilder};
+
+use crate::Failure;
+use crate::args::Run;
+use crate::aside::aside;
+use crate::ingress::Serving;
+
+/// What signs, of each kind.
+struct Signing {
+    pilot: Option<Vec<u8>>,
+    keys: Vec<SigningKey>,
+}
+
+impl Signing {
+    fn read(options: &Run) -> Result<Self, String> {
+        if options.secret_file.is_empty() {
+            return Ok(Self { pilot: None, keys: Vec::new() });
+        }
+        // Said when all is well: what is wrong is said in one line.
+        let mut warnings = Vec::new();
+        let warn = |warning| warnings.push(warning);
+        let secrets = Secrets::read(&options.sign, &options.secret_file, warn)?;
+        let keys = secrets.keys(SigningKey::parse)?;
+        if keys.len() > MAX_KEYS {
+            return Err(format!("--secret-file: {} keys, and {MAX_KEYS} may sign", keys.len()));
+        }
+        warnings.iter().for_each(|warning| warn!("{warning}"));
+        Ok(Self { pilot: secrets.pilot, keys })
+    }
+}
+
+/// Signs as the options say. Reads files, which may be pipes.
+///
+/// # Errors
+/// When a file or a key cannot be used.
+pub(crate) fn sign(builder: ClientBuilder, options: &Run) -> Result<ClientBuilder, Failure> {
+    let Signing { pilot, keys } = Signing::read(options).map_err(Failure::usage)?;
+    let builder = keys.into_iter().fold(builder, ClientBuilder::signing_key);
+    Ok(pilot.iter().fold(builder, |builder, secret| builder.secret(secret)))
+}
+
+/// How events are signed, in a log line.
+pub(crate) fn word(options: &Run) -> &'static str {
+    let is_standard = options.sign.contains(&Sign::StandardWebhooks);
+    match (options.secret_file.is_empty(), is_standard, options.sign.contains(&Sign::Pilot)) {
+        (true, ..) => "unsigned",
+        (false, false, _) => "signed",
+        (false, true, false) => "signed by Standard Webhooks",
+        (false, true, true) => "signed twice, by Standard Webhooks too",
+    }
+}
+
+/// The secret that posts must be signed with, if there is one. Reads a file, which may be a pipe.
+///
+/// # Errors
+/// When the file cannot be read, or is empty.
+pub(crate) fn listen_secret(options: &Run) -> Result<Option<Secret>, Failure> {
+    let read = |path| secrets::read(path, |told| warn!("{told}")).map_err(Failure::usage);
+    let secret = options.listen_secret_file.as_deref().map(read).transpose()?;
+    Ok(secret.as_deref().and_then(Secret::new))
+}
+
+/// Reads the secrets again. Where that fails, the old ones still count.
+pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Arc<Run>) {
+    if !options.secret_file.is_empty() {
+        let (files, options) = (options.secret_file.clone(), Arc::clone(options));
+        let read = read_again(files, move || Signing::read(&options));
+        report("the secret", read.await.and_then(|signing| set(client, &signing)));
+    }
+    if let (Some(path), Some(serving)) = (&options.listen_secret_file, serving) {
+        let file = path.clone();
+        let read = move || secrets::read(&file, |told| warn!("{told}"));
+        let secret = read_again(vec![path.clone()], read).await;
+        let set = |s: Vec<u8>| Secret::new(&s).into_iter().for_each(|s| serving.set_secret(s));
+        report("the secret of posts", secret.map(set));
+    }
+}
+
+fn set(client: &Client, signing: &Signing) -> Result<(), Failure> {
+    if let Some(secret) = &signing.pilot {
+        client.set_secret(secret).map_err(Failure::runtime)?;
+    }
+    client.set_signing_keys(&signing.keys).map_err(Failure::runtime)
+}
+
+/// What is in these files. A pipe has no second content.
+pub(crate) async fn read_again<T: Send + 'static>(
+    files: Vec<PathBuf>,
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, Failure> {
+    let is_gone = |path: &&PathBuf| fs::metadata(path).is_ok_and(|found| !found.is_file());
+    let read = aside(move || match files.iter().find(is_gone) {
+        Some(path) => Err(Failure::runtime(format!("{}: not a regular file", path.display()))),
+        None => read().map_err(Failure::runtime),
+    });
+    read.await.and_then(|read| read)
+}
+
+/// Says whether something was read again.
+pub(crate) fn report(what: &str, set: Result<(), Failure>) {
+    match set {
+        Ok(()) => info!("{what} was read again"),
+        Err(failure) => warn!("{what} is still the old one: {}", failure.message),
+    }
+}
