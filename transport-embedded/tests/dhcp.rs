@@ -12,13 +12,12 @@ use core::net::Ipv4Addr;
 use std::cell::Cell;
 use std::time::Duration;
 
-use embassy_futures::select::{Either, select};
+use embassy_futures::select::select;
 use embassy_net::driver::Driver;
-use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config, Stack};
 use pilot_webhook_embassy::DhcpGuard;
 
-use cable::{Port, wired_as};
+use cable::{Port, udp, while_served, wired_as};
 
 #[path = "support/cable.rs"]
 mod cable;
@@ -39,14 +38,6 @@ enum Grant {
     Refuse,
     /// For so many seconds.
     Lease(u32),
-}
-
-fn udp(stack: Stack<'static>) -> UdpSocket<'static> {
-    let meta = || vec![PacketMetadata::EMPTY; 8].leak();
-    let bytes = || vec![0; 4_096].leak();
-    let mut socket = UdpSocket::new(stack, meta(), bytes(), meta(), bytes());
-    socket.bind(67).unwrap();
-    socket
 }
 
 /// The kind of a message of smoltcp's client, which puts it first.
@@ -73,7 +64,7 @@ async fn serve(
     discoveries: &Cell<usize>,
     grant: impl Fn(usize) -> Grant,
 ) -> Infallible {
-    let socket = udp(stack);
+    let socket = udp(stack, 67);
     let mut message = [0; 1_024];
     let mut requests = 0;
     loop {
@@ -131,8 +122,7 @@ async fn a_refusal_or_two_cost_no_time() {
     let grant = |request| if request < 2 { Grant::Refuse } else { Grant::Lease(3_600) };
     let config = Config::dhcpv4(Default::default());
     let address = wired_as(config, DhcpGuard::new, async |node, server| {
-        let up = select(node.wait_config_up(), serve(server, &discoveries, grant)).await;
-        assert!(matches!(up, Either::First(())));
+        while_served(node.wait_config_up(), serve(server, &discoveries, grant)).await;
         node.config_v4().unwrap().address.address()
     });
     let address = tokio::time::timeout(Duration::from_secs(5), address).await;

@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use embassy_futures::select::{Either3, select3};
+use embassy_futures::select::{Either, Either3, select, select3};
+use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 
@@ -116,5 +117,22 @@ pub(crate) async fn wired_as<F: Future, D: Driver>(
     match select3(test, node_runner.run(), server_runner.run()).await {
         Either3::First(ended) => ended.expect("it hangs"),
         _ => unreachable!(),
+    }
+}
+
+/// A socket of `stack`, bound to `port`.
+pub(crate) fn udp(stack: Stack<'static>, port: u16) -> UdpSocket<'static> {
+    let meta = || vec![PacketMetadata::EMPTY; 16].leak();
+    let bytes = || vec![0; 4_096].leak();
+    let mut socket = UdpSocket::new(stack, meta(), bytes(), meta(), bytes());
+    socket.bind(port).unwrap();
+    socket
+}
+
+/// What comes of `work` while a server that never ends goes on.
+pub(crate) async fn while_served<T>(work: impl Future<Output = T>, server: impl Future) -> T {
+    match select(work, server).await {
+        Either::First(outcome) => outcome,
+        Either::Second(_) => panic!("the server ended"),
     }
 }
