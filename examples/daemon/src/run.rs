@@ -46,6 +46,12 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         stats_file::check(path)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     }
+    // Before the client, which may have an outbox to deliver: a signal ends this at once.
+    #[cfg(feature = "nats")]
+    let gateway = tokio::select! {
+        gateway = Gateway::open(&options) => gateway?,
+        () = signals.ends.recv() => return Ok(()),
+    };
     let for_setup = Arc::clone(&options);
     let setup =
         aside(move || Ok((setup::service(&for_setup)?, signing::listen_secret(&for_setup)?)));
@@ -75,11 +81,6 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         input::open(path, options.follow, begin.as_deref())
     };
     let input = options.events.as_deref().map(open).transpose()?;
-    #[cfg(feature = "nats")]
-    let gateway = tokio::select! {
-        gateway = Gateway::open(&options) => gateway?,
-        () = signals.ends.recv() => return Ok(()),
-    };
 
     // Before anything publishes: the webhook subscribes here.
     let mut registry = ServiceRegistry::new();

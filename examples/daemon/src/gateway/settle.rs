@@ -151,7 +151,7 @@ impl Task {
     /// Makes a dead letter of it, and acknowledges it when that is stored.
     async fn bury(&self, message: &Message, why: &str) {
         let stream = message.info().map(|info| info.stream.to_owned()).unwrap_or_default();
-        let mut headers = message.headers.clone().unwrap_or_else(HeaderMap::new);
+        let mut headers = message.headers.clone().unwrap_or_default();
         headers.insert("X-Pilot-Reason", why);
         headers.insert("X-Pilot-Subject", message.subject.as_str());
         let letter = PublishMessage::build().headers(headers).payload(message.payload.clone());
