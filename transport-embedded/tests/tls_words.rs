@@ -18,6 +18,7 @@ fn what_a_feature_adds_is_said_by_the_error() {
         (TlsFailure::UnsupportedAlgorithm(Algorithm::EcdsaP384), &["feature p384"]),
         (TlsFailure::Unsupported(Limit::HelloRetryRequest), &["feature rustls"]),
         (TlsFailure::Unsupported(Limit::SplitMessage), &["feature rustls"]),
+        (TlsFailure::Unsupported(Limit::PostHandshake), &["feature rustls"]),
     ] {
         let text = Error::Tls(failure).to_string();
         assert!(words.iter().all(|word| text.contains(word)), "{text}");

@@ -206,7 +206,10 @@ impl fmt::Display for Limit {
             Self::SplitMessage => {
                 "a handshake message is split across records, which the feature rustls takes"
             }
-            Self::PostHandshake => "the server sent a handshake message after the handshake",
+            Self::PostHandshake => {
+                "the server changes its keys after the handshake, which the feature rustls follows, \
+                 or breaks the protocol"
+            }
             Self::TooMany => "the server sent too many certificates or extensions",
             Self::SendBuffer => "the transmit buffer is too small",
         })
