@@ -14,11 +14,14 @@ use pilot_webhook_core::{
 };
 use tokio::runtime::Handle;
 
+use crate::client::destination::{Destination, UrlTransport};
 use crate::client::error::ClientError;
-use crate::client::handle::{Client, Parts, endpoint, origin};
+use crate::client::handle::{Client, Parts, destination};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
 use crate::http::{HttpConfig, HttpShared, HttpTransport, RequestHeaders};
+#[cfg(feature = "nats")]
+use crate::nats::{NatsConfig, NatsTransport};
 #[cfg(feature = "outbox")]
 use crate::outbox::Outbox;
 
@@ -48,6 +51,8 @@ pub struct OverHttp {
     url: String,
     http: HttpConfig,
     headers: Result<RequestHeaders, HeaderError>,
+    #[cfg(feature = "nats")]
+    nats: NatsConfig,
 }
 
 /// Delivery over the caller's own transport: a function that makes one, and the target.
@@ -78,7 +83,13 @@ impl Client {
     /// Options for a client that delivers to `url` over HTTP; empty for none yet.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         let headers = Ok(RequestHeaders::new());
-        let via = OverHttp { url: url.into(), http: HttpConfig::new(), headers };
+        let via = OverHttp {
+            url: url.into(),
+            http: HttpConfig::new(),
+            headers,
+            #[cfg(feature = "nats")]
+            nats: NatsConfig::new(),
+        };
         ClientBuilder { options: Options::default(), via }
     }
 }
@@ -102,6 +113,13 @@ impl ClientBuilder {
     /// is parsed by, too).
     pub fn http(mut self, http: HttpConfig) -> Self {
         self.via.http = http;
+        self
+    }
+
+    /// The options of the connection to a NATS server, for URLs of one.
+    #[cfg(feature = "nats")]
+    pub fn nats(mut self, nats: NatsConfig) -> Self {
+        self.via.nats = nats;
         self
     }
 
@@ -136,9 +154,15 @@ impl ClientBuilder {
             http.set_headers(headers);
         }
         let (policy, shared) = (http.get().policy, http.clone());
-        let target = endpoint(&self.via.url, policy)?;
-        let transport = move || HttpTransport::new(&http);
-        self.options.start(transport, target, policy, Some(shared), origin)
+        let target = destination(&self.via.url, policy)?;
+        #[cfg(feature = "nats")]
+        let nats = self.via.nats.build()?;
+        let transport = move || UrlTransport {
+            http: HttpTransport::new(&http),
+            #[cfg(feature = "nats")]
+            nats: NatsTransport::new(&nats),
+        };
+        self.options.start(transport, target, policy, Some(shared), Destination::origin)
     }
 }
 

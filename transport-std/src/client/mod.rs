@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod clock;
+pub(crate) mod destination;
 #[cfg(feature = "outbox")]
 mod durable;
 pub(crate) mod error;
@@ -17,6 +18,7 @@ mod worker;
 
 pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
+pub use destination::{Destination, DestinationError};
 pub use error::ClientError;
 #[cfg(feature = "outbox")]
 pub use error::StoreError;

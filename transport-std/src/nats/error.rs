@@ -9,6 +9,8 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::{ConnectError, ConnectErrorKind};
 use pilot_webhook_core::{ErrorKind, Reply, TransportError, Verdict};
 
+use crate::http::HttpConfigError;
+
 /// The code of a message that was stored. NATS has none; HTTP's is what people know.
 pub(crate) const STORED: u16 = 200;
 /// No stream has the subject: the status that the server answers with.
@@ -20,6 +22,8 @@ const TOO_LARGE: u16 = 413;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NatsError {
+    /// The trusted certificates cannot be read.
+    Trust(HttpConfigError),
     /// There was no connection to begin with.
     Connect(ConnectError),
     /// The connection is lost, and the library makes a new one. With what it said last.
@@ -72,6 +76,7 @@ impl TransportError for NatsError {
                 TimedOut => ErrorKind::Timeout,
                 _ => ErrorKind::Connect,
             },
+            Self::Trust(_) => ErrorKind::Tls,
             Self::Away(_) => ErrorKind::Connect,
             Self::Disconnected => ErrorKind::Disconnected,
             Self::Publish(_) => ErrorKind::Protocol,
@@ -82,6 +87,7 @@ impl TransportError for NatsError {
 impl fmt::Display for NatsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Trust(error) => error.fmt(f),
             Self::Connect(error) => match error.kind() {
                 ConnectErrorKind::AuthorizationViolation => f.write_str(
                     "the NATS server refuses the credentials, or wants some: check the credentials file",

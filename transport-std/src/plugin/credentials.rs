@@ -8,7 +8,8 @@ use std::path::Path;
 
 use pilot_webhook_core::{EndpointBuf, Policy};
 
-use crate::client::handle::{HttpTarget, MAX_URL, origin};
+use crate::client::destination::origin;
+use crate::client::handle::{HttpTarget, MAX_URL};
 use crate::plugin::persist::{PersistError, read_home_file, save_home_file};
 
 /// The file's name.
@@ -74,7 +75,10 @@ mod tests {
     fn credentials_come_back_for_their_origin_and_stand_in_no_urls_file() {
         let home = tempfile::tempdir().unwrap();
         let home = home.path();
-        let load = || load_persisted(home, Policy::default()).unwrap().unwrap();
+        let load = || {
+            let found = load_persisted(home, Policy::default()).unwrap().unwrap();
+            found.http().unwrap().clone()
+        };
         let url = "http://user:hush@127.0.0.1:9/a?b";
         save_persisted_url(home, url).unwrap();
         assert_eq!(load(), HttpTarget::parse(url, Policy::default()).unwrap());

@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "the fleet uses the rest")]
 mod world;
 
 use std::collections::HashSet;
@@ -38,12 +39,12 @@ async fn gateways_share_the_work_and_one_that_is_killed_loses_nothing() {
     world.stream().await;
     let mut gateways: Vec<_> = (0..3).map(|_| gateway(&world, &["--max-in-flight", "8"])).collect();
     world.publish(1..=MANY).await;
-    world.arrived(MANY as usize / 3).await;
+    world.arrived(MANY / 3).await;
     let mut killed = gateways.remove(0);
     killed.kill().unwrap();
     killed.wait().unwrap();
     // What it had comes again after 10 s.
-    world.arrived(MANY as usize).await;
+    world.arrived(MANY).await;
     world.acknowledged("pilot-webhook").await;
     let delivered = gateways.into_iter().map(|it| world::stop(it).0["delivered"].as_u64().unwrap());
     assert!(delivered.into_iter().all(|delivered| delivered > 0), "each had a part");
@@ -148,7 +149,7 @@ async fn a_partition_keeps_its_order_whoever_pulls_it() {
     let mut last = [0; 8];
     for (_, body) in world.received() {
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-        let node = body["node_id"].as_u64().unwrap() as usize;
+        let node = usize::try_from(body["node_id"].as_u64().unwrap()).unwrap();
         let n = body["data"]["n"].as_u64().unwrap();
         assert_eq!(n, last[node] + 1, "node {node}");
         last[node] = n;

@@ -1,5 +1,6 @@
 //! A nats-server, a receiver that can fail, and a publisher.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -61,6 +62,22 @@ impl World {
         let webhook = format!("http://{}/hook", listener.local_addr().unwrap());
         tokio::spawn(receive(listener, Arc::clone(&arrived)));
         Some(Self { server, context, webhook, arrived, _folder: folder })
+    }
+
+    pub(crate) fn server_url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Kills the server with -9, and starts it again.
+    pub(crate) fn restart_server(&mut self) {
+        self.server.restart().unwrap();
+    }
+
+    /// How many of these ids have not arrived.
+    pub(crate) fn missing(&self, ids: &HashSet<String>) -> usize {
+        let all = self.arrived.all.lock().unwrap();
+        let arrived: HashSet<_> = all.iter().map(|(id, _)| id).collect();
+        ids.iter().filter(|id| !arrived.contains(id)).count()
     }
 
     pub(crate) async fn stream(&self) -> Stream {
@@ -142,10 +159,11 @@ impl World {
     }
 
     /// So many different ids have arrived.
-    pub(crate) async fn arrived(&self, count: usize) {
+    pub(crate) async fn arrived(&self, count: u64) {
         self.until(|| {
             let all = self.arrived.all.lock().unwrap();
-            all.iter().map(|(id, _)| id).collect::<std::collections::HashSet<_>>().len() >= count
+            let ids: HashSet<_> = all.iter().map(|(id, _)| id).collect();
+            ids.len() as u64 >= count
         })
         .await;
     }
