@@ -8,6 +8,8 @@
 //! lets other tasks run before each. One signature is never interrupted, and neither is what embedded-tls does
 //! in one go: the exchange of keys, and reading and hashing what the server sent (`docs/sizes.md`).
 
+use core::cell::Cell;
+
 use embedded_tls::{
     CertificateEntryRef, CertificateRef, CertificateVerifyRef, TlsError, TlsVerifier,
 };
@@ -175,10 +177,12 @@ impl<'g> Guard<'g> {
         anchor: &TrustAnchor<'_>,
     ) -> webpki::Error {
         let anchors = core::slice::from_ref(anchor);
+        let found = Cell::new(false);
         let end = |path: &VerifiedPath<'_>| {
             if !path.intermediate_certificates().all(|ca| may_sign_certificates(&ca.der())) {
                 return Err(webpki::Error::EndEntityUsedAsCa);
             }
+            found.set(true);
             if self.checks.end_path(1 + path.intermediate_certificates().count()) {
                 // The error makes webpki look for another path.
                 return Err(webpki::Error::UnknownIssuer);
@@ -208,8 +212,8 @@ impl<'g> Guard<'g> {
         };
         loop {
             match find(seconds) {
-                // Only forward: each step makes one more certificate of the path valid.
-                webpki::Error::CertNotValidYet { not_before, .. } if steps > 0 => {
+                // Only forward, and only to the first path: each step makes one more certificate valid.
+                webpki::Error::CertNotValidYet { not_before, .. } if steps > 0 && !found.get() => {
                     seconds = not_before.as_secs();
                     steps -= 1;
                 }
