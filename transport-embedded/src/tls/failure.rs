@@ -80,7 +80,7 @@ pub enum CertificateFault {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// RSA with PKCS#1 v1.5: the feature `rsa` adds it.
+    /// RSA with PKCS#1 v1.5: the feature `rsa` adds it, with SHA-256, SHA-384 and SHA-512.
     Rsa,
     /// RSA-PSS: the same.
     RsaPss,
@@ -179,8 +179,8 @@ impl fmt::Display for CertificateFault {
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Rsa => "RSA, which the feature rsa adds",
-            Self::RsaPss => "RSA-PSS, which the feature rsa adds",
+            Self::Rsa => "RSA, which the feature rsa adds, with SHA-256 to SHA-512",
+            Self::RsaPss => "RSA-PSS, which the feature rsa adds, with SHA-256 to SHA-512",
             Self::EcdsaSha384 => "ECDSA with SHA-384, which the feature p384 adds",
             Self::EcdsaSha512 => "ECDSA with SHA-512, which is not supported",
             Self::EcdsaP384 => "ECDSA on P-384, which the feature p384 adds",

@@ -3,18 +3,24 @@
 //! or to make it panic.
 //!
 //! What the server sends passes in one direction: `wire` counts it, `scan` (in `fence`) checks records by
-//! their plain parts, `suite` decrypts them for embedded-tls and checks their content, and `guard` checks
-//! the certificates. `session` holds the outcome.
+//! their plain parts and the `hello` as a whole, `suite` decrypts them for embedded-tls, checks their content and
+//! hides some of it, which `transcript` hashes as it was, and `guard` checks the certificates and lists the
+//! signatures, which `checks` checks at the end. `session` holds the outcome.
 
 mod algorithms;
+mod checks;
 mod der;
 mod failure;
 mod fence;
 mod fragment;
 mod guard;
+mod hello;
+#[cfg(feature = "rsa")]
+mod rsa;
 mod scan;
 mod session;
 mod suite;
+mod transcript;
 
 use core::fmt;
 use core::net::IpAddr;
@@ -136,6 +142,9 @@ impl<'b> Tls<'b> {
         if let Some(length) = session.record_room().and_then(fragment::length_for) {
             config = config.with_max_fragment_length(length);
         }
+        if cfg!(feature = "rsa") {
+            config = config.enable_rsa_signatures();
+        }
         let name = match host {
             Host::Name(name) => {
                 // The dot of a fully qualified name is in no certificate (RFC 6066, section 3).
@@ -162,7 +171,7 @@ impl<'b> Tls<'b> {
         }
         opened?;
         // The handshake went well; that alone says nothing about who the server is.
-        provider.guard.verdict()
+        provider.guard.verdict().await
     }
 }
 
