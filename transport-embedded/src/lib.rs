@@ -9,6 +9,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
+#[cfg(feature = "embassy-net")]
+mod dhcp;
 mod dial;
 mod dialogue;
 mod error;
@@ -20,7 +22,11 @@ mod look_up;
 mod net;
 #[cfg(feature = "embassy-net")]
 mod node;
+#[cfg(feature = "dns-servers")]
+mod other_servers;
 mod request;
+#[cfg(feature = "roots")]
+mod roots;
 #[cfg(feature = "sntp")]
 mod sntp;
 #[cfg(feature = "_https")]
@@ -29,6 +35,8 @@ mod transport;
 mod wire;
 
 pub use clock::{EmbassyClock, WallClock, WallTime};
+#[cfg(feature = "embassy-net")]
+pub use dhcp::DhcpGuard;
 pub use error::Error;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
@@ -36,6 +44,8 @@ pub use net::{SocketConnection, SocketNet};
 pub use node::{Options, Resources, Runner, SetError, Target, TlsResources, Webhook, new};
 #[cfg(all(feature = "embassy-net", feature = "_https"))]
 pub use node::{TlsMemory, TlsRunner};
+#[cfg(feature = "roots")]
+pub use roots::ROOTS;
 #[cfg(feature = "sntp")]
 pub use sntp::{Sntp, SntpConfig, SntpError};
 #[cfg(feature = "tls")]

@@ -25,8 +25,8 @@ pub(crate) enum Answer {
 const GARBAGE: [&str; 6] = [
     "\x01\x02 hello?\r\n\r\n",
     "HTTP/1.1 2",
-    "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+    "HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK",
     "HTTP/9.9 200 OK\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
 ];

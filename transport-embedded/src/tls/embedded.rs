@@ -12,7 +12,7 @@ use super::failure::TlsFailure;
 use super::session::{Records, Session};
 use super::suite::Suite;
 use super::witness::Witness;
-use super::{TlsBuffers, UnknownTime, now, server_name};
+use super::{TlsBuffers, UnknownTime, fragment, now, server_name};
 use crate::clock::WallClock;
 use crate::wire::Wire;
 
@@ -68,6 +68,9 @@ impl<'b> Tls<'b> {
         }
         let name = server_name(host)?;
         let mut config = TlsConfig::new();
+        if let Some(length) = session.record_room().and_then(fragment::length_for) {
+            config = config.with_max_fragment_length(length);
+        }
         if cfg!(feature = "rsa") {
             config = config.enable_rsa_signatures();
         }

@@ -5,6 +5,8 @@
 //! neither is what a TLS client does in one go: the exchange of keys, and reading and hashing what the server
 //! sent (`docs/sizes.md`).
 
+use core::cell::Cell;
+
 use heapless::Vec;
 use pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
@@ -122,10 +124,12 @@ impl<'g> Guard<'g> {
         anchor: &TrustAnchor<'_>,
     ) -> webpki::Error {
         let anchors = core::slice::from_ref(anchor);
+        let found = Cell::new(false);
         let end = |path: &VerifiedPath<'_>| {
             if !path.intermediate_certificates().all(|ca| may_sign_certificates(&ca.der())) {
                 return Err(webpki::Error::EndEntityUsedAsCa);
             }
+            found.set(true);
             if self.checks.end_path(1 + path.intermediate_certificates().count()) {
                 // The error makes webpki look for another path.
                 return Err(webpki::Error::UnknownIssuer);
@@ -155,8 +159,8 @@ impl<'g> Guard<'g> {
         };
         loop {
             match find(seconds) {
-                // Only forward: each step makes one more certificate of the path valid.
-                webpki::Error::CertNotValidYet { not_before, .. } if steps > 0 => {
+                // Only forward, and only to the first path: each step makes one more certificate valid.
+                webpki::Error::CertNotValidYet { not_before, .. } if steps > 0 && !found.get() => {
                     seconds = not_before.as_secs();
                     steps -= 1;
                 }

@@ -16,6 +16,8 @@ mod embedded;
 mod failure;
 #[cfg(feature = "tls")]
 mod fence;
+#[cfg(feature = "tls")]
+mod fragment;
 mod guard;
 #[cfg(feature = "tls")]
 mod hello;
@@ -73,8 +75,10 @@ pub enum UnknownTime {
 ///
 /// `RX` bounds the largest record that can be received: 16,640 holds every record, and less works
 /// with servers that send less. The whole certificate chain comes in one record, so it is the chain
-/// that decides: 1,024 for a short one of our own, 4,096 for most public ones. A record that does
-/// not fit ends with [`Limit::RecordTooLarge`]. `TX` holds a handshake message or a piece of a
+/// that decides: 1,280 for a short one of our own, 4,352 for most public ones. A record that does
+/// not fit ends with [`Limit::RecordTooLarge`]. The sizes are a power of two and 256 for what a record takes
+/// beside its content: with 4,352, 2,304, 1,280 and 768 the server is asked for records of 4,096, 2,048, 1,024 and
+/// 512 at most (`max_fragment_length`, which OpenSSL, nginx, Go and Node heed, and rustls does not). `TX` holds a handshake message or a piece of a
 /// request: 512 at least.
 #[derive(Debug)]
 pub struct TlsBuffers<const RX: usize, const TX: usize> {

@@ -62,7 +62,7 @@ impl Connection {
         self.exchange.is_ready() && !self.stream.has_news()
     }
 
-    /// Sends a request and reads the head of its answer. Of the body it reads only what has arrived.
+    /// Sends a request and reads the status of its answer. Of the rest it reads only what has arrived.
     ///
     /// # Errors
     /// [`HttpError::Closed`] when no byte of the request was written, so that it cannot have been processed.
@@ -130,7 +130,8 @@ impl Connection {
             Ok(()) => io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed it"),
             Err(error) => error,
         };
-        Poll::Ready(Err((self.exchange.ended(), Some(error))))
+        let ended = self.exchange.ended();
+        Poll::Ready(ended.map(Some).map_err(|failure| (failure, Some(error))))
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn dial(
         None => Ok(Stream::Plain(tcp)),
         Some((connector, name)) => {
             let handshake = connector.connect(name, tcp).await.map_err(HttpError::Tls);
-            Ok(Stream::Tls(Box::new(handshake?)))
+            Ok(Stream::tls(handshake?))
         }
     }
 }

@@ -59,11 +59,11 @@ const QUEUE: usize = 4096;
 #[cfg(not(feature = "https"))]
 static MEMORY: ConstStaticCell<Resources<QUEUE>> = ConstStaticCell::new(Resources::new());
 
-/// The longest record that the server may send: all there are, or what the small board can hold.
+/// The longest record that the server may send: all there are, or what the small board can hold and asks for.
 #[cfg(all(feature = "https", feature = "board-an386"))]
 const RECORD: usize = 16_640;
 #[cfg(all(feature = "https", feature = "board-lm3s6965"))]
-const RECORD: usize = 4096;
+const RECORD: usize = 4096 + 256;
 #[cfg(feature = "https")]
 static MEMORY: ConstStaticCell<Resources<QUEUE, TlsBuffers<RECORD, 1024>>> =
     ConstStaticCell::new(Resources::with_tls());
