@@ -13,9 +13,12 @@ mod dial;
 mod dialogue;
 mod error;
 mod fmt;
+mod line;
 mod link;
 #[cfg(feature = "embassy-net")]
 mod look_up;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "embassy-net")]
 mod net;
 #[cfg(feature = "embassy-net")]
@@ -30,6 +33,8 @@ mod wire;
 
 pub use clock::{EmbassyClock, WallClock, WallTime};
 pub use error::Error;
+#[cfg(feature = "nats")]
+pub use nats::NatsTransport;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]
@@ -48,6 +53,9 @@ pub use pilot_webhook_core::{
     EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer, OnFull, OnOpen,
     PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Schedule, Secret, Signer, Stats, Timestamp,
 };
+
+#[cfg(feature = "nats")]
+pub use pilot_webhook_core::nats::{Fault as NatsFault, Login as NatsLogin};
 
 #[cfg(feature = "tls")]
 pub use embedded_tls::{CryptoRng, CryptoRngCore};
