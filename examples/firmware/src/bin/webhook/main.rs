@@ -5,7 +5,8 @@
 //!
 //! | argument | default | |
 //! |---|---|---|
-//! | `url=URL` | required | `http://` or, with the feature `tls`, `https://` |
+//! | `url=URL` | required | `http://` or, with the feature `tls`, `https://`; with the feature `nats` instead `nats://` and `tls://` |
+//! | `token=TEXT` | none | for the NATS server |
 //! | `ca=PATH` | none | the trusted CA's certificate in DER, a file of the host |
 //! | `secret=TEXT` | none | signs the events |
 //! | `node_id=N` | 1 | |
@@ -40,6 +41,8 @@ use firmware::{
     net, println, stack,
 };
 use pilot_webhook_core::{Stats, to_json};
+#[cfg(feature = "nats")]
+use pilot_webhook_embassy::NatsLogin;
 #[cfg(not(feature = "tls"))]
 use pilot_webhook_embassy::Runner;
 use pilot_webhook_embassy::{Options, Resources, Webhook, new};
@@ -144,8 +147,12 @@ fn report(webhook: Webhook) -> Result<Stats, &'static str> {
 
 #[cfg(not(feature = "tls"))]
 #[embassy_executor::task]
-async fn deliver(mut runner: Runner, stack: Stack<'static>, _args: Args<'static>) {
+#[cfg_attr(not(feature = "nats"), allow(unused_variables, reason = "for the NATS server"))]
+async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    #[cfg(not(feature = "nats"))]
     runner.run(stack).await;
+    #[cfg(feature = "nats")]
+    runner.run_nats(stack, login(args)).await;
 }
 
 #[cfg(feature = "tls")]
@@ -159,7 +166,15 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
     let roots: &[&[u8]] = &[ca];
     // Without a certificate no server is trusted.
     let roots = if ca.is_empty() { &[] } else { roots };
+    #[cfg(not(feature = "nats"))]
     runner.run(stack, roots, &mut entropy).await;
+    #[cfg(feature = "nats")]
+    runner.run_nats(stack, login(args), roots, &mut entropy).await;
+}
+
+#[cfg(feature = "nats")]
+fn login(args: Args<'static>) -> NatsLogin<'static> {
+    args.get("token").map_or(NatsLogin::None, NatsLogin::Token)
 }
 
 #[cfg(feature = "tls")]
