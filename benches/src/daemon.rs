@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::process::Memory;
 use pilot_webhook_benches::Result;
 use pilot_webhook_benches::events::line;
 
@@ -35,15 +36,6 @@ struct Report {
 pub(crate) struct Run {
     pub(crate) rate: f64,
     pub(crate) memory: Memory,
-}
-
-/// What the kernel says about a process' memory, in KiB.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Memory {
-    /// All that is resident.
-    pub(crate) resident: u64,
-    /// Of that, what no file holds: the heap and the stacks.
-    pub(crate) anonymous: u64,
 }
 
 impl Daemon {
@@ -133,13 +125,7 @@ impl Daemon {
     }
 
     pub(crate) fn memory(&self) -> Result<Memory> {
-        let status = fs::read_to_string(self.proc("status"))?;
-        let field = |name: &str| -> Result<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let text = line.ok_or_else(|| format!("no {name} in its status"))?;
-            Ok(text.trim().trim_end_matches(" kB").parse()?)
-        };
-        Ok(Memory { resident: field("VmRSS:")?, anonymous: field("RssAnon:")? })
+        Memory::of(self.child.id())
     }
 }
 

@@ -9,10 +9,14 @@ mod growth;
 mod latency;
 mod machine;
 mod memory;
+mod outbox;
 mod page;
+mod process;
 mod receiver;
 mod server;
+mod stored;
 mod summary;
+mod syslog;
 mod throughput;
 mod user;
 mod wrk;
@@ -27,11 +31,13 @@ use pilot_webhook_benches::Result;
 /// A part: what measures it, given the daemon's path and the number of rounds.
 type Part = fn(&std::path::Path, usize) -> Result<Section>;
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 7] = [
     ("throughput", throughput::measure),
     ("memory", memory::measure),
     ("emit", emit::measure),
     ("latency", latency::measure),
+    ("outbox", outbox::measure),
+    ("stored", stored::measure),
     ("growth", growth::measure),
 ];
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::daemon::{Daemon, Memory};
+use crate::daemon::Daemon;
 use crate::page::Section;
+use crate::process::Memory;
 use pilot_webhook_benches::Result;
 
 /// The events that are queued: a full queue.
@@ -28,7 +29,7 @@ pub(crate) fn measure(program: &Path, _rounds: usize) -> Result<Section> {
     let mut section =
         Section::new("Memory of the daemon", &["what", "resident", "of it anonymous", "goal"]);
     let rows = [("idle", idle, 5_000), ("1,024 events of 180 bytes queued", queued, 6_000)];
-    for (what, Memory { resident, anonymous }, goal) in rows {
+    for (what, Memory { resident, anonymous, .. }, goal) in rows {
         let verdict = if resident * 1_024 <= goal * 1_000 { "met" } else { "**missed**" };
         section.row([
             what.to_owned(),

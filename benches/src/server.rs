@@ -1,6 +1,7 @@
 //! An nginx of our own that answers 204 to everything, over HTTP and HTTPS.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -20,6 +21,7 @@ pub(crate) struct Nginx {
     directory: TempDir,
     http: u16,
     https: u16,
+    status: u16,
 }
 
 impl Nginx {
@@ -28,8 +30,8 @@ impl Nginx {
         let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
         fs::write(directory.path().join("cert.pem"), certificate.cert.pem())?;
         fs::write(directory.path().join("key.pem"), certificate.signing_key.serialize_pem())?;
-        let (http, https) = (free_port()?, free_port()?);
-        fs::write(directory.path().join("nginx.conf"), config(http, https))?;
+        let (http, https, status) = (free_port()?, free_port()?, free_port()?);
+        fs::write(directory.path().join("nginx.conf"), config(http, https, status))?;
         let child = command()
             .arg("-p")
             .arg(directory.path())
@@ -37,7 +39,7 @@ impl Nginx {
             .stdout(Stdio::null())
             .spawn()
             .map_err(|error| format!("nginx cannot be started: {error}; apt-get install nginx"))?;
-        let mut nginx = Self { child, directory, http, https };
+        let mut nginx = Self { child, directory, http, https, status };
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", https)).is_err() {
             if start.elapsed() > PATIENCE || nginx.child.try_wait()?.is_some() {
@@ -56,6 +58,17 @@ impl Nginx {
         } else {
             format!("http://127.0.0.1:{}/hook", self.http)
         }
+    }
+
+    /// How many requests it has had so far, this one included.
+    pub(crate) fn requests(&self) -> Result<u64> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.status))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let counts = text.lines().skip_while(|line| !line.starts_with("server accepts")).nth(1);
+        let requests = counts.and_then(|line| line.split_whitespace().nth(2));
+        Ok(requests.ok_or_else(|| format!("nginx's status: {text}"))?.parse()?)
     }
 
     /// The certificate that clients are to trust.
@@ -86,7 +99,7 @@ fn free_port() -> Result<u16> {
 }
 
 /// One worker, so that the receiver is one core's work whatever the machine.
-fn config(http: u16, https: u16) -> String {
+fn config(http: u16, https: u16, status: u16) -> String {
     format!(
         "daemon off;
 worker_processes 1;
@@ -111,6 +124,10 @@ http {{
         ssl_certificate cert.pem;
         ssl_certificate_key key.pem;
         return 204;
+    }}
+    server {{
+        listen 127.0.0.1:{status};
+        location / {{ stub_status; }}
     }}
 }}
 "

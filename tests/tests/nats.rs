@@ -99,6 +99,32 @@ async fn an_event_is_delivered_when_the_server_has_stored_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_over_urls_goes_from_one_kind_of_destination_to_another() {
+    if !NatsServer::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let server = NatsServer::start(folder.path(), "").unwrap();
+    let stream = jetstream(&server).await.create_stream(config()).await.unwrap();
+    // Nobody is there: the event waits.
+    let client = Client::builder("http://127.0.0.1:9/hook")
+        .retry_backoff(Duration::from_millis(5))
+        .circuit_cooldown(Duration::from_secs(60))
+        .on_open(OnOpen::Hold)
+        .build()
+        .unwrap();
+    client.emit("conn.established", &1).unwrap();
+    let url = format!("{}/{PREFIX}", server.url());
+    client.set_url(&url).unwrap();
+    assert_eq!(client.url(), Some(url));
+    within(client.drained()).await;
+    let messages = stored(&stream).await;
+    assert_eq!(messages[0].subject.as_str(), "pilot.0.conn.established");
+    let refused = client.set_url("nats://127.0.0.1/a.>").unwrap_err();
+    assert!(refused.to_string().contains("the beginning of a subject"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_stream_events_wait_for_one() {
     if !NatsServer::is_installed() {
         return;

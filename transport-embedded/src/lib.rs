@@ -9,6 +9,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
+#[cfg(feature = "embassy-net")]
+mod dhcp;
 mod dial;
 mod dialogue;
 mod error;
@@ -23,7 +25,11 @@ mod nats;
 mod net;
 #[cfg(feature = "embassy-net")]
 mod node;
+#[cfg(feature = "dns-servers")]
+mod other_servers;
 mod request;
+#[cfg(feature = "roots")]
+mod roots;
 #[cfg(feature = "sntp")]
 mod sntp;
 #[cfg(feature = "tls")]
@@ -32,6 +38,8 @@ mod transport;
 mod wire;
 
 pub use clock::{EmbassyClock, WallClock, WallTime};
+#[cfg(feature = "embassy-net")]
+pub use dhcp::DhcpGuard;
 pub use error::Error;
 #[cfg(feature = "nats")]
 pub use nats::NatsTransport;
@@ -41,6 +49,8 @@ pub use net::{SocketConnection, SocketNet};
 pub use node::{Options, Resources, Runner, SetError, Target, TlsResources, Webhook, new};
 #[cfg(all(feature = "embassy-net", feature = "tls"))]
 pub use node::{TlsMemory, TlsRunner};
+#[cfg(feature = "roots")]
+pub use roots::ROOTS;
 #[cfg(feature = "sntp")]
 pub use sntp::{Sntp, SntpConfig, SntpError};
 #[cfg(feature = "tls")]
@@ -52,6 +62,7 @@ pub use pilot_webhook_core::{
     CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Config, Data,
     EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer, OnFull, OnOpen,
     PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Schedule, Secret, Signer, Stats, Timestamp,
+    standard,
 };
 
 #[cfg(feature = "nats")]

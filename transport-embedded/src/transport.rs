@@ -64,8 +64,9 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 ///    a connection is made to that very address. When that fails, or stays silent for 2 s, the name's
 ///    address of the other family is tried. For `https`, the server is authenticated
 ///    before a byte of the request is written.
-/// 3. The request is written and the answer's head read. Interim answers are skipped. The status is
-///    what counts: once it is known the post succeeds. The body only decides whether the connection
+/// 3. The request is written and the answer's status line read. Interim answers are skipped. The status is
+///    what counts: with its line the post succeeds, whatever comes after it. (A 429 or 503 may ask to wait, so
+///    it takes the end of the headers or of the connection.) The rest only decides whether the connection
 ///    can be kept; the part of it that arrives later is read by the next post.
 ///
 /// # Cancel safety

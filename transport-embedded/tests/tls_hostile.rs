@@ -10,6 +10,8 @@
 
 mod support;
 
+use std::task::Poll;
+
 use pilot_webhook_embassy::{Algorithm, Error, Limit, TlsFailure};
 use pilot_webhook_tests::Act::{Close, Read};
 use support::hostile_tls::{
@@ -213,6 +215,29 @@ fn a_hello_that_is_not_for_us() {
 }
 
 #[test]
+fn a_choice_that_was_not_offered() {
+    let meet = |hello| meet(Behaviour { hello, ..Behaviour::good() });
+    for hello in [
+        Hello::Version(0x0303),
+        Hello::Version(0x0305),
+        Hello::LegacyVersion(0x0302),
+        Hello::LegacyVersion(0x0304),
+        // X25519, P-384, and a group that nobody knows.
+        Hello::Group(29),
+        Hello::Group(24),
+        Hello::Group(0xfefe),
+        Hello::Compression(1),
+        // A pre-shared key, and a cookie.
+        Hello::Extension(vec![0, 41, 0, 2, 0, 0]),
+        Hello::Extension(vec![0, 44, 0, 2, 0, 0]),
+    ] {
+        let parameters = refused(TlsFailure::Unsupported(Limit::Parameters));
+        assert_eq!(meet(hello.clone()), parameters, "{hello:?}");
+    }
+    assert_eq!(meet(Hello::ShareFirst), Ok(200));
+}
+
+#[test]
 fn an_encrypted_record_without_content_in_the_handshake() {
     let result = meet(Behaviour { empty_record: true, ..Behaviour::good() });
     assert_eq!(result, refused(TlsFailure::Malformed));
@@ -240,6 +265,24 @@ fn a_request_for_a_client_certificate_gets_none() {
     let result =
         flight([EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify, Finished]);
     assert_eq!(result, Ok(200));
+}
+
+#[test]
+fn groups_and_schemes_that_nobody_knows_are_ignored() {
+    // RFC 8446, sections 4.2.7 and 4.3.2. As openssl 3.6 does with `-groups MLKEM768:P-256`.
+    let groups = Raw(handshake(8, &[0, 10, 0, 10, 0, 6, 0, 4, 2, 1, 0, 23]));
+    let schemes = Raw(handshake(13, &[0, 0, 10, 0, 13, 0, 6, 0, 4, 0xfe, 0xfe, 4, 3]));
+    for flight_of in [
+        vec![groups.clone(), Certificate, CertificateVerify, Finished],
+        vec![EncryptedExtensions, schemes.clone(), Certificate, CertificateVerify, Finished],
+        vec![groups, schemes, Certificate, CertificateVerify, Finished],
+    ] {
+        assert_eq!(flight(flight_of), Ok(200));
+    }
+    // A server that sends what stands for it in between is authenticated for another handshake.
+    let hidden = Raw(handshake(8, &[0, 10, 0xf8, 10, 0, 6, 0, 4, 2, 1, 0, 23]));
+    let result = flight([hidden, Certificate, CertificateVerify, Finished]);
+    assert_eq!(result, refused(TlsFailure::BadFinished));
 }
 
 #[test]
@@ -438,6 +481,32 @@ async fn after_each_refusal_a_good_server_is_accepted_and_no_socket_is_left() {
         assert_eq!(counts.open.load(std::sync::atomic::Ordering::Relaxed), 0);
         assert!(post(&mut node, &url(&server)).await.is_ok());
         node.disconnect();
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_given_up_before_its_last_check_leaves_no_connection() {
+    // The certificate is public, so the first signatures are right or the last one is, by turns.
+    let impostor = Authority::new();
+    for (identity, failure) in [
+        (impostor.server(), TlsFailure::CertificateSignature),
+        (Identity { key: impostor.server().key, ..authority().server() }, TlsFailure::BadSignature),
+    ] {
+        let server = HostileServer::start(identity, Behaviour::good());
+        let mut node = node();
+        for polls in 1..20 {
+            let url = url(&server);
+            let mut left = polls;
+            let mut given_up = std::pin::pin!(post(&mut node, &url));
+            std::future::poll_fn(|context| {
+                left -= 1;
+                if left == 0 { Poll::Ready(()) } else { given_up.as_mut().poll(context).map(drop) }
+            })
+            .await;
+        }
+        let result = post(&mut node, &url(&server)).await.map(|reply| reply.code);
+        assert_eq!(result, refused(failure));
+        assert_eq!(server.seen().received, b"", "a request leaked");
     }
 }
 

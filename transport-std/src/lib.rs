@@ -15,8 +15,9 @@ mod plugin;
 #[cfg(feature = "outbox")]
 pub use client::StoreError;
 pub use client::{
-    Client, ClientBuilder, ClientError, Ending, HttpTarget, Incoming, MAX_EVENT_BYTES, MAX_URL,
-    Over, OverHttp, Receipt, Source, StdRawMutex, Target, TokioClock,
+    Client, ClientBuilder, ClientError, Destination, DestinationError, Ending, HttpTarget,
+    Incoming, MAX_EVENT_BYTES, MAX_URL, Over, OverHttp, Receipt, Source, StdRawMutex, Target,
+    TokioClock,
 };
 pub use http::{
     HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, RequestHeaders, Resolve,

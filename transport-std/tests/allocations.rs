@@ -2,6 +2,7 @@
 //! it counts allocations.
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
+use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use counting::ALLOCATIONS;
 use pilot_webhook_core::EmitError;
-use pilot_webhook_std::Client;
+use pilot_webhook_std::{Client, Event, Incoming, Source, Timestamp};
 use serde::Serialize;
 
 #[path = "support/counting.rs"]
@@ -54,6 +55,33 @@ async fn emit_allocates_nothing_whatever_becomes_of_the_event() {
     client.set_url("").unwrap();
     let disabled = allocations(|| assert_eq!(client.emit("t", &DATA), Ok(None)));
     assert_eq!(disabled, 0, "disabled");
+}
+
+/// Yields the same event so many times.
+struct Same(usize);
+
+impl Source for Same {
+    type Receipt = Infallible;
+
+    fn can_wait(&self) -> bool {
+        self.0.is_multiple_of(2)
+    }
+
+    async fn next(&mut self) -> Option<Incoming<'_>> {
+        self.0 = self.0.checked_sub(1)?;
+        let event = Event::new("conn.established", 7, Timestamp::UNIX_EPOCH);
+        Some(Incoming::new(event, r#"{"conn_id":2}"#))
+    }
+}
+
+#[tokio::test]
+async fn a_source_without_receipts_allocates_nothing() {
+    let client = Client::builder("http://127.0.0.1:9/").queue_capacity(200).build().unwrap();
+    client.pull(&mut Same(2)).await;
+    let before = ALLOCATIONS.get();
+    client.pull(&mut Same(100)).await;
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_eq!(client.stats().queued, 102);
 }
 
 /// A receiver on a thread of its own, whose allocations are not counted here.

@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
 use counting::ALLOCATIONS;
-use pilot_webhook_std::Timestamp;
 use pilot_webhook_std::outbox::{End, NewEvent, Outbox, OutboxOptions};
+use pilot_webhook_std::{Client, Timestamp};
 
 #[path = "support/counting.rs"]
 mod counting;
@@ -33,4 +33,25 @@ async fn what_is_handed_in_allocates_nothing_once_the_buffers_have_grown() {
     // some eight times, whenever that is.
     assert!(rounds.iter().filter(|allocations| **allocations == 0).count() >= 60, "{rounds:?}");
     outbox.close().await.unwrap();
+}
+
+/// The same of a client: with an outbox, too, `emit` allocates nothing.
+#[tokio::test]
+async fn a_client_that_stores_allocates_nothing_once_the_buffers_have_grown() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox =
+        Outbox::open(directory.path().join("events.db"), OutboxOptions::default()).unwrap();
+    // Nobody answers there: what is measured is what emitters do.
+    let client = Client::builder("http://127.0.0.1:9/").outbox(outbox).build().unwrap();
+    let mut rounds = Vec::new();
+    for _ in 0..100 {
+        let before = ALLOCATIONS.get();
+        for number in 0..100_u64 {
+            client.emit("conn.fin", &number).unwrap();
+        }
+        rounds.push(ALLOCATIONS.get() - before);
+        // All of it is on disk before the next round.
+        client.emit_durable("conn.fin", &()).await.unwrap();
+    }
+    assert!(rounds.iter().filter(|allocations| **allocations == 0).count() >= 60, "{rounds:?}");
 }

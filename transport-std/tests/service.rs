@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use pilot_webhook_core::{BreakerState, EndpointError, OnOpen};
 use pilot_webhook_std::{
-    Client, ClientError, Deps, EventBus, Identity, LocalBus, MAX_URL, PANIC_TOPIC, Payload,
-    Service, ServiceOptions, ServiceRegistry, WebhookService, load_persisted_url,
-    save_persisted_url,
+    Client, ClientError, Deps, DestinationError, EventBus, Identity, LocalBus, MAX_URL,
+    PANIC_TOPIC, Payload, Service, ServiceOptions, ServiceRegistry, WebhookService,
+    load_persisted_url, save_persisted_url,
 };
 use support::{Receivers, black_hole};
 use tempfile::TempDir;
@@ -216,7 +216,10 @@ async fn a_url_that_is_too_long_for_the_file_is_refused() {
     let refused = bench.service.set_url(&long);
     bench.service.saved().await.unwrap();
     assert_eq!(bench.persisted(), None);
-    assert!(matches!(refused, Err(ClientError::Url(EndpointError::TooLong))));
+    assert!(matches!(
+        refused,
+        Err(ClientError::Url(DestinationError::Http(EndpointError::TooLong)))
+    ));
 }
 
 /// A daemon may take commands before it has started all of its services.

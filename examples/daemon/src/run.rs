@@ -10,7 +10,7 @@ use std::time::Instant;
 use log::{error, info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
-    Client, Deps, EventBus, HttpTarget, Identity, LocalBus, ServiceRegistry, Throttle,
+    Client, Deps, Destination, EventBus, Identity, LocalBus, ServiceRegistry, Throttle,
     WebhookService,
 };
 use tokio::signal::unix::Signal;
@@ -247,7 +247,8 @@ const COMES_BACK: &str =
     "is the address that --listen takes events at, so they would go round for ever";
 
 /// Whether what is delivered to `target` comes back to the address that is listened at.
-fn comes_back(target: Option<&HttpTarget>, listens: Option<SocketAddr>) -> bool {
+fn comes_back(target: Option<&Destination>, listens: Option<SocketAddr>) -> bool {
+    let target = target.and_then(Destination::http);
     target.zip(listens).is_some_and(|(target, own)| leads_back(&target.get(), own))
 }
 
@@ -275,7 +276,7 @@ impl Commands {
 
 impl Handler for Commands {
     async fn set_webhook(&self, url: &str) -> Result<(), String> {
-        let target = HttpTarget::parse(url, Policy::default()).ok();
+        let target = Destination::parse(url, Policy::default()).ok();
         let set = if comes_back(target.as_ref(), self.listens) {
             Err(format!("the webhook {COMES_BACK}"))
         } else {

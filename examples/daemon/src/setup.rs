@@ -51,6 +51,10 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .drain_timeout(options.drain_timeout);
     builder = options.format.choose(builder)?;
     #[cfg(feature = "nats")]
+    {
+        builder = builder.nats(options.from_stream.nats(options.ca_file.as_deref()));
+    }
+    #[cfg(feature = "nats")]
     if options.takes_from_stream() {
         // The stream has what the receiver does not take now.
         builder = builder.on_open(OnOpen::Hold).format(Relay);
@@ -60,7 +64,8 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     }
     builder = signing::sign(builder, options)?;
     builder = options.asks.client(builder)?;
-    let mut http = options.asks.http(HttpConfig::new().policy(policy(options)));
+    let http = options.format.http(HttpConfig::new().policy(policy(options)));
+    let mut http = options.asks.http(http);
     if let Some(path) = &options.ca_file {
         http = http.ca_file(path);
     }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use log::{info, warn};
-use pilot_webhook_core::{EndpointBuf, Policy};
-use pilot_webhook_std::{MAX_URL, pilot_home, read_home_file};
+use pilot_webhook_core::Policy;
+use pilot_webhook_std::{Destination, pilot_home, read_home_file};
 use serde::Deserialize;
 
 use crate::Failure;
@@ -88,7 +88,7 @@ fn of_file(path: &Path) -> Result<String, Failure> {
 }
 
 fn checked(url: String, policy: Policy, source: &str) -> Result<String, Failure> {
-    match EndpointBuf::<MAX_URL>::parse(&url, policy) {
+    match Destination::parse(&url, policy) {
         Ok(_) => Ok(url),
         Err(error) => Err(Failure::usage(format!("{source}: {error}"))),
     }
@@ -103,7 +103,7 @@ fn of_config(home: &Path, policy: Policy) -> Result<Option<String>, String> {
         format!("{}: line {}: not a configuration", name.display(), error.line())
     })?;
     let Some(url) = config.webhook.filter(|url| !url.is_empty()) else { return Ok(None) };
-    match EndpointBuf::<MAX_URL>::parse(&url, policy) {
+    match Destination::parse(&url, policy) {
         Ok(_) => Ok(Some(url)),
         Err(error) => Err(format!("{}: {error}", name.display())),
     }

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use pilot_webhookd::follow::{Followed, Position};
 use tempfile::TempDir;
@@ -82,4 +83,44 @@ fn a_file_behind_a_link_goes_on() {
     let link = directory.path().join("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert_eq!(read(&link, Some(&position), 1).0, ["two"]);
+}
+
+/// The files between the two were skipped.
+#[test]
+fn files_that_were_rotated_since_come_in_their_order() {
+    let (directory, path, position) = begun("one\ntwo\n");
+    let name = |number: u32| directory.path().join(format!("events.{number}"));
+    // Older than the one that was read.
+    fs::write(name(1), "zero\n").unwrap();
+    File::options()
+        .write(true)
+        .open(name(1))
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    for line in ["three\n", "four\n", "five\n"] {
+        for number in (1..4).rev().filter(|number| name(*number).exists()) {
+            fs::rename(name(number), name(number + 1)).unwrap();
+        }
+        fs::rename(&path, name(1)).unwrap();
+        fs::write(&path, line).unwrap();
+    }
+    // Not rotated: a copy that somebody made.
+    fs::write(directory.path().join("events.bak"), "bad\n").unwrap();
+    let (lines, position) = read(&path, Some(&position), 3);
+    assert_eq!(lines, ["two", "three", "four"]);
+    assert_eq!(read(&path, Some(&position), 1).0, ["five"]);
+}
+
+#[test]
+fn of_dated_files_the_later_ones_come_next() {
+    let (directory, path, position) = begun("one\ntwo\n");
+    for (day, line) in [(15, "three\n"), (16, "four\n"), (17, "")] {
+        fs::rename(&path, directory.path().join(format!("events-202601{day}"))).unwrap();
+        fs::write(&path, line).unwrap();
+    }
+    fs::write(directory.path().join("events-20260114"), "").unwrap();
+    // There is nothing at the path.
+    fs::remove_file(&path).unwrap();
+    assert_eq!(read(&path, Some(&position), 3).0, ["two", "three", "four"]);
 }

@@ -48,6 +48,7 @@ pub(super) fn server_hello(hello: &Hello, public: &[u8]) -> Vec<u8> {
     };
     let mut random = [0x5a; 32].to_vec();
     let mut suite = 0x1301_u16;
+    let (mut legacy, mut compression) = (0x0303_u16, 0);
     let mut extensions = [version.clone(), share([0, 23], public)].concat();
     match hello {
         Hello::Good | Hello::Wire(_) => {}
@@ -56,11 +57,20 @@ pub(super) fn server_hello(hello: &Hello, public: &[u8]) -> Vec<u8> {
             extensions = [version, vec![0, 51, 0, 2, 0, 29]].concat();
         }
         Hello::CipherSuite(other) => suite = *other,
+        Hello::Version(other) => extensions[4..6].copy_from_slice(&other.to_be_bytes()),
+        Hello::LegacyVersion(other) => legacy = *other,
+        Hello::Group(other) => {
+            extensions = [version, share(other.to_be_bytes(), public)].concat();
+        }
+        Hello::Compression(method) => compression = *method,
+        Hello::Extension(more) => extensions.extend_from_slice(more),
+        Hello::ShareFirst => extensions = [share([0, 23], public), version].concat(),
         Hello::NoKeyShare => extensions = version,
         Hello::BadKeyShare => extensions = [version, share([0, 23], &[4; 65])].concat(),
     }
     let suite = suite.to_be_bytes().to_vec();
-    let parts = [vec![3, 3], random, vec![0], suite, vec![0], vector(2, &extensions)];
+    let legacy = legacy.to_be_bytes().to_vec();
+    let parts = [legacy, random, vec![0], suite, vec![compression], vector(2, &extensions)];
     handshake(2, &parts.concat())
 }
 

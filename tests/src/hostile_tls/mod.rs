@@ -43,6 +43,18 @@ pub enum Hello {
     RetryRequest,
     /// With another cipher suite.
     CipherSuite(u16),
+    /// With another version than 1.3 in its extension.
+    Version(u16),
+    /// With another version than 1.2 in its old place.
+    LegacyVersion(u16),
+    /// With a key share that is P-256's, by another group's number.
+    Group(u16),
+    /// With a compression method.
+    Compression(u8),
+    /// With a further extension.
+    Extension(Vec<u8>),
+    /// With the key share before the version.
+    ShareFirst,
     /// Without a key share, as TLS 1.2 has it.
     NoKeyShare,
     /// With a key share that is no point on the curve.

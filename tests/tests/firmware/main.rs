@@ -24,4 +24,5 @@ mod readme;
 mod receiver;
 #[path = "../readme/shell.rs"]
 mod shell;
+mod signed;
 mod time;

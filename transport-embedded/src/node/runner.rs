@@ -16,7 +16,7 @@ use pilot_webhook_core::{Encoding, Transport, run};
 #[cfg(feature = "tls")]
 use super::resources::TlsMemory;
 use super::resources::{NodeBuffers, Parts};
-use super::{Target, Webhook};
+use super::{Shared, Target, Webhook};
 use crate::link::Watch;
 use crate::look_up::LookUps;
 #[cfg(feature = "nats")]
@@ -37,6 +37,16 @@ pub struct Runner<T: 'static = ()>(pub(super) &'static mut Parts<T>);
 pub type TlsRunner = Runner<TlsMemory>;
 
 impl<T> Runner<T> {
+    /// Completes when the wall time is known, or the webhook is cleared or closed. Signatures of Standard Webhooks have the time
+    /// in them, and receivers refuse one that is minutes off: a node that sends them awaits this before it runs.
+    /// Events wait meanwhile.
+    pub async fn time_known(&self) {
+        let Webhook(Shared { dispatcher, wall, .. }) = self.0.webhook;
+        while wall.get().is_none() && !dispatcher.is_draining() && !dispatcher.is_closed() {
+            Timer::after(LOOK).await;
+        }
+    }
+
     /// Delivers over a transport of one's own, such as a modem that speaks HTTP itself, until the webhook is
     /// closed. Dropping the future loses nothing; it may be run again.
     pub async fn run_over(&mut self, transport: &mut impl Transport<Target>) {
@@ -114,7 +124,7 @@ impl Runner<TlsMemory> {
     }
 }
 
-/// How often a stack without a configuration is polled. `Stack::wait_config_up` is of no use here: a stack
+/// How often a stack without a configuration is polled, and the wall time while it is not known. `Stack::wait_config_up` is of no use here: a stack
 /// stores one waker, and two waiting tasks would wake each other for ever. Arbitrary: an acceptable delay
 /// of an event.
 const LOOK: Duration = Duration::from_millis(250);

@@ -2,13 +2,14 @@
 //! becomes of it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::error;
+use log::{error, warn};
 use pilot_webhook_core::{
-    EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, TransportError, Verdict,
+    EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, Stats, TransportError,
+    Verdict,
 };
 use tokio::sync::{Notify, watch};
 
@@ -34,6 +35,9 @@ pub(crate) struct Durable {
     resumed: Notify,
     /// The last event that was handed to the engine.
     fed: watch::Sender<u64>,
+    /// Events of sources that cannot wait, for which there was no room.
+    dropped: AtomicU64,
+    drops: Throttle,
 }
 
 /// What the engine's notices mean for what is stored.
@@ -56,7 +60,9 @@ struct Failure {
 impl Durable {
     pub(crate) fn new(outbox: Outbox) -> Arc<Self> {
         let (fed, _) = watch::channel(0);
-        Arc::new(Self { outbox, ends: Ends::default(), resumed: Notify::new(), fed })
+        let (ends, resumed) = (Ends::default(), Notify::new());
+        let (dropped, drops) = (AtomicU64::new(0), Throttle::default());
+        Arc::new(Self { outbox, ends, resumed, fed, dropped, drops })
     }
 
     /// Events go to another target, which is called so.
@@ -87,6 +93,23 @@ impl Durable {
         data: &str,
     ) -> Result<Pending, PutError> {
         self.outbox.put(NewEvent { origin_id, ..stored(event, data) })
+    }
+
+    /// Counts an event that was dropped, if that is why it was not taken. The engine never sees it.
+    pub(crate) fn count(&self, answer: Result<(), PutError>) -> Result<(), PutError> {
+        if let Err(error @ (PutError::Full | PutError::Disk)) = answer {
+            self.dropped.fetch_add(1, Relaxed);
+            if let Some(left_out) = self.drops.admit(Instant::now()) {
+                warn!("{error}: events are dropped ({left_out} similar lines left out)");
+            }
+        }
+        answer
+    }
+
+    /// With the events that were dropped before the engine saw them.
+    pub(crate) fn stats(&self, engine: Stats) -> Stats {
+        let dropped = self.dropped.load(Relaxed);
+        Stats { emitted: engine.emitted + dropped, dropped: engine.dropped + dropped, ..engine }
     }
 
     /// As `put`, and nobody waits for the disk.

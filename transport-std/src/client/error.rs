@@ -2,14 +2,17 @@
 
 use std::fmt;
 
+use pilot_webhook_core::ConfigError;
 #[cfg(feature = "outbox")]
 use pilot_webhook_core::EncodeError;
 use pilot_webhook_core::http::HeaderError;
 use pilot_webhook_core::standard::KeyError;
-use pilot_webhook_core::{ConfigError, EndpointError};
 
+use crate::client::destination::DestinationError;
 use crate::client::worker::MAX_IN_FLIGHT;
 use crate::http::HttpConfigError;
+#[cfg(feature = "nats")]
+use crate::nats::NatsConfigError;
 #[cfg(feature = "outbox")]
 use crate::outbox::PutError;
 
@@ -18,7 +21,7 @@ use crate::outbox::PutError;
 #[non_exhaustive]
 pub enum ClientError {
     /// The URL is not an endpoint. The operator corrects it.
-    Url(EndpointError),
+    Url(DestinationError),
     /// An option is out of its range.
     Config(ConfigError),
     /// More POSTs in flight than 64, or none.
@@ -31,6 +34,9 @@ pub enum ClientError {
     Header(HeaderError),
     /// The CA file cannot be used.
     Http(HttpConfigError),
+    /// A file of the options for NATS cannot be used.
+    #[cfg(feature = "nats")]
+    Nats(NatsConfigError),
     /// The memory for the queue could not be allocated.
     Memory,
     /// `build` was called outside of a tokio runtime.
@@ -51,6 +57,8 @@ impl fmt::Display for ClientError {
             Self::Key(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
             Self::Http(error) => error.fmt(f),
+            #[cfg(feature = "nats")]
+            Self::Nats(error) => error.fmt(f),
             Self::Memory => f.write_str("there is no memory for a queue of that capacity"),
             Self::NoRuntime => f.write_str("a client must be built within a tokio runtime"),
             Self::Closed => f.write_str("the webhook is closed"),
@@ -60,8 +68,8 @@ impl fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {}
 
-impl From<EndpointError> for ClientError {
-    fn from(error: EndpointError) -> Self {
+impl From<DestinationError> for ClientError {
+    fn from(error: DestinationError) -> Self {
         Self::Url(error)
     }
 }
@@ -69,6 +77,13 @@ impl From<EndpointError> for ClientError {
 impl From<ConfigError> for ClientError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+#[cfg(feature = "nats")]
+impl From<NatsConfigError> for ClientError {
+    fn from(error: NatsConfigError) -> Self {
+        Self::Nats(error)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The client's methods, over the engine that its workers share.
 
+mod emit;
 mod pull;
 mod signing;
 #[cfg(feature = "outbox")]
 mod stored;
 mod url;
 
-pub(crate) use url::{endpoint, origin};
+pub(crate) use url::destination;
+use url::pace_as_allowed;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -17,25 +19,24 @@ use std::time::Duration;
 use bytemuck::allocation::try_zeroed_slice_box;
 use pilot_webhook_core::standard::{Keys, SigningKey};
 use pilot_webhook_core::{
-    Clock as _, Config, Data, EmitError, EndpointBuf, Event, Policy, Secret, SecretCell,
-    SendTransport, Stats,
+    Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
+use crate::client::destination::Destination;
 #[cfg(feature = "outbox")]
-use crate::client::durable::{Durable, emit_error, feed, stored};
+use crate::client::durable::{Durable, feed};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
-use crate::client::scratch::Scratch;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
-use crate::outbox::{Outbox, Tell};
+use crate::outbox::Outbox;
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -74,7 +75,7 @@ pub type HttpTarget = EndpointBuf<MAX_URL>;
 /// `To` is what its transport delivers to. A client over HTTP, which [`builder`](Client::builder)
 /// makes, is just `Client`; [`ClientBuilder::with_transport`](crate::ClientBuilder::with_transport)
 /// makes others.
-pub struct Client<To = HttpTarget> {
+pub struct Client<To = Destination> {
     handle: Arc<Handles<To>>,
 }
 
@@ -159,6 +160,9 @@ impl<To: Target> Client<To> {
             clock: TokioClock::new(),
             panics,
         });
+        if let Some(http) = &parts.http {
+            pace_as_allowed(http, &shared);
+        }
         shared.secret.set(parts.secret);
         shared.keys.set(&parts.keys).map_err(ClientError::Key)?;
         let client = Self {
@@ -196,96 +200,6 @@ impl<To: Target> Client<To> {
         &self.handle.shared.dispatcher
     }
 
-    fn event<'a>(&self, topic: &'a str) -> Event<'a> {
-        Event::new(topic, self.node_id(), self.handle.shared.clock.wall())
-    }
-
-    /// Takes in an event that happened now on this node; returns its id, or `None` when there is
-    /// no target. Never blocks; may be called from any thread.
-    ///
-    /// # Errors
-    /// When the event is not queued. It is counted, unless the client is closed.
-    pub fn emit<D: Data + ?Sized>(&self, topic: &str, data: &D) -> Result<Option<u64>, EmitError> {
-        #[cfg(feature = "outbox")]
-        if self.handle.durable.is_some() {
-            return self.emit_event(&self.event(topic), data);
-        }
-        // Asked first, since an event that is refused needs no time stamp.
-        match self.dispatcher().refuse() {
-            Some(answer) => answer,
-            None => self.emit_event(&self.event(topic), data),
-        }
-    }
-
-    /// Takes in an event whose node id, time stamp and id the caller sets.
-    ///
-    /// # Errors
-    /// As [`emit`](Self::emit).
-    pub fn emit_event<D: Data + ?Sized>(
-        &self,
-        event: &Event<'_>,
-        data: &D,
-    ) -> Result<Option<u64>, EmitError> {
-        let mut scratch = Scratch::take(self.handle.scratch_bytes());
-        #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
-            return durable.submit(event, data).map(|()| None).map_err(emit_error);
-        }
-        self.dispatcher().emit(event, data, scratch.bytes())
-    }
-
-    /// Takes in an event if there is room. One that has none is the caller's still, and is not counted.
-    ///
-    /// # Errors
-    /// When the event is not queued.
-    pub fn emit_if_room<D: Data + ?Sized>(
-        &self,
-        event: &Event<'_>,
-        data: &D,
-    ) -> Result<Option<u64>, EmitError> {
-        #[cfg(feature = "outbox")]
-        if self.handle.durable.is_some() {
-            return self.emit_event(event, data);
-        }
-        let mut scratch = Scratch::take(self.handle.scratch_bytes());
-        self.dispatcher().emit_if_room(event, data, scratch.bytes())
-    }
-
-    /// Takes in an event as soon as there is room, for sources that can wait (a file, a pipe).
-    /// Any number of tasks may wait. Cancel-safe.
-    ///
-    /// # Errors
-    /// When it cannot be encoded or the client is closed.
-    pub async fn emit_when_room<D: Data + ?Sized>(
-        &self,
-        event: &Event<'_>,
-        data: &D,
-    ) -> Result<Option<u64>, EmitError> {
-        let mut scratch = Scratch::take(self.handle.scratch_bytes());
-        #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
-            let stored = durable.submit_at(stored(event, data), None, true, || Tell::Nobody).await;
-            return stored.map(|()| None).map_err(emit_error);
-        }
-        let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
-        self.handle.room.until(emitted).await
-    }
-
-    /// Completes when at least half of the queue is free, or when events are turned away for another reason: the
-    /// moment to emit again after [`EmitError::Full`], for sources that wait so long and no longer. Any number
-    /// of tasks may wait. Cancel-safe. With an outbox, when there is room in it for the longest event.
-    pub async fn room(&self) {
-        #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.handle.durable {
-            // One that never has so much room is full for short events, too.
-            let _ = durable.outbox.room(self.handle.scratch_bytes() as u64).await;
-            return;
-        }
-        self.handle.room.until(self.dispatcher().room()).await;
-    }
-
     /// Delivers to another target from now on. Returns at once: queued events go there, event ids go
     /// on, the breaker starts closed. Setting the target that is set changes nothing.
     ///
@@ -295,6 +209,10 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         let durable = self.handle.durable.as_ref().map(|it| (it, (self.handle.name)(&target)));
         self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)?;
+        if let Some(http) = &self.handle.http {
+            // Another endpoint may take compressed bodies.
+            http.get().refuses_gzip.store(false, Relaxed);
+        }
         #[cfg(feature = "outbox")]
         if let Some((durable, name)) = durable {
             durable.resume(name);
@@ -334,7 +252,12 @@ impl<To: Target> Client<To> {
     /// All counters, at one instant.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.dispatcher().stats()
+        let stats = self.dispatcher().stats();
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.handle.durable {
+            return durable.stats(stats);
+        }
+        stats
     }
 
     /// Panics of the delivery tasks that were caught. A worker that panicked is started again, and

@@ -2,21 +2,26 @@
 
 pub(crate) mod builder;
 pub(crate) mod clock;
+pub(crate) mod destination;
 #[cfg(feature = "outbox")]
 mod durable;
 pub(crate) mod error;
+#[cfg(feature = "gzip")]
+mod gzip;
 pub(crate) mod handle;
 mod observer;
 mod raw_mutex;
 mod receipts;
 pub(crate) mod scratch;
 mod source;
+mod url_text;
 mod waiting;
 mod within;
 mod worker;
 
 pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
+pub use destination::{Destination, DestinationError};
 pub use error::ClientError;
 #[cfg(feature = "outbox")]
 pub use error::StoreError;

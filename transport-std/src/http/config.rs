@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use pilot_webhook_core::Policy;
 use pilot_webhook_core::http::Success;
+use pilot_webhook_core::{Policy, Rate};
 
+use crate::http::handshake::Handshake;
 use crate::http::headers::RequestHeaders;
+use crate::http::identity::IdentityFiles;
 use crate::http::known::Known;
 use crate::http::look_ups::LookUps;
 use crate::http::resolve::{Resolve, SystemResolver};
-use crate::http::tls::HttpConfigError;
+use crate::http::tls::{HttpConfigError, TrustFiles};
 use crate::http::trust::Trust;
 
 /// The time to resolve and connect of an attempt without a timeout: its caller ends it.
@@ -30,10 +33,13 @@ pub struct HttpConfig {
     policy: Policy,
     system_roots: bool,
     ca_files: Vec<PathBuf>,
+    identity: Option<IdentityFiles>,
     resolver: Arc<dyn Resolve>,
     headers: RequestHeaders,
     success: Success,
     dial_time: Duration,
+    origin: Option<String>,
+    rate: Rate,
 }
 
 impl HttpConfig {
@@ -43,10 +49,13 @@ impl HttpConfig {
             policy: Policy::default(),
             system_roots: true,
             ca_files: Vec::new(),
+            identity: None,
             resolver: Arc::new(SystemResolver),
             headers: RequestHeaders::new(),
             success: Success::default(),
             dial_time: UNLIMITED,
+            origin: None,
+            rate: Rate::UNLIMITED,
         }
     }
 
@@ -65,6 +74,18 @@ impl HttpConfig {
     /// [`Client::reload_trust`](crate::Client::reload_trust) does the same at once.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_files.push(path.into());
+        self
+    }
+
+    /// The certificate that is shown to servers that ask for one (mTLS), with those between it and its authority,
+    /// and its key, both in PEM and without a password. The files are read again as the CA files are: when a server
+    /// does not accept the certificate, too.
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.identity = Some(IdentityFiles { certificate: certificate.into(), key: key.into() });
         self
     }
 
@@ -92,6 +113,21 @@ impl HttpConfig {
         self
     }
 
+    /// Asks each receiver before the first event is sent to it, by the handshake of CloudEvents' web hooks:
+    /// `OPTIONS` with this origin, a name such as `pilot.example.org`. Without its consent no event is sent; the
+    /// attempts fail with [`HttpError::NoConsent`](crate::HttpError::NoConsent). Of the client's rate and the one
+    /// that the receiver allows, the slower one counts. Default: nobody is asked.
+    pub fn handshake(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// The rate that is asked for.
+    pub(crate) const fn rate(mut self, rate: Rate) -> Self {
+        self.rate = rate;
+        self
+    }
+
     /// The timeout after which the caller ends an attempt. An attempt that has not connected a moment before
     /// ends by itself, with an error that says what it waited for.
     pub(crate) fn attempts_end_after(mut self, timeout: Duration) -> Self {
@@ -103,18 +139,25 @@ impl HttpConfig {
     /// some milliseconds.
     ///
     /// # Errors
-    /// When a CA file cannot be used. Missing system roots are an error of the attempts that need
+    /// When a CA file, the client's certificate, or the handshake's origin cannot be used. Missing system roots are an error of the attempts that need
     /// them ([`HttpError::NoTrustRoots`](crate::HttpError::NoTrustRoots)), since `http` endpoints
     /// do not.
     pub fn build(self) -> Result<HttpShared, HttpConfigError> {
+        let handshake = |origin| Handshake::new(origin, self.rate).ok_or(HttpConfigError::Origin);
         Ok(HttpShared {
             inner: Arc::new(Shared {
+                handshake: self.origin.map(handshake).transpose()?,
                 policy: self.policy,
-                trust: Trust::read(self.system_roots, self.ca_files)?,
+                trust: Trust::of(TrustFiles {
+                    system_roots: self.system_roots,
+                    ca_files: self.ca_files,
+                    identity: self.identity,
+                })?,
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 known: Known::default(),
                 success: self.success,
+                refuses_gzip: Arc::default(),
                 headers: RwLock::new(Arc::new(self.headers)),
             }),
         })
@@ -152,6 +195,9 @@ pub(crate) struct Shared {
     pub(crate) dial_time: Duration,
     pub(crate) known: Known,
     pub(crate) success: Success,
+    pub(crate) handshake: Option<Handshake>,
+    /// The endpoint does not take compressed bodies.
+    pub(crate) refuses_gzip: Arc<AtomicBool>,
     headers: RwLock<Arc<RequestHeaders>>,
 }
 
@@ -163,6 +209,13 @@ impl Shared {
 }
 
 impl HttpShared {
+    /// Has the rate told that a receiver allows in a handshake, or the own one if it is slower.
+    pub(crate) fn on_rate(&self, tell: impl Fn(Rate) + Send + Sync + 'static) {
+        if let Some(handshake) = &self.inner.handshake {
+            handshake.on_rate(tell);
+        }
+    }
+
     /// Reads the CA files and the system's roots again, for the connections that are made from now on.
     /// Reads files, so it blocks for some milliseconds. Returns whether anything has changed.
     ///

@@ -48,10 +48,7 @@ pub(crate) async fn dial(
         None => Ok(Stream::Plain(tcp)),
         Some((connector, name)) => {
             let handshake = connector.connect(name, tcp).await.map_err(HttpError::Tls);
-            if handshake.as_ref().is_err_and(HttpError::is_distrust) {
-                shared.trust.doubt(Instant::now());
-            }
-            Ok(Stream::Tls(Box::new(handshake?)))
+            Ok(Stream::tls(handshake?))
         }
     }
 }

@@ -6,7 +6,9 @@ mod connect;
 mod connection;
 mod dial;
 mod error;
+mod handshake;
 mod headers;
+mod identity;
 mod known;
 mod look_ups;
 mod pinned;
@@ -21,6 +23,8 @@ mod trust;
 pub use config::{HttpConfig, HttpShared};
 pub use error::HttpError;
 pub use headers::RequestHeaders;
+#[cfg(feature = "gzip")]
+pub(crate) use request::GZIP;
 pub use request::USER_AGENT;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;

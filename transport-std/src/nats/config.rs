@@ -78,7 +78,10 @@ impl NatsConfig {
     /// # Errors
     /// When a file cannot be read, or does not hold what it should.
     pub fn build(self) -> Result<NatsShared, NatsConfigError> {
-        let trust = Trust::read(true, self.ca_files).map_err(NatsConfigError::Trust)?;
+        if !self.ca_files.is_empty() {
+            // What is wrong with them is found out now, too.
+            Trust::read(false, self.ca_files.clone()).map_err(NatsConfigError::Trust)?;
+        }
         let credentials = self.credentials.map(|path| {
             let read = std::fs::read_to_string(&path);
             // That they are credentials is found out now, and not at the first event.
@@ -88,7 +91,7 @@ impl NatsConfig {
         });
         let login =
             Login { credentials: credentials.transpose()?, user: self.user, token: self.token };
-        Ok(NatsShared { links: Arc::new(Links::new(login, trust)) })
+        Ok(NatsShared { links: Arc::new(Links::new(login, self.ca_files)) })
     }
 }
 

@@ -10,10 +10,14 @@ use async_nats::{ConnectError, ConnectErrorKind};
 use pilot_webhook_core::nats::{self, NO_STREAM, TOO_LARGE};
 use pilot_webhook_core::{ErrorKind, Reply, TransportError, Verdict};
 
+use crate::http::HttpConfigError;
+
 /// Why a publication brought no answer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NatsError {
+    /// The trusted certificates cannot be read.
+    Trust(HttpConfigError),
     /// There was no connection to begin with.
     Connect(ConnectError),
     /// The connection is lost, and the library makes a new one. With what it said last.
@@ -55,6 +59,7 @@ impl TransportError for NatsError {
                 TimedOut => ErrorKind::Timeout,
                 _ => ErrorKind::Connect,
             },
+            Self::Trust(_) => ErrorKind::Tls,
             Self::Away(_) => ErrorKind::Connect,
             Self::Disconnected => ErrorKind::Disconnected,
             Self::Publish(_) => ErrorKind::Protocol,
@@ -65,6 +70,7 @@ impl TransportError for NatsError {
 impl fmt::Display for NatsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Trust(error) => error.fmt(f),
             Self::Connect(error) => match error.kind() {
                 ConnectErrorKind::AuthorizationViolation => f.write_str(
                     "the NATS server refuses the credentials, or wants some: check the credentials file",

@@ -1,11 +1,13 @@
 //! The connection that the transports of a client share.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::{ConnectOptions, Event};
+use rustls::ClientConfig;
 use tokio::sync::{OnceCell, watch};
 
 use crate::http::Trust;
@@ -23,7 +25,7 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(250);
 /// The connection to the server of the present target.
 pub(crate) struct Links {
     login: Login,
-    trust: Trust,
+    ca_files: Vec<PathBuf>,
     present: Mutex<Option<(String, Arc<OnceCell<Link>>)>>,
 }
 
@@ -41,8 +43,8 @@ enum State {
 }
 
 impl Links {
-    pub(crate) fn new(login: Login, trust: Trust) -> Self {
-        Self { login, trust, present: Mutex::default() }
+    pub(crate) fn new(login: Login, ca_files: Vec<PathBuf>) -> Self {
+        Self { login, ca_files, present: Mutex::default() }
     }
 
     /// The connection to the target's server; the first that asks makes it, and the others wait for that.
@@ -75,12 +77,29 @@ impl Links {
                 told(&tell, &throttle, &event);
                 async {}
             });
-        if let (true, Some(config)) = (target.is_tls(), self.trust.config()) {
-            options = options.require_tls(true).tls_client_config((*config).clone());
+        if target.is_tls() {
+            options = options.require_tls(true);
+            if let Some(config) = self.trusted().await? {
+                options = options.tls_client_config((*config).clone());
+            }
         }
         let options = self.login.add_to(options);
         let client = options.connect(target.server()).await.map_err(NatsError::Connect)?;
         Ok(Link { context: ContextBuilder::new().build(client), state })
+    }
+}
+
+impl Links {
+    /// The TLS side, with what is trusted now: files are read for each new connection.
+    async fn trusted(&self) -> Result<Option<Arc<ClientConfig>>, NatsError> {
+        let files = self.ca_files.clone();
+        let read = tokio::task::spawn_blocking(move || Trust::read(true, files));
+        match read.await {
+            Ok(Ok(trust)) => Ok(trust.config()),
+            Ok(Err(error)) => Err(NatsError::Trust(error)),
+            // The runtime ends.
+            Err(_) => Err(NatsError::Disconnected),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was handed in and is not on disk yet.
 
 use std::fmt;
+use std::ops::Range;
 
 use pilot_webhook_core::Timestamp;
 use tokio::sync::oneshot;
@@ -8,16 +9,19 @@ use tokio::sync::oneshot;
 use super::error::PutError;
 use super::event::{End, NewEvent, Position};
 
-/// Memory of a batch that was large is given back beyond this, in bytes.
-const KEEPS: usize = 1 << 20;
+/// Memory of a batch that was large is given back beyond this, in bytes a list.
+const KEEPS: usize = 128 << 10;
 
-/// Units of events, in the order in which they came, and ends. Its memory is kept and used again.
+/// Events, in the order in which they came, and ends. It is written as a whole, or not at all. Its memory is kept and
+/// used again.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// Topic and data of each event, one after another.
     texts: String,
     events: Vec<Queued>,
-    units: Vec<Unit>,
+    receipts: Vec<Receipt>,
+    /// How far each source was read: its name, and its last position.
+    positions: Vec<(String, String)>,
     pub(crate) ends: Vec<(u64, End)>,
     /// The room that the events take.
     bytes: u64,
@@ -32,10 +36,10 @@ struct Queued {
     origin_id: Option<u64>,
 }
 
+/// Somebody waits for these events.
 #[derive(Debug)]
-struct Unit {
-    events: usize,
-    position: Option<(String, String)>,
+struct Receipt {
+    events: Range<usize>,
     reply: Tell,
 }
 
@@ -65,6 +69,7 @@ impl Batch {
         position: Option<Position<'_>>,
         reply: Tell,
     ) {
+        let first = self.events.len();
         for event in events {
             self.texts.push_str(event.topic);
             self.texts.push_str(event.data.unwrap_or_default());
@@ -77,12 +82,19 @@ impl Batch {
             });
             self.bytes += event.size();
         }
-        let position = position.map(|at| (at.source.to_owned(), at.text.to_owned()));
-        self.units.push(Unit { events: events.len(), position, reply });
+        if let Some(Position { source, text }) = position {
+            match self.positions.iter_mut().find(|(name, _)| name == source) {
+                Some((_, last)) => text.clone_into(last),
+                None => self.positions.push((source.to_owned(), text.to_owned())),
+            }
+        }
+        if !matches!(reply, Tell::Nobody) {
+            self.receipts.push(Receipt { events: first..self.events.len(), reply });
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.units.is_empty() && self.ends.is_empty()
+        self.len() == 0 && self.receipts.is_empty() && self.positions.is_empty()
     }
 
     /// Events and ends.
@@ -111,21 +123,19 @@ impl Batch {
     }
 
     pub(crate) fn positions(&self) -> impl Iterator<Item = Position<'_>> {
-        let positions = self.units.iter().filter_map(|unit| unit.position.as_ref());
-        positions.map(|(source, text)| Position { source, text })
+        self.positions.iter().map(|(source, text)| Position { source, text })
     }
 
     /// Everything is on disk, the events with these ids. Who waits is told, and the batch is empty.
     pub(crate) fn stored(&mut self, ids: &[u64]) {
-        let mut ids = ids.iter().copied();
-        for unit in self.units.drain(..) {
-            let its = ids.by_ref().take(unit.events);
+        for Receipt { events, reply } in self.receipts.drain(..) {
+            let its = ids.get(events).unwrap_or_default();
             // Who has dropped its receipt does not want to know.
-            match unit.reply {
-                Tell::Nobody => its.for_each(drop),
-                Tell::One(to) => _ = to.send(its.last().ok_or(PutError::Closed)),
-                Tell::All(to) => _ = to.send(Ok(its.collect())),
-                Tell::Host(Host(tell)) => tell(its.last().ok_or(PutError::Closed)),
+            match reply {
+                Tell::Nobody => {}
+                Tell::One(to) => _ = to.send(its.last().copied().ok_or(PutError::Closed)),
+                Tell::All(to) => _ = to.send(Ok(its.to_vec())),
+                Tell::Host(Host(tell)) => tell(its.last().copied().ok_or(PutError::Closed)),
             }
         }
         self.clear();
@@ -134,8 +144,8 @@ impl Batch {
     /// Nothing is on disk, and nobody will try again. Returns how many events are lost.
     pub(crate) fn lost(&mut self) -> usize {
         let lost = self.events.len();
-        for unit in self.units.drain(..) {
-            match unit.reply {
+        for Receipt { reply, .. } in self.receipts.drain(..) {
+            match reply {
                 Tell::Nobody => {}
                 Tell::One(to) => _ = to.send(Err(PutError::Disk)),
                 Tell::All(to) => _ = to.send(Err(PutError::Disk)),
@@ -151,10 +161,34 @@ impl Batch {
         self.texts.shrink_to(KEEPS);
         self.events.clear();
         self.events.shrink_to(KEEPS / size_of::<Queued>());
-        self.units.clear();
-        self.units.shrink_to(KEEPS / size_of::<Unit>());
+        self.receipts.clear();
+        self.receipts.shrink_to(KEEPS / size_of::<Receipt>());
+        self.positions.clear();
         self.ends.clear();
         self.ends.shrink_to(KEEPS / size_of::<(u64, End)>());
         self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_source_the_last_position_is_kept_and_each_receipt_has_its_own_ids() {
+        let mut batch = Batch::default();
+        let event = NewEvent::new("a", 7, Timestamp::UNIX_EPOCH);
+        let at = |source, text| Some(Position { source, text });
+        let (one, mut first) = oneshot::channel();
+        let (all, mut second) = oneshot::channel();
+        batch.push(&[event], at("x", "1"), Tell::One(one));
+        batch.push(&[event; 2], at("y", "2"), Tell::Nobody);
+        batch.push(&[event; 2], at("x", "3"), Tell::All(all));
+        let positions: Vec<_> = batch.positions().map(|at| (at.source, at.text)).collect();
+        assert_eq!(positions, [("x", "3"), ("y", "2")]);
+        batch.stored(&[11, 12, 13, 14, 15]);
+        assert_eq!(first.try_recv(), Ok(Ok(11)));
+        assert_eq!(second.try_recv(), Ok(Ok(vec![14, 15])));
+        assert!(batch.is_empty() && batch.positions().next().is_none());
     }
 }

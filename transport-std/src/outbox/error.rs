@@ -22,6 +22,11 @@ pub enum OutboxErrorKind {
     NoFile,
     /// It, or its directory, may not be written. Correct its permissions.
     ReadOnly,
+    /// It may only be read, and its write-ahead log has no index, without which it cannot be read. Copy the file and its log to
+    /// a directory of your own, and look there.
+    LogUnread,
+    /// It may only be read, and a daemon began to write to it. Try again.
+    Changed,
     /// Another live process has it. Stop that one, or name another file.
     InUse,
     /// It is something else than a SQLite database. Name another file.
@@ -99,6 +104,11 @@ impl fmt::Display for OutboxErrorKind {
             Self::NoDirectory => f.write_str("its directory does not exist"),
             Self::NoFile => f.write_str("no such file"),
             Self::ReadOnly => f.write_str("the file or its directory may not be written"),
+            Self::LogUnread => f.write_str(
+                "it may only be read, and its log cannot be read without writing beside it: \
+                 copy the file and its -wal to a directory of your own, and look there",
+            ),
+            Self::Changed => f.write_str("a daemon began to write to it: try again"),
             Self::InUse => f.write_str("another live process has it"),
             Self::NotADatabase => f.write_str("not a SQLite database"),
             Self::Foreign => f.write_str("a SQLite database, but no outbox"),

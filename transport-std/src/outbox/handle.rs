@@ -21,6 +21,10 @@ use super::rows::unsigned;
 use super::schema::{self, Opener};
 use super::writer;
 
+/// What each of the two connections keeps of the file in memory, in KiB: half of SQLite's own. Events are written once
+/// and read once.
+const CACHE: i64 = 1024;
+
 /// The bounds of an outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -106,6 +110,9 @@ impl Outbox {
         // A table that is missing shows here, and not in the writer.
         drop(Committer::new(&writes, options.dead_max)?);
         let reads = schema::open(path, Opener::Tool)?;
+        for connection in [&writes, &reads] {
+            connection.pragma_update(None, "cache_size", -CACHE)?;
+        }
         let instance = schema::instance(&writes)?;
         let counts = Counts::read(&writes)?;
         let number = |counter| unsigned(counts.get(counter).max(0));

@@ -12,6 +12,7 @@ mod handle;
 mod intake;
 mod ledger;
 mod lock;
+mod look;
 mod pending;
 mod reader;
 mod rows;

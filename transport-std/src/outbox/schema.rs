@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OutboxErrorKind;
+use super::look;
 
 /// `PRAGMA application_id`: "POBX".
 const APPLICATION_ID: i64 = 0x504f_4258;
@@ -25,6 +26,8 @@ pub(crate) enum Opener {
     Outbox,
     /// A tool beside it: takes the file as it is.
     Tool,
+    /// A tool that may only read.
+    Look,
 }
 
 /// A connection to the outbox's file `path`. A file that is something else is left as it is.
@@ -33,11 +36,16 @@ pub(crate) fn open(path: &Path, opener: Opener) -> Result<Connection, OutboxErro
     if !path.exists() {
         match opener {
             Opener::Outbox => make_private(path)?,
-            Opener::Tool => return Err(OutboxErrorKind::NoFile),
+            Opener::Tool | Opener::Look => return Err(OutboxErrorKind::NoFile),
         }
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = match opener {
+        Opener::Outbox | Opener::Tool => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(path, flags)?
+        }
+        Opener::Look => look::open(path)?,
+    };
     connection.busy_timeout(BUSY)?;
     check(&connection, opener)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -89,10 +97,12 @@ fn check(connection: &Connection, opener: Opener) -> Result<(), OutboxErrorKind>
     match opener {
         _ if application != APPLICATION_ID && !is_empty => Err(OutboxErrorKind::Foreign),
         _ if version > known => Err(OutboxErrorKind::Newer { found: version, known }),
-        Opener::Tool if version < known => Err(OutboxErrorKind::Older),
+        Opener::Tool | Opener::Look if version < known => Err(OutboxErrorKind::Older),
         // A negative version is nothing that this software has written.
         _ if version < 0 => Err(OutboxErrorKind::Corrupt),
-        _ if connection.is_readonly("main")? => Err(OutboxErrorKind::ReadOnly),
+        Opener::Outbox | Opener::Tool if connection.is_readonly("main")? => {
+            Err(OutboxErrorKind::ReadOnly)
+        }
         _ => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use super::error::{OutboxError, OutboxErrorKind};
 use super::event::{DeadLetter, SIZE, Stored};
 use super::ledger::{Counter, Counts, Ledger};
 use super::lock::FileLock;
+use super::look;
 use super::reader::read;
 use super::rows::{DEATH, EVENT, dead, signed, stored};
 use super::schema::{self, Opener};
@@ -18,10 +19,14 @@ const PAGE: usize = 100;
 
 /// An outbox's file, beside the live outbox or without one. It makes no file and takes no lock; what is
 /// written through it, the live outbox notices within a second. Every method blocks on the disk.
+///
+/// A file that may only be read, or whose directory may, is looked at all the same.
 #[derive(Debug)]
 pub struct OutboxFile {
     path: PathBuf,
     connection: Connection,
+    /// It was found with nobody who writes it, and is read as one that does not change.
+    is_still: bool,
 }
 
 /// Which dead letters.
@@ -84,11 +89,16 @@ impl OutboxFile {
     /// When there is none, or it cannot be used.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OutboxError> {
         let path = path.as_ref();
-        let connection = schema::open(path, Opener::Tool).map_err(|kind| kind.at(path))?;
-        Ok(Self { path: path.to_owned(), connection })
+        let opener = if look::is_needed(path) { Opener::Look } else { Opener::Tool };
+        let is_still = opener == Opener::Look && look::is_still(path);
+        let connection = schema::open(path, opener).map_err(|kind| kind.at(path))?;
+        Ok(Self { path: path.to_owned(), connection, is_still })
     }
 
     fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, OutboxError> {
+        if self.is_still && !look::is_still(&self.path) {
+            return Err(OutboxErrorKind::Changed.at(&self.path));
+        }
         result.map_err(|error| OutboxErrorKind::from(error).at(&self.path))
     }
 

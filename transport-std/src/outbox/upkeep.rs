@@ -16,8 +16,8 @@ const FREE: (i64, i64) = (1024, 1024);
 
 /// SQLite's page, in bytes.
 const PAGE: u64 = 4096;
-/// So much of the disk is not used for new events, in bytes, or an eighth of it: twice what may be in memory,
-/// and the log.
+/// So much of the disk is not used for new events, in bytes, or an eighth of it: several times what may
+/// be in memory, and the log.
 const RESERVE: u64 = 32 << 20;
 /// The length of the log at which it is brought into the database, in pages: SQLite's own.
 const LOG: u64 = 1000;

@@ -6,7 +6,8 @@ use std::path::Path;
 use log::warn;
 use pilot_webhook_core::Policy;
 
-use crate::client::handle::{HttpTarget, MAX_URL};
+use crate::client::destination::Destination;
+use crate::client::handle::MAX_URL;
 use crate::plugin::persist::{PersistError, read_home_file, save_home_file};
 
 /// The file's name.
@@ -30,7 +31,7 @@ pub(crate) fn is_gone(home: &Path, url: &str) -> bool {
 
 /// Whether both are one URL, credentials apart.
 fn is_same(url: &str, other: &str) -> bool {
-    let parse = |url| HttpTarget::parse(url, Policy::default()).ok();
+    let parse = |url| Destination::parse(url, Policy::default()).ok();
     let (url, other) = (parse(url), parse(other));
-    url.zip(other).is_some_and(|(url, other)| url.get().url() == other.get().url())
+    url.zip(other).is_some_and(|(url, other)| url.url() == other.url())
 }

@@ -8,9 +8,10 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
+use pilot_webhook_core::Policy;
 
-use crate::client::handle::{HttpTarget, MAX_URL};
+use crate::client::destination::{Destination, DestinationError};
+use crate::client::handle::MAX_URL;
 use crate::plugin::{credentials, replace};
 
 /// The file's name, as in pilot's Go plugin.
@@ -42,8 +43,8 @@ pub enum PersistErrorKind {
     TooLong,
     /// It is not UTF-8.
     NotUtf8,
-    /// Its content is not an endpoint.
-    Url(EndpointError),
+    /// Its content names no destination.
+    Url(DestinationError),
 }
 
 impl PersistError {
@@ -104,14 +105,14 @@ pub fn pilot_home() -> Result<PathBuf, PersistError> {
 /// before it is passed over, white space around it is trimmed.
 ///
 /// # Errors
-/// As [`read_home_file`], or when what is in it is no endpoint by `policy`.
+/// As [`read_home_file`], or when what is in it names no destination by `policy`.
 pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>, PersistError> {
     let Some(text) = read_home_file(home, FILE_NAME, MAX_URL)? else { return Ok(None) };
     let url = text.trim();
     if url.is_empty() {
         return Ok(None);
     }
-    match EndpointBuf::<MAX_URL>::parse(url, policy) {
+    match Destination::parse(url, policy) {
         Ok(_) => Ok(Some(url.to_owned())),
         Err(error) => Err(PersistErrorKind::Url(error).at(&home.join(FILE_NAME))),
     }
@@ -121,10 +122,14 @@ pub fn load_persisted_url(home: &Path, policy: Policy) -> Result<Option<String>,
 pub(crate) fn load_persisted(
     home: &Path,
     policy: Policy,
-) -> Result<Option<HttpTarget>, PersistError> {
+) -> Result<Option<Destination>, PersistError> {
     let Some(url) = load_persisted_url(home, policy)? else { return Ok(None) };
-    match EndpointBuf::parse(&url, policy) {
-        Ok(target) => credentials::load(home, target).map(Some),
+    match Destination::parse(&url, policy) {
+        Ok(Destination::Http(target)) => {
+            credentials::load(home, target).map(|target| Some(Destination::Http(target)))
+        }
+        #[cfg(feature = "nats")]
+        Ok(target) => Ok(Some(target)),
         Err(error) => Err(PersistErrorKind::Url(error).at(&home.join(FILE_NAME))),
     }
 }

@@ -101,7 +101,7 @@ impl WebhookService {
     /// for it). Queued events go to the new URL, event ids go on, the breaker starts closed.
     ///
     /// # Errors
-    /// When the URL is no endpoint or the service has stopped; nothing changed then.
+    /// When the URL names no destination or the service has stopped; nothing changed then.
     pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
         // In this order under one lock, so that the file ends up with the URL that counts.
         self.inner.saver.save_after(url, || self.inner.client.set_url(url))
@@ -162,7 +162,7 @@ impl WebhookService {
         match load_persisted(home, client.policy()) {
             Ok(None) => {}
             Ok(Some(target)) => match self.inner.saver.unless_set(|| {
-                if gone::is_gone(home, target.get().url()) {
+                if gone::is_gone(home, &target.url()) {
                     client.set_gone(target)
                 } else {
                     client.set_target(target)

@@ -1,5 +1,9 @@
 //! Sources: every event comes in by one way, and every receipt is told once.
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test says where and why at once"
+)]
 
 mod consumer;
 #[cfg(feature = "outbox")]
@@ -55,9 +59,12 @@ impl Receipt for Slip {
 impl Book {
     /// Completes when each was told: by threads that may be behind the one that waited for the end.
     async fn told(&self) {
-        while self.0.lock().unwrap().iter().any(Vec::is_empty) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let all = async {
+            while self.0.lock().unwrap().iter().any(Vec::is_empty) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), all).await.expect("each is told");
     }
 
     /// How each event ended: each was told once.

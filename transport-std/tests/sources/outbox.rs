@@ -91,6 +91,14 @@ async fn without_room_a_source_waits_or_its_event_is_dropped() {
     let stored = Ending::Stored;
     assert_eq!(lines.book.endings(), [stored(1), stored(2), stored(3), dropped, dropped]);
 
+    // They were in no counter.
+    assert_eq!((client.stats().dropped, client.emit("t", &1)), (2, Err(EmitError::Full)));
+    assert_eq!(client.stats().dropped, 3);
+    assert!(client.stats().is_balanced());
+    let event = Event::new("t", 7, Timestamp::UNIX_EPOCH);
+    assert_eq!(client.emit_if_room(&event, &1), Err(EmitError::Full));
+    assert_eq!(client.stats().dropped, 3, "it is the caller's still");
+
     let mut waiting = Lines { next: 3, ..Lines::new(5, "1") };
     tokio::join!(client.pull(&mut waiting), async {
         tokio::time::sleep(Duration::from_millis(20)).await;

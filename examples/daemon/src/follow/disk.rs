@@ -14,6 +14,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::FileId;
+use super::rotated::{Rank, Turn};
 
 /// The time between two looks, for bytes and for files. Arbitrary: nobody waits long, and a look costs microseconds.
 /// (inotify would tell at once, but nothing of network file systems, and takes as many looks to be sure.)
@@ -48,6 +49,14 @@ pub trait Files {
     /// # Errors
     /// When the directory cannot be read, or the file not be opened.
     fn find(&mut self, file: FileId) -> io::Result<Option<File>>;
+
+    /// The files that were at the path after this one and were rotated since, in the order in which they were there,
+    /// as far as their names and the times at which they were last written tell. Nothing is known when this one is
+    /// not there.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    fn rotated_after(&mut self, file: FileId) -> io::Result<Vec<FileId>>;
 
     /// What an open file is now.
     ///
@@ -92,6 +101,11 @@ impl Disk {
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }
+
+    fn directory(&self) -> &Path {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parent.unwrap_or(Path::new("."))
+    }
 }
 
 impl Files for Disk {
@@ -107,10 +121,7 @@ impl Files for Disk {
         if self.at_path()?.is_some_and(|seen| seen.file == file && !seen.is_pipe) {
             return open(&self.path);
         }
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let Some(entries) = present(fs::read_dir(parent.unwrap_or(Path::new("."))))? else {
-            return Ok(None);
-        };
+        let Some(entries) = present(fs::read_dir(self.directory()))? else { return Ok(None) };
         for entry in entries {
             let entry = entry?;
             // Of a name that is gone, or is something else, it is not asked again.
@@ -123,6 +134,23 @@ impl Files for Disk {
             }
         }
         Ok(None)
+    }
+
+    fn rotated_after(&mut self, file: FileId) -> io::Result<Vec<FileId>> {
+        let original = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let mut all = Vec::new();
+        for entry in present(fs::read_dir(self.directory()))?.into_iter().flatten() {
+            let entry = entry?;
+            let name = Rank::of(&entry.file_name().to_string_lossy(), &original);
+            let Some(found) = present(entry.metadata())? else { continue };
+            let id = FileId { device: found.dev(), inode: found.ino() };
+            if found.is_file() && (id == file || name != Rank::Unknown) {
+                all.push((Turn { written: found.modified()?, name }, id));
+            }
+        }
+        all.sort_unstable_by_key(|(turn, _)| *turn);
+        let all = all.into_iter().map(|(_, id)| id);
+        Ok(all.skip_while(|id| *id != file).skip(1).collect())
     }
 
     fn look(&mut self, file: &File) -> io::Result<Seen> {

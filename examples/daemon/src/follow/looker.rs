@@ -73,6 +73,11 @@ impl<F: Files> Looker<F> {
         Ok(true)
     }
 
+    /// Whether it has handed this one on, or began behind it.
+    pub(super) fn knows(&self, file: FileId) -> bool {
+        self.last == Some(file)
+    }
+
     /// Does the same, and logs what is wrong: that may pass.
     pub fn look(&mut self) {
         let before = self.last;

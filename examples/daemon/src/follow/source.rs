@@ -15,12 +15,14 @@ use pilot_webhook_std::Throttle;
 use super::decision::{Step, Unread, decide, is_left, unread};
 use super::disk::LOOK;
 use super::position::HEAD_MAX;
-use super::{Disk, Files, Looker, Opened, Position};
+use super::{Disk, FileId, Files, Looker, Opened, Position};
 
 /// The bytes of what is at a path, without an end. Lines are whole: where a file is left or begun again inside of a
 /// line, an end of the line is put in.
 pub struct Followed<F = Disk> {
     files: F,
+    /// Rotated before anybody watched, and not open yet. They come first.
+    waiting: VecDeque<FileId>,
     next: Receiver<Opened>,
     /// The one that is read, and those that came to the path after it.
     open: VecDeque<Open>,
@@ -41,7 +43,7 @@ struct Open {
 
 impl Followed {
     /// Reads a file or a pipe from its beginning, or from where another reader came to: in the file at the path, or in
-    /// one beside it that was renamed since. Where that file is not there, or has other bytes, the one at the path is
+    /// one beside it that was renamed since, and then in those that were rotated after it. Where that file is not there, or has other bytes, the one at the path is
     /// read from its beginning. If there is nothing at the path, it is waited for. A thread watches it.
     ///
     /// # Errors
@@ -77,8 +79,20 @@ impl<F: Files + Clone> Followed<F> {
         if !looker.try_look()? {
             info!("there is no file of events: it is waited for");
         }
+        let mut waiting = VecDeque::new();
+        if let Some(first) = &first {
+            let is_at_path = files.at_path()?.is_some_and(|seen| seen.file == first.opened.file);
+            if !is_at_path {
+                waiting.extend(files.rotated_after(first.opened.file)?);
+                waiting.retain(|file| !looker.knows(*file));
+            }
+        }
+        if !waiting.is_empty() {
+            info!("{} rotated files of events come before the one at the path", waiting.len());
+        }
         let followed = Self {
             files,
+            waiting,
             next,
             open: first.into_iter().collect(),
             is_inside_line: false,
@@ -102,10 +116,22 @@ impl<F: Files> Followed<F> {
     /// What to do next.
     fn step(&mut self) -> io::Result<Step> {
         // More are not needed to decide, and wait where they are bounded.
-        while self.open.len() < 3
-            && let Ok(opened) = self.next.try_recv()
-        {
-            self.open.push_back(Open::at_beginning(opened));
+        while self.open.len() < 3 {
+            if let Some(file) = self.waiting.pop_front() {
+                match self.files.find(file)? {
+                    Some(handle) => {
+                        let seen = self.files.look(&handle)?;
+                        self.open.push_back(Open::at_beginning(Opened::new(handle, seen)));
+                    }
+                    None => warn!("a rotated file of events is gone before it was read"),
+                }
+                continue;
+            }
+            let Ok(opened) = self.next.try_recv() else { break };
+            // One that was rotated and came back to the path is here already.
+            if self.open.iter().all(|open| open.opened.file != opened.file) {
+                self.open.push_back(Open::at_beginning(opened));
+            }
         }
         let later = self.open.iter().skip(1).map(|open| self.files.look(&open.opened.handle));
         let is_left = is_left(later.collect::<io::Result<Vec<_>>>()?);

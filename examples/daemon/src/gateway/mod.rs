@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_nats::jetstream::context::ContextBuilder;
 use log::info;
 use pilot_webhook_core::Policy;
-use pilot_webhook_std::{Client, NatsConfig, NatsTarget};
+use pilot_webhook_std::{Client, NatsTarget};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -56,14 +56,7 @@ impl Gateway {
                 "--from and --batch: events keep their messages' ids, so each goes out alone",
             ));
         }
-        let mut config = NatsConfig::new();
-        if let Some(path) = &from.nats_creds {
-            config = config.credentials_file(path);
-        }
-        if let Some(path) = &options.ca_file {
-            config = config.ca_file(path);
-        }
-        let shared = config.build().map_err(Failure::usage)?;
+        let shared = from.nats(options.ca_file.as_deref()).build().map_err(Failure::usage)?;
         let client = shared.client(&target).await.map_err(Failure::runtime)?;
         let consumers = Consumers {
             context: ContextBuilder::new().build(client),

@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "the fleet uses the rest")]
 mod world;
 
 use std::collections::HashSet;

@@ -6,6 +6,7 @@ mod export;
 mod look;
 mod operator;
 mod place;
+mod read_only;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of `run`, which use the rest")]
 mod support;

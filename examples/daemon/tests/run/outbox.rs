@@ -130,6 +130,17 @@ fn an_outbox_that_cannot_be_used_is_an_error_with_a_reason() {
     }
 }
 
+/// As logrotate does it: `events.1` becomes `events.2`, and `events` becomes `events.1`.
+fn rotate(events: &Path) -> std::fs::File {
+    let name = |number: u32| format!("{}.{number}", events.display());
+    let newest = (1..).find(|number| !Path::new(&name(*number)).exists()).unwrap();
+    for number in (1..newest).rev() {
+        std::fs::rename(name(number), name(number + 1)).unwrap();
+    }
+    std::fs::rename(events, name(1)).unwrap();
+    std::fs::File::create(events).unwrap()
+}
+
 /// A line is stored with the place behind it, in one transaction: a crash neither repeats nor skips one.
 #[test]
 fn a_file_that_is_followed_is_read_once_however_often_the_daemon_is_killed() {
@@ -156,9 +167,13 @@ fn a_file_that_is_followed_is_read_once_however_often_the_daemon_is_killed() {
         let before = if file.exists() { ledger(&file).accepted } else { 0 };
         until(&file, |ledger| ledger.accepted >= (before + stored).min(next - 1));
         kill(child);
-        if life % 5 == 4 {
-            std::fs::rename(&events, directory.path().join(format!("events.{life}"))).unwrap();
-            log = std::fs::File::create(&events).unwrap();
+        // Nobody sees the files between.
+        for _ in 0..life % 4 {
+            log = rotate(&events);
+            for _ in 0..3 {
+                writeln!(log, r#"{{"topic":"t","data":{next}}}"#).unwrap();
+                next += 1;
+            }
         }
     }
     let child = start();

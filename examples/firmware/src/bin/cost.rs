@@ -128,7 +128,15 @@ async fn measure(spawner: Spawner, board: Board) -> Option<()> {
     webhook.set_secret(b"secret").ok()?;
     spawner.spawn(deliver(runner, stack.ok()?, args).ok()?);
     let emit = |topic: &str, data: &Json<'_>| webhook.emit(topic, data).is_ok();
-    let (_, delivered) = rounds(&emit, async || webhook.drained().await).await?;
+    meter::longest_poll();
+    let begin = meter::busy();
+    emit("conn.fin", &Json(r#"{"conn_id":2}"#));
+    webhook.drained().await;
+    println!("the first, which connects: {} instructions", (meter::busy() - begin) * PER_CYCLE);
+    let delivered = rounds(&emit, async || webhook.drained().await).await;
+    let longest = meter::longest_poll() * PER_CYCLE;
+    println!("the longest without a turn for other tasks: {longest} instructions");
+    let (_, delivered) = delivered?;
     println!("deliver, to {url}, signed: {delivered} instructions");
     let stats = webhook.stats();
     (stats.delivered == stats.emitted && stats.attempts == stats.emitted).then_some(())

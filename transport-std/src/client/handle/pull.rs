@@ -102,6 +102,8 @@ impl<To: Target> Client<To> {
             }))),
         };
         let answer = durable.submit_at(event, item.position, can_wait, reply).await;
+        // One that waits was not dropped.
+        let answer = if can_wait { answer } else { durable.count(answer) };
         answer.map(|()| None).map_err(emit_error)
     }
 }

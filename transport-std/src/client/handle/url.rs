@@ -1,9 +1,13 @@
-//! The methods of a client over HTTP, whose targets are URLs.
+//! The methods of a client whose targets are URLs.
 
-use pilot_webhook_core::{EndpointBuf, EndpointError, Policy, Scheme};
+use std::sync::Arc;
 
-use super::{Client, HttpTarget, MAX_URL};
+use pilot_webhook_core::{Clock as _, Policy};
+
+use super::Client;
+use crate::client::destination::{Destination, DestinationError};
 use crate::client::error::ClientError;
+use crate::client::worker::{Shared, Target};
 use crate::http::{HttpConfigError, HttpShared, RequestHeaders};
 
 impl Client {
@@ -13,9 +17,9 @@ impl Client {
     /// nothing.
     ///
     /// # Errors
-    /// When the URL is no endpoint, or the client is closed; nothing changed then.
+    /// When the URL names no destination, or the client is closed; nothing changed then.
     pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
-        match endpoint(url, self.handle.policy)? {
+        match destination(url, self.handle.policy)? {
             Some(target) => self.set_target(target),
             None => {
                 self.clear();
@@ -28,7 +32,7 @@ impl Client {
     /// often secrets: do not log it.
     #[must_use]
     pub fn url(&self) -> Option<String> {
-        self.target().map(|target| target.get().url().to_owned())
+        self.target().map(|target| target.url())
     }
 
     /// Reads the CA files and the system's roots again, for the connections that are made from now on.
@@ -58,20 +62,20 @@ impl Client {
     }
 }
 
-/// What a URL is called in a dead letter: without path and query, which are often secrets.
-pub(crate) fn origin(target: &HttpTarget) -> String {
-    let endpoint = target.get();
-    let scheme = if endpoint.scheme() == Scheme::Https { "https" } else { "http" };
-    format!("{scheme}://{}", endpoint.authority())
+/// Has attempts begin no sooner than receivers allow in handshakes.
+pub(super) fn pace_as_allowed<To: Target>(http: &HttpShared, shared: &Arc<Shared<To>>) {
+    let shared = Arc::downgrade(shared);
+    http.on_rate(move |rate| {
+        if let Some(shared) = shared.upgrade() {
+            shared.dispatcher.set_rate(rate, shared.clock.now());
+        }
+    });
 }
 
 /// Parses a URL; `None` for an empty one.
-pub(crate) fn endpoint(url: &str, policy: Policy) -> Result<Option<HttpTarget>, EndpointError> {
-    match url.len() {
-        0 => Ok(None),
-        1..=MAX_URL => EndpointBuf::parse(url, policy).map(Some),
-        // What is left without a fragment or a default port may fit. The file it is persisted in
-        // holds no more than this.
-        _ => Err(EndpointError::TooLong),
-    }
+pub(crate) fn destination(
+    url: &str,
+    policy: Policy,
+) -> Result<Option<Destination>, DestinationError> {
+    if url.is_empty() { Ok(None) } else { Destination::parse(url, policy).map(Some) }
 }

@@ -24,7 +24,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Remove),
         2 => Just(Op::Create),
         2 => Just(Op::Truncate),
-        2 => Just(Op::Restart),
+        2 => (0..4_u8).prop_map(|rotations| Op::Restart { rotations }),
     ]
 }
 
@@ -41,7 +41,7 @@ impl Meddled {
         let op = {
             let mut world = self.world.borrow_mut();
             match world.script.front() {
-                None | Some(Op::Restart) => return,
+                None | Some(Op::Restart { .. }) => return,
                 Some(_) => world.script.pop_front().unwrap(),
             }
         };
@@ -81,6 +81,11 @@ impl Files for Meddled {
         self.disk.find(file)
     }
 
+    fn rotated_after(&mut self, file: FileId) -> io::Result<Vec<FileId>> {
+        self.meddle();
+        self.disk.rotated_after(file)
+    }
+
     fn look(&mut self, file: &File) -> io::Result<Seen> {
         self.meddle();
         self.disk.look(file)
@@ -108,7 +113,7 @@ impl Files for Meddled {
         Meddled::look(self);
         let mut world = self.world.borrow_mut();
         world.idle = if world.script.is_empty() { world.idle + 1 } else { 0 };
-        if world.idle > 8 || matches!(world.script.front(), Some(Op::Restart)) {
+        if world.idle > 8 || matches!(world.script.front(), Some(Op::Restart { .. })) {
             return Err(io::Error::other("no more to wait for"));
         }
         Ok(())
@@ -143,14 +148,15 @@ fn play(script: &[Op], room: usize) -> (String, String) {
             }
         }
         let next = world.borrow().script.front().copied();
-        if let Some(Op::Restart) = next {
+        if let Some(Op::Restart { rotations }) = next {
             world.borrow_mut().script.pop_front();
             let position = followed.position(0);
             let is_whole = all.last().is_none_or(|last| *last == b'\n');
-            if is_whole && world.borrow().may_restart_at(position) {
+            if is_whole && world.borrow().may_restart_at(position, rotations) {
                 let stored = position.map(|position| position.to_string());
                 // What the old one had opened is not known to the new one.
                 world.borrow_mut().files.iter_mut().for_each(|model| model.was_opened = false);
+                (0..rotations).for_each(|_| world.borrow_mut().rotate());
                 followed = begin(stored.map(|stored| stored.parse().unwrap()));
             }
         } else if read.is_err() {

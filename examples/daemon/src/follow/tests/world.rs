@@ -33,8 +33,10 @@ pub(super) enum Op {
     /// An empty file is put at the path.
     Create,
     Truncate,
-    /// The reader begins again, at the position that it had stored as text.
-    Restart,
+    /// The reader begins again, at the position that it had stored as text, after as many rotations that it did not see.
+    Restart {
+        rotations: u8,
+    },
 }
 
 /// All that is known of a file.
@@ -110,7 +112,7 @@ impl World {
 
     pub(super) fn act(&mut self, op: Op) {
         match op {
-            Op::Nothing | Op::Look | Op::Restart => {}
+            Op::Nothing | Op::Look | Op::Restart { .. } => {}
             Op::Append { pieces } => {
                 let Some((file, handle)) = &mut self.writer else { return };
                 for _ in 0..pieces {
@@ -134,9 +136,7 @@ impl World {
             }
             Op::Rename => {
                 let Some(file) = self.may_go() else { return };
-                let name = self.directory.path().join(format!("events.{file}"));
-                fs::rename(self.path(), &name).unwrap();
-                (self.at_path, self.renamed) = (None, Some((file, name)));
+                self.rename(file);
             }
             Op::RenameBack => {
                 if let Some(file) = self.at_path {
@@ -178,6 +178,23 @@ impl World {
         }
     }
 
+    fn rename(&mut self, file: usize) {
+        // Two that are written at the same moment are told apart by the days.
+        let name = self.directory.path().join(format!("events-{:08}", 20_260_000 + file));
+        fs::rename(self.path(), &name).unwrap();
+        (self.at_path, self.renamed) = (None, Some((file, name)));
+    }
+
+    /// The writer goes to another file, and nobody looks.
+    pub(super) fn rotate(&mut self) {
+        if let Some(file) = self.at_path.filter(|file| self.is_written(*file)) {
+            self.act(Op::Append { pieces: 1 });
+            self.rename(file);
+            self.act(Op::Reopen);
+            self.act(Op::Append { pieces: 2 });
+        }
+    }
+
     /// The last one, as a number is given again when a file is gone.
     pub(super) fn model(&mut self, id: FileId) -> &mut Model {
         self.files.iter_mut().rfind(|model| model.id == id).unwrap()
@@ -192,22 +209,29 @@ impl World {
     }
 
     /// Whether a reader that has nothing but this position can go on without a loss.
-    pub(super) fn may_restart_at(&self, position: Option<Position>) -> bool {
+    pub(super) fn may_restart_at(&self, position: Option<Position>, rotations: u8) -> bool {
         let writer = self.writer.as_ref().map(|(file, _)| *file);
-        // The next file is found at the path only.
         let is_done = |file: usize| self.files[file].content.is_empty() && writer != Some(file);
+        let is_there = |file: usize| is_done(file) || !self.files[file].is_removed;
         let are_done =
             |mut files: Range<usize>| files.all(|file| self.at_path == Some(file) || is_done(file));
-        let Some(position) = position else { return are_done(0..self.files.len()) };
+        let Some(position) = position else {
+            return rotations == 0 && are_done(0..self.files.len());
+        };
         let front = self.files.iter().rposition(|model| model.id == position.file).unwrap();
         let model = &self.files[front];
         let is_whole = model.read.is_multiple_of(LINE);
         let is_read = model.read == model.content.len() && writer != Some(front);
+        let is_found = !model.is_removed && !model.is_just_truncated;
         let is_recognised = self.at_path == Some(front) || !model.is_just_truncated;
         is_whole
             && (is_read || !model.is_removed)
             && is_recognised
-            && are_done(front + 1..self.files.len())
+            && match is_found && (rotations > 0 || self.at_path != Some(front)) {
+                true => (front + 1..self.files.len()).all(is_there),
+                // The next file is found at the path only.
+                false => rotations == 0 && are_done(front + 1..self.files.len()),
+            }
     }
 
     /// All that was not gone before it could be read.

@@ -1,7 +1,7 @@
 //! The pilot node: an address by DHCP, and the captured events of a pilot node delivered to a
 //! webhook, from a task and from an interrupt.
 //!
-//! Arguments, besides those of the engine in `settings.rs`:
+//! Arguments, besides those of the engine in `settings.rs` and of other signatures in `signing.rs`:
 //!
 //! | argument | default | |
 //! |---|---|---|
@@ -27,6 +27,7 @@
 
 mod report;
 mod settings;
+mod signing;
 mod time;
 mod workload;
 
@@ -59,11 +60,11 @@ const QUEUE: usize = 4096;
 #[cfg(not(feature = "tls"))]
 static MEMORY: ConstStaticCell<Resources<QUEUE>> = ConstStaticCell::new(Resources::new());
 
-/// The longest record that the server may send: all there are, or what the small board can hold.
+/// The longest record that the server may send: all there are, or what the small board can hold and asks for.
 #[cfg(all(feature = "tls", feature = "board-an386"))]
 const RECORD: usize = 16_640;
 #[cfg(all(feature = "tls", feature = "board-lm3s6965"))]
-const RECORD: usize = 4096;
+const RECORD: usize = 4096 + 256;
 #[cfg(feature = "tls")]
 static MEMORY: ConstStaticCell<Resources<QUEUE, TlsBuffers<RECORD, 1024>>> =
     ConstStaticCell::new(Resources::with_tls());
@@ -118,6 +119,7 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
     let mut options = Options::new(node_id, seed);
     options.config = settings::config(&args)?;
     options.observer = &Report;
+    signing::choose(&mut options, &args)?;
     let (webhook, runner) = new(MEMORY.take(), options).map_err(|_| "bad config")?;
     if let Some(secret) = args.get("secret") {
         webhook.set_secret(secret.as_bytes()).map_err(|_| "bad secret")?;
@@ -147,8 +149,10 @@ fn report(webhook: Webhook) -> Result<Stats, &'static str> {
 
 #[cfg(not(feature = "tls"))]
 #[embassy_executor::task]
-#[cfg_attr(not(feature = "nats"), allow(unused_variables, reason = "for the NATS server"))]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    if signing::needs_time(&args) {
+        runner.time_known().await;
+    }
     #[cfg(not(feature = "nats"))]
     runner.run(stack).await;
     #[cfg(feature = "nats")]
@@ -158,6 +162,9 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
 #[cfg(feature = "tls")]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    if signing::needs_time(&args) {
+        runner.time_known().await;
+    }
     let Ok(mut entropy) = host::Entropy::from_host() else {
         println!("failed: no entropy");
         host::exit(1)

@@ -1,0 +1,176 @@
+//! Where a client delivers to that takes URLs, and the transport that goes there.
+
+use std::error::Error;
+use std::fmt;
+
+use pilot_webhook_core::{
+    EndpointBuf, EndpointError, ErrorKind, Message, Policy, Reply, Scheme, SendTransport,
+    TransportError,
+};
+
+use crate::client::handle::{HttpTarget, MAX_URL};
+use crate::client::url_text::encoded;
+use crate::http::{HttpError, HttpTransport};
+#[cfg(feature = "nats")]
+use crate::nats::{NatsError, NatsTarget, NatsTargetError, NatsTransport};
+
+/// What a URL names: the kind of target of a [`Client`](crate::Client) over URLs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[cfg_attr(
+    feature = "nats",
+    allow(clippy::large_enum_variant, reason = "workers copy it; nobody keeps many")
+)]
+pub enum Destination {
+    /// `http://` or `https://`.
+    Http(HttpTarget),
+    /// `nats://` or `tls://`.
+    #[cfg(feature = "nats")]
+    Nats(NatsTarget),
+}
+
+/// Why a URL names no destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DestinationError {
+    /// It is no URL of HTTP.
+    Http(EndpointError),
+    /// It is no URL of a NATS server with a subject.
+    #[cfg(feature = "nats")]
+    Nats(NatsTargetError),
+}
+
+impl Destination {
+    /// Parses a URL. In one of HTTP, spaces and letters that are not ASCII are encoded: a host's by IDNA, the others
+    /// in percent.
+    ///
+    /// ```
+    /// use pilot_webhook_std::{Destination, Policy};
+    /// let destination = Destination::parse("https://bücher.example/a b", Policy::default()).unwrap();
+    /// assert_eq!(destination.url(), "https://xn--bcher-kva.example/a%20b");
+    /// ```
+    ///
+    /// # Errors
+    /// When it names none, or the policy refuses it.
+    pub fn parse(url: &str, policy: Policy) -> Result<Self, DestinationError> {
+        #[cfg(feature = "nats")]
+        if NatsTarget::is_one(url) {
+            return NatsTarget::parse(url, policy).map(Self::Nats).map_err(DestinationError::Nats);
+        }
+        let url = &*encoded(url);
+        if url.len() > MAX_URL {
+            // What is left without a fragment or a default port may fit. The file it is persisted in holds no
+            // more than this.
+            return Err(DestinationError::Http(EndpointError::TooLong));
+        }
+        EndpointBuf::parse(url, policy).map(Self::Http).map_err(DestinationError::Http)
+    }
+
+    /// The URL in canonical form, without a user name and password. Paths and queries are often secrets: do not log it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Http(target) => target.get().url().to_owned(),
+            #[cfg(feature = "nats")]
+            Self::Nats(target) => target.to_string(),
+        }
+    }
+
+    /// The URL without what may be secret: scheme, host and port.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        match self {
+            Self::Http(target) => origin(target),
+            #[cfg(feature = "nats")]
+            Self::Nats(target) => target.server(),
+        }
+    }
+
+    /// The target, if it is one of HTTP.
+    #[must_use]
+    #[cfg_attr(not(feature = "nats"), allow(clippy::unnecessary_wraps))]
+    pub const fn http(&self) -> Option<&HttpTarget> {
+        match self {
+            Self::Http(target) => Some(target),
+            #[cfg(feature = "nats")]
+            Self::Nats(_) => None,
+        }
+    }
+}
+
+/// The scheme, the host and the port.
+pub(crate) fn origin(target: &HttpTarget) -> String {
+    let endpoint = target.get();
+    let scheme = if endpoint.scheme() == Scheme::Https { "https" } else { "http" };
+    format!("{scheme}://{}", endpoint.authority())
+}
+
+impl From<EndpointError> for DestinationError {
+    fn from(error: EndpointError) -> Self {
+        Self::Http(error)
+    }
+}
+
+impl fmt::Display for DestinationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(error) => error.fmt(f),
+            #[cfg(feature = "nats")]
+            Self::Nats(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for DestinationError {}
+
+/// Sends by the transport of each destination.
+pub(crate) struct UrlTransport {
+    pub(crate) http: HttpTransport,
+    #[cfg(feature = "nats")]
+    pub(crate) nats: NatsTransport,
+}
+
+impl SendTransport<Destination> for UrlTransport {
+    type Error = UrlError;
+
+    async fn send(&mut self, to: &Destination, message: &Message<'_>) -> Result<Reply, UrlError> {
+        match to {
+            Destination::Http(to) => {
+                SendTransport::send(&mut self.http, to, message).await.map_err(UrlError::Http)
+            }
+            #[cfg(feature = "nats")]
+            Destination::Nats(to) => {
+                SendTransport::send(&mut self.nats, to, message).await.map_err(UrlError::Nats)
+            }
+        }
+    }
+}
+
+/// Why there was no answer.
+pub(crate) enum UrlError {
+    Http(HttpError),
+    #[cfg(feature = "nats")]
+    Nats(NatsError),
+}
+
+impl UrlError {
+    fn get(&self) -> &dyn TransportError {
+        match self {
+            Self::Http(error) => error,
+            #[cfg(feature = "nats")]
+            Self::Nats(error) => error,
+        }
+    }
+}
+
+impl TransportError for UrlError {
+    fn kind(&self) -> ErrorKind {
+        self.get().kind()
+    }
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
