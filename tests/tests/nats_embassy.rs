@@ -254,6 +254,39 @@ async fn send(node: &mut Node, to: &Url) -> Result<u16, Error> {
     node.send(to, &message).await.map(|reply| reply.code)
 }
 
+/// Whichever poll is the last, the next publication works, with a connection that was kept or not.
+#[tokio::test]
+async fn every_poll_may_be_the_last() {
+    if !NatsServer::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (server, context) = server(folder.path(), "").await;
+    context.create_stream(events()).await.unwrap();
+    let (to, net) = (of(&server), TokioNet::default());
+    let counts = net.counts.clone();
+    let mut node = node_over(net, NatsLogin::None);
+    for polls in 0..30 {
+        if polls % 2 == 0 {
+            assert_eq!(send(&mut node, &to).await, Ok(200), "before {polls}");
+        }
+        {
+            let mut left = polls / 2;
+            let mut sending = std::pin::pin!(send(&mut node, &to));
+            std::future::poll_fn(|cx| {
+                if left == 0 || sending.as_mut().poll(cx).is_ready() {
+                    return std::task::Poll::Ready(());
+                }
+                left -= 1;
+                std::task::Poll::Pending
+            })
+            .await;
+        }
+        assert_eq!(send(&mut node, &to).await, Ok(200), "after {polls}");
+        assert_eq!(counts.open.load(Ordering::Relaxed), 1);
+    }
+}
+
 #[tokio::test]
 async fn what_the_server_does_not_permit_is_said() {
     if !NatsServer::is_installed() {
