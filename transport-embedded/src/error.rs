@@ -8,7 +8,7 @@ use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::nats::Fault;
 use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 use crate::tls::TlsFailure;
 
 /// Why an attempt brought no answer.
@@ -29,10 +29,10 @@ pub enum Error {
     /// The endpoint is over TLS, and this transport was built or set up without TLS.
     NoTls,
     /// The TLS handshake failed, or the server is not the one it should be. Nothing was sent.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     Tls(TlsFailure),
     /// The TLS connection became unusable after the handshake.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     TlsSession(TlsFailure),
     /// There are more headers than the encoder has room for, or one that HTTP cannot carry. Nothing was
     /// sent, and no connection was made.
@@ -55,9 +55,9 @@ impl TransportError for Error {
             Self::Refused(_) => ErrorKind::Refused,
             Self::Connect(_) | Self::Scheme => ErrorKind::Connect,
             Self::NoTls => ErrorKind::Tls,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::Tls(_) => ErrorKind::Tls,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::TlsSession(_) => ErrorKind::Disconnected,
             Self::Disconnected(_) | Self::Closed => ErrorKind::Disconnected,
             Self::InvalidRequest | Self::Malformed(_) => ErrorKind::Protocol,
@@ -79,9 +79,9 @@ impl fmt::Display for Error {
             Self::Connect(kind) => write!(f, "no TCP connection: {kind:?}"),
             Self::Scheme => f.write_str("this transport does not speak the URL's protocol"),
             Self::NoTls => f.write_str("the endpoint is over TLS, but TLS is not set up"),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::Tls(failure) => write!(f, "TLS: {failure}"),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::TlsSession(failure) => write!(f, "TLS after the handshake: {failure}"),
             Self::InvalidRequest => f.write_str("a header cannot be sent over HTTP, or too many"),
             Self::Disconnected(kind) => write!(f, "the connection broke: {kind:?}"),

@@ -6,11 +6,11 @@ use pilot_webhook_core::{Endpoint, Policy};
 
 use crate::dial::Dialer;
 use crate::error::Error;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 use crate::link::Lease;
 use crate::link::{Link, Watch};
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
+#[cfg(feature = "_https")]
+use crate::tls::TlsClient;
 use crate::wire::Wire;
 
 /// The most bytes that are taken from the socket for one answer, or for a handshake: the bounds of HTTP's
@@ -21,8 +21,8 @@ pub(crate) const WIRE_MAX: usize = HEADS_MAX + DRAIN_MAX + 16 * 1_024;
 pub(crate) struct Line<'b, N: TcpConnect + Dns> {
     pub(crate) link: Link<'b, N::Connection<'b>>,
     dialer: Dialer<'b, N>,
-    #[cfg(feature = "tls")]
-    tls: Option<Tls<'b>>,
+    #[cfg(feature = "_https")]
+    tls: Option<TlsClient<'b>>,
 }
 
 impl<'b, N: TcpConnect + Dns> Line<'b, N> {
@@ -31,16 +31,13 @@ impl<'b, N: TcpConnect + Dns> Line<'b, N> {
         Self {
             link: Link::new(watch),
             dialer: Dialer::new(net, policy),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             tls: None,
         }
     }
 
-    #[cfg(feature = "tls")]
-    pub(crate) fn set_tls(&mut self, mut tls: Tls<'b>) {
-        if let Some(records) = tls.take_records() {
-            self.link.set_records(records);
-        }
+    #[cfg(feature = "_https")]
+    pub(crate) fn set_tls(&mut self, tls: TlsClient<'b>) {
         self.tls = Some(tls);
     }
 
@@ -65,23 +62,22 @@ impl<'b, N: TcpConnect + Dns> Line<'b, N> {
             self.link.set_plain(wire);
             return Ok(());
         }
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_https")]
         {
             let tls = self.tls.as_mut().ok_or(Error::NoTls)?;
             let mut lease = Lease::new(&mut self.link);
-            let opened = tls.open(lease.link().session(), wire, endpoint.host()).await;
-            opened.map_err(Error::Tls)?;
+            lease.link().open(tls, wire, endpoint.host()).await.map_err(Error::Tls)?;
             lease.keep();
             Ok(())
         }
-        #[cfg(not(feature = "tls"))]
+        #[cfg(not(feature = "_https"))]
         Err(Error::NoTls)
     }
 
     const fn has_tls(&self) -> bool {
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_https")]
         return self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
+        #[cfg(not(feature = "_https"))]
         false
     }
 }

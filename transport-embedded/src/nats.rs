@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::fmt::{debug, warning};
 use crate::line::{Line, WIRE_MAX};
 use crate::link::{Lease, Link, Watch};
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
+#[cfg(feature = "_https")]
+use crate::tls::TlsClient;
 use crate::transport::Buffers;
 
 /// Publishes to a JetStream stream in NATS's own protocol, plain (`nats://`) or over TLS 1.3 (`tls://`), with one
@@ -77,10 +77,11 @@ impl<'b, N: TcpConnect + Dns> NatsTransport<'b, N> {
     }
 
     /// Adds `tls`.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     #[must_use]
-    pub fn with_tls(mut self, tls: Tls<'b>) -> Self {
-        self.line.set_tls(tls);
+    pub fn with_tls(mut self, tls: impl Into<TlsClient<'b>>) -> Self {
+        self.disconnect();
+        self.line.set_tls(tls.into());
         self
     }
 
@@ -226,7 +227,7 @@ async fn hear<S: Read + Write>(link: &mut Link<'_, S>, buf: &mut [u8]) -> Result
 
 /// What is known of a failure besides the network's error.
 fn explain<S: Read + Write>(link: &Link<'_, S>) -> Option<Error> {
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     if let Some(failure) = link.take_failure() {
         return Some(Error::TlsSession(failure));
     }

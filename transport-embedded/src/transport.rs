@@ -13,8 +13,8 @@ use crate::fmt::{debug, warning};
 use crate::line::{Line, WIRE_MAX};
 use crate::link::{Lease, Link, Watch};
 use crate::request::Request;
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
+#[cfg(feature = "_https")]
+use crate::tls::TlsClient;
 
 /// The memory of a transport, owned by the caller.
 ///
@@ -96,10 +96,11 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
     }
 
     /// Adds `https`.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     #[must_use]
-    pub fn with_tls(mut self, tls: Tls<'b>) -> Self {
-        self.line.set_tls(tls);
+    pub fn with_tls(mut self, tls: impl Into<TlsClient<'b>>) -> Self {
+        self.disconnect();
+        self.line.set_tls(tls.into());
         self
     }
 
@@ -154,7 +155,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
 
 /// Maps it to the transport's error.
 fn explain<S: Read + Write>(link: &Link<'_, S>, Failed(failure, kind): Failed) -> Error {
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     if let Some(failure) = link.take_failure() {
         return Error::TlsSession(failure);
     }
