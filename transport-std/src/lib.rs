@@ -20,8 +20,8 @@ pub use client::{
     TokioClock,
 };
 pub use http::{
-    HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, RequestHeaders, Resolve,
-    Resolving, SystemResolver, USER_AGENT,
+    HttpConfig, HttpConfigError, HttpError, HttpReport, HttpShared, HttpTransport, RequestHeaders,
+    Resolve, Resolving, SystemResolver, USER_AGENT,
 };
 pub use logging::{Printable, Throttle};
 #[cfg(feature = "nats")]

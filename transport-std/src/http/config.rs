@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use pilot_webhook_core::Policy;
 use pilot_webhook_core::http::Success;
+use pilot_webhook_core::{Policy, Reply};
 
+use crate::http::error::HttpError;
 use crate::http::headers::RequestHeaders;
 use crate::http::known::Known;
 use crate::http::look_ups::LookUps;
+use crate::http::report::{HttpReport, ReportHook};
 use crate::http::resolve::{Resolve, SystemResolver};
 use crate::http::tls::HttpConfigError;
 use crate::http::trust::Trust;
@@ -34,6 +36,7 @@ pub struct HttpConfig {
     headers: RequestHeaders,
     success: Success,
     dial_time: Duration,
+    on_report: Option<ReportHook>,
 }
 
 impl HttpConfig {
@@ -47,6 +50,7 @@ impl HttpConfig {
             headers: RequestHeaders::new(),
             success: Success::default(),
             dial_time: UNLIMITED,
+            on_report: None,
         }
     }
 
@@ -92,6 +96,16 @@ impl HttpConfig {
         self
     }
 
+    /// A hook that is told what each attempt met, for people who look for a fault: with the result, or without one
+    /// when the attempt was ended before it had one, by the timeout. It is called by the attempt, so it must not block.
+    pub fn on_report(
+        mut self,
+        hook: impl Fn(&HttpReport, Option<&Result<Reply, HttpError>>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_report = Some(Box::new(hook));
+        self
+    }
+
     /// The timeout after which the caller ends an attempt. An attempt that has not connected a moment before
     /// ends by itself, with an error that says what it waited for.
     pub(crate) fn attempts_end_after(mut self, timeout: Duration) -> Self {
@@ -113,6 +127,7 @@ impl HttpConfig {
                 trust: Trust::read(self.system_roots, self.ca_files)?,
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
+                on_report: self.on_report,
                 known: Known::default(),
                 success: self.success,
                 headers: RwLock::new(Arc::new(self.headers)),
@@ -150,6 +165,7 @@ pub(crate) struct Shared {
     pub(crate) look_ups: LookUps,
     /// How long an attempt may take to resolve and connect.
     pub(crate) dial_time: Duration,
+    pub(crate) on_report: Option<ReportHook>,
     pub(crate) known: Known,
     pub(crate) success: Success,
     headers: RwLock<Arc<RequestHeaders>>,

@@ -94,11 +94,13 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         let shared = self.shared.clone();
         let endpoint = &to.get();
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
+        attempt.sends(message);
         let response = self.exchange(endpoint, message, &mut attempt).await;
         let result = response.map(|response| Reply {
             verdict: response.verdict_by(&shared.get().success),
             code: response.status,
         });
+        attempt.tell(Some(&result));
         attempt.end(result.as_ref().map(|reply| reply.verdict));
         result
     }
