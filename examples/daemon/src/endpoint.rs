@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use pilot_webhook_core::Policy;
 use pilot_webhook_receiver::secrets::Sign;
+#[cfg(feature = "proxy")]
+use pilot_webhook_std::Proxy;
 use pilot_webhook_std::{ClientBuilder, HttpConfig};
 
 use crate::Failure;
@@ -42,6 +44,11 @@ pub(crate) struct Endpoint {
     /// Also trust the CA certificates of this PEM file.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// Send through this proxy, an http:// or https:// URL, or by `env` through those that HTTP_PROXY, HTTPS_PROXY,
+    /// ALL_PROXY and NO_PROXY name, where a proxy's password belongs: everybody can read the command line.
+    #[cfg(feature = "proxy")]
+    #[arg(long, value_name = "URL|env")]
+    proxy: Option<String>,
     /// Refuse loopback, private and special-purpose destinations.
     #[arg(long)]
     pub(crate) deny_private: bool,
@@ -64,11 +71,21 @@ impl Endpoint {
     }
 
     /// The options of its transport.
-    pub(crate) fn http(&self) -> HttpConfig {
-        let http = self.asks.http(HttpConfig::new().policy(self.policy()));
-        match &self.ca_file {
-            Some(path) => http.ca_file(path),
-            None => http,
+    ///
+    /// # Errors
+    /// When the proxy is none.
+    #[cfg_attr(not(feature = "proxy"), allow(clippy::unnecessary_wraps))]
+    pub(crate) fn http(&self) -> Result<HttpConfig, Failure> {
+        let mut http = self.asks.http(HttpConfig::new().policy(self.policy()));
+        if let Some(path) = &self.ca_file {
+            http = http.ca_file(path);
         }
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = &self.proxy {
+            let proxy = if proxy == "env" { Ok(Proxy::from_env()) } else { Proxy::new(proxy) };
+            // The value may have a password in it.
+            http = http.proxy(proxy.map_err(|error| Failure::usage(format!("--proxy: {error}")))?);
+        }
+        Ok(http)
     }
 }

@@ -55,7 +55,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     if let Some(outbox) = options.store.open()? {
         builder = builder.outbox(outbox);
     }
-    Ok(builder.http(options.endpoint.http()))
+    Ok(builder.http(options.endpoint.http()?))
 }
 
 /// A log line about what the daemon is going to do. Of the URL it shows only scheme, host and port.

@@ -14,12 +14,12 @@ use pilot_webhook_core::{
 };
 use tokio::runtime::Handle;
 
-use crate::client::destination::{Destination, UrlTransport};
+use crate::client::destination::{Destination, Http, UrlTransport};
 use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts, destination};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
-use crate::http::{HttpConfig, HttpShared, HttpTransport, RequestHeaders};
+use crate::http::{HttpConfig, HttpShared, RequestHeaders};
 #[cfg(feature = "nats")]
 use crate::nats::{NatsConfig, NatsTransport};
 #[cfg(feature = "outbox")]
@@ -158,7 +158,7 @@ impl ClientBuilder {
         #[cfg(feature = "nats")]
         let nats = self.via.nats.build()?;
         let transport = move || UrlTransport {
-            http: HttpTransport::new(&http),
+            http: Http::new(&http),
             #[cfg(feature = "nats")]
             nats: NatsTransport::new(&nats),
         };

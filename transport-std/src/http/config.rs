@@ -16,6 +16,8 @@ use crate::http::report::{HttpReport, ReportHook};
 use crate::http::resolve::{Resolve, SystemResolver};
 use crate::http::tls::HttpConfigError;
 use crate::http::trust::Trust;
+#[cfg(feature = "reqwest")]
+use crate::over_reqwest::Proxy;
 
 /// The time to resolve and connect of an attempt without a timeout: its caller ends it.
 const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,7 +27,7 @@ const LAST_WORDS: Duration = Duration::from_millis(5);
 
 /// Options for HTTP transports, checked once by [`build`](Self::build).
 ///
-/// Proxies are never taken from the environment. The system's trust roots are where its TLS
+/// Proxies are never taken from the environment, unless that is asked for. The system's trust roots are where its TLS
 /// library keeps them; `SSL_CERT_FILE` and `SSL_CERT_DIR` override that, as they do for OpenSSL.
 #[must_use = "`build` makes the shared part of the transports"]
 pub struct HttpConfig {
@@ -37,6 +39,8 @@ pub struct HttpConfig {
     success: Success,
     dial_time: Duration,
     on_report: Option<ReportHook>,
+    #[cfg(feature = "reqwest")]
+    proxy: Option<Proxy>,
 }
 
 impl HttpConfig {
@@ -51,6 +55,8 @@ impl HttpConfig {
             success: Success::default(),
             dial_time: UNLIMITED,
             on_report: None,
+            #[cfg(feature = "reqwest")]
+            proxy: None,
         }
     }
 
@@ -96,6 +102,14 @@ impl HttpConfig {
         self
     }
 
+    /// The proxy that requests go through: those of a client, and of a
+    /// [`ReqwestTransport`](crate::ReqwestTransport). A [`HttpTransport`](crate::HttpTransport) knows none.
+    #[cfg(feature = "reqwest")]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
     /// A hook that is told what each attempt met, for people who look for a fault: with the result, or without one
     /// when the attempt was ended before it had one, by the timeout. It is called by the attempt, so it must not block.
     pub fn on_report(
@@ -128,6 +142,8 @@ impl HttpConfig {
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 on_report: self.on_report,
+                #[cfg(feature = "reqwest")]
+                proxy: self.proxy,
                 known: Known::default(),
                 success: self.success,
                 headers: RwLock::new(Arc::new(self.headers)),
@@ -166,6 +182,8 @@ pub(crate) struct Shared {
     /// How long an attempt may take to resolve and connect.
     pub(crate) dial_time: Duration,
     pub(crate) on_report: Option<ReportHook>,
+    #[cfg(feature = "reqwest")]
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) known: Known,
     pub(crate) success: Success,
     headers: RwLock<Arc<RequestHeaders>>,

@@ -109,7 +109,7 @@ async fn look_up(
 }
 
 /// Removes the addresses that the policy refuses; an error when none is left.
-fn allowed(policy: Policy, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, HttpError> {
+pub(crate) fn allowed(policy: Policy, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, HttpError> {
     let mut refusal = None;
     let mut allowed = Vec::with_capacity(addresses.len());
     for &address in addresses {

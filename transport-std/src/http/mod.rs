@@ -4,6 +4,8 @@ mod attempt;
 mod config;
 mod connect;
 mod connection;
+#[cfg(feature = "reqwest")]
+mod current;
 mod dial;
 mod error;
 mod headers;
@@ -19,7 +21,15 @@ mod tls;
 mod transport;
 mod trust;
 
+#[cfg(feature = "reqwest")]
+pub(crate) use attempt::Attempt;
+#[cfg(feature = "reqwest")]
+pub(crate) use config::Shared;
 pub use config::{HttpConfig, HttpShared};
+#[cfg(feature = "reqwest")]
+pub(crate) use current::config as config_now;
+#[cfg(feature = "reqwest")]
+pub(crate) use dial::allowed;
 pub use error::HttpError;
 pub use headers::RequestHeaders;
 pub use report::HttpReport;

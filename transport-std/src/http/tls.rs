@@ -82,6 +82,12 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
+    /// The verifier of servers' certificates.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn verifier(&self) -> &PinningVerifier {
+        &self.verifier
+    }
+
     /// The configuration of one connection, whose certificate is left there.
     pub(crate) fn showing(&self, shown: Shown) -> Arc<ClientConfig> {
         let mut config = ClientConfig::clone(&self.config);

@@ -46,6 +46,9 @@ pub(super) const fn of_status(status: u16, is_https: bool) -> &'static str {
     }
 }
 
+/// Of an answer that is none.
+const NO_HTTP: &str = "what answers there is no HTTP server: check the port. If it speaks TLS, the URL begins with https://";
+
 /// Of an attempt without an answer.
 pub(super) fn of_error(error: &HttpError, certificate: Option<&Certificate>) -> &'static str {
     if error.kind() == ErrorKind::Local {
@@ -65,13 +68,17 @@ pub(super) fn of_error(error: &HttpError, certificate: Option<&Certificate>) -> 
         HttpError::ServerName => "give the host by a name or address that a certificate can be for",
         HttpError::NoTrustRoots => "install the system's CA certificates, or give --ca-file",
         HttpError::Tls(_) => of_tls(certificate, Timestamp::now()),
+        #[cfg(feature = "proxy")]
+        HttpError::Unreachable(error) => of_connect(error),
+        #[cfg(feature = "proxy")]
+        HttpError::Proxy { .. } => "check the proxy's URL, and what it lets through",
         HttpError::Closed(_) => "the receiver ends connections at once: look at its log",
         HttpError::Disconnected(_) => {
             "the receiver may have got the event: look whether it, or what stands before it, crashed"
         }
-        HttpError::Malformed(_) => {
-            "what answers there is no HTTP server: check the port. If it speaks TLS, the URL begins with https://"
-        }
+        #[cfg(feature = "proxy")]
+        HttpError::NotHttp(_) => NO_HTTP,
+        HttpError::Malformed(_) => NO_HTTP,
         _ => "check the options for headers",
     }
 }

@@ -91,7 +91,7 @@ fn client(options: &Test, tell: mpsc::Sender<Outcome>) -> Result<Client, Failure
         return Err(Failure::usage("test is for webhooks that begin with http:// or https://"));
     }
     let (origin, timeout) = (target.origin(), endpoint.http_timeout);
-    let http = endpoint.http().on_report(move |report, result| {
+    let http = endpoint.http()?.on_report(move |report, result| {
         let certificate = report.certificate.as_deref().and_then(Certificate::parse);
         let end = match result {
             Some(Ok(reply)) => End::Answer(*reply),
