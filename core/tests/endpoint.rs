@@ -81,6 +81,8 @@ fn a_user_name_and_a_password_become_credentials_beside_the_url() {
         assert_eq!(format!("{endpoint:?} {parts}"), format!("{bare:?} {}", bare.get()));
         assert_eq!(bare.get().authorization(), None);
     }
+    let wrong = Buf::parse("http://%@127.0.0.1/", Policy::DENY_PRIVATE);
+    assert_eq!(wrong.err(), Some(EndpointError::Userinfo), "whatever the policy says");
     let long = format!("http://u:{}@h/", "x".repeat(40));
     assert_eq!(
         EndpointBuf::<64>::parse(&long, Policy::default()).err(),

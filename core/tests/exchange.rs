@@ -6,7 +6,7 @@ use std::time::Duration;
 use pilot_webhook_core::http::{
     AGE_MAX, DRAIN_MAX, Exchange, Failure, HEADS_MAX, IDLE_MAX, Malformed, Response,
 };
-use pilot_webhook_core::{EndpointBuf, Instant, Message, Policy};
+use pilot_webhook_core::{EndpointBuf, Instant, Message, Policy, RetryAfter};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -103,8 +103,70 @@ fn what_comes_behind_an_answer_is_the_end_of_the_connection_and_no_error() {
         assert!(!exchange.is_kept() && !may_carry(&exchange, START));
     }
     let mut exchange = answered(OK, START);
-    exchange.ended();
+    assert_eq!(exchange.ended(), Err(Failure::Broken), "it has told its answer");
     assert!(!exchange.is_kept());
+}
+
+/// Each of these was three POSTs of a delivered event: the connection broke, or was silent, before the end of
+/// the head.
+#[test]
+fn a_status_line_is_the_answer_whatever_comes_after_it() {
+    for status in [200, 204, 302, 404, 413, 500, 999] {
+        let mut exchange = asked();
+        let line = format!("HTTP/1.1 {status} So\r\n");
+        let (start, end) = line.as_bytes().split_at(line.len() - 1);
+        assert_eq!(exchange.received(start, START), Ok(None), "it could go on");
+        assert_eq!(exchange.received(end, START), Ok(Some(Response::status(status))));
+        assert_eq!(exchange.received(b"Content-Length: x\r\n\r\n", START), Ok(None));
+        assert!(!exchange.is_kept());
+    }
+}
+
+#[test]
+fn the_headers_may_come_later_and_a_request_waits_for_them() {
+    let mut exchange = answered(b"HTTP/1.1 200 OK\r\n", START);
+    assert!(exchange.is_kept() && exchange.is_draining() && may_carry(&exchange, START));
+    let later = START + Duration::from_secs(3);
+    for (piece, done) in
+        [(&b"Keep-Alive: timeout=5\r\nContent-"[..], false), (b"Length: 0\r\n\r\n", true)]
+    {
+        assert_eq!(exchange.received(piece, later), Ok(None));
+        assert_eq!(exchange.is_ready(), done);
+    }
+    // The server has idled since it said the status.
+    assert!(may_carry(&exchange, later) && !may_carry(&exchange, START + Duration::from_secs(4)));
+
+    let mut exchange = answered(b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\n", START);
+    let late = START + Duration::from_secs(4);
+    assert_eq!(exchange.received(b"Content-Length: 0\r\n\r\n", late), Ok(None));
+    assert!(!exchange.is_kept(), "the server may be closing it");
+    let mut exchange = answered(b"HTTP/1.1 200 OK\r\n", START);
+    assert_eq!(exchange.received(b"Connection: close\r\n\r\n", START), Ok(None));
+    assert!(!exchange.is_kept());
+}
+
+#[test]
+fn a_wait_is_asked_for_in_the_headers_so_the_answer_is_their_end_or_the_connections() {
+    let asked_to = |seconds| RetryAfter::Delay(Duration::from_secs(seconds));
+    for status in [429, 503] {
+        let response = Response { status, retry_after: Some(asked_to(7)) };
+        let mut exchange = asked();
+        let text = format!("HTTP/1.1 {status} So\r\nRetry-After: 7\r\nA: ");
+        assert_eq!(exchange.received(text.as_bytes(), START), Ok(None));
+        let mut cut = exchange.clone();
+        assert_eq!(exchange.received(b"b\r\n\r\n", START), Ok(Some(response)));
+        assert_eq!(cut.ended(), Ok(response));
+        assert!(!cut.is_kept());
+    }
+}
+
+#[test]
+fn what_is_no_final_status_line_yet_is_no_answer() {
+    for text in ["HTTP/1.1 200", "HTTP/1.1 100 Continue\r\nA: b\r\n", "HTTP/1.1 101 Up\r\n"] {
+        let mut exchange = asked();
+        assert_eq!(exchange.received(text.as_bytes(), START), Ok(None), "{text:?}");
+        assert_eq!(exchange.ended(), Err(Failure::Broken), "{text:?}");
+    }
 }
 
 #[test]
@@ -142,11 +204,11 @@ fn nothing_is_an_answer_to_what_was_not_sent() {
         exchange
     };
     assert_eq!(begun().received(OK, START), Err(Failure::Unsent));
-    assert_eq!(begun().ended(), Failure::Unsent);
+    assert_eq!(begun().ended(), Err(Failure::Unsent));
     assert_eq!(begun().write_failed(), Err(Failure::Unsent));
     let mut exchange = begun();
     exchange.wrote();
-    assert_eq!(exchange.ended(), Failure::Broken);
+    assert_eq!(exchange.ended(), Err(Failure::Broken));
 }
 
 #[test]
@@ -169,7 +231,7 @@ fn an_attempt_that_was_cut_short_is_the_end() {
     assert!(!may_carry(&exchange, START) && !exchange.is_kept());
     exchange.wrote();
     exchange.written();
-    exchange.received(&OK[..20], START).unwrap();
+    exchange.received(&OK[..10], START).unwrap();
     assert!(!may_carry(&exchange, START) && !exchange.is_kept());
 }
 
@@ -201,6 +263,9 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n",
+        b"HTTP/1.1 429 Slow\r\n",
+        b"Keep-Alive: timeout=5\r\n",
         b"3\r\nabc\r\n",
         b"0\r\n\r\n",
         b"x",
@@ -282,7 +347,14 @@ proptest! {
                     Ok(None) => None,
                     Err(failure) => Some(failure),
                 },
-                News::Ended => { let failure = exchange.ended(); Some(failure) }
+                News::Ended => match exchange.ended() {
+                    Ok(response) => {
+                        prop_assert!(sent && !over && !has_answer && response.status >= 200);
+                        (has_answer, over) = (true, true);
+                        None
+                    }
+                    Err(failure) => Some(failure),
+                },
                 News::Time(seconds) => { now = now + Duration::from_secs(seconds); None }
                 _ => None,
             };

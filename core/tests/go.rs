@@ -22,7 +22,7 @@ mod still;
 fn rewritten(texts: &[String]) -> Vec<String> {
     let events =
         texts.iter().map(|text| (Event::new("t", 0, Timestamp::UNIX_EPOCH), text.as_str()));
-    let messages = sent(&PilotGoFormat, &(), 1, &events.collect::<Vec<_>>());
+    let messages = sent(&PilotGoFormat::EXACT, &(), 1, &events.collect::<Vec<_>>());
     let data = messages.iter().map(|message| match message.body.split_once(",\"data\":") {
         Some((_, data)) => data.strip_suffix('}').unwrap().to_owned(),
         None => "null".to_owned(),
@@ -42,7 +42,7 @@ fn every_payload_of_the_original_is_the_same_and_so_is_its_signature() {
         let event = event.with_id(text("event_id").parse().unwrap());
         let data = vector["data_json"].as_str().filter(|json| !json.is_empty()).unwrap_or("null");
         let secret = Secret::new(text("secret").as_bytes()).unwrap();
-        let message = sent(&PilotGoFormat, &secret, 1, &[(event, data)]).remove(0);
+        let message = sent(&PilotGoFormat::EXACT, &secret, 1, &[(event, data)]).remove(0);
         assert_eq!(message.body, text("body"), "{}", text("name"));
         assert_eq!(message.header("X-Pilot-Signature-256"), Some(text("signature")));
         assert_eq!(message.header("Content-Type"), Some("application/json"));
@@ -70,7 +70,7 @@ fn texts_are_written_as_go_writes_them() {
 #[test]
 fn a_topic_is_escaped_as_well() {
     let event = Event::new("<a>&\"\u{2028}\u{8}", 0, Timestamp::UNIX_EPOCH);
-    let body = sent(&PilotGoFormat, &(), 1, &[(event, "1")]).remove(0).body;
+    let body = sent(&PilotGoFormat::EXACT, &(), 1, &[(event, "1")]).remove(0).body;
     assert!(body.contains(r#","event":"\u003ca\u003e\u0026\"\u2028\b","#), "{body}");
 }
 
@@ -78,9 +78,25 @@ fn a_topic_is_escaped_as_well() {
 fn a_batch_is_an_array_as_with_the_other_format() {
     let event = Event::new("t", 0, Timestamp::UNIX_EPOCH);
     let events = [(event, "1"), (event, "[]"), (event, "null")];
-    let [ours, other] = [&PilotGoFormat as &dyn Format, &PilotFormat]
+    let [ours, other] = [&PilotGoFormat::EXACT as &dyn Format, &PilotFormat]
         .map(|format| sent(format, &(), 3, &events).remove(0));
     assert_eq!((ours.body, ours.headers), (other.body, other.headers));
+}
+
+#[test]
+fn without_reading_floats_those_of_types_are_the_same_and_other_digits_stay() {
+    let short = |text: &str| {
+        let event = Event::new("t", 0, Timestamp::UNIX_EPOCH);
+        let body = sent(&PilotGoFormat::SHORTEST, &(), 1, &[(event, text)]).remove(0).body;
+        body.split_once(",\"data\":").unwrap().1.strip_suffix('}').unwrap().to_owned()
+    };
+    let floats = [1.5, 0.1 + 0.2, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e21, 1e-7, 123_456_789.0];
+    for float in floats.into_iter().chain((0..200).map(|power| std::f64::consts::PI.powi(power))) {
+        let text = pilot_webhook_core::to_json(&float, &mut [0; 32]).unwrap().to_owned();
+        assert_eq!(short(&text), rewritten(&[text])[0]);
+    }
+    assert_eq!(short("[0.10000000000000001,2.0,1.00e-7]"), "[0.10000000000000001,2,1e-7]");
+    assert_eq!(short("0.1234567890123456789"), "0.1234567890123456789");
 }
 
 /// Its room is as long as the bound says, and an object has its index there, too.
@@ -99,8 +115,8 @@ fn what_becomes_longest_fits_its_bound() {
         "\"<\"".to_owned(),
     ] {
         let event = Event::new("<", 0, Timestamp::UNIX_EPOCH);
-        let body = sent(&PilotGoFormat, &(), 1, &[(event, &text)]).remove(0).body;
-        assert!(body.len() <= PilotGoFormat.bound().body(1, 3 + text.len()), "{text}");
+        let body = sent(&PilotGoFormat::EXACT, &(), 1, &[(event, &text)]).remove(0).body;
+        assert!(body.len() <= PilotGoFormat::EXACT.bound().body(1, 3 + text.len()), "{text}");
         assert!(serde_json::from_str::<Value>(&body).is_ok());
     }
 }

@@ -28,8 +28,8 @@ Environment:
   QEMU           the emulator (qemu-system-arm)
   QEMU_ARGS      further options of it, separated by blanks
   NIC_ARGS       further options of its user network, each with a comma before
-  FEATURES       cargo features besides the board's, separated by commas; "sntp,tls" unless
-                 set for an386, none for lm3s6965
+  FEATURES       cargo features besides the board's, separated by commas; unless set
+                 "sntp,standard-webhooks,tls" for an386, none for lm3s6965
   CARGO_TARGET_DIR  as for cargo
 USAGE
 }
@@ -51,7 +51,7 @@ choose_board() {
     case $board in
     an386)
         target=thumbv7em-none-eabihf machine=mps2-an386 nic=user,model=lan9118
-        features=${FEATURES-sntp,tls}
+        features=${FEATURES-sntp,standard-webhooks,tls}
         ;;
     lm3s6965)
         target=thumbv7m-none-eabi machine=lm3s6965evb nic=user,model=stellaris
@@ -66,6 +66,7 @@ build() {
     local options=(--release --no-default-features --features "board-$board${features:+,$features}")
     local bin
     for bin in "$@"; do options+=(--bin "$bin"); done
+    [[ ,$features, != *,rustls,* ]] || BUILD_STD=core,alloc
     (cd "$here" && cargo_for "$target" build "${options[@]}")
 }
 

@@ -1,14 +1,16 @@
 //! The official library reads what is sent, from a real socket: every captured event, in each format.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
+use std::time::Duration;
+
 use cloudevents::binding::http::to_event;
 use cloudevents::{AttributesReader as _, Data, Event as CloudEvent};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pilot_webhook_core::{
     CloudEvents, CloudEventsBinaryFormat, CloudEventsFormat, Event, Format, Json,
 };
-use pilot_webhook_std::Client;
-use pilot_webhook_tests::Act::{Send, Serve};
+use pilot_webhook_std::{Client, ClientBuilder, ClientError, HttpConfig, HttpConfigError, Rate};
+use pilot_webhook_tests::Act::{Read, Send, Serve};
 use pilot_webhook_tests::{Seen, Server};
 use serde_json::Value;
 
@@ -112,5 +114,70 @@ async fn the_library_reads_binary_mode() {
             }
             expect(&parse(request), &event, prefix);
         }
+    }
+}
+
+/// A server that answers the first request of each connection so, and others with 204.
+async fn asked(answer: &str) -> Server {
+    let ok = Serve(|_| vec![Send("HTTP/1.1 204 No Content\r\n\r\n".into())]);
+    Server::start(vec![vec![Read, Send(answer.into()), ok]; 9], None).await
+}
+
+fn client(server: &Server) -> ClientBuilder {
+    let http = HttpConfig::new().handshake("pilot.example.org");
+    let url = format!("http://{}/hook", server.address());
+    Client::builder(url).http(http).retry_backoff(Duration::from_millis(1))
+}
+
+#[tokio::test]
+async fn a_receiver_is_asked_once_before_the_first_event_and_its_rate_is_kept() {
+    let server = asked(
+        "HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: pilot.example.org\r\nWebHook-Allowed-Rate: 600\r\n\
+         Content-Length: 0\r\n\r\n",
+    )
+    .await;
+    let client =
+        client(&server).rate(Rate::new(100, Duration::from_secs(1)).unwrap()).build().unwrap();
+    for _ in 0..3 {
+        client.emit("x", &()).unwrap();
+    }
+    client.drained().await;
+    client.close().await;
+    let requests = server.requests();
+    let methods = requests.iter().map(|seen| seen.head.split(' ').next().unwrap());
+    assert_eq!(methods.collect::<Vec<_>>(), ["OPTIONS", "POST", "POST", "POST"]);
+    assert_eq!(requests[0].header("WebHook-Request-Origin"), Some("pilot.example.org"));
+    assert_eq!(requests[0].header("WebHook-Request-Rate"), Some("6000"));
+    assert_eq!(requests[1].header("WebHook-Request-Origin"), None);
+    assert_eq!(server.connections(), 1);
+    // The first one goes with the question. 600 in a minute are 100 ms apart.
+    let distance = requests[3].at - requests[2].at;
+    assert!(distance >= Duration::from_millis(90), "{distance:?}");
+}
+
+#[tokio::test]
+async fn without_consent_no_event_is_sent() {
+    for answer in [
+        "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: other.example.org\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let server = asked(answer).await;
+        let client = client(&server).build().unwrap();
+        client.emit("x", &()).unwrap();
+        client.drained().await;
+        client.close().await;
+        assert_eq!((client.stats().exhausted, client.stats().attempts), (1, 3));
+        let requests = server.requests();
+        assert!(
+            requests.len() == 3 && requests.iter().all(|seen| seen.head.starts_with("OPTIONS"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_origin_is_a_name() {
+    for origin in ["", "a b", "a\r\nb"] {
+        let client = Client::builder("").http(HttpConfig::new().handshake(origin)).build();
+        assert!(matches!(client, Err(ClientError::Http(HttpConfigError::Origin))), "{origin:?}");
     }
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName};
-use pilot_webhook_core::standard::{Received, SigningKey, TOLERANCE, VerifyingKey};
+use pilot_webhook_core::standard::{KeyError, Received, SigningKey, TOLERANCE, VerifyingKey};
 use pilot_webhook_core::{
     ErrorKind, Message, Reply, SendTransport, Timestamp, Verdict, VerifyError,
 };
-use pilot_webhook_std::{Client, ClientBuilder};
+use pilot_webhook_std::{Client, ClientBuilder, ClientError};
 use pilot_webhook_tests::{Act, Script, Seen, Server};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -91,6 +91,21 @@ async fn the_library_verifies_what_comes_over_a_socket_and_nothing_else() {
         assert!(!by_the_library(keys[0], &headers, &tampered));
         assert_eq!(by_ours(keys, &headers, &tampered), Err(VerifyError::Wrong));
     }
+}
+
+#[tokio::test]
+async fn a_fourth_key_is_refused_and_changes_nothing() {
+    let keys = [ONE, TWO, &whsec(&[1; 24]), &whsec(&[2; 24])].map(key);
+    let build = |keys: &[SigningKey]| {
+        keys.iter().cloned().fold(Client::builder(""), ClientBuilder::signing_key).build()
+    };
+    assert!(matches!(build(&keys), Err(ClientError::Key(KeyError::TooMany))));
+    let client = build(&keys[..3]).unwrap();
+    assert_eq!(client.add_signing_key(keys[3].clone()), Err(KeyError::TooMany));
+    assert_eq!(client.set_signing_keys(&keys), Err(KeyError::TooMany));
+    assert!(client.retire_signing_key(&keys[0]));
+    assert_eq!(client.add_signing_key(keys[3].clone()), Ok(()));
+    client.close().await;
 }
 
 /// The id is that of the message, and the time that of the attempt.

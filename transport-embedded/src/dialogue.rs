@@ -19,7 +19,7 @@ use crate::wire::{Meter, Wire};
 /// Why there is no answer, and the network's error if there is one.
 pub(crate) struct Failed(pub(crate) Failure, pub(crate) Option<IoKind>);
 
-/// Sends the request and reads the head of the answer. Of the body it reads only what has arrived.
+/// Sends the request and reads the status of the answer. Of the rest it reads only what has arrived.
 ///
 /// Over plain TCP the answer is read while the request is written. embedded-tls can only do one after
 /// the other; there the answer is read even if writing failed. A receiver that answers early and then
@@ -35,16 +35,16 @@ pub(crate) async fn dialogue<S: Read + Write>(
     let mut news = News { meter: link.meter(), exchange, write_error: None };
     let response = match link.plain() {
         Some(wire) => both_ways(wire, &mut news, endpoint, request, buf).await?,
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_https")]
         None => one_after_the_other(link, &mut news, endpoint, request, buf).await?,
-        #[cfg(not(feature = "tls"))]
-        None => return Err(Failed(news.exchange.ended(), None)),
+        #[cfg(not(feature = "_https"))]
+        None => news.exchange.ended().map_err(|failure| Failed(failure, None))?,
     };
-    // Waiting for the body, which is not used, could turn a delivery into a timeout.
+    // Waiting for the rest, which is not used, could turn a delivery into a timeout.
     let _ = poll_once(drain(link, exchange, buf));
     if exchange.is_draining() && link.is_in_record() {
         // A part of the record is lost with the read that was dropped, so the connection is unusable.
-        exchange.ended();
+        let _ = exchange.ended();
     }
     Ok(response)
 }
@@ -92,7 +92,7 @@ async fn both_ways<'b, S: Read + Write + 'b>(
 }
 
 /// Writes the request, then reads the answer.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 async fn one_after_the_other<'b, S: Read + Write + 'b>(
     link: &mut Link<'b, S>,
     news: &mut News<'_>,
@@ -145,7 +145,10 @@ impl News<'_> {
                 Ok(response) => return Ok(response),
                 Err(failure) => (failure, None),
             },
-            ended => (self.exchange.ended(), ended.err()),
+            ended => match self.exchange.ended() {
+                Ok(response) => return Ok(Some(response)),
+                Err(failure) => (failure, ended.err()),
+            },
         };
         Err(Failed(failure, self.write_error.or(error)))
     }
@@ -167,7 +170,7 @@ enum Sink<'h, 'w, 'b, S: Read + Write + 'b> {
     /// [`NodeTransport`](crate::NodeTransport) demands of them.
     Half(&'h RefCell<&'w mut Wire<'b, S>>),
     /// The link, for one direction after the other.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     Whole(&'w mut Link<'b, S>),
 }
 
@@ -193,7 +196,7 @@ impl<'b, S: Read + Write + 'b> Write for Sink<'_, '_, 'b, S> {
             Self::Half(wire) => {
                 poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.write(buf)).poll(cx))).await
             }
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::Whole(link) => link.write(buf).await,
         }
     }
@@ -203,7 +206,7 @@ impl<'b, S: Read + Write + 'b> Write for Sink<'_, '_, 'b, S> {
             Self::Half(wire) => {
                 poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.flush()).poll(cx))).await
             }
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::Whole(link) => link.flush().await,
         }
     }

@@ -6,7 +6,7 @@ use embedded_io_async::ErrorKind as IoKind;
 use pilot_webhook_core::http::Malformed;
 use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 use crate::tls::TlsFailure;
 
 /// Why a POST brought no answer.
@@ -25,10 +25,10 @@ pub enum Error {
     /// The endpoint is `https`, and this transport was built or set up without TLS.
     NoTls,
     /// The TLS handshake failed, or the server is not the one it should be. Nothing was sent.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     Tls(TlsFailure),
     /// The TLS connection became unusable after the handshake.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     TlsSession(TlsFailure),
     /// There are more headers than the encoder has room for, or one that HTTP cannot carry. Nothing was
     /// sent, and no connection was made.
@@ -48,9 +48,9 @@ impl TransportError for Error {
             Self::Refused(_) => ErrorKind::Refused,
             Self::Connect(_) => ErrorKind::Connect,
             Self::NoTls => ErrorKind::Tls,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::Tls(_) => ErrorKind::Tls,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::TlsSession(_) => ErrorKind::Disconnected,
             Self::Disconnected(_) | Self::Closed => ErrorKind::Disconnected,
             Self::InvalidRequest | Self::Malformed(_) => ErrorKind::Protocol,
@@ -65,9 +65,9 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => write!(f, "the destination is refused: {refusal}"),
             Self::Connect(kind) => write!(f, "no TCP connection: {kind:?}"),
             Self::NoTls => f.write_str("the endpoint is https, but TLS is not set up"),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::Tls(failure) => write!(f, "TLS: {failure}"),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::TlsSession(failure) => write!(f, "TLS after the handshake: {failure}"),
             Self::InvalidRequest => f.write_str("a header cannot be sent over HTTP, or too many"),
             Self::Disconnected(kind) => write!(f, "the connection broke: {kind:?}"),

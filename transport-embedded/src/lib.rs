@@ -9,6 +9,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
+#[cfg(feature = "embassy-net")]
+mod dhcp;
 mod dial;
 mod dialogue;
 mod error;
@@ -20,26 +22,38 @@ mod look_up;
 mod net;
 #[cfg(feature = "embassy-net")]
 mod node;
+#[cfg(feature = "dns-servers")]
+mod other_servers;
 mod request;
+#[cfg(feature = "roots")]
+mod roots;
 #[cfg(feature = "sntp")]
 mod sntp;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 mod tls;
 mod transport;
 mod wire;
 
 pub use clock::{EmbassyClock, WallClock, WallTime};
+#[cfg(feature = "embassy-net")]
+pub use dhcp::DhcpGuard;
 pub use error::Error;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]
 pub use node::{Options, Resources, Runner, SetError, Target, TlsResources, Webhook, new};
-#[cfg(all(feature = "embassy-net", feature = "tls"))]
+#[cfg(all(feature = "embassy-net", feature = "_https"))]
 pub use node::{TlsMemory, TlsRunner};
+#[cfg(feature = "roots")]
+pub use roots::ROOTS;
 #[cfg(feature = "sntp")]
 pub use sntp::{Sntp, SntpConfig, SntpError};
 #[cfg(feature = "tls")]
-pub use tls::{Algorithm, CertificateFault, Limit, Tls, TlsBuffers, TlsFailure, UnknownTime};
+pub use tls::Tls;
+#[cfg(feature = "_https")]
+pub use tls::{Algorithm, CertificateFault, Limit, TlsBuffers, TlsClient, TlsFailure, UnknownTime};
+#[cfg(feature = "rustls")]
+pub use tls::{ClientIdentity, Rustls};
 pub use transport::{Buffers, NodeTransport};
 
 // What a webhook's options and answers are made of: nobody needs a second dependency for it.
@@ -47,10 +61,14 @@ pub use pilot_webhook_core::{
     CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Config, Data,
     EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer, OnFull, OnOpen,
     PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Schedule, Secret, Signer, Stats, Timestamp,
+    standard,
 };
 
-#[cfg(feature = "tls")]
-pub use embedded_tls::{CryptoRng, CryptoRngCore};
+#[cfg(feature = "_https")]
+pub use rand_core::{CryptoRng, CryptoRngCore};
+
+#[cfg(feature = "rustls")]
+extern crate alloc;
 
 #[cfg(test)]
 extern crate std;

@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::fmt::{debug, warning};
 use crate::link::{Lease, Link, Watch};
 use crate::request::Request;
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
+#[cfg(feature = "_https")]
+use crate::tls::TlsClient;
 use crate::wire::Wire;
 
 /// The most bytes that are taken from the socket for one answer, or for a handshake: the bounds of its
@@ -66,8 +66,9 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 ///    a connection is made to that very address. When that fails, or stays silent for 2 s, the name's
 ///    address of the other family is tried. For `https`, the server is authenticated
 ///    before a byte of the request is written.
-/// 3. The request is written and the answer's head read. Interim answers are skipped. The status is
-///    what counts: once it is known the post succeeds. The body only decides whether the connection
+/// 3. The request is written and the answer's status line read. Interim answers are skipped. The status is
+///    what counts: with its line the post succeeds, whatever comes after it. (A 429 or 503 may ask to wait, so
+///    it takes the end of the headers or of the connection.) The rest only decides whether the connection
 ///    can be kept; the part of it that arrives later is read by the next post.
 ///
 /// # Cancel safety
@@ -80,8 +81,8 @@ pub struct NodeTransport<'b, N: TcpConnect + Dns> {
     link: Link<'b, N::Connection<'b>>,
     /// The state of the link's connection.
     exchange: Option<Exchange>,
-    #[cfg(feature = "tls")]
-    tls: Option<Tls<'b>>,
+    #[cfg(feature = "_https")]
+    tls: Option<TlsClient<'b>>,
 }
 
 impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
@@ -101,19 +102,17 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
             http,
             link: Link::new(watch),
             exchange: None,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             tls: None,
         }
     }
 
     /// Adds `https`.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     #[must_use]
-    pub fn with_tls(mut self, mut tls: Tls<'b>) -> Self {
-        if let Some(records) = tls.take_records() {
-            self.link.set_records(records);
-        }
-        self.tls = Some(tls);
+    pub fn with_tls(mut self, tls: impl Into<TlsClient<'b>>) -> Self {
+        self.disconnect();
+        self.tls = Some(tls.into());
         self
     }
 
@@ -166,24 +165,23 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
                 self.link.set_plain(wire);
                 Ok(())
             }
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Scheme::Https => {
                 let tls = self.tls.as_mut().ok_or(Error::NoTls)?;
                 let mut lease = Lease::new(&mut self.link);
-                let opened = tls.open(lease.link().session(), wire, endpoint.host()).await;
-                opened.map_err(Error::Tls)?;
+                lease.link().open(tls, wire, endpoint.host()).await.map_err(Error::Tls)?;
                 lease.keep();
                 Ok(())
             }
-            #[cfg(not(feature = "tls"))]
+            #[cfg(not(feature = "_https"))]
             Scheme::Https => Err(Error::NoTls),
         }
     }
 
     const fn has_tls(&self) -> bool {
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_https")]
         return self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
+        #[cfg(not(feature = "_https"))]
         false
     }
 
@@ -211,7 +209,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
 
 /// Maps it to the transport's error.
 fn explain<S: Read + Write>(link: &Link<'_, S>, Failed(failure, kind): Failed) -> Error {
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     if let Some(failure) = link.take_failure() {
         return Error::TlsSession(failure);
     }

@@ -59,8 +59,8 @@ async fn another_origin_takes_another_connection() {
 }
 
 #[tokio::test]
-async fn a_close_in_the_head_is_told_as_one() {
-    let server = serve(vec![Read, send("HTTP/1.1 200 OK\r\nContent-Le"), Close]).await;
+async fn a_close_in_the_status_line_is_told_as_one() {
+    let server = serve(vec![Read, send("HTTP/1.1 200 O"), Close]).await;
     assert_eq!(post(&mut node(), &url(&server)).await, Err(Error::Closed));
 }
 
@@ -209,12 +209,25 @@ async fn an_only_address_may_be_slow() {
     assert_eq!(post(&mut plain(net), &url).await, status(200));
 }
 
+#[tokio::test]
+async fn a_password_in_the_url_is_sent_before_other_credentials() {
+    let server = good().await;
+    let url = format!("http://user:hush@{}/", server.address());
+    let endpoint = EndpointBuf::<128>::parse(&url, Policy::default()).unwrap();
+    let headers = [("authorization", "Bearer x"), ("X-A", "b")];
+    let result = node().send(&endpoint, &Message::new(&headers, BODY)).await;
+    assert_eq!(result, status(200));
+    let head = &server.requests()[0].head;
+    assert!(head.contains("\r\nAuthorization: Basic dXNlcjpodXNo\r\n"), "{head}");
+    assert!(head.contains("\r\nX-A: b\r\n") && !head.contains("Bearer"), "{head}");
+}
+
 /// It waited for an answer to what it had not sent, until the HTTP timeout.
 #[tokio::test]
 async fn a_request_that_cannot_be_encoded_is_an_error_at_once() {
     let server = good().await;
     let endpoint = EndpointBuf::<64>::parse(&url(&server), Policy::default()).unwrap();
-    let headers = [("X-A", "b"); 17];
+    let headers = [("X-A", "b"); 18];
     for headers in [&headers[..], &[("X A", "b")], &[("X-A", "b\r\nX-B: c")]] {
         let result = node().send(&endpoint, &Message::new(headers, BODY)).await;
         assert_eq!(result, Err(Error::InvalidRequest), "{headers:?}");

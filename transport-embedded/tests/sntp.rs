@@ -12,13 +12,13 @@ use std::time::Duration as StdDuration;
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
-use embassy_net::udp::{PacketMetadata, UdpMetadata, UdpSocket};
+use embassy_net::udp::UdpMetadata;
 use embassy_time::Duration;
 use pilot_webhook_core::Timestamp;
 use pilot_webhook_embassy::{Sntp, SntpConfig, SntpError, WallTime};
 use pilot_webhook_tests::time_server::{LENGTH, reply, stamp};
 
-use cable::wired;
+use cable::{udp, while_served, wired};
 
 #[path = "support/cable.rs"]
 mod cable;
@@ -46,14 +46,6 @@ fn sntp(stack: Stack<'static>, config: SntpConfig) -> (Sntp<'static>, &'static W
     (Sntp::new(stack, "10.0.0.2", wall, 7, config), wall)
 }
 
-fn udp(stack: Stack<'static>, port: u16) -> UdpSocket<'static> {
-    let meta = || vec![PacketMetadata::EMPTY; 16].leak();
-    let bytes = || vec![0; 1_024].leak();
-    let mut socket = UdpSocket::new(stack, meta(), bytes(), meta(), bytes());
-    socket.bind(port).unwrap();
-    socket
-}
-
 /// Answers each question with the datagrams that `answer` makes of the right one, for ever.
 async fn serve(stack: Stack<'static>, mut answer: impl FnMut(usize, Reply) -> Vec<Vec<u8>>) {
     let mut socket = udp(stack, PORT);
@@ -65,14 +57,6 @@ async fn serve(stack: Stack<'static>, mut answer: impl FnMut(usize, Reply) -> Ve
             // The node keeps a few at a time.
             socket.flush().await;
         }
-    }
-}
-
-/// What comes of `work` while a server that never ends goes on.
-async fn while_served<T>(work: impl Future<Output = T>, server: impl Future) -> T {
-    match select(work, server).await {
-        Either::First(outcome) => outcome,
-        Either::Second(_) => panic!("the server ended"),
     }
 }
 

@@ -154,6 +154,8 @@ impl<const N: usize> EndpointBuf<N> {
             Some((userinfo, authority)) => (Some(userinfo), authority),
             None => (None, authority),
         };
+        // Before the policy, which does not change what is wrong with a URL.
+        userinfo.map_or(Ok(()), userinfo::check)?;
         if !target.bytes().all(is_target_byte) {
             return Err(EndpointError::Character);
         }
@@ -174,7 +176,7 @@ impl<const N: usize> EndpointBuf<N> {
         let mut endpoint =
             Self::canonical(scheme, host, port, target).ok_or(EndpointError::TooLong)?;
         if let Some(userinfo) = userinfo {
-            userinfo::write(&mut endpoint.text, userinfo)?;
+            userinfo::write(&mut endpoint.text, userinfo).ok_or(EndpointError::TooLong)?;
         }
         Ok(endpoint)
     }

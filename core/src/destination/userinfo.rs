@@ -7,24 +7,27 @@ use crate::base64::{self, BASIC};
 use crate::destination::error::EndpointError;
 use crate::destination::host::push;
 
-/// Appends the value of `Authorization` that `user:password` of a URL amounts to.
+/// Whether `user:password` of a URL can be sent.
 ///
 /// # Errors
-/// When there is no user name, or one that cannot be sent, or no room.
-pub(super) fn write(text: &mut StringView, userinfo: &str) -> Result<(), EndpointError> {
-    let (user, password) = match userinfo.split_once(':') {
-        Some((user, password)) => (user, Some(password)),
-        None => (userinfo, None),
-    };
+/// When there is no user name, or a letter that does not belong there.
+pub(super) fn check(userinfo: &str) -> Result<(), EndpointError> {
+    let user = userinfo.split(':').next().unwrap_or_default();
     // In a user name a colon cannot be told from the one behind it.
-    let is_user = !user.is_empty() && decoded(user).all(|byte| byte.is_ok_and(|byte| byte != b':'));
-    if !is_user || decoded(userinfo).any(|byte| byte.is_err()) {
-        return Err(EndpointError::Userinfo);
+    let is_user = !user.is_empty() && decoded(user).all(|byte| byte != Ok(b':'));
+    if is_user && decoded(userinfo).all(|byte| byte.is_ok()) {
+        Ok(())
+    } else {
+        Err(EndpointError::Userinfo)
     }
-    push(text, BASIC).ok_or(EndpointError::TooLong)?;
-    let colon = password.is_none().then_some(b':');
+}
+
+/// Appends the value of `Authorization` that it amounts to; `None` when it does not fit.
+pub(super) fn write(text: &mut StringView, userinfo: &str) -> Option<()> {
+    push(text, BASIC)?;
+    let colon = (!userinfo.contains(':')).then_some(b':');
     let bytes = decoded(userinfo).filter_map(Result::ok).chain(colon);
-    base64::encode(bytes, |letters| push(text, letters)).ok_or(EndpointError::TooLong)
+    base64::encode(bytes, |letters| push(text, letters))
 }
 
 /// The bytes, with percent-encodings resolved; an error for each that does not belong there.

@@ -91,7 +91,7 @@ pub struct Config {
     pub batch_delay: Duration,
     /// Messages under way at once, by as many workers. With 1, order is kept: an event that waits for its
     /// next attempt holds back those behind it. With more, others overtake it, unless as many wait as may
-    /// be under way (or the dispatcher's `WORKERS` is smaller than both together). 1 and up.
+    /// be under way (or the dispatcher's `SLOTS` is smaller than both together). 1 and up.
     pub max_in_flight: u16,
 }
 

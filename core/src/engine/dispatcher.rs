@@ -21,16 +21,17 @@ use crate::destination::EndpointBuf;
 use crate::engine::config::Config;
 use crate::engine::delivery::Fate;
 use crate::engine::observer::{Notice, Observer};
+use crate::engine::rate::Rate;
 use crate::engine::state::{Snapshot, State};
 use crate::engine::stats::Stats;
 use crate::engine::waker_set::{WaitQueue, WakerSet, Woken};
 use crate::event::EmitError;
 
-/// The engine's shared state. Any number of emitters, up to `WORKERS` workers.
+/// The engine's shared state. Any number of emitters; as many workers as may have messages under way.
 ///
 /// Type parameters: the raw mutex `M` (a critical section on a microcontroller, a real mutex on
 /// std), the queue's buffer `B` (an array, a boxed slice), the kind of target `T` that a transport
-/// sends to, the [`Observer`] `O`, which is told how every event ended, and `WORKERS`, which
+/// sends to, the [`Observer`] `O`, which is told how every event ended, and `SLOTS`, which
 /// sizes the lists of wakers and is how many messages may be under way or wait for their next attempt.
 ///
 /// Who calls what, and when:
@@ -48,15 +49,15 @@ use crate::event::EmitError;
 /// static DISPATCHER: Dispatcher<CriticalSectionRawMutex, [u8; 8192]> =
 ///     Dispatcher::new(Config::DEFAULT, [0; 8192], SEED);
 /// ```
-pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, O = (), const WORKERS: usize = 1> {
-    inner: Mutex<M, RefCell<Inner<B, T, WORKERS>>>,
+pub struct Dispatcher<M: RawMutex, B, T = EndpointBuf<256>, O = (), const SLOTS: usize = 1> {
+    inner: Mutex<M, RefCell<Inner<B, T, SLOTS>>>,
     /// A hint, read without the lock, that the next event need not be encoded.
     refusing: AtomicBool,
     observer: O,
 }
 
-struct Inner<B, T, const WORKERS: usize> {
-    state: State<B, T, WORKERS>,
+struct Inner<B, T, const SLOTS: usize> {
+    state: State<B, T, SLOTS>,
     /// What was known of it after the last change.
     known: Snapshot,
     /// Counts events that became available, and changes.
@@ -64,16 +65,16 @@ struct Inner<B, T, const WORKERS: usize> {
     /// Counts changes of the phase, the breaker, the endpoint, the pause, and batches that are full.
     changes: u32,
     /// Workers that wait for an event. A new event wakes one of them.
-    idle: WaitQueue<WORKERS>,
+    idle: WaitQueue<SLOTS>,
     /// Workers that have one, or that wait for a time. A change wakes all.
-    busy: WakerSet<WORKERS>,
+    busy: WakerSet<SLOTS>,
     /// Emitters that wait for room.
-    crowded: WakerSet<WORKERS>,
+    crowded: WakerSet<SLOTS>,
     /// Those who wait for no event to be left, or for the close.
-    ending: WakerSet<WORKERS>,
+    ending: WakerSet<SLOTS>,
 }
 
-impl<B, T, const WORKERS: usize> Inner<B, T, WORKERS> {
+impl<B, T, const SLOTS: usize> Inner<B, T, SLOTS> {
     const fn seen(&self) -> Seen {
         Seen { work: self.work, changes: self.changes }
     }
@@ -98,7 +99,7 @@ impl<S, F: FnMut(&mut S)> Step<S> for F {
     }
 }
 
-impl<M: RawMutex, B, T, const WORKERS: usize> Dispatcher<M, B, T, (), WORKERS> {
+impl<M: RawMutex, B, T, const SLOTS: usize> Dispatcher<M, B, T, (), SLOTS> {
     /// A dispatcher without an endpoint, over `buffer`. It can be a `static`.
     ///
     /// `seed` is a number that no other start of any node has: a random one. Message ids are unique
@@ -109,7 +110,7 @@ impl<M: RawMutex, B, T, const WORKERS: usize> Dispatcher<M, B, T, (), WORKERS> {
     }
 }
 
-impl<M, B, T, O, const WORKERS: usize> Dispatcher<M, B, T, O, WORKERS>
+impl<M, B, T, O, const SLOTS: usize> Dispatcher<M, B, T, O, SLOTS>
 where
     M: RawMutex,
 {
@@ -132,13 +133,13 @@ where
         }
     }
 
-    fn lock<R>(&self, f: impl FnOnce(&mut Inner<B, T, WORKERS>) -> R) -> R {
+    fn lock<R>(&self, f: impl FnOnce(&mut Inner<B, T, SLOTS>) -> R) -> R {
         self.inner.lock(|inner| f(&mut inner.borrow_mut()))
     }
 
     /// They are taken out at once: those who are woken may come back before the last one is.
     #[inline(never)]
-    fn wake_all(&self, take: fn(&mut Inner<B, T, WORKERS>) -> Woken<WORKERS>) {
+    fn wake_all(&self, take: fn(&mut Inner<B, T, SLOTS>) -> Woken<SLOTS>) {
         self.lock(take).wake();
     }
 
@@ -208,7 +209,7 @@ where
     }
 }
 
-impl<M, B, T, O, const WORKERS: usize> Dispatcher<M, B, T, O, WORKERS>
+impl<M, B, T, O, const SLOTS: usize> Dispatcher<M, B, T, O, SLOTS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
@@ -216,12 +217,12 @@ where
 {
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
     /// tells the observer.
-    fn change(&self, mut step: impl FnMut(&mut State<B, T, WORKERS>)) -> Seen {
+    fn change(&self, mut step: impl FnMut(&mut State<B, T, SLOTS>)) -> Seen {
         self.take_step(&mut step)
     }
 
     #[inline(never)]
-    fn take_step(&self, step: &mut dyn Step<State<B, T, WORKERS>>) -> Seen {
+    fn take_step(&self, step: &mut dyn Step<State<B, T, SLOTS>>) -> Seen {
         let (seen, effects) = self.lock(|inner| {
             step.take(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);
@@ -288,7 +289,7 @@ where
     fn swap_if(
         &self,
         endpoint: T,
-        is_new: impl Fn(&State<B, T, WORKERS>, &T) -> bool,
+        is_new: impl Fn(&State<B, T, SLOTS>, &T) -> bool,
     ) -> Result<(), EmitError> {
         let (mut endpoint, mut is_open) = (Some(endpoint), true);
         self.change(|state| {
@@ -320,6 +321,11 @@ where
         if is_open { Ok(()) } else { Err(EmitError::Closed) }
     }
 
+    /// Another rate than the config's from now on: no attempt begins sooner than its distance after `now`.
+    pub fn set_rate(&self, rate: Rate, now: Instant) {
+        self.change(|state| state.set_rate(rate, now));
+    }
+
     /// Closes for good: like a clear, and the workers end when it is done. Returns at once;
     /// closing again does nothing.
     pub fn close(&self, now: Instant) {
@@ -327,9 +333,14 @@ where
     }
 
     /// Completes when the dispatcher is closed and every event is accounted for. Any number of tasks may
-    /// wait; beyond `WORKERS`, they wake one another.
+    /// wait; beyond `SLOTS`, they wake one another.
     pub fn closed(&self) -> impl Future<Output = ()> {
         self.ended(State::is_closed)
+    }
+
+    /// Whether the dispatcher is closed and every event is accounted for.
+    pub fn is_closed(&self) -> bool {
+        self.lock(|inner| inner.state.is_closed())
     }
 
     /// Completes when no event is queued or in flight, for however short a time.
@@ -339,7 +350,7 @@ where
 
     fn ended(
         &self,
-        is_so: impl Fn(&State<B, T, WORKERS>) -> bool + Unpin,
+        is_so: impl Fn(&State<B, T, SLOTS>) -> bool + Unpin,
     ) -> impl Future<Output = ()> {
         let look = move || ready_when(self.lock(|inner| is_so(&inner.state)));
         Wait::new(self, |inner| &mut inner.ending, look)

@@ -40,8 +40,8 @@ impl Encoding<'static> {
 ///
 /// Dropping the future at any point loses nothing: the event goes back to its place in the queue.
 /// (The receiver may have got it, and will then get it again.)
-pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
-    dispatcher: &Dispatcher<M, B, To, O, WORKERS>,
+pub async fn run<M, B, To, T, C, O, const SLOTS: usize>(
+    dispatcher: &Dispatcher<M, B, To, O, SLOTS>,
     transport: &mut T,
     clock: &C,
     encoding: Encoding<'_>,
@@ -98,17 +98,17 @@ pub async fn run<M, B, To, T, C, O, const WORKERS: usize>(
 }
 
 /// An event in the worker's hands. Whatever happens to the worker, the event goes back.
-struct Lease<'d, M, B, To, O, const WORKERS: usize>
+struct Lease<'d, M, B, To, O, const SLOTS: usize>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: Observer,
 {
-    dispatcher: &'d Dispatcher<M, B, To, O, WORKERS>,
+    dispatcher: &'d Dispatcher<M, B, To, O, SLOTS>,
     delivery: Delivery,
 }
 
-impl<M, B, To, O, const WORKERS: usize> Drop for Lease<'_, M, B, To, O, WORKERS>
+impl<M, B, To, O, const SLOTS: usize> Drop for Lease<'_, M, B, To, O, SLOTS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
@@ -121,12 +121,12 @@ where
 
 /// A worker that waits for the time when something goes out again. When it vanishes, or has something
 /// else to do, another one that waits for an event asks for that time.
-struct Watch<'d, M: RawMutex, B, To, O, const WORKERS: usize> {
-    dispatcher: &'d Dispatcher<M, B, To, O, WORKERS>,
+struct Watch<'d, M: RawMutex, B, To, O, const SLOTS: usize> {
+    dispatcher: &'d Dispatcher<M, B, To, O, SLOTS>,
     is_on: bool,
 }
 
-impl<M: RawMutex, B, To, O, const WORKERS: usize> Watch<'_, M, B, To, O, WORKERS> {
+impl<M: RawMutex, B, To, O, const SLOTS: usize> Watch<'_, M, B, To, O, SLOTS> {
     fn pass_on(&mut self) {
         if mem::take(&mut self.is_on) {
             self.dispatcher.pass_on(None);
@@ -134,14 +134,14 @@ impl<M: RawMutex, B, To, O, const WORKERS: usize> Watch<'_, M, B, To, O, WORKERS
     }
 }
 
-impl<M: RawMutex, B, To, O, const WORKERS: usize> Drop for Watch<'_, M, B, To, O, WORKERS> {
+impl<M: RawMutex, B, To, O, const SLOTS: usize> Drop for Watch<'_, M, B, To, O, SLOTS> {
     fn drop(&mut self) {
         self.pass_on();
     }
 }
 
-struct Worker<'w, M: RawMutex, B, T, C, To, O, const WORKERS: usize> {
-    dispatcher: &'w Dispatcher<M, B, To, O, WORKERS>,
+struct Worker<'w, M: RawMutex, B, T, C, To, O, const SLOTS: usize> {
+    dispatcher: &'w Dispatcher<M, B, To, O, SLOTS>,
     transport: &'w mut T,
     clock: &'w C,
     encoding: Encoding<'w>,
@@ -149,7 +149,7 @@ struct Worker<'w, M: RawMutex, B, T, C, To, O, const WORKERS: usize> {
     endpoint: Option<(u32, To)>,
 }
 
-impl<M, B, T, C, To, O, const WORKERS: usize> Worker<'_, M, B, T, C, To, O, WORKERS>
+impl<M, B, T, C, To, O, const SLOTS: usize> Worker<'_, M, B, T, C, To, O, SLOTS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,

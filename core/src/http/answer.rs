@@ -4,6 +4,7 @@ use heapless::Vec;
 
 use super::Malformed;
 use super::fields::{Fields, Head};
+use super::status::Response;
 
 /// The most bytes of heads, interim answers included, that are read. Arbitrary: four
 /// times what the common servers let a head grow to.
@@ -36,7 +37,7 @@ impl Answer {
     /// beyond [`HEADS_MAX`] is cut short: its status counts, and the connection is not used again.
     ///
     /// # Errors
-    /// When it is not HTTP/1, or goes on too long before a final status. The connection is of no more use then.
+    /// When it is not HTTP/1, or goes on too long before a final status; never behind one. The connection is of no more use then.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), Malformed> {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -54,6 +55,11 @@ impl Answer {
         }
         self.keep(rest);
         Ok((bytes.len(), None))
+    }
+
+    /// The final status, with what its headers said so far, when its line has come and its head has not ended.
+    pub(super) fn so_far(&self) -> Option<Response> {
+        self.fields.as_ref().and_then(Fields::cut_short).map(|head| head.response)
     }
 
     /// Whether so many more bytes are within the bound.
@@ -94,7 +100,7 @@ impl Answer {
                 None
             }
             Some(fields) if is_empty => {
-                let head = fields.head()?;
+                let head = fields.head();
                 self.fields = None;
                 Some(head)
             }

@@ -46,7 +46,7 @@ const AUTHORITY_MAX: usize = 260;
 ///    that: [`wrote`](Self::wrote), [`written`](Self::written), [`write_failed`](Self::write_failed);
 ///    [`received`](Self::received), [`ended`](Self::ended). An answer or a [`Failure`] is the end of the
 ///    attempt.
-/// 3. After an answer: while the connection [`is_draining`](Self::is_draining) it reads what is there,
+/// 3. After an answer, which is told with its status line: while the connection [`is_draining`](Self::is_draining) it reads what is there,
 ///    without waiting: the status is known, and waiting for a body that nobody reads could turn a
 ///    delivery into a timeout. If the connection [`is_kept`](Self::is_kept) then, it is for the next
 ///    attempt; otherwise it is closed.
@@ -78,6 +78,8 @@ enum State {
     /// Nothing. Whatever arrives is the end of the connection, and not an answer to what is asked next.
     Silence,
     Heads,
+    /// The rest of the final head, whose status was told at this time.
+    Head(Instant),
     Body(Rest),
     /// Nothing any more.
     Over,
@@ -108,10 +110,10 @@ impl Exchange {
         same && !message.fresh && now < self.kept_until && self.is_kept()
     }
 
-    /// Whether the rest of the last answer's body is still to be read.
+    /// Whether the rest of the last answer is still to be read.
     #[must_use]
     pub const fn is_draining(&self) -> bool {
-        matches!(self.state, State::Body(_))
+        matches!(self.state, State::Head(_) | State::Body(_))
     }
 
     /// Whether a request may begin: the last answer was read to its end, and nothing came behind it.
@@ -153,41 +155,61 @@ impl Exchange {
         if self.sent == Sent::Nothing { Err(self.fail(Failure::Unsent)) } else { Ok(()) }
     }
 
-    /// Takes what was read, all of it. Tells the final answer when its head is complete.
+    /// Takes what was read, all of it. Tells the final answer, once: with its status line, or for a status that
+    /// may come with `Retry-After` (429, 503) with the end of its head. Nothing that follows changes it, and
+    /// nobody waits for it.
     ///
     /// # Errors
-    /// When that is no answer, or an answer to nothing. What comes behind an answer is no error: then
-    /// the connection is not kept.
+    /// When that is no answer, or an answer to nothing. Nothing behind a status line is an error: then the
+    /// connection is not kept.
     pub fn received(
         &mut self,
         mut bytes: &[u8],
         now: Instant,
     ) -> Result<Option<Response>, Failure> {
-        let mut response = None;
-        if matches!(self.state, State::Heads) {
-            if self.sent == Sent::Nothing {
-                return Err(self.fail(Failure::Unsent));
+        let since = match self.state {
+            State::Heads if self.sent == Sent::Nothing => return Err(self.fail(Failure::Unsent)),
+            State::Heads => None,
+            State::Head(since) => Some(since),
+            _ => {
+                self.drain(bytes);
+                return Ok(None);
             }
-            let head = match self.answer.take(bytes) {
-                Err(malformed) => return Err(self.fail(Failure::Malformed(malformed))),
-                Ok((_, None)) => return Ok(None),
-                Ok((taken, Some(head))) => {
-                    bytes = bytes.get(taken..).unwrap_or_default();
-                    head
+        };
+        let response = match self.answer.take(bytes) {
+            Err(malformed) => return Err(self.fail(Failure::Malformed(malformed))),
+            Ok((taken, Some(head))) => {
+                bytes = bytes.get(taken..).unwrap_or_default();
+                self.end_of_head(&head, since.unwrap_or(now), now);
+                self.drain(bytes);
+                Some(head.response)
+            }
+            Ok((_, None)) => {
+                let settled = self.answer.so_far().filter(|so_far| !so_far.may_ask_to_wait());
+                if settled.is_some() && since.is_none() {
+                    self.status_line(now);
                 }
-            };
-            self.answered(&head, now);
-            response = Some(head.response);
-        }
-        self.drain(bytes);
-        Ok(response)
+                settled
+            }
+        };
+        Ok(response.filter(|_| since.is_none()))
     }
 
     /// The connection has ended, in order or not. Tells what that means for an attempt without an
-    /// answer.
-    pub fn ended(&mut self) -> Failure {
+    /// answer: a status line that came is the answer, whatever is missing behind it.
+    ///
+    /// # Errors
+    /// When none came.
+    pub fn ended(&mut self) -> Result<Response, Failure> {
+        if matches!(self.state, State::Heads)
+            && self.sent != Sent::Nothing
+            && let Some(response) = self.answer.so_far()
+        {
+            self.state = State::Over;
+            return Ok(response);
+        }
         let unsent = self.sent == Sent::Nothing;
-        self.fail(if unsent { Failure::Unsent } else { Failure::Broken })
+        Err(self.fail(if unsent { Failure::Unsent } else { Failure::Broken }))
     }
 
     fn fail(&mut self, failure: Failure) -> Failure {
@@ -195,14 +217,23 @@ impl Exchange {
         failure
     }
 
-    /// Is there an end of the answer that is worth waiting for?
-    fn answered(&mut self, head: &Head, now: Instant) {
-        let idle = head.idle_max(IDLE_MAX);
-        self.kept_until = (now + idle).min(self.made_at + AGE_MAX);
+    /// The final status is told, and the rest of its head not here yet.
+    fn status_line(&mut self, now: Instant) {
+        self.keep_for(IDLE_MAX, now);
+        self.state = if self.sent == Sent::All { State::Head(now) } else { State::Over };
+    }
+
+    /// Is there an end of the answer that is worth waiting for? The server idles `since` then.
+    fn end_of_head(&mut self, head: &Head, since: Instant, now: Instant) {
+        self.keep_for(head.idle_max(IDLE_MAX), since);
         self.state = match head.rest(DRAIN_MAX) {
-            Some(rest) if self.sent == Sent::All && !idle.is_zero() => State::Body(rest),
+            Some(rest) if self.sent == Sent::All && now < self.kept_until => State::Body(rest),
             _ => State::Over,
         };
+    }
+
+    fn keep_for(&mut self, idle: Duration, since: Instant) {
+        self.kept_until = (since + idle).min(self.made_at + AGE_MAX);
     }
 
     fn drain(&mut self, mut bytes: &[u8]) {

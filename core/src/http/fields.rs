@@ -118,12 +118,11 @@ impl Fields {
             let closes = |option: &[u8]| is_same(option, b"close");
             self.keep &= !is_cut && !list(value).any(closes);
         } else if is_same(name, b"retry-after") {
-            if !is_cut && self.retry_after.is_none() {
+            if !is_cut && self.retry_after.is_none() && self.may_ask_to_wait() {
                 self.retry_after = RetryAfter::parse(value);
             }
         } else if is_same(name, b"date") {
-            // Nobody says when to come back with other ones.
-            if !is_cut && matches!(self.status, 429 | 503) {
+            if !is_cut && self.may_ask_to_wait() {
                 self.date = parse_date(value);
             }
         } else if is_same(name, b"keep-alive") {
@@ -133,6 +132,11 @@ impl Fields {
         } else {
             self.last_mattered = false;
         }
+    }
+
+    /// Nobody is heard who says when to come back with another status.
+    const fn may_ask_to_wait(&self) -> bool {
+        Response::status(self.status).may_ask_to_wait()
     }
 
     fn content_length(&mut self, value: &[u8]) {
@@ -163,24 +167,23 @@ impl Fields {
     }
 
     /// What all of it says (RFC 9112, section 6.3, whose order this is).
-    pub(super) fn head(&self) -> Result<Head, Malformed> {
+    pub(super) fn head(&self) -> Head {
         let framing = match (self.status, self.chunked, self.length) {
             (100..=199 | 204 | 304, ..) => Some(Framing::Length(0)),
             (_, Some(true), _) => Some(Framing::Chunked),
             (_, None, Length::Said(length)) => Some(Framing::Length(length)),
-            (_, None, Length::Invalid) => return Err(Malformed::ContentLength),
             // It ends with the connection.
-            (_, Some(false), _) | (_, None, Length::Unsaid) => None,
+            (_, Some(false), _) | (_, None, _) => None,
         };
         // Both headers at once is an attack or a mistake, and an invalid one is no reason for trust.
         let doubtful = self.blurred
             || (self.chunked.is_some() && self.length != Length::Unsaid)
             || self.length == Length::Invalid;
-        Ok(Head {
+        Head {
             response: self.response(),
             keep_alive: self.keep_alive,
             framing: framing.filter(|_| self.keep && !doubtful),
-        })
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! HTTP/1.1 without I/O: what every transport needs to know of a connection and of what a receiver says.
 //!
 //! A transport writes a request and tells an [`Exchange`] what becomes of that and what it reads, until
-//! there is an answer. Then the exchange knows whether the connection may carry another request.
+//! there is an answer, which is there with its status line. Then the exchange knows whether the connection may carry another request.
 //! Nothing here depends on the pieces that the bytes come in, and nothing grows with them.
 //!
 //! ```
@@ -14,7 +14,7 @@
 //! exchange.begin();
 //! exchange.written();
 //! let bytes = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok";
-//! let response = exchange.received(bytes, now)?.expect("all of it is there");
+//! let response = exchange.received(bytes, now)?.expect("its status line is there");
 //! assert_eq!(response.status, 202);
 //! assert!(exchange.may_carry(&endpoint.get(), &Message::new(&[], b"{}"), now));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -47,9 +47,6 @@ pub use crate::json::{DIGITS, decimal};
 pub enum Malformed {
     /// The first line is no status line of HTTP/1.0 or HTTP/1.1.
     StatusLine,
-    /// The body has no other length than a `Content-Length` that is no number, or several different
-    /// ones.
-    ContentLength,
     /// `101 Switching Protocols`, which nobody asked for.
     Upgrade,
     /// It goes on beyond [`HEADS_MAX`] before there is a final status.
@@ -60,7 +57,6 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::StatusLine => "no valid status line",
-            Self::ContentLength => "an invalid Content-Length",
             Self::Upgrade => "a switch of protocols that was not asked for",
             Self::TooLarge => "its header section is too large",
         })

@@ -8,7 +8,7 @@ use crate::transport::{Reply, RetryAfter, Verdict};
 pub struct Response {
     /// The final status code (never 1xx).
     pub status: u16,
-    /// The parsed `Retry-After` header, when there was a valid one.
+    /// The parsed `Retry-After` header of a 429 or 503, when there was a valid one.
     pub retry_after: Option<RetryAfter>,
 }
 
@@ -17,6 +17,11 @@ impl Response {
     #[must_use]
     pub const fn status(status: u16) -> Self {
         Self { status, retry_after: None }
+    }
+
+    /// Whether the verdict may depend on `Retry-After`.
+    pub(super) const fn may_ask_to_wait(self) -> bool {
+        matches!(self.status, 429 | 503)
     }
 
     /// What it means. Redirects are not followed, so they refuse; `Retry-After` is honoured on 429

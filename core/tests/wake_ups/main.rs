@@ -23,11 +23,11 @@ const BODY: usize = 256;
 const BUFFER: usize = PilotFormat::BOUND.buffer(1, BODY);
 const AFTER: Instant = Instant::from_micros(1);
 
-type Core<const WORKERS: usize> = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), WORKERS>;
+type Core<const SLOTS: usize> = Dispatcher<NoopRawMutex, Vec<u8>, EndpointBuf<64>, (), SLOTS>;
 
 /// A dispatcher with an endpoint.
-fn core<const WORKERS: usize>(config: Config, bytes: usize) -> Core<WORKERS> {
-    let max_in_flight = u16::try_from(WORKERS).unwrap();
+fn core<const SLOTS: usize>(config: Config, bytes: usize) -> Core<SLOTS> {
+    let max_in_flight = u16::try_from(SLOTS).unwrap();
     let config = Config { max_event_bytes: BODY, max_in_flight, ..config };
     let core = Core::new(config, vec![0; bytes], 1);
     core.swap(endpoint()).unwrap();
@@ -43,23 +43,23 @@ fn event() -> Event<'static> {
 }
 
 #[track_caller]
-fn emit<const WORKERS: usize>(core: &Core<WORKERS>, length: usize) {
+fn emit<const SLOTS: usize>(core: &Core<SLOTS>, length: usize) {
     core.emit(&event(), "x".repeat(length).as_str(), &mut [0; BODY]).unwrap();
 }
 
-fn seen<const WORKERS: usize>(core: &Core<WORKERS>) -> Seen {
+fn seen<const SLOTS: usize>(core: &Core<SLOTS>) -> Seen {
     core.next(Instant::default(), PilotFormat::BOUND, &mut []).1
 }
 
 #[track_caller]
-fn lease<const WORKERS: usize>(core: &Core<WORKERS>) -> Delivery {
+fn lease<const SLOTS: usize>(core: &Core<SLOTS>) -> Delivery {
     match core.next(Instant::default(), PilotFormat::BOUND, &mut [0; BUFFER]).0 {
         Next::Attempt(delivery) => delivery,
         other => panic!("{other:?}"),
     }
 }
 
-fn fail<const WORKERS: usize>(core: &Core<WORKERS>, delivery: &mut Delivery) {
+fn fail<const SLOTS: usize>(core: &Core<SLOTS>, delivery: &mut Delivery) {
     let result = Err(ErrorKind::Connect);
     core.finish(delivery, result, Instant::from_micros(1), Timestamp::UNIX_EPOCH);
 }

@@ -1,11 +1,10 @@
 //! The options of `run` for what an endpoint asks for.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::warn;
+use pilot_webhook_receiver::secrets;
 use pilot_webhook_std::{
     ClientBuilder, HeaderError, HttpConfig, Rate, RequestHeaders, Schedule, Success,
 };
@@ -27,6 +26,12 @@ pub(crate) struct Asks {
     /// Send the `user:password` in this file as `Authorization: Basic` (white space around it is ignored).
     #[arg(long, value_name = "FILE")]
     basic_file: Option<PathBuf>,
+    /// The certificate that is shown to servers that ask for one, in this PEM file.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Its key, in this PEM file, without a password.
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
     /// Begin no more attempts than that, as in 50/s, 100/m or 1000/h, at even distances.
     #[arg(long, value_name = "RATE", value_parser = rate)]
     rate: Option<Rate>,
@@ -37,6 +42,9 @@ pub(crate) struct Asks {
     /// The statuses that mean success.
     #[arg(long, value_name = "STATUSES", default_value = "200-299")]
     success: Success,
+    /// Compress bodies of more than so many bytes by gzip.
+    #[arg(long, value_name = "BYTES")]
+    gzip: Option<usize>,
 }
 
 impl Asks {
@@ -51,12 +59,19 @@ impl Asks {
         if let Some(schedule) = self.retry_schedule {
             builder = builder.retry_schedule(schedule);
         }
+        if let Some(over) = self.gzip {
+            builder = builder.gzip(over);
+        }
         Ok(builder.headers(self.headers()?))
     }
 
     /// The options of its transport.
     pub(crate) fn http(&self, http: HttpConfig) -> HttpConfig {
-        http.success(self.success.clone())
+        let http = http.success(self.success.clone());
+        match (&self.client_cert, &self.client_key) {
+            (Some(certificate), Some(key)) => http.client_certificate(certificate, key),
+            _ => http,
+        }
     }
 
     /// The files that headers are in.
@@ -147,12 +162,7 @@ fn usage(source: &str, which: &str, what: &str) -> Failure {
 
 /// What is in a file for secrets.
 fn text(path: &Path) -> Result<String, Failure> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    if fs::metadata(path)
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 != 0)
-    {
-        warn!("{}: others can read it: take the permission away with chmod go-rwx", path.display());
-    }
-    Ok(text)
+    let bytes = secrets::read(path, |warning| warn!("{warning}")).map_err(Failure::usage)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::usage(format!("{}: it is not UTF-8", path.display())))
 }

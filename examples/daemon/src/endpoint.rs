@@ -76,7 +76,8 @@ impl Endpoint {
     /// When the proxy is none.
     #[cfg_attr(not(feature = "proxy"), allow(clippy::unnecessary_wraps))]
     pub(crate) fn http(&self) -> Result<HttpConfig, Failure> {
-        let mut http = self.asks.http(HttpConfig::new().policy(self.policy()));
+        let http = self.format.http(HttpConfig::new().policy(self.policy()));
+        let mut http = self.asks.http(http);
         if let Some(path) = &self.ca_file {
             http = http.ca_file(path);
         }

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use pilot_webhook_core::{CloudEvents, CloudEventsBinaryFormat, CloudEventsFormat, PilotGoFormat};
-use pilot_webhook_std::ClientBuilder;
+use pilot_webhook_std::{ClientBuilder, HttpConfig};
 
 use crate::Failure;
 
@@ -18,6 +18,10 @@ pub(crate) struct Format {
     /// What the types of CloudEvents have in front of the topic.
     #[arg(long, value_name = "PREFIX")]
     type_prefix: Option<String>,
+    /// Ask each receiver for its consent before the first event is sent to it, by the handshake of CloudEvents' web
+    /// hooks (OPTIONS), with this name of ours. It may lower --rate.
+    #[arg(long, value_name = "NAME")]
+    cloudevents_origin: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,6 +33,14 @@ enum Name {
 }
 
 impl Format {
+    /// The options of the transport.
+    pub(crate) fn http(&self, http: HttpConfig) -> HttpConfig {
+        match &self.cloudevents_origin {
+            Some(origin) => http.handshake(origin),
+            None => http,
+        }
+    }
+
     /// Tells the client.
     ///
     /// # Errors
@@ -48,7 +60,7 @@ impl Format {
         let attributes = attributes.map_err(Failure::usage)?;
         Ok(match self.format {
             Name::Pilot => builder,
-            Name::PilotGo => builder.format(PilotGoFormat),
+            Name::PilotGo => builder.format(PilotGoFormat::EXACT),
             Name::Cloudevents => builder.format(CloudEventsFormat(attributes)),
             Name::CloudeventsBinary => builder.format(CloudEventsBinaryFormat(attributes)),
         })

@@ -36,7 +36,11 @@ pub fn run<S>(init: impl FnOnce(Spawner) -> Result<SpawnToken<S>, SpawnError>) -
     loop {
         // SAFETY: this loop is the only caller (the cell gives the executor out once)
         // and is not re-entered: the pender only sets a flag.
-        unsafe { executor.poll() };
+        let poll = || unsafe { executor.poll() };
+        #[cfg(feature = "meter")]
+        crate::meter::poll(poll);
+        #[cfg(not(feature = "meter"))]
+        poll();
         sleep_unless_woken();
     }
 }

@@ -45,7 +45,7 @@ struct Args {
         requires = "secret_file"
     )]
     sign: Vec<Sign>,
-    /// The status of each answer: 500 fails, 410 rejects.
+    /// The status of each answer: 500 fails, 404 rejects.
     #[arg(long, default_value = "204")]
     status: StatusCode,
     /// Wait so many milliseconds before each answer.

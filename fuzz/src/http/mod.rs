@@ -6,7 +6,8 @@
 //!
 //! - Every post ends, and none panics. The node reads no more than 64 KiB for one.
 //! - A status is the one that `httparse` finds, and so is `Retry-After`.
-//! - What is plainly right gets an answer: one framing, a head of 30,000 bytes at most.
+//! - What is plainly right gets an answer: one framing, a head of 30,000 bytes at most. A final status line is
+//!   an answer without the rest of its head, too.
 //! - The second post gets the second answer, always: whatever the first one was, no byte of it is
 //!   taken for the second.
 //! - A connection is used again when the server stays and all is well, and given up when there is more
@@ -21,8 +22,8 @@
 //! - both look only at the lines that matter, so they take heads that `httparse` refuses for what
 //!   other lines hold, such as lines without a colon, folded lines and control characters. Then a reader of lines must find
 //!   their status;
-//! - both refuse heads that `httparse` takes, for framings in doubt or more headers than they read. An
-//!   error is never wrong here: the engine tries again.
+//! - both refuse answers that `httparse` takes, for more interim heads than they read. An error is never wrong
+//!   here: the engine tries again.
 
 mod host;
 #[cfg(test)]
@@ -320,14 +321,12 @@ fn status_by_lines(answer: &[u8]) -> Option<u16> {
         if !matches!(reason, [] | [b' ', ..]) || !code.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        // To the end of the head. Beyond the bound nobody looks for it: the status counts.
-        let ends = lines.by_ref().map_while(|line| line).any(<[u8]>::is_empty);
-        if !ends && answer.len() <= HEADS_MAX {
-            return None;
+        // A final status counts when its line is there. An interim one ends with its head.
+        if !(100..200).contains(&status) {
+            return Some(status);
         }
-        match status {
-            100 | 102..200 => {}
-            _ => return Some(status),
+        if !lines.by_ref().map_while(|line| line).any(<[u8]>::is_empty) || status == 101 {
+            return None;
         }
     }
 }

@@ -65,19 +65,23 @@ async fn check<T: Transport<Url>>(
     // Each was remembered before it was answered.
     let requests = server.request_count() - before;
     let attempts = match (outcome, honoured) {
-        ("delivered" | "rejected", _) | ("retryable", true) => 1,
+        ("delivered" | "rejected" | "gone", _) | ("retryable", true) => 1,
         ("retryable", false) => 3,
         (other, _) => panic!("{other}"),
     };
     let counted = Stats {
         emitted: 1,
         delivered: (outcome == "delivered").into(),
-        rejected: (outcome == "rejected").into(),
+        rejected: matches!(outcome, "rejected" | "gone").into(),
         exhausted: (outcome == "retryable").into(),
         attempts,
         // An interim answer does not count as one.
         last_status: if status < 200 { 0 } else { status },
-        breaker: if honoured { BreakerState::Open } else { BreakerState::Closed },
+        breaker: match outcome {
+            "gone" => BreakerState::Gone,
+            _ if honoured => BreakerState::Open,
+            _ => BreakerState::Closed,
+        },
         circuit_opens: honoured.into(),
         ..Stats::default()
     };

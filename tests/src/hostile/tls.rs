@@ -31,6 +31,7 @@ const FLOODED: Ends =
 pub(super) fn hostiles() -> Vec<Hostile> {
     let mut list = before();
     list.extend(after());
+    list.extend(behind_the_status());
     list.extend(renegotiation());
     list
 }
@@ -136,6 +137,38 @@ fn after() -> Vec<Hostile> {
                 FloodRecords(DATA, vec![b'x'; 4096]),
             ],
             Ends::Delivered,
+        ),
+    ]
+}
+
+/// After the status line of an answer, which settles the event.
+fn behind_the_status() -> Vec<Hostile> {
+    let hostile = |name, behind: Vec<crate::Act>| {
+        let status = Record(DATA, b"HTTP/1.1 200 OK\r\n".into());
+        Hostile::new(name, [vec![Read, status], behind].concat(), Over::Tls13, Ends::Delivered)
+    };
+    let headers = || Record(DATA, b"Content-Length: 0\r\n\r\n".into());
+    vec![
+        hostile("TLS 1.3: a status, and silence", vec![Hold]),
+        hostile("TLS 1.3: a status, and cut off", vec![crate::Act::Cut]),
+        hostile("TLS 1.3: a status, and good-bye", vec![Record(ALERT, vec![1, 0]), Hold]),
+        hostile("TLS 1.3: a status, and a fatal alert", vec![Record(ALERT, vec![2, 80]), Hold]),
+        hostile("TLS 1.3: a status, and half a record", vec![Send(vec![DATA, 3, 3, 1, 0]), Hold]),
+        hostile(
+            "TLS 1.3: a status, and a record in clear",
+            vec![Send(record(DATA, b"Content-Length: 0\r\n\r\n")), headers(), Hold],
+        ),
+        hostile(
+            "TLS 1.3: a status, and a record of absurd length",
+            vec![Send(vec![DATA, 3, 3, 0xff, 0xff]), headers(), Hold],
+        ),
+        hostile(
+            "TLS 1.3: a status, and a change of keys that does not come",
+            vec![Record(HANDSHAKE, handshake(KEY_UPDATE, &[0])), headers(), Hold],
+        ),
+        hostile(
+            "TLS 1.3: a status, and a second hello",
+            vec![Record(HANDSHAKE, handshake(SERVER_HELLO, &[3; 80])), headers(), Hold],
         ),
     ]
 }

@@ -23,4 +23,5 @@ mod readme;
 mod receiver;
 #[path = "../readme/shell.rs"]
 mod shell;
+mod signed;
 mod time;

@@ -32,7 +32,7 @@ const PARALLEL: usize = 2;
 /// An image, of the program `webhook`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Image {
-    /// For the larger board, with TLS.
+    /// For the larger board, with TLS and signatures of Standard Webhooks.
     An386,
     /// For the small board, without.
     Lm3s6965,
@@ -57,7 +57,8 @@ impl Image {
 
     const fn features(self) -> &'static str {
         match self {
-            Self::An386 | Self::Lm3s6965Tls => "sntp,tls",
+            Self::An386 => "sntp,standard-webhooks,tls",
+            Self::Lm3s6965Tls => "sntp,tls",
             Self::Lm3s6965 => "",
         }
     }

@@ -15,8 +15,10 @@ fn every_command_works() {
     let shell = Shell::new();
     let blocks = blocks().into_iter().filter(|block| !is_firmware(block));
     let said: Vec<_> = blocks.map(|block| shell.paste(block)).collect();
-    assert_eq!(said.len(), 3, "{said:?}");
+    assert_eq!(said.len(), 4, "{said:?}");
     assert!(said[0].contains("every event is accounted for"), "{}", said[0]);
-    assert!(said[2].contains(r#""delivered":54"#), "{}", said[2]);
-    assert_eq!(said[2].matches("204 signed {").count(), 54, "{}", said[2]);
+    for said in &said[2..] {
+        assert!(said.contains(r#""delivered":54"#), "{said}");
+        assert_eq!(said.matches("204 signed {").count(), 54, "{said}");
+    }
 }

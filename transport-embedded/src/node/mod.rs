@@ -17,12 +17,12 @@ use pilot_webhook_core::{
 
 pub use error::SetError;
 pub use options::Options;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub use resources::TlsMemory;
 use resources::{Lent, Parts};
 pub use resources::{Resources, TlsResources};
 pub use runner::Runner;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub use runner::TlsRunner;
 
 use crate::clock::{EmbassyClock, WallTime};

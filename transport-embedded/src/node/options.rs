@@ -23,7 +23,8 @@ pub struct Options {
     pub policy: Policy,
     /// The format of bodies and their headers.
     pub format: &'static dyn Format,
-    /// A signer of each attempt, in addition to the secret.
+    /// A signer of each attempt, in addition to the secret: for Standard Webhooks a static
+    /// [`Keys`](crate::standard::Keys), whose keys are added and retired at any time.
     pub signer: &'static dyn Signer,
     /// Up to 4 headers of every request, such as `("Authorization", "Bearer ...")` or the key of an API. They
     /// go to every URL that is set. A user name and password in the URL become basic credentials, and go before

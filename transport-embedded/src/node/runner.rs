@@ -7,17 +7,19 @@ use core::task::ready;
 use embassy_futures::select::select;
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
-#[cfg(feature = "tls")]
-use embedded_tls::CryptoRngCore;
 use pilot_webhook_core::{Encoding, Transport, run};
+#[cfg(feature = "_https")]
+use rand_core::CryptoRngCore;
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 use super::resources::TlsMemory;
 use super::resources::{NodeBuffers, Parts};
-use super::{Target, Webhook};
+use super::{Shared, Target, Webhook};
 use crate::link::Watch;
 use crate::look_up::LookUps;
 use crate::net::SocketNet;
+#[cfg(feature = "rustls")]
+use crate::tls::{ClientIdentity, Rustls};
 #[cfg(feature = "tls")]
 use crate::tls::{Records, Tls};
 use crate::transport::NodeTransport;
@@ -29,10 +31,20 @@ use crate::transport::NodeTransport;
 pub struct Runner<T: 'static = ()>(pub(super) &'static mut Parts<T>);
 
 /// A runner for `https` and `http`.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub type TlsRunner = Runner<TlsMemory>;
 
 impl<T> Runner<T> {
+    /// Completes when the wall time is known, or the webhook is cleared or closed. Signatures of Standard Webhooks have the time
+    /// in them, and receivers refuse one that is minutes off: a node that sends them awaits this before it runs.
+    /// Events wait meanwhile.
+    pub async fn time_known(&self) {
+        let Webhook(Shared { dispatcher, wall, .. }) = self.0.webhook;
+        while wall.get().is_none() && !dispatcher.is_draining() && !dispatcher.is_closed() {
+            Timer::after(LOOK).await;
+        }
+    }
+
     /// Delivers over a transport of one's own, such as a modem that speaks HTTP itself, until the webhook is
     /// closed. Dropping the future loses nothing; it may be run again.
     pub async fn run_over(&mut self, transport: &mut impl Transport<Target>) {
@@ -79,7 +91,48 @@ impl Runner<TlsMemory> {
     }
 }
 
-/// How often a stack without a configuration is polled. `Stack::wait_config_up` is of no use here: a stack
+#[cfg(feature = "rustls")]
+impl Runner<TlsMemory> {
+    /// As with the feature `tls` [`run`](Self::run), over rustls instead of embedded-tls. See [`Rustls`].
+    pub async fn run_rustls(
+        &mut self,
+        stack: Stack<'static>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        self.run_with(stack, roots, rng, |tls| tls).await;
+    }
+
+    /// The same with a certificate of the node's own, for receivers that ask for one.
+    pub async fn run_rustls_as(
+        &mut self,
+        identity: ClientIdentity,
+        stack: Stack<'static>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        self.run_with(stack, roots, rng, |tls| tls.with_identity(identity)).await;
+    }
+
+    async fn run_with(
+        &mut self,
+        stack: Stack<'static>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+        set_up: impl for<'t> FnOnce(Rustls<'t>) -> Rustls<'t>,
+    ) {
+        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
+        let net = SocketNet::new(stack, rx, tx);
+        let net = LookUps::over(&net);
+        let tls = set_up(Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall()));
+        let watch = Watch::new();
+        let policy = webhook.policy();
+        let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
+        deliver(stack, *webhook, &net, transport, event).await;
+    }
+}
+
+/// How often a stack without a configuration is polled, and the wall time while it is not known. `Stack::wait_config_up` is of no use here: a stack
 /// stores one waker, and two waiting tasks would wake each other for ever. Arbitrary: an acceptable delay
 /// of an event.
 const LOOK: Duration = Duration::from_millis(250);

@@ -1,155 +1,223 @@
-//! Signature verification: the supported algorithms, the bound on the checks of a handshake, and the
-//! names of the algorithms that are missing.
+//! The kinds of signatures that can be verified, and the names of those that cannot.
 
-use core::sync::atomic::{AtomicU8, Ordering};
-
-use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+use heapless::Vec;
 use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
+#[cfg(any(feature = "p384", feature = "rsa"))]
+use sha2::Sha384;
+#[cfg(feature = "rsa")]
+use sha2::Sha512;
 
 use super::der::{self, contents};
 use super::failure::Algorithm;
+#[cfg(feature = "rsa")]
+use super::rsa;
 
-/// The signature checks of one handshake, counted: each costs a slow core a good part of a second,
-/// and the server chooses how many it takes to refuse its chain.
-///
-/// The counter is an atomic because webpki asks that algorithms can be shared. It is only loaded and
-/// stored, as some cores have nothing more: one task does the handshake.
+/// The length of the longest hash that is built in.
+pub(super) const HASH_MAX: usize = match () {
+    () if cfg!(feature = "rsa") => 64,
+    () if cfg!(feature = "p384") => 48,
+    () => 32,
+};
+/// The length of the longest point on a curve that is built in, uncompressed.
+const POINT_MAX: usize = if cfg!(feature = "p384") { 97 } else { 65 };
+/// The length of the longest key that is built in.
+#[cfg(not(feature = "rsa"))]
+const KEY_MAX: usize = POINT_MAX;
+#[cfg(feature = "rsa")]
+const KEY_MAX: usize = rsa::KEY_MAX;
+/// The most bytes that an ECDSA signature takes with its key and hash.
+pub(super) const ECDSA_MAX: usize = match () {
+    () if cfg!(feature = "p384") => POINT_MAX + 48 + 104,
+    () => POINT_MAX + 32 + 72,
+};
+/// The most bytes that an RSA signature takes with its key and hash.
+#[cfg(feature = "rsa")]
+pub(super) const RSA_MAX: usize = KEY_MAX + HASH_MAX + rsa::SIGNATURE_MAX;
+#[cfg(not(feature = "rsa"))]
+pub(super) const RSA_MAX: usize = 0;
+
+pub(super) type Hash = Vec<u8, HASH_MAX>;
+
+/// Is this (the third) the key's signature of what has this hash? Key and signature are as in a certificate.
+type Holds = fn(&[u8], &[u8], &[u8]) -> Option<()>;
+
+/// A kind of signature.
 #[derive(Debug)]
-pub(super) struct Checks {
-    /// One more than there are left; 0 when one was refused.
-    left: AtomicU8,
+pub(crate) struct Scheme {
+    key: AlgorithmIdentifier,
+    signature: AlgorithmIdentifier,
+    /// How a server calls it that proves with it that it holds its key (RFC 8446, section 4.2.3); 0 if
+    /// that may not be.
+    code: u16,
+    hash: fn(&[u8]) -> Hash,
+    holds: Holds,
 }
 
-impl Checks {
-    /// At most `max` checks, fewer than 255.
-    pub(super) const fn new(max: u8) -> Self {
-        Self { left: AtomicU8::new(max.saturating_add(1)) }
-    }
+/// All that are built in.
+pub(crate) static SCHEMES: [Scheme; SCHEMES_COUNT] = [
+    Scheme {
+        key: alg_id::ECDSA_P256,
+        signature: alg_id::ECDSA_SHA256,
+        code: 0x0403,
+        hash: hash::<Sha256>,
+        holds: p256_holds,
+    },
+    #[cfg(feature = "p384")]
+    Scheme {
+        key: alg_id::ECDSA_P384,
+        signature: alg_id::ECDSA_SHA384,
+        code: 0x0503,
+        hash: hash::<Sha384>,
+        holds: p384_holds,
+    },
+    #[cfg(feature = "p384")]
+    Scheme {
+        key: alg_id::ECDSA_P256,
+        signature: alg_id::ECDSA_SHA384,
+        code: 0,
+        hash: hash::<Sha384>,
+        holds: p256_holds,
+    },
+    #[cfg(feature = "p384")]
+    Scheme {
+        key: alg_id::ECDSA_P384,
+        signature: alg_id::ECDSA_SHA256,
+        code: 0,
+        hash: hash::<Sha256>,
+        holds: p384_holds,
+    },
+    #[cfg(feature = "rsa")]
+    pkcs1::<Sha256>(alg_id::RSA_PKCS1_SHA256),
+    #[cfg(feature = "rsa")]
+    pkcs1::<Sha384>(alg_id::RSA_PKCS1_SHA384),
+    #[cfg(feature = "rsa")]
+    pkcs1::<Sha512>(alg_id::RSA_PKCS1_SHA512),
+    #[cfg(feature = "rsa")]
+    pss::<Sha256>(alg_id::RSA_PSS_SHA256, 0x0804),
+    #[cfg(feature = "rsa")]
+    pss::<Sha384>(alg_id::RSA_PSS_SHA384, 0x0805),
+    #[cfg(feature = "rsa")]
+    pss::<Sha512>(alg_id::RSA_PSS_SHA512, 0x0806),
+];
 
-    /// Takes one check, if one is left.
-    fn take(&self) -> Result<(), InvalidSignature> {
-        let left = self.left.load(Ordering::Relaxed).saturating_sub(1);
-        self.left.store(left, Ordering::Relaxed);
-        if left == 0 { Err(InvalidSignature) } else { Ok(()) }
-    }
+pub(super) const SCHEMES_COUNT: usize =
+    1 + 3 * cfg!(feature = "p384") as usize + 6 * cfg!(feature = "rsa") as usize;
 
-    /// Was a check refused? Then a failure tells nothing about the signatures.
-    pub(super) fn is_exceeded(&self) -> bool {
-        self.left.load(Ordering::Relaxed) == 0
-    }
+/// For certificates only (RFC 8446, section 4.2.3).
+#[cfg(feature = "rsa")]
+const fn pkcs1<D: rsa::Hash>(signature: AlgorithmIdentifier) -> Scheme {
+    let (hash, holds): (_, Holds) = (hash::<D>, rsa::pkcs1_holds::<D>);
+    Scheme { key: alg_id::RSA_ENCRYPTION, signature, code: 0, hash, holds }
+}
 
-    /// Calls `with` what certificates may be signed with, counted here.
-    pub(super) fn supported<T>(
-        &self,
-        with: impl FnOnce(&[&dyn SignatureVerificationAlgorithm]) -> T,
-    ) -> T {
-        with(&[
-            &P256Sha256(self),
-            #[cfg(feature = "p384")]
-            &P256Sha384(self),
-            #[cfg(feature = "p384")]
-            &P384Sha384(self),
-            #[cfg(feature = "p384")]
-            &P384Sha256(self),
-        ])
-    }
+#[cfg(feature = "rsa")]
+const fn pss<D: rsa::Hash>(signature: AlgorithmIdentifier, code: u16) -> Scheme {
+    let (hash, holds): (_, Holds) = (hash::<D>, rsa::pss_holds::<D>);
+    Scheme { key: alg_id::RSA_ENCRYPTION, signature, code, hash, holds }
+}
+
+pub(super) fn hash<D: sha2::Digest>(message: &[u8]) -> Hash {
+    Hash::from_slice(&D::digest(message)).unwrap_or_default()
 }
 
 macro_rules! ecdsa {
-    ($name:ident, $curve:ident, $hash:ident, $key:expr, $signature:expr) => {
-        #[derive(Debug)]
-        struct $name<'c>(&'c Checks);
-
-        impl SignatureVerificationAlgorithm for $name<'_> {
-            fn verify_signature(
-                &self,
-                public_key: &[u8],
-                message: &[u8],
-                signature: &[u8],
-            ) -> Result<(), InvalidSignature> {
-                self.0.take()?;
-                let invalid = |_| InvalidSignature;
-                let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(public_key);
-                let signature = $curve::ecdsa::Signature::from_der(signature).map_err(invalid)?;
-                let hash = $hash::digest(message);
-                key.map_err(invalid)?.verify_prehash(&hash, &signature).map_err(invalid)
-            }
-
-            fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-                $key
-            }
-
-            fn signature_alg_id(&self) -> AlgorithmIdentifier {
-                $signature
-            }
+    ($name:ident, $curve:ident) => {
+        fn $name(key: &[u8], hash: &[u8], signature: &[u8]) -> Option<()> {
+            use $curve::ecdsa::signature::hazmat::PrehashVerifier as _;
+            use $curve::ecdsa::{Signature, VerifyingKey};
+            let scalar = |digits: &[u8]| {
+                let mut bytes = $curve::FieldBytes::default();
+                let at = bytes.len().checked_sub(digits.len())?;
+                bytes[at..].copy_from_slice(digits);
+                Some(bytes)
+            };
+            let (r, s) = der::two_integers(signature)?;
+            let signature = Signature::from_scalars(scalar(r)?, scalar(s)?).ok()?;
+            VerifyingKey::from_sec1_bytes(key).ok()?.verify_prehash(hash, &signature).ok()
         }
     };
 }
 
-ecdsa!(P256Sha256, p256, Sha256, alg_id::ECDSA_P256, alg_id::ECDSA_SHA256);
+ecdsa!(p256_holds, p256);
 #[cfg(feature = "p384")]
-use sha2::Sha384;
-#[cfg(feature = "p384")]
-ecdsa!(P256Sha384, p256, Sha384, alg_id::ECDSA_P256, alg_id::ECDSA_SHA384);
-#[cfg(feature = "p384")]
-ecdsa!(P384Sha384, p384, Sha384, alg_id::ECDSA_P384, alg_id::ECDSA_SHA384);
-#[cfg(feature = "p384")]
-ecdsa!(P384Sha256, p384, Sha256, alg_id::ECDSA_P384, alg_id::ECDSA_SHA256);
+ecdsa!(p384_holds, p384);
 
-// RFC 8446, section 4.2.3.
-const ECDSA_P256_SHA256: u16 = 0x0403;
-#[cfg(feature = "p384")]
-const ECDSA_P384_SHA384: u16 = 0x0503;
+impl Scheme {
+    /// What it is called in TLS: by a server that proves with it that it holds its key, or else in
+    /// certificates, for RSA with PKCS#1 v1.5. ECDSA with the hash of another curve has no name.
+    #[cfg(feature = "rustls")]
+    pub(super) fn in_hello(&self) -> Option<u16> {
+        match self.signature {
+            _ if self.code != 0 => Some(self.code),
+            alg_id::RSA_PKCS1_SHA256 => Some(0x0401),
+            alg_id::RSA_PKCS1_SHA384 => Some(0x0501),
+            alg_id::RSA_PKCS1_SHA512 => Some(0x0601),
+            _ => None,
+        }
+    }
 
-/// The longest public key: an uncompressed point on P-384.
-const POINT_MAX: usize = 97;
+    pub(super) fn hash(&self, message: &[u8]) -> Hash {
+        (self.hash)(message)
+    }
+
+    /// Is this the key's signature of what has this hash?
+    pub(super) fn holds(&self, key: &[u8], hash: &[u8], signature: &[u8]) -> bool {
+        (self.holds)(key, hash, signature).is_some()
+    }
+}
+
+impl SignatureVerificationAlgorithm for Scheme {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let hash = self.hash(message);
+        if self.holds(public_key, &hash, signature) { Ok(()) } else { Err(InvalidSignature) }
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.key
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.signature
+    }
+}
 
 /// A server's public key, kept from its certificate until it proves that it holds the private one.
 #[derive(Debug)]
 pub(super) struct ServerKey {
-    /// The TLS signature scheme that goes with the key (RFC 8446, section 4.2.3).
-    scheme: u16,
-    point: heapless::Vec<u8, POINT_MAX>,
+    algorithm: AlgorithmIdentifier,
+    bytes: Vec<u8, KEY_MAX>,
 }
 
 impl ServerKey {
     /// Takes the key from the contents of a `SubjectPublicKeyInfo`.
     pub(super) fn new(spki: &[u8]) -> Result<Self, Algorithm> {
-        let (identifier, point) = der::algorithm_and_bits(spki).ok_or(Algorithm::Other)?;
-        let is = |id: AlgorithmIdentifier| identifier == AsRef::<[u8]>::as_ref(&id);
-        let scheme = match () {
-            () if is(alg_id::ECDSA_P256) => ECDSA_P256_SHA256,
-            #[cfg(feature = "p384")]
-            () if is(alg_id::ECDSA_P384) => ECDSA_P384_SHA384,
-            () => return Err(name(identifier)),
-        };
-        let point = heapless::Vec::from_slice(point).map_err(|_| Algorithm::Other)?;
-        Ok(Self { scheme, point })
+        let (identifier, bytes) = der::algorithm_and_bits(spki).ok_or(Algorithm::Other)?;
+        let known = SCHEMES.iter().find(|scheme| scheme.key.as_ref() == identifier);
+        let algorithm = known.ok_or_else(|| name(identifier))?.key;
+        let bytes = Vec::from_slice(bytes).map_err(|_| Algorithm::Other)?;
+        Ok(Self { algorithm, bytes })
     }
 
-    /// Is `scheme` the one for this key?
-    pub(super) const fn fits(&self, scheme: u16) -> bool {
-        self.scheme == scheme
+    /// The key, as it is in the certificate.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
-    /// Checks a signature by this key, if one of the `checks` is left.
-    pub(super) fn verify(
-        &self,
-        message: &[u8],
-        signature: &[u8],
-        checks: &Checks,
-    ) -> Result<(), InvalidSignature> {
-        #[cfg(feature = "p384")]
-        if self.scheme == ECDSA_P384_SHA384 {
-            return P384Sha384(checks).verify_signature(&self.point, message, signature);
-        }
-        P256Sha256(checks).verify_signature(&self.point, message, signature)
+    /// The scheme that TLS gives this `code`, if it is one for this key.
+    pub(super) fn scheme(&self, code: u16) -> Result<&'static Scheme, Algorithm> {
+        let fits = |scheme: &&Scheme| scheme.code == code && scheme.key == self.algorithm;
+        SCHEMES.iter().filter(|_| code != 0).find(fits).ok_or_else(|| named(code))
     }
 }
 
 /// The name of a TLS signature scheme (RFC 8446, section 4.2.3).
-pub(super) const fn scheme(code: u16) -> Algorithm {
+const fn named(code: u16) -> Algorithm {
     match code {
         0x0201 | 0x0401 | 0x0501 | 0x0601 => Algorithm::Rsa,
         0x0804..=0x0806 | 0x0809..=0x080b => Algorithm::RsaPss,
@@ -173,18 +241,20 @@ pub(super) fn unsupported<'a>(chain: impl Iterator<Item = &'a [u8]> + Clone) -> 
 /// Names the contents of an `AlgorithmIdentifier` of a key or a signature. What is supported is not
 /// named.
 fn name(identifier: &[u8]) -> Algorithm {
+    let is_supported = |s: &Scheme| [s.key, s.signature].iter().any(|id| id.as_ref() == identifier);
+    if SCHEMES.iter().any(is_supported) {
+        return Algorithm::Other;
+    }
     let Some((oid, parameters)) = contents(identifier) else { return Algorithm::Other };
     match oid {
         // 1.2.840.113549.1.1
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10] => Algorithm::RsaPss,
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, _] => Algorithm::Rsa,
         // 1.2.840.10045.4.3
-        #[cfg(not(feature = "p384"))]
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3] => Algorithm::EcdsaSha384,
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4] => Algorithm::EcdsaSha512,
         // 1.2.840.10045.2.1, with the curve as its parameter
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1] => match contents(parameters) {
-            #[cfg(not(feature = "p384"))]
             Some(([0x2b, 0x81, 4, 0, 34], _)) => Algorithm::EcdsaP384,
             Some(([0x2b, 0x81, 4, 0, 35], _)) => Algorithm::EcdsaP521,
             _ => Algorithm::Other,
@@ -194,35 +264,5 @@ fn name(identifier: &[u8]) -> Algorithm {
         // 2.16.840.1.101.3.4.3
         [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 17..=19] => Algorithm::MlDsa,
         _ => Algorithm::Other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_checks_are_made_than_allowed_whoever_asks() {
-        let checks = Checks::new(3);
-        let point = heapless::Vec::from_slice(&[4; 65]).unwrap();
-        let key = ServerKey { scheme: ECDSA_P256_SHA256, point };
-        // Wrong ones count, a chain's as well as the server's proof.
-        checks.supported(|algorithms| {
-            for _ in 0..2 {
-                assert!(algorithms[0].verify_signature(&[4; 65], b"", b"").is_err());
-            }
-        });
-        assert!(key.verify(b"", b"", &checks).is_err());
-        assert!(!checks.is_exceeded());
-        for _ in 0..300 {
-            assert!(key.verify(b"", b"", &checks).is_err());
-            assert!(checks.is_exceeded());
-        }
-    }
-
-    #[test]
-    fn the_last_check_that_is_allowed_is_made() {
-        let checks = Checks::new(2);
-        assert_eq!([(); 4].map(|()| checks.take().is_ok()), [true, true, false, false]);
     }
 }

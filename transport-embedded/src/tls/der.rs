@@ -1,7 +1,5 @@
-//! Just enough DER to find the algorithms in a certificate.
-//!
-//! webpki without an allocator says that an algorithm is missing, but not which. This serves the
-//! error message and the server's public key; it decides nothing about trust.
+//! Just enough DER for what webpki without an allocator does not tell: algorithms and extensions of a
+//! certificate. And the numbers of an ECDSA signature.
 
 /// The contents of the first element, and what follows it.
 pub(super) fn contents(input: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -44,5 +42,96 @@ pub(super) fn algorithm_and_bits(spki: &[u8]) -> Option<(&[u8], &[u8])> {
         // No unused bits.
         [0, key @ ..] => Some((algorithm, key)),
         _ => None,
+    }
+}
+
+/// The value of a certificate's extension 2.5.29.`id` (RFC 5280, section 4.2.1).
+pub(super) fn extension(certificate: &[u8], id: u8) -> Option<&[u8]> {
+    let (certificate, _) = contents(certificate)?;
+    let (mut fields, _) = contents(certificate)?;
+    // [3], the last of the fields.
+    while *fields.first()? != 0xa3 {
+        fields = contents(fields)?.1;
+    }
+    let (mut extensions, _) = contents(contents(fields)?.0)?;
+    while !extensions.is_empty() {
+        let (extension, rest) = contents(extensions)?;
+        extensions = rest;
+        let (oid, value) = contents(extension)?;
+        if oid == [0x55, 0x1d, id] {
+            // `critical` may stand between them.
+            let value = if *value.first()? == 1 { contents(value)?.1 } else { value };
+            return contents(value).map(|(value, _)| value);
+        }
+    }
+    None
+}
+
+/// The two numbers of an ECDSA signature or of an RSA key, without leading zeros.
+pub(super) fn two_integers(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (numbers, behind) = element(0x30, input)?;
+    let (first, rest) = positive_integer(numbers)?;
+    let (second, rest) = positive_integer(rest)?;
+    (behind.is_empty() && rest.is_empty()).then_some((first, second))
+}
+
+/// The digits of a number above zero, and what follows it.
+fn positive_integer(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (digits, rest) = element(2, input)?;
+    match digits {
+        // A zero keeps the number from being negative.
+        [0, digits @ ..] if *digits.first()? >= 0x80 => Some((digits, rest)),
+        [1..=0x7f, ..] => Some((digits, rest)),
+        _ => None,
+    }
+}
+
+/// The contents of an element with this tag, whose length has its shortest form, and what follows it.
+fn element(tag: u8, input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let form = match input {
+        [_, 0..=0x7f, ..] | [_, 0x81, 0x80..=0xff, ..] | [_, 0x82, 1..=0xff, ..] => contents(input),
+        _ => None,
+    };
+    form.filter(|_| input.first() == Some(&tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_numbers_have_one_encoding() {
+        let long = [&[0x30, 0x82, 1, 8, 2, 0x82, 1, 1, 0][..], &[0x80; 256], &[2, 1, 3]].concat();
+        assert_eq!(two_integers(&long), Some((&[0x80; 256][..], &[3][..])));
+        let long = [&[0x30, 0x82, 0, 0x86, 2, 0x81, 0x80][..], &[1; 128], &[2, 1, 3]].concat();
+        assert_eq!(two_integers(&long), None);
+        let long = [&[0x30, 0x81, 0x86, 2, 0x81, 0x80][..], &[1; 128], &[2, 1, 3]].concat();
+        assert_eq!(two_integers(&long), Some((&[1; 128][..], &[3][..])));
+        let long = [&[0x30, 0x81, 0x87, 2, 0x82, 0, 0x80][..], &[1; 128], &[2, 1, 3]].concat();
+        assert_eq!(two_integers(&long), None);
+    }
+
+    #[test]
+    fn an_ecdsa_signature_has_one_encoding() {
+        let good: &[u8] = &[0x30, 7, 2, 1, 1, 2, 2, 0, 0x80];
+        assert_eq!(two_integers(good), Some((&[1][..], &[0x80][..])));
+        for bad in [
+            &[][..],
+            &[0x30],
+            &[0x30, 0],
+            &[0x30, 6, 2, 1, 1, 2, 2, 0, 0x80],
+            &[0x30, 0x81, 7, 2, 1, 1, 2, 2, 0, 0x80],
+            &[0x31, 7, 2, 1, 1, 2, 2, 0, 0x80],
+            // Zero, negative, a zero too many, empty, too short, and something behind it.
+            &[0x30, 6, 2, 1, 0, 2, 1, 1],
+            &[0x30, 6, 2, 1, 1, 2, 1, 0x80],
+            &[0x30, 7, 2, 1, 1, 2, 2, 0, 1],
+            &[0x30, 5, 2, 0, 2, 1, 1],
+            &[0x30, 6, 2, 1, 1, 2, 2, 1],
+            &[0x30, 7, 2, 1, 1, 2, 1, 1, 0],
+            &[0x30, 7, 2, 1, 1, 4, 2, 0, 0x80],
+        ] {
+            assert_eq!(two_integers(bad), None, "{bad:?}");
+        }
     }
 }

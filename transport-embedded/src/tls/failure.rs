@@ -31,11 +31,12 @@ pub enum TlsFailure {
     UnsupportedAlgorithm(Algorithm),
     /// Something that TLS allows and embedded-tls or a buffer does not.
     Unsupported(Limit),
-    /// The server ended the handshake with this alert (RFC 8446, section 6): 70 when it has no TLS
-    /// 1.3, 40 when it has nothing else in common with us, no certificate but an RSA one for example.
+    /// The server ended the handshake with this alert (RFC 8446, section 6). 70: it has no TLS 1.3, and there is
+    /// no way to reach it. 40: it has nothing in common with us. It may be too old for TLS 1.3; or its certificates
+    /// are RSA ones (the feature `rsa`) or P-384 ones (`p384`); or it wants another group or cipher (`rustls`).
     Alert(u8),
     /// The server ended the connection with an encrypted alert, whose code embedded-tls does not
-    /// tell. A server with nothing but an RSA certificate may do so, or one that wants ours.
+    /// tell. A server with nothing but an RSA certificate may do so (the feature `rsa`), or one that wants ours.
     Aborted,
     /// The server closed the connection during the handshake.
     Closed,
@@ -79,9 +80,9 @@ pub enum CertificateFault {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// RSA with PKCS#1 v1.5. No crate verifies it without an allocator.
+    /// RSA with PKCS#1 v1.5: the feature `rsa` adds it, with SHA-256, SHA-384 and SHA-512.
     Rsa,
-    /// RSA-PSS. The same.
+    /// RSA-PSS: the same.
     RsaPss,
     /// ECDSA with SHA-384: the feature `p384` adds it.
     EcdsaSha384,
@@ -114,6 +115,9 @@ pub enum Limit {
     RecordTooLarge(u16),
     /// A handshake message goes on in the next record.
     SplitMessage,
+    /// A handshake message in several records, a certificate chain for example, does not fit into the
+    /// receive buffer.
+    MessageTooLarge,
     /// The server changes keys or asks for something after the handshake.
     PostHandshake,
     /// More certificates or extensions than embedded-tls has room for.
@@ -139,8 +143,13 @@ impl fmt::Display for TlsFailure {
                 return write!(f, "the certificate chain needs {algorithm}");
             }
             Self::Unsupported(limit) => return limit.fmt(f),
+            Self::Alert(70) => "the server has no TLS 1.3 (alert 70)",
+            Self::Alert(40) => {
+                "the server finds nothing in common (alert 40): it has no TLS 1.3, or \
+                 needs the feature rsa, p384 or rustls"
+            }
             Self::Alert(code) => return write!(f, "the server sent alert {code}"),
-            Self::Aborted => "the server ended the connection",
+            Self::Aborted => "the server ended the connection; it may need the feature rsa or p384",
             Self::Closed => "the server closed the connection during the handshake",
             Self::TooLong => "the handshake is too long",
             Self::BadRecord => "a record could not be decrypted",
@@ -173,8 +182,8 @@ impl fmt::Display for CertificateFault {
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Rsa => "RSA, which is not supported",
-            Self::RsaPss => "RSA-PSS, which is not supported",
+            Self::Rsa => "RSA, which the feature rsa adds, with SHA-256 to SHA-512",
+            Self::RsaPss => "RSA-PSS, which the feature rsa adds, with SHA-256 to SHA-512",
             Self::EcdsaSha384 => "ECDSA with SHA-384, which the feature p384 adds",
             Self::EcdsaSha512 => "ECDSA with SHA-512, which is not supported",
             Self::EcdsaP384 => "ECDSA on P-384, which the feature p384 adds",
@@ -190,13 +199,21 @@ impl fmt::Display for Algorithm {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::HelloRetryRequest => "the server wants another key share than P-256",
+            Self::HelloRetryRequest => {
+                "the server wants another key share than P-256, which the feature rustls adds"
+            }
             Self::Parameters => "the server does not do TLS 1.3 with AES-128-GCM and P-256",
             Self::RecordTooLarge(length) => {
                 return write!(f, "a record of {length} bytes exceeds the receive buffer");
             }
-            Self::SplitMessage => "a handshake message is split across records",
-            Self::PostHandshake => "the server sent a handshake message after the handshake",
+            Self::SplitMessage => {
+                "a handshake message is split across records, which the feature rustls takes"
+            }
+            Self::PostHandshake => {
+                "the server changes its keys after the handshake, which the feature rustls follows, \
+                 or breaks the protocol"
+            }
+            Self::MessageTooLarge => "a handshake message exceeds the receive buffer",
             Self::TooMany => "the server sent too many certificates or extensions",
             Self::SendBuffer => "the transmit buffer is too small",
         })

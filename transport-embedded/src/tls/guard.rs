@@ -1,34 +1,30 @@
-//! Authenticates the server, and records whether that really happened.
+//! Decides whether a chain of certificates is that of the server, for both TLS clients.
 //!
-//! embedded-tls calls the verifier for each message that comes, and is content when none comes: a
-//! server that sends neither `Certificate` nor `CertificateVerify` passes. So the guard keeps count,
-//! and [`verdict`](Guard::verdict) is asked after the handshake, before anything is written.
+//! In the handshake everything is checked but signatures, which are listed (`checks`). They are checked when
+//! the handshake is over, with time for other tasks before each. One signature is never interrupted, and
+//! neither is what a TLS client does in one go: the exchange of keys, and reading and hashing what the server
+//! sent (`docs/sizes.md`).
 
-use embedded_tls::{
-    CertificateEntryRef, CertificateRef, CertificateVerifyRef, Sha256, TlsError, TlsVerifier,
-};
+use core::cell::Cell;
+
 use heapless::Vec;
-use pki_types::{CertificateDer, ServerName, UnixTime};
-use sha2::Digest as _;
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
-use super::algorithms::{self, Checks, ServerKey};
+use super::algorithms::{self, ServerKey};
+use super::checks::Checks;
+use super::der;
 use super::failure::{CertificateFault, TlsFailure};
-use super::suite::Suite;
 
 /// The most certificates above the server's own. Arbitrary: public chains of today have up to three.
 const INTERMEDIATES_MAX: usize = 4;
-/// The most signature checks of one handshake, over all roots and all times that are tried.
-///
-/// The longest chain that is taken needs six: one for each of its five certificates, and one for the
-/// server's proof that it holds its key. A wrong root costs one more only if it has the right one's
-/// name. Arbitrary: as many again for such roots. Without this bound webpki tries the certificates in
-/// every order, and four of a root's name make 65 checks for each root and each time.
-const CHECKS_MAX: u8 = 12;
+/// The most that names and name constraints in a chain may multiply to, each in bytes: webpki compares each
+/// name with each constraint. Arbitrary: 20 names below an intermediate with 20 constraints.
+const NAMES_MAX: usize = 1 << 17;
 /// How often the time is moved when expiry is not checked: once for each certificate on a path.
 const TIME_STEPS: usize = INTERMEDIATES_MAX + 1;
 
-const TOO_COMPLEX: TlsFailure = TlsFailure::Certificate(CertificateFault::TooComplex);
+pub(super) const TOO_COMPLEX: TlsFailure = TlsFailure::Certificate(CertificateFault::TooComplex);
 
 /// What is known about the time.
 #[derive(Clone, Copy, Debug)]
@@ -39,95 +35,66 @@ pub(super) enum Now {
     Any,
 }
 
-/// How far the server has come. Each step happens at most once, and in this order.
-#[derive(Debug)]
-enum Progress {
-    Nothing,
-    /// The certificate is good; this is its key, and the hash over the handshake up to it.
-    Certificate(ServerKey, [u8; 32]),
-    /// The server holds the key.
-    Authenticated,
-    Failed(TlsFailure),
-}
-
-/// The verifier of one handshake.
+/// What a server is held against in one handshake.
 #[derive(Debug)]
 pub(super) struct Guard<'g> {
     roots: &'g [&'g [u8]],
-    name: ServerName<'g>,
+    name: &'g ServerName<'g>,
     now: Now,
-    checks: Checks,
-    progress: Progress,
+    checks: &'g Checks,
 }
 
 impl<'g> Guard<'g> {
-    pub(super) const fn new(roots: &'g [&'g [u8]], name: ServerName<'g>, now: Now) -> Self {
-        Self { roots, name, now, checks: Checks::new(CHECKS_MAX), progress: Progress::Nothing }
+    /// `checks` is empty.
+    pub(super) const fn new(
+        roots: &'g [&'g [u8]],
+        name: &'g ServerName<'g>,
+        now: Now,
+        checks: &'g Checks,
+    ) -> Self {
+        Self { roots, name, now, checks }
     }
 
-    /// Whether the server was authenticated. Asked when the handshake is over.
-    pub(super) const fn verdict(&self) -> Result<(), TlsFailure> {
-        match self.progress {
-            Progress::Authenticated => Ok(()),
-            Progress::Nothing => Err(TlsFailure::NoCertificate),
-            Progress::Certificate(..) => Err(TlsFailure::NoSignature),
-            Progress::Failed(failure) => Err(failure),
-        }
-    }
-
-    /// Why the server was refused, if it was.
-    pub(super) const fn failure(&self) -> Option<TlsFailure> {
-        match self.progress {
-            Progress::Failed(failure) => Some(failure),
-            _ => None,
-        }
-    }
-
-    /// Records the result of one handshake message.
-    fn step(&mut self, result: Result<Progress, TlsFailure>) -> Result<(), TlsError> {
-        self.progress = result.unwrap_or_else(Progress::Failed);
-        self.failure().map_or(Ok(()), |_| Err(TlsError::InvalidCertificate))
-    }
-
-    fn certificate(
+    /// Looks at a server's chain of certificates in DER, its own first, and lists the signatures that it
+    /// depends on. Returns the key that the server must prove that it holds.
+    pub(super) fn authenticate<'c>(
         &self,
-        transcript: &Sha256,
-        message: &CertificateRef<'_>,
-    ) -> Result<Progress, TlsFailure> {
-        if !matches!(self.progress, Progress::Nothing) {
-            return Err(TlsFailure::Malformed);
-        }
+        certificates: impl Iterator<Item = &'c [u8]>,
+    ) -> Result<ServerKey, TlsFailure> {
         let mut chain = Vec::<CertificateDer<'_>, { INTERMEDIATES_MAX + 1 }>::new();
-        for entry in &message.entries {
-            let CertificateEntryRef::X509(der) = entry else {
-                return Err(TlsFailure::Malformed);
-            };
-            chain.push(CertificateDer::from(*der)).map_err(|_| TOO_COMPLEX)?;
+        for der in certificates {
+            chain.push(CertificateDer::from(der)).map_err(|_| TOO_COMPLEX)?;
         }
         let (leaf, intermediates) = chain.split_first().ok_or(TlsFailure::NoCertificate)?;
+        if bytes_of(SUBJECT_ALT_NAME, &chain) * bytes_of(NAME_CONSTRAINTS, intermediates)
+            > NAMES_MAX
+        {
+            return Err(TOO_COMPLEX);
+        }
         let server = EndEntityCert::try_from(leaf).map_err(|error| self.explain(&error, &chain))?;
-        match self.verify_path(&server, intermediates) {
+        match self.find_paths(&server, intermediates) {
             Ok(()) => {}
             // `openssl req -x509` makes the certificates of self-signed servers as if they were a
             // CA's. One that is trusted itself may be a server's: webpki has found it in date
             // before it comes to this, and its name and key are still to be checked.
             Err(PathFailure::Path(webpki::Error::CaUsedAsEndEntity))
-                if self.roots.contains(&leaf.as_ref()) => {}
+                if self.roots.contains(&leaf.as_ref()) =>
+            {
+                self.checks.end_path(0);
+            }
             Err(PathFailure::Path(error)) => return Err(self.explain(&error, &chain)),
             Err(PathFailure::Root(index)) => return Err(TlsFailure::Root(index)),
         }
         server
-            .verify_is_valid_for_subject_name(&self.name)
+            .verify_is_valid_for_subject_name(self.name)
             .map_err(|error| self.explain(&error, &chain))?;
         // The one way to a certificate's key without an allocator.
         let spki = anchor_from_trusted_cert(leaf).map_err(|error| self.explain(&error, &chain))?;
-        let key = ServerKey::new(&spki.subject_public_key_info)
-            .map_err(TlsFailure::UnsupportedAlgorithm)?;
-        Ok(Progress::Certificate(key, transcript.clone().finalize().into()))
+        ServerKey::new(&spki.subject_public_key_info).map_err(TlsFailure::UnsupportedAlgorithm)
     }
 
-    /// Looks for a path to each root in turn. Reports the most telling of the failures.
-    fn verify_path(
+    /// Looks for paths to each root in turn. Reports the most telling of the failures if there is none.
+    fn find_paths(
         &self,
         server: &EndEntityCert<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -135,36 +102,55 @@ impl<'g> Guard<'g> {
         let mut worst = PathFailure::Path(webpki::Error::UnknownIssuer);
         for (index, root) in self.roots.iter().enumerate() {
             let root = CertificateDer::from(*root);
-            let result = match anchor_from_trusted_cert(&root) {
-                Ok(anchor) => self.verify_to(server, intermediates, &[anchor]),
-                Err(_) => Err(PathFailure::Root(index)),
+            let failure = match anchor_from_trusted_cert(&root) {
+                Ok(anchor) => PathFailure::Path(self.find_paths_to(server, intermediates, &anchor)),
+                Err(_) => PathFailure::Root(index),
             };
-            match result {
-                Ok(()) => return Ok(()),
-                Err(failure) if self.checks.is_exceeded() => return Err(failure),
-                Err(failure) => {
-                    if matches!(worst, PathFailure::Path(webpki::Error::UnknownIssuer)) {
-                        worst = failure;
-                    }
-                }
+            if self.checks.has_overflowed() {
+                break;
+            }
+            if matches!(worst, PathFailure::Path(webpki::Error::UnknownIssuer)) {
+                worst = failure;
             }
         }
-        Err(worst)
+        if self.checks.has_path() { Ok(()) } else { Err(worst) }
     }
 
-    fn verify_to(
+    /// Lists the paths to a root. Returns why there is no other.
+    fn find_paths_to(
         &self,
         server: &EndEntityCert<'_>,
         intermediates: &[CertificateDer<'_>],
-        anchors: &[pki_types::TrustAnchor<'_>],
-    ) -> Result<(), PathFailure> {
-        let verify = |seconds| {
+        anchor: &TrustAnchor<'_>,
+    ) -> webpki::Error {
+        let anchors = core::slice::from_ref(anchor);
+        let found = Cell::new(false);
+        let end = |path: &VerifiedPath<'_>| {
+            if !path.intermediate_certificates().all(|ca| may_sign_certificates(&ca.der())) {
+                return Err(webpki::Error::EndEntityUsedAsCa);
+            }
+            found.set(true);
+            if self.checks.end_path(1 + path.intermediate_certificates().count()) {
+                // The error makes webpki look for another path.
+                return Err(webpki::Error::UnknownIssuer);
+            }
+            Ok(())
+        };
+        let find = |seconds| {
             let time = UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds));
             let usage = KeyUsage::server_auth();
-            self.checks.supported(|algorithms| {
+            self.checks.listing(|algorithms| {
                 server
-                    .verify_for_usage(algorithms, anchors, intermediates, time, usage, None, None)
-                    .map(|_path| ())
+                    .verify_for_usage(
+                        algorithms,
+                        anchors,
+                        intermediates,
+                        time,
+                        usage,
+                        None,
+                        Some(&end),
+                    )
+                    .map_or_else(|error| error, |_| webpki::Error::UnknownIssuer)
             })
         };
         let (mut seconds, mut steps) = match self.now {
@@ -172,44 +158,22 @@ impl<'g> Guard<'g> {
             Now::Any => (0, TIME_STEPS),
         };
         loop {
-            match verify(seconds) {
-                // Only forward: each step makes one more certificate of the path valid.
-                Err(webpki::Error::CertNotValidYet { not_before, .. }) if steps > 0 => {
+            match find(seconds) {
+                // Only forward, and only to the first path: each step makes one more certificate valid.
+                webpki::Error::CertNotValidYet { not_before, .. } if steps > 0 && !found.get() => {
                     seconds = not_before.as_secs();
                     steps -= 1;
                 }
-                result => return result.map_err(PathFailure::Path),
+                error => return error,
             }
         }
-    }
-
-    fn signature(&self, message: &CertificateVerifyRef<'_>) -> Result<Progress, TlsFailure> {
-        let (key, transcript) = match &self.progress {
-            Progress::Certificate(key, transcript) => (key, transcript),
-            Progress::Nothing => return Err(TlsFailure::NoCertificate),
-            Progress::Authenticated => return Err(TlsFailure::Malformed),
-            Progress::Failed(failure) => return Err(*failure),
-        };
-        let scheme = message.signature_scheme.as_u16();
-        if !key.fits(scheme) {
-            return Err(TlsFailure::UnsupportedAlgorithm(algorithms::scheme(scheme)));
-        }
-        // RFC 8446, section 4.4.3.
-        const CONTEXT: &[u8; 34] = b"TLS 1.3, server CertificateVerify\0";
-        let mut signed = [b' '; 64 + CONTEXT.len() + 32];
-        signed[64..64 + CONTEXT.len()].copy_from_slice(CONTEXT);
-        signed[64 + CONTEXT.len()..].copy_from_slice(transcript);
-        key.verify(&signed, message.signature, &self.checks).map_err(|_| {
-            if self.checks.is_exceeded() { TOO_COMPLEX } else { TlsFailure::BadSignature }
-        })?;
-        Ok(Progress::Authenticated)
     }
 
     fn explain(&self, error: &webpki::Error, chain: &[CertificateDer<'_>]) -> TlsFailure {
         use webpki::Error as E;
         TlsFailure::Certificate(match error {
-            // webpki takes a check that was refused for a wrong signature.
-            _ if self.checks.is_exceeded() => CertificateFault::TooComplex,
+            // webpki takes a signature that was not listed for a wrong one.
+            _ if self.checks.has_overflowed() => CertificateFault::TooComplex,
             E::UnknownIssuer => return TlsFailure::UnknownIssuer,
             E::CertNotValidForName(_) => return TlsFailure::WrongName,
             E::CertExpired { .. } => return TlsFailure::Expired,
@@ -235,28 +199,32 @@ impl<'g> Guard<'g> {
     }
 }
 
+// Extensions 2.5.29 (RFC 5280, section 4.2.1).
+const KEY_USAGE: u8 = 15;
+const SUBJECT_ALT_NAME: u8 = 17;
+const NAME_CONSTRAINTS: u8 = 30;
+
+/// How long this extension is, over all certificates.
+fn bytes_of(extension: u8, certificates: &[CertificateDer<'_>]) -> usize {
+    let found = certificates.iter().filter_map(|der| der::extension(der, extension));
+    found.map(<[u8]>::len).sum()
+}
+
+/// Does a CA's key usage, if it has one, allow to sign certificates? webpki does not ask.
+fn may_sign_certificates(ca: &[u8]) -> bool {
+    const KEY_CERT_SIGN: u8 = 0x80 >> 5;
+    der::extension(ca, KEY_USAGE).is_none_or(|usage| {
+        // A BIT STRING begins with the number of its unused bits.
+        matches!(der::contents(usage), Some(([_, bits, ..], _)) if bits & KEY_CERT_SIGN != 0)
+    })
+}
+
 enum PathFailure {
     Root(usize),
     Path(webpki::Error),
 }
 
-impl TlsVerifier<Suite> for Guard<'_> {
-    /// The guard was made with the name: embedded-tls has none when the host is an address.
-    fn set_hostname_verification(&mut self, _name: &str) -> Result<(), TlsError> {
-        Ok(())
-    }
-
-    fn verify_certificate(
-        &mut self,
-        transcript: &Sha256,
-        certificate: CertificateRef<'_>,
-    ) -> Result<(), TlsError> {
-        let result = self.certificate(transcript, &certificate);
-        self.step(result)
-    }
-
-    fn verify_signature(&mut self, signature: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
-        let result = self.signature(&signature);
-        self.step(result)
-    }
-}
+#[cfg(test)]
+#[cfg(feature = "tls")]
+#[path = "guard_tests.rs"]
+mod tests;

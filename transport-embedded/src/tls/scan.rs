@@ -1,17 +1,21 @@
-//! Checks each record by its header, and the `ServerHello` byte by byte.
+//! Checks each record by its header, and the `ServerHello` as a whole.
 //!
 //! embedded-tls 0.19 panics on some records and misreads others. The scanner passes only what a
 //! client may meet, and says by name what it stops:
 //! - an encrypted record without content, on which embedded-tls panics;
 //! - anything unencrypted once keys are there: embedded-tls would take it as if it were decrypted,
 //!   and panics on some of it after the handshake;
-//! - a `HelloRetryRequest`, a record larger than the buffer, and the code of an early alert.
+//! - a hello that chooses what was not offered, a record larger than the buffer, and the code of an early
+//!   alert.
 //!
 //! It also marks each encrypted record that comes after the handshake, for
 //! [`Suite`](super::suite::Suite): by the second version byte, which has no meaning (RFC 8446, section
 //! 5.2) and which embedded-tls hands on to the cipher unread. Nothing else reaches a cipher.
 
+use heapless::Vec;
+
 use super::failure::{Limit, TlsFailure};
+use super::hello::{self, HELLO_LENGTH};
 
 /// What the server may send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,18 +45,6 @@ const ENCRYPTED_MIN: u16 = 17;
 /// A server may send one; twice that is more than enough.
 const CHANGE_CIPHER_SPEC_MAX: u8 = 2;
 
-const SERVER_HELLO: u8 = 2;
-/// Where a `ServerHello` has its random: behind the message's header and the version.
-const RANDOM: usize = 6;
-/// What follows it: no session, as we sent none, and the one cipher suite that we offered.
-/// embedded-tls checks neither.
-const CHOICE: [u8; 3] = [0, 0x13, 0x01];
-/// The random of a `HelloRetryRequest`, SHA-256 of those words (RFC 8446, section 4.1.3).
-const HELLO_RETRY_REQUEST: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
-    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
-];
-
 /// Follows the records of one connection.
 #[derive(Debug)]
 pub(super) struct Scanner {
@@ -66,8 +58,8 @@ pub(super) struct Scanner {
     at: usize,
     length: usize,
     change_cipher_specs: u8,
-    /// Bytes of the `ServerHello`'s random that are those of a `HelloRetryRequest`.
-    retry: usize,
+    /// What has passed of the `ServerHello`, and one byte more if it is too long.
+    hello: Vec<u8, { HELLO_LENGTH + 1 }>,
 }
 
 impl Scanner {
@@ -80,7 +72,7 @@ impl Scanner {
             at: 0,
             length: 0,
             change_cipher_specs: 0,
-            retry: 0,
+            hello: Vec::new(),
         }
     }
 
@@ -162,30 +154,17 @@ impl Scanner {
                 }
             }
             HANDSHAKE => {
-                for (at, byte) in (self.at..).zip(content) {
-                    self.hello(at, *byte)?;
+                for byte in content {
+                    // A full vector is too long, whatever follows.
+                    let _ = self.hello.push(*byte);
+                }
+                if self.at + content.len() == self.length {
+                    hello::check(&self.hello)?;
                 }
             }
             _ => {}
         }
         self.at += content.len();
-        Ok(())
-    }
-
-    /// One byte of the `ServerHello`.
-    fn hello(&mut self, at: usize, byte: u8) -> Result<(), TlsFailure> {
-        if at == 0 && byte != SERVER_HELLO {
-            return Err(TlsFailure::Malformed);
-        }
-        let Some(at) = at.checked_sub(RANDOM) else { return Ok(()) };
-        if let Some(expected) = HELLO_RETRY_REQUEST.get(at) {
-            self.retry += usize::from(*expected == byte);
-            if self.retry == HELLO_RETRY_REQUEST.len() {
-                return Err(Limit::HelloRetryRequest.into());
-            }
-        } else if CHOICE.get(at - HELLO_RETRY_REQUEST.len()).is_some_and(|chosen| *chosen != byte) {
-            return Err(Limit::Parameters.into());
-        }
         Ok(())
     }
 }
@@ -242,7 +221,7 @@ mod tests {
         // The client's own hello, and then the server's.
         scanner.client_writes();
         assert_eq!(scanner.stage, Stage::Hello);
-        assert_eq!(scanner.scan(&mut [22, 3, 3, 0, 1, 2]), Ok(()));
+        assert_eq!(scanner.scan(&mut [22, 3, 3, 0, 123]), Ok(()));
         assert_eq!(scanner.stage, Stage::Flight);
         scanner.client_writes();
         assert_eq!(scanner.stage, Stage::Data);

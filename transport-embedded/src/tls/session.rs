@@ -57,6 +57,11 @@ impl<'b, S: Read + Write + 'b> Session<'b, S> {
         self.records = Some(records);
     }
 
+    /// How long a record may be.
+    pub(super) fn record_room(&self) -> Option<usize> {
+        self.records.as_ref().map(|records| records.rx.len())
+    }
+
     pub(crate) const fn is_open(&self) -> bool {
         self.connection.is_some()
     }

@@ -12,6 +12,7 @@ use embedded_tls::{Aes128GcmSha256, TlsCipherSuite, TlsError};
 use super::scan::{
     APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, VERSION_DATA, VERSION_HANDSHAKE,
 };
+use super::transcript::{self, Transcript};
 
 const NEW_SESSION_TICKET: u8 = 4;
 
@@ -42,7 +43,7 @@ impl TlsCipherSuite for Suite {
     type Cipher = Cipher;
     type KeyLen = <Aes128GcmSha256 as TlsCipherSuite>::KeyLen;
     type IvLen = <Aes128GcmSha256 as TlsCipherSuite>::IvLen;
-    type Hash = <Aes128GcmSha256 as TlsCipherSuite>::Hash;
+    type Hash = Transcript;
     type LabelBufferSize = <Aes128GcmSha256 as TlsCipherSuite>::LabelBufferSize;
 }
 
@@ -96,7 +97,7 @@ fn inspect(record: &mut [u8], handshaking: bool) -> aead::Result<()> {
     if record[end] != HANDSHAKE {
         return Ok(());
     }
-    let (whole, tickets) = walk(&record[..end]);
+    let (whole, tickets) = walk(&mut record[..end]);
     let replacement: &[u8] = match (handshaking, whole) {
         (true, true) => return Ok(()),
         (true, false) => &SPLIT,
@@ -108,14 +109,17 @@ fn inspect(record: &mut [u8], handshaking: bool) -> aead::Result<()> {
     Ok(())
 }
 
-/// Whether these are whole handshake messages, and all of them tickets.
-fn walk(mut messages: &[u8]) -> (bool, bool) {
+/// Whether these are whole handshake messages, and all of them tickets. Hides what embedded-tls fails on.
+fn walk(mut messages: &mut [u8]) -> (bool, bool) {
     let mut tickets = true;
     let any = !messages.is_empty();
-    while let Some((&[kind, a, b, c], rest)) = messages.split_first_chunk() {
+    while let Some(&[kind, a, b, c]) = messages.first_chunk() {
         let length = u32::from_be_bytes([0, a, b, c]);
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let Some((_, next)) = rest.split_at_checked(length) else { return (false, false) };
+        let length = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(4);
+        let Some((message, next)) = messages.split_at_mut_checked(length) else {
+            return (false, false);
+        };
+        transcript::hide(message);
         tickets &= kind == NEW_SESSION_TICKET;
         messages = next;
     }

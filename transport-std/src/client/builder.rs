@@ -1,12 +1,14 @@
 //! The options of a client.
 
 mod signing;
+mod urls;
+
+pub use urls::OverHttp;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pilot_webhook_core::http::HeaderError;
 use pilot_webhook_core::standard::SigningKey;
 use pilot_webhook_core::{
     Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Rate, Schedule,
@@ -14,14 +16,11 @@ use pilot_webhook_core::{
 };
 use tokio::runtime::Handle;
 
-use crate::client::destination::{Destination, Http, UrlTransport};
 use crate::client::error::ClientError;
-use crate::client::handle::{Client, Parts, destination};
+use crate::client::handle::{Client, Parts};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
-use crate::http::{HttpConfig, HttpShared, RequestHeaders};
-#[cfg(feature = "nats")]
-use crate::nats::{NatsConfig, NatsTransport};
+use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
 use crate::outbox::Outbox;
 
@@ -46,15 +45,6 @@ pub struct ClientBuilder<V = OverHttp> {
     via: V,
 }
 
-/// Delivery over HTTP: the URL, and the options of the transports.
-pub struct OverHttp {
-    url: String,
-    http: HttpConfig,
-    headers: Result<RequestHeaders, HeaderError>,
-    #[cfg(feature = "nats")]
-    nats: NatsConfig,
-}
-
 /// Delivery over the caller's own transport: a function that makes one, and the target.
 pub struct Over<F, To> {
     transport: F,
@@ -77,93 +67,6 @@ struct Options {
     outbox: Option<Outbox>,
     /// The target is gone: nothing is sent until one is set.
     is_gone: bool,
-}
-
-impl Client {
-    /// Options for a client that delivers to `url` over HTTP; empty for none yet.
-    pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        let headers = Ok(RequestHeaders::new());
-        let via = OverHttp {
-            url: url.into(),
-            http: HttpConfig::new(),
-            headers,
-            #[cfg(feature = "nats")]
-            nats: NatsConfig::new(),
-        };
-        ClientBuilder { options: Options::default(), via }
-    }
-}
-
-impl ClientBuilder {
-    /// Where events are delivered to; empty for nowhere yet.
-    #[cfg(feature = "plugin")]
-    pub(crate) fn url(mut self, url: impl Into<String>) -> Self {
-        self.via.url = url.into();
-        self
-    }
-
-    /// Whether the URL is known to be gone.
-    #[cfg(feature = "plugin")]
-    pub(crate) const fn known_gone(mut self, is_gone: bool) -> Self {
-        self.options.is_gone = is_gone;
-        self
-    }
-
-    /// The options of the transports: trust roots, the resolver, the destination policy (which the URL
-    /// is parsed by, too).
-    pub fn http(mut self, http: HttpConfig) -> Self {
-        self.via.http = http;
-        self
-    }
-
-    /// The options of the connection to a NATS server, for URLs of one.
-    #[cfg(feature = "nats")]
-    pub fn nats(mut self, nats: NatsConfig) -> Self {
-        self.via.nats = nats;
-        self
-    }
-
-    /// Another header of every request, such as the key of an API. One that HTTP cannot carry, or that requests
-    /// have already, is an error of the build.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Ok(headers) = &mut self.via.headers
-            && let Err(error) = headers.add(name, value)
-        {
-            self.via.headers = Err(error);
-        }
-        self
-    }
-
-    /// Headers of every request, credentials among them, in place of those before.
-    /// [`Client::set_headers`] changes them later.
-    pub fn headers(mut self, headers: RequestHeaders) -> Self {
-        self.via.headers = Ok(headers);
-        self
-    }
-
-    /// Builds the client and starts its workers on the current tokio runtime. An empty URL gives a
-    /// disabled client.
-    ///
-    /// # Errors
-    /// When an option is wrong, or there is no runtime.
-    pub fn build(self) -> Result<Client, ClientError> {
-        let timeout = self.options.config.http_timeout;
-        let headers = self.via.headers?;
-        let http = self.via.http.attempts_end_after(timeout).build()?;
-        if headers != RequestHeaders::new() {
-            http.set_headers(headers);
-        }
-        let (policy, shared) = (http.get().policy, http.clone());
-        let target = destination(&self.via.url, policy)?;
-        #[cfg(feature = "nats")]
-        let nats = self.via.nats.build()?;
-        let transport = move || UrlTransport {
-            http: Http::new(&http),
-            #[cfg(feature = "nats")]
-            nats: NatsTransport::new(&nats),
-        };
-        self.options.start(transport, target, policy, Some(shared), Destination::origin)
-    }
 }
 
 impl<F, S, To> ClientBuilder<Over<F, To>>

@@ -9,6 +9,7 @@ use pilot_webhook_core::{
 };
 
 use crate::client::handle::{HttpTarget, MAX_URL};
+use crate::client::url_text::encoded;
 use crate::http::{HttpError, HttpShared, HttpTransport};
 #[cfg(feature = "nats")]
 use crate::nats::{NatsError, NatsTarget, NatsTargetError, NatsTransport};
@@ -42,7 +43,14 @@ pub enum DestinationError {
 }
 
 impl Destination {
-    /// Parses a URL.
+    /// Parses a URL. In one of HTTP, spaces and letters that are not ASCII are encoded: a host's by IDNA, the others
+    /// in percent.
+    ///
+    /// ```
+    /// use pilot_webhook_std::{Destination, Policy};
+    /// let destination = Destination::parse("https://bücher.example/a b", Policy::default()).unwrap();
+    /// assert_eq!(destination.url(), "https://xn--bcher-kva.example/a%20b");
+    /// ```
     ///
     /// # Errors
     /// When it names none, or the policy refuses it.
@@ -51,6 +59,7 @@ impl Destination {
         if NatsTarget::is_one(url) {
             return NatsTarget::parse(url, policy).map(Self::Nats).map_err(DestinationError::Nats);
         }
+        let url = &*encoded(url);
         if url.len() > MAX_URL {
             // What is left without a fragment or a default port may fit. The file it is persisted in holds no
             // more than this.

@@ -6,12 +6,15 @@ pub(crate) mod destination;
 #[cfg(feature = "outbox")]
 mod durable;
 pub(crate) mod error;
+#[cfg(feature = "gzip")]
+mod gzip;
 pub(crate) mod handle;
 mod observer;
 mod raw_mutex;
 mod receipts;
 pub(crate) mod scratch;
 mod source;
+mod url_text;
 mod waiting;
 mod within;
 mod worker;

@@ -2,19 +2,23 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use pilot_webhook_core::http::Success;
-use pilot_webhook_core::{Policy, Reply};
+use pilot_webhook_core::http::{Response, Success};
+use pilot_webhook_core::{Message, Policy, Rate, Reply, Verdict};
 
 use crate::http::error::HttpError;
+use crate::http::handshake::Handshake;
 use crate::http::headers::RequestHeaders;
+use crate::http::identity::IdentityFiles;
 use crate::http::known::Known;
 use crate::http::look_ups::LookUps;
 use crate::http::report::{HttpReport, ReportHook};
+use crate::http::request::GZIP;
 use crate::http::resolve::{Resolve, SystemResolver};
-use crate::http::tls::HttpConfigError;
+use crate::http::tls::{HttpConfigError, TrustFiles};
 use crate::http::trust::Trust;
 #[cfg(feature = "reqwest")]
 use crate::over_reqwest::Proxy;
@@ -34,6 +38,7 @@ pub struct HttpConfig {
     policy: Policy,
     system_roots: bool,
     ca_files: Vec<PathBuf>,
+    identity: Option<IdentityFiles>,
     resolver: Arc<dyn Resolve>,
     headers: RequestHeaders,
     success: Success,
@@ -41,6 +46,8 @@ pub struct HttpConfig {
     on_report: Option<ReportHook>,
     #[cfg(feature = "reqwest")]
     proxy: Option<Proxy>,
+    origin: Option<String>,
+    rate: Rate,
 }
 
 impl HttpConfig {
@@ -50,6 +57,7 @@ impl HttpConfig {
             policy: Policy::default(),
             system_roots: true,
             ca_files: Vec::new(),
+            identity: None,
             resolver: Arc::new(SystemResolver),
             headers: RequestHeaders::new(),
             success: Success::default(),
@@ -57,6 +65,8 @@ impl HttpConfig {
             on_report: None,
             #[cfg(feature = "reqwest")]
             proxy: None,
+            origin: None,
+            rate: Rate::UNLIMITED,
         }
     }
 
@@ -75,6 +85,18 @@ impl HttpConfig {
     /// [`Client::reload_trust`](crate::Client::reload_trust) does the same at once.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_files.push(path.into());
+        self
+    }
+
+    /// The certificate that is shown to servers that ask for one (mTLS), with those between it and its authority,
+    /// and its key, both in PEM and without a password. The files are read again as the CA files are: when a server
+    /// does not accept the certificate, too.
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.identity = Some(IdentityFiles { certificate: certificate.into(), key: key.into() });
         self
     }
 
@@ -120,6 +142,21 @@ impl HttpConfig {
         self
     }
 
+    /// Asks each receiver before the first event is sent to it, by the handshake of CloudEvents' web hooks:
+    /// `OPTIONS` with this origin, a name such as `pilot.example.org`. Without its consent no event is sent; the
+    /// attempts fail with [`HttpError::NoConsent`](crate::HttpError::NoConsent). Of the client's rate and the one
+    /// that the receiver allows, the slower one counts. Default: nobody is asked.
+    pub fn handshake(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// The rate that is asked for.
+    pub(crate) const fn rate(mut self, rate: Rate) -> Self {
+        self.rate = rate;
+        self
+    }
+
     /// The timeout after which the caller ends an attempt. An attempt that has not connected a moment before
     /// ends by itself, with an error that says what it waited for.
     pub(crate) fn attempts_end_after(mut self, timeout: Duration) -> Self {
@@ -131,14 +168,20 @@ impl HttpConfig {
     /// some milliseconds.
     ///
     /// # Errors
-    /// When a CA file cannot be used. Missing system roots are an error of the attempts that need
+    /// When a CA file, the client's certificate, or the handshake's origin cannot be used. Missing system roots are an error of the attempts that need
     /// them ([`HttpError::NoTrustRoots`](crate::HttpError::NoTrustRoots)), since `http` endpoints
     /// do not.
     pub fn build(self) -> Result<HttpShared, HttpConfigError> {
+        let handshake = |origin| Handshake::new(origin, self.rate).ok_or(HttpConfigError::Origin);
         Ok(HttpShared {
             inner: Arc::new(Shared {
+                handshake: self.origin.map(handshake).transpose()?,
                 policy: self.policy,
-                trust: Trust::read(self.system_roots, self.ca_files)?,
+                trust: Trust::of(TrustFiles {
+                    system_roots: self.system_roots,
+                    ca_files: self.ca_files,
+                    identity: self.identity,
+                })?,
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 on_report: self.on_report,
@@ -146,6 +189,7 @@ impl HttpConfig {
                 proxy: self.proxy,
                 known: Known::default(),
                 success: self.success,
+                refuses_gzip: Arc::default(),
                 headers: RwLock::new(Arc::new(self.headers)),
             }),
         })
@@ -186,10 +230,26 @@ pub(crate) struct Shared {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) known: Known,
     pub(crate) success: Success,
+    pub(crate) handshake: Option<Handshake>,
+    /// The endpoint does not take compressed bodies.
+    pub(crate) refuses_gzip: Arc<AtomicBool>,
     headers: RwLock<Arc<RequestHeaders>>,
 }
 
 impl Shared {
+    /// What an answer to a message means.
+    pub(crate) fn judge(&self, response: Response, message: &Message<'_>) -> Reply {
+        let verdict = match response.status {
+            // From now on bodies are sent as they are, this one first.
+            415 if message.body.starts_with(&GZIP) => {
+                self.refuses_gzip.store(true, Relaxed);
+                Verdict::Later(None)
+            }
+            _ => response.verdict_by(&self.success),
+        };
+        Reply { verdict, code: response.status }
+    }
+
     /// The headers that endpoints ask for.
     pub(crate) fn headers(&self) -> Arc<RequestHeaders> {
         Arc::clone(&self.headers.read().unwrap_or_else(PoisonError::into_inner))
@@ -197,6 +257,13 @@ impl Shared {
 }
 
 impl HttpShared {
+    /// Has the rate told that a receiver allows in a handshake, or the own one if it is slower.
+    pub(crate) fn on_rate(&self, tell: impl Fn(Rate) + Send + Sync + 'static) {
+        if let Some(handshake) = &self.inner.handshake {
+            handshake.on_rate(tell);
+        }
+    }
+
     /// Reads the CA files and the system's roots again, for the connections that are made from now on.
     /// Reads files, so it blocks for some milliseconds. Returns whether anything has changed.
     ///

@@ -24,12 +24,20 @@ pub(crate) struct Connection {
     made_at: time::Instant,
     stream: Stream,
     buffer: Box<[u8; BUFFER]>,
+    /// What was read since it was listened to.
+    heard: Option<Vec<u8>>,
 }
 
 impl Connection {
     pub(crate) fn new(stream: Stream, endpoint: &Endpoint<'_>) -> Self {
         let exchange = Exchange::new(endpoint, Instant::default());
-        Self { exchange, made_at: time::Instant::now(), stream, buffer: Box::new([0; BUFFER]) }
+        Self {
+            exchange,
+            made_at: time::Instant::now(),
+            stream,
+            buffer: Box::new([0; BUFFER]),
+            heard: None,
+        }
     }
 
     /// Whether the connection may carry another request.
@@ -54,7 +62,7 @@ impl Connection {
         self.exchange.is_ready() && !self.stream.has_news()
     }
 
-    /// Sends a request and reads the head of its answer. Of the body it reads only what has arrived.
+    /// Sends a request and reads the status of its answer. Of the rest it reads only what has arrived.
     ///
     /// # Errors
     /// [`HttpError::Closed`] when no byte of the request was written, so that it cannot have been processed.
@@ -80,6 +88,19 @@ impl Connection {
         Ok(response)
     }
 
+    /// As [`send`](Self::send). When it listens, it also returns the answer's head as it came, and what came with it.
+    pub(crate) async fn talk(
+        &mut self,
+        head: &[u8],
+        body: &[u8],
+        listens: bool,
+    ) -> Result<(Response, Vec<u8>), HttpError> {
+        self.heard = listens.then(Vec::new);
+        let result = self.send(head, body).await;
+        let heard = self.heard.take().unwrap_or_default();
+        result.map(|response| (response, heard))
+    }
+
     fn now(&self) -> Instant {
         let micros = u64::try_from(self.made_at.elapsed().as_micros()).unwrap_or(u64::MAX);
         Instant::from_micros(micros)
@@ -100,13 +121,17 @@ impl Connection {
         let mut buffer = ReadBuf::new(&mut self.buffer[..]);
         let error = match ready!(self.stream.poll_read(cx, &mut buffer)) {
             Ok(()) if !buffer.filled().is_empty() => {
+                if let Some(heard) = &mut self.heard {
+                    heard.extend_from_slice(buffer.filled());
+                }
                 let taken = self.exchange.received(buffer.filled(), now);
                 return Poll::Ready(taken.map_err(|failure| (failure, None)));
             }
             Ok(()) => io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed it"),
             Err(error) => error,
         };
-        Poll::Ready(Err((self.exchange.ended(), Some(error))))
+        let ended = self.exchange.ended();
+        Poll::Ready(ended.map(Some).map_err(|failure| (failure, Some(error))))
     }
 }
 

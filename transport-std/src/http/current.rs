@@ -3,18 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{
     WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::time::Instant;
 
 use crate::http::trust::Trust;
 
-/// A configuration that trusts what is trusted at the time of each handshake, with HTTP/2 as the first choice. No
+/// A configuration that trusts what is trusted at the time of each handshake, and shows the certificate of this side
+/// that there is then, with HTTP/2 as the first choice. No
 /// session is resumed: that would take the server on trust that an earlier handshake put in it.
 pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
@@ -23,8 +25,8 @@ pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(verifier.clone())
+        .with_client_cert_resolver(verifier);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)
@@ -81,5 +83,19 @@ impl ServerCertVerifier for Current {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+impl ResolvesClientCert for Current {
+    fn resolve(
+        &self,
+        root_hint_subjects: &[&[u8]],
+        sigschemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.trust.tls()?.config.client_auth_cert_resolver.resolve(root_hint_subjects, sigschemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.trust.tls().is_some_and(|tls| tls.config.client_auth_cert_resolver.has_certs())
     }
 }

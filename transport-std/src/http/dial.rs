@@ -49,10 +49,7 @@ pub(crate) async fn dial(
         Some((connector, name)) => {
             let handshake = connector.connect(name, tcp).await.map_err(HttpError::Tls);
             attempt.shook(handshake.as_ref().ok().map(|stream| stream.get_ref().1));
-            if handshake.as_ref().is_err_and(HttpError::is_distrust) {
-                shared.trust.doubt(Instant::now());
-            }
-            Ok(Stream::Tls(Box::new(handshake?)))
+            Ok(Stream::tls(handshake?))
         }
     }
 }

@@ -66,12 +66,20 @@ pub enum HttpError {
     /// The answer is not HTTP, as reqwest sees it.
     #[cfg(feature = "reqwest")]
     NotHttp(Box<str>),
+    /// The receiver did not consent to events from this origin, by this status: the event was not sent. The operator
+    /// asks whoever runs it, or leaves the handshake out.
+    NoConsent(u16),
 }
 
 impl HttpError {
-    /// Whether the server's certificate was refused.
+    /// Whether a certificate was refused: the server's here, or the client's there, which may be known only once
+    /// the request is begun.
     pub(crate) fn is_distrust(&self) -> bool {
-        matches!(self, Self::Tls(error) if certificate_error(error).is_some())
+        match self {
+            Self::Tls(error) => certificate_error(error).is_some() || is_refused_client(error),
+            Self::Closed(error) | Self::Disconnected(error) => is_refused_client(error),
+            _ => false,
+        }
     }
 }
 
@@ -88,7 +96,7 @@ impl TransportError for HttpError {
             Self::Connect { .. } | Self::Closed(_) => ErrorKind::Connect,
             Self::ServerName | Self::NoTrustRoots | Self::Tls(_) => ErrorKind::Tls,
             Self::Disconnected(_) => ErrorKind::Disconnected,
-            Self::InvalidRequest | Self::Malformed(_) => ErrorKind::Protocol,
+            Self::InvalidRequest | Self::Malformed(_) | Self::NoConsent(_) => ErrorKind::Protocol,
             #[cfg(feature = "reqwest")]
             Self::Unreachable(_) | Self::Proxy { .. } => ErrorKind::Connect,
             #[cfg(feature = "reqwest")]
@@ -124,6 +132,9 @@ impl fmt::Display for HttpError {
             Self::Proxy { proxy, reason } => write!(f, "the proxy {proxy} {reason}"),
             #[cfg(feature = "reqwest")]
             Self::NotHttp(what) => write!(f, "the answer is not valid HTTP: {what}"),
+            Self::NoConsent(status) => {
+                write!(f, "the receiver did not consent to events from this origin (status {status})")
+            }
         }
     }
 }
@@ -180,6 +191,24 @@ fn certificate_error(error: &io::Error) -> Option<&CertificateError> {
         rustls::Error::InvalidCertificate(reason) => Some(reason),
         _ => None,
     }
+}
+
+/// Whether the server refused the client's certificate, or wants one.
+fn is_refused_client(error: &io::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    let error = error.get_ref().and_then(|inner| inner.downcast_ref());
+    let Some(rustls::Error::AlertReceived(alert)) = error else { return false };
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+    )
 }
 
 #[cfg(test)]

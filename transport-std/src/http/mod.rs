@@ -8,7 +8,9 @@ mod connection;
 mod current;
 mod dial;
 mod error;
+mod handshake;
 mod headers;
+mod identity;
 mod known;
 mod look_ups;
 mod pinned;
@@ -31,8 +33,12 @@ pub(crate) use current::config as config_now;
 #[cfg(feature = "reqwest")]
 pub(crate) use dial::allowed;
 pub use error::HttpError;
+#[cfg(feature = "reqwest")]
+pub(crate) use handshake::{REQUEST_ORIGIN, REQUEST_RATE};
 pub use headers::RequestHeaders;
 pub use report::HttpReport;
+#[cfg(feature = "gzip")]
+pub(crate) use request::GZIP;
 pub use request::USER_AGENT;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;

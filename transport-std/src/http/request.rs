@@ -13,16 +13,21 @@ use crate::http::stream::Stream;
 /// The value of `User-Agent`: the crate and its version.
 pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
+/// What a compressed body begins with (RFC 1952, section 2.3.1): gzip by deflate.
+pub(crate) const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
+
 /// Writes the head of `message` over what is in `out`, with the headers that endpoints ask for.
 pub(crate) fn write_head(
     out: &mut Vec<u8>,
+    method: &str,
     endpoint: &Endpoint<'_>,
     message: &Message<'_>,
     asked_for: &RequestHeaders,
 ) -> Result<(), HttpError> {
     out.clear();
     for part in [
-        "POST ",
+        method,
+        " ",
         endpoint.target(),
         " HTTP/1.1\r\nHost: ",
         endpoint.authority(),
@@ -34,6 +39,12 @@ pub(crate) fn write_head(
     }
     for (name, value) in message.headers {
         write_header(out, name, value)?;
+    }
+    let mut names = message.headers.iter().map(|(name, _)| name);
+    let is_told = names.any(|name| name.eq_ignore_ascii_case("Content-Encoding"));
+    if message.body.starts_with(&GZIP) && !is_told {
+        // No format of text begins so.
+        write_header(out, "Content-Encoding", "gzip")?;
     }
     asked_for.write(out, endpoint.authorization());
     let mut digits = [0; DIGITS];
@@ -131,7 +142,7 @@ mod tests {
         let mut out = b"what an earlier request left".to_vec();
         let mut asked_for = RequestHeaders::new();
         asked_for.add("X-Key", "k").unwrap();
-        write_head(&mut out, &endpoint.get(), &Message::new(headers, b"{}"), &asked_for)?;
+        write_head(&mut out, "POST", &endpoint.get(), &Message::new(headers, b"{}"), &asked_for)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

@@ -11,6 +11,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::http::identity::{Identity, IdentityFiles, invalid};
 use crate::http::pinned::PinningVerifier;
 use crate::http::report::Shown;
 
@@ -37,6 +38,22 @@ pub enum HttpConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// The origin of the handshake is no name that a header can hold.
+    Origin,
+    /// The file of the client's certificate or key cannot be read.
+    ClientUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The client's certificate or key is none, or the two do not belong together.
+    ClientInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The TLS library does not accept the configuration. A bug here.
     Tls(rustls::Error),
 }
@@ -44,6 +61,7 @@ pub enum HttpConfigError {
 impl fmt::Display for HttpConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Origin => f.write_str("the origin of the handshake must be a name"),
             Self::CaUnreadable { path, error } => {
                 let path = path.display();
                 write!(f, "cannot read the CA file {path}: {error}; check its name and rights")
@@ -59,6 +77,12 @@ impl fmt::Display for HttpConfigError {
                     "the CA file {path} holds no certificate: it needs a PEM block BEGIN CERTIFICATE"
                 )
             }
+            Self::ClientUnreadable { path, error } => {
+                write!(f, "cannot read {} for the client certificate: {error}", path.display())
+            }
+            Self::ClientInvalid { path, reason } => {
+                write!(f, "{} does not do for a client certificate: {reason}", path.display())
+            }
             Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
         }
     }
@@ -67,9 +91,10 @@ impl fmt::Display for HttpConfigError {
 impl Error for HttpConfigError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::CaUnreadable { error, .. } => Some(error),
+            Self::CaUnreadable { error, .. } | Self::ClientUnreadable { error, .. } => Some(error),
             Self::Tls(error) => Some(error),
             Self::CaInvalid { .. } | Self::CaEmpty { .. } => None,
+            Self::ClientInvalid { .. } | Self::Origin => None,
         }
     }
 }
@@ -103,21 +128,41 @@ pub(crate) struct Roots {
     anchors: Vec<TrustAnchor<'static>>,
     /// Those of the CA files, which may also stand for themselves.
     pinned: Vec<CertificateDer<'static>>,
+    /// What this side shows, and the file that it is from.
+    identity: Option<(Identity, PathBuf)>,
+}
+
+/// Where it stands whom TLS trusts, and what it shows.
+pub(crate) struct TrustFiles {
+    pub(crate) system_roots: bool,
+    pub(crate) ca_files: Vec<PathBuf>,
+    pub(crate) identity: Option<IdentityFiles>,
+}
+
+impl TrustFiles {
+    /// All files that are read, but for the system's.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let identity = self.identity.iter().flat_map(|files| [&files.certificate, &files.key]);
+        self.ca_files.iter().chain(identity)
+    }
 }
 
 impl Roots {
-    /// Reads the system's, if they are wanted, and those of the CA files.
-    pub(crate) fn read(system_roots: bool, ca_files: &[PathBuf]) -> Result<Self, HttpConfigError> {
+    /// Reads the system's, if they are wanted, and what is in the files.
+    pub(crate) fn read(files: &TrustFiles) -> Result<Self, HttpConfigError> {
+        let TrustFiles { system_roots, ca_files, identity } = files;
         let mut store = RootCertStore::empty();
         let mut pinned = Vec::new();
         for path in ca_files {
             pinned.extend(add_ca_file(&mut store, path)?);
         }
-        if system_roots {
+        if *system_roots {
             // A system's store often holds a certificate or two that cannot be parsed.
             store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
-        Ok(Self { anchors: store.roots, pinned })
+        let read = |files: &IdentityFiles| Ok((files.read()?, files.certificate.clone()));
+        let identity = identity.as_ref().map(read).transpose()?;
+        Ok(Self { anchors: store.roots, pinned, identity })
     }
 
     /// The TLS side of all connections, sessions to resume included. `None` when there is no
@@ -132,12 +177,17 @@ impl Roots {
         let verifier = PinningVerifier::new(store, self.pinned.clone(), Arc::clone(&provider))
             .map_err(HttpConfigError::Tls)?;
         let verifier = Arc::new(verifier);
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(HttpConfigError::Tls)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier.clone())
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier.clone());
+        let mut config = match self.identity.clone() {
+            None => config.with_no_client_auth(),
+            Some((Identity { chain, key }, path)) => config
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| invalid(&path, error.to_string()))?,
+        };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Some(Tls { config: Arc::new(config), verifier }))
     }
@@ -176,8 +226,13 @@ pub(crate) fn server_name(host: Host<'_>) -> Option<ServerName<'static>> {
 mod tests {
     use super::*;
 
+    fn read(ca_files: &[PathBuf]) -> Result<Roots, HttpConfigError> {
+        let ca_files = ca_files.to_vec();
+        Roots::read(&TrustFiles { system_roots: false, ca_files, identity: None })
+    }
+
     fn error_of(ca_files: &[PathBuf]) -> String {
-        Roots::read(false, ca_files).err().unwrap().to_string()
+        read(ca_files).err().unwrap().to_string()
     }
 
     fn error_for(name: &str, contents: &[u8]) -> String {
@@ -203,7 +258,7 @@ mod tests {
 
     #[test]
     fn without_roots_there_is_no_tls() {
-        assert!(Roots::read(false, &[]).unwrap().tls().unwrap().is_none());
+        assert!(read(&[]).unwrap().tls().unwrap().is_none());
     }
 
     #[test]

@@ -5,11 +5,14 @@ use std::fmt;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport};
 
+use tokio::time::Instant;
+
 use crate::http::attempt::Attempt;
 use crate::http::config::HttpShared;
 use crate::http::connection::Connection;
 use crate::http::dial::dial;
 use crate::http::error::HttpError;
+use crate::http::handshake::{REQUEST_ORIGIN, REQUEST_RATE};
 use crate::http::request::write_head;
 
 /// Posts over HTTP/1.1, plain or TLS, one request at a time.
@@ -49,19 +52,44 @@ impl HttpTransport {
         self.idle.is_some()
     }
 
-    /// Sends the message over the kept connection, or over a new one.
+    /// Sends the message over the kept connection, or over a new one. A receiver that must be asked is asked
+    /// before.
     async fn exchange(
         &mut self,
         endpoint: &Endpoint<'_>,
         message: &Message<'_>,
         attempt: &mut Attempt<'_>,
     ) -> Result<Response, HttpError> {
-        write_head(&mut self.head, endpoint, message, &self.shared.get().headers())?;
+        let shared = self.shared.clone();
+        let asked_for = &shared.get().headers();
+        if let Some(handshake) = shared.get().handshake.as_ref().filter(|own| own.is_due(endpoint))
+        {
+            let (origin, rate) = handshake.question();
+            let rate = rate.as_deref().map(|rate| (REQUEST_RATE, rate));
+            let headers: Vec<_> = [(REQUEST_ORIGIN, origin)].into_iter().chain(rate).collect();
+            let mut question = Message::new(&headers, &[]);
+            question.fresh = message.fresh;
+            write_head(&mut self.head, "OPTIONS", endpoint, &question, asked_for)?;
+            let (answer, head) = self.over_connection(endpoint, &question, attempt, true).await?;
+            handshake.answered(endpoint, answer.status, &head)?;
+        }
+        write_head(&mut self.head, "POST", endpoint, message, asked_for)?;
+        Ok(self.over_connection(endpoint, message, attempt, false).await?.0)
+    }
+
+    /// Sends the head that was written, with the body, over the kept connection or a new one.
+    async fn over_connection(
+        &mut self,
+        endpoint: &Endpoint<'_>,
+        message: &Message<'_>,
+        attempt: &mut Attempt<'_>,
+        listens: bool,
+    ) -> Result<(Response, Vec<u8>), HttpError> {
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
             && kept.is_ready_for(endpoint, message).await
         {
-            match kept.send(&self.head, message.body).await {
+            match kept.talk(&self.head, message.body, listens).await {
                 // No byte of the request was sent.
                 Err(HttpError::Closed(_)) => {}
                 result => {
@@ -72,7 +100,7 @@ impl HttpTransport {
         }
         let stream = dial(self.shared.get(), endpoint, attempt).await?;
         let mut connection = Connection::new(stream, endpoint);
-        let result = connection.send(&self.head, message.body).await;
+        let result = connection.talk(&self.head, message.body, listens).await;
         self.keep(connection);
         result
     }
@@ -96,10 +124,10 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
         attempt.sends(message);
         let response = self.exchange(endpoint, message, &mut attempt).await;
-        let result = response.map(|response| Reply {
-            verdict: response.verdict_by(&shared.get().success),
-            code: response.status,
-        });
+        if response.as_ref().is_err_and(HttpError::is_distrust) {
+            shared.get().trust.doubt(Instant::now());
+        }
+        let result = response.map(|response| shared.get().judge(response, message));
         attempt.tell(Some(&result));
         attempt.end(result.as_ref().map(|reply| reply.verdict));
         result

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+#[cfg(feature = "nats")]
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::Builder;
@@ -12,7 +13,7 @@ use log::{info, warn};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use crate::http::tls::{HttpConfigError, Roots, Tls};
+use crate::http::tls::{HttpConfigError, Roots, Tls, TrustFiles};
 
 /// Between two readings that no caller asked for. Arbitrary: a file that was replaced counts soon, and a
 /// server that is never trusted costs little.
@@ -25,8 +26,7 @@ pub(crate) struct Trust {
 }
 
 struct Inner {
-    system_roots: bool,
-    ca_files: Vec<PathBuf>,
+    files: TrustFiles,
     /// What was read last. Locked while files are read, so that the last reading to begin counts.
     roots: Mutex<Roots>,
     /// What new connections use. `None` when there is no trusted root.
@@ -37,14 +37,20 @@ struct Inner {
 
 impl Trust {
     /// Reads the system's roots, if they are wanted, and the files, which may be pipes.
+    #[cfg(feature = "nats")]
     pub(crate) fn read(
         system_roots: bool,
         ca_files: Vec<PathBuf>,
     ) -> Result<Self, HttpConfigError> {
-        let roots = Roots::read(system_roots, &ca_files)?;
+        Self::of(TrustFiles { system_roots, ca_files, identity: None })
+    }
+
+    /// Reads the files, which may be pipes.
+    pub(crate) fn of(files: TrustFiles) -> Result<Self, HttpConfigError> {
+        let roots = Roots::read(&files)?;
         let tls = RwLock::new(roots.tls()?);
         let roots = Mutex::new(roots);
-        let inner = Inner { system_roots, ca_files, roots, tls, doubted: Mutex::default() };
+        let inner = Inner { files, roots, tls, doubted: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -65,14 +71,14 @@ impl Trust {
     pub(crate) fn read_again(&self) -> Result<bool, HttpConfigError> {
         let inner = &*self.inner;
         let mut roots = lock(&inner.roots);
-        for path in &inner.ca_files {
+        for path in inner.files.paths() {
             // A pipe had it once, and would be waited for.
             if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
                 let error = io::Error::other("not a regular file, which can be read only once");
                 return Err(HttpConfigError::CaUnreadable { path: path.clone(), error });
             }
         }
-        let found = Roots::read(inner.system_roots, &inner.ca_files)?;
+        let found = Roots::read(&inner.files)?;
         if found == *roots {
             return Ok(false);
         }

@@ -8,10 +8,12 @@ use pilot_webhook_core::{
     Endpoint, EndpointBuf, Host, Message, Policy, Reply, RetryAfter, Scheme, SendTransport,
 };
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, ClientBuilder, redirect, retry};
+use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 use tokio::time::Instant;
 
-use crate::http::{Attempt, HttpError, HttpShared, Shared, USER_AGENT, config_now};
+use crate::http::{
+    Attempt, HttpError, HttpShared, REQUEST_ORIGIN, REQUEST_RATE, Shared, USER_AGENT, config_now,
+};
 use crate::over_reqwest::fault::{NO_CREDENTIALS, explain, of_proxy};
 use crate::over_reqwest::proxy::Hop;
 use crate::over_reqwest::resolver::Resolver;
@@ -69,19 +71,33 @@ impl ReqwestTransport {
         self.resolver.goes_through(hop.as_ref().map(|hop| hop.host.clone()));
         let unbuilt = |why: &String| HttpError::Unreachable(io::Error::other(why.clone()));
         let client = self.client.as_ref().map_err(unbuilt)?;
-        let mut request = client.post(endpoint.url()).header("User-Agent", USER_AGENT);
+        let asked_for = shared.headers();
+        let request = |method| {
+            let request = client.request(method, endpoint.url()).header("User-Agent", USER_AGENT);
+            let headers = asked_for.each(endpoint.authorization());
+            headers.fold(request, |request, (name, value)| request.header(name, value.as_bytes()))
+        };
+        let fault = |error| explain(&error, is_https, hop.as_ref());
+        let talks_to = hop.as_ref().filter(|_| !is_https);
+        if let Some(handshake) = shared.handshake.as_ref().filter(|own| own.is_due(endpoint)) {
+            let (origin, rate) = handshake.question();
+            let rate = rate.as_deref().map(|rate| (REQUEST_RATE, rate));
+            let headers = [(REQUEST_ORIGIN, origin)].into_iter().chain(rate);
+            let question =
+                headers.fold(request(Method::OPTIONS), |it, (name, value)| it.header(name, value));
+            let answer = question.send().await.map_err(fault)?;
+            let status = understand(&answer, talks_to)?.status;
+            handshake.answered(endpoint, status, &head(&answer))?;
+        }
+        let mut request = request(Method::POST);
         for (name, value) in message.headers {
             if !is_header(name, value) {
                 return Err(HttpError::InvalidRequest);
             }
             request = request.header(*name, value.as_bytes());
         }
-        for (name, value) in shared.headers().each(endpoint.authorization()) {
-            request = request.header(name, value.as_bytes());
-        }
-        let answer = request.body(message.body.to_vec()).send().await;
-        let answer = answer.map_err(|error| explain(&error, is_https, hop.as_ref()))?;
-        understand(&answer, hop.as_ref().filter(|_| !is_https))
+        let answer = request.body(message.body.to_vec()).send().await.map_err(fault)?;
+        understand(&answer, talks_to)
     }
 }
 
@@ -114,6 +130,17 @@ fn check(policy: Policy, host: Host<'_>) -> Result<(), HttpError> {
     .map_err(HttpError::Refused)
 }
 
+/// The head of an answer, as HTTP/1.1 has it.
+fn head(answer: &reqwest::Response) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {}\r\n", answer.status().as_u16()).into_bytes();
+    for (name, value) in answer.headers() {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            head.extend_from_slice(part);
+        }
+    }
+    head
+}
+
 /// What an answer says; `hop` is a proxy that may have given it.
 fn understand(answer: &reqwest::Response, hop: Option<&Hop>) -> Result<Response, HttpError> {
     match (answer.status().as_u16(), hop) {
@@ -140,10 +167,7 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for ReqwestTransport {
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
         attempt.sends(message);
         let response = self.exchange(endpoint, message).await;
-        let result = response.map(|response| Reply {
-            verdict: response.verdict_by(&shared.get().success),
-            code: response.status,
-        });
+        let result = response.map(|response| shared.get().judge(response, message));
         attempt.tell(Some(&result));
         attempt.end(result.as_ref().map(|reply| reply.verdict));
         result

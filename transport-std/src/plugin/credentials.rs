@@ -6,9 +6,9 @@
 
 use std::path::Path;
 
-use pilot_webhook_core::{EndpointBuf, Policy};
+use pilot_webhook_core::Policy;
 
-use crate::client::destination::origin;
+use crate::client::destination::{Destination, origin};
 use crate::client::handle::{HttpTarget, MAX_URL};
 use crate::plugin::persist::{PersistError, read_home_file, save_home_file};
 
@@ -24,8 +24,9 @@ pub(crate) struct Split {
 impl Split {
     /// What is no endpoint stays as it is.
     pub(crate) fn new(url: &str) -> Self {
-        let target = EndpointBuf::<MAX_URL>::parse(url, Policy::default()).ok();
-        let credentials = target.as_ref().and_then(|target| {
+        let destination = Destination::parse(url, Policy::default()).ok();
+        let target = destination.as_ref().and_then(Destination::http);
+        let credentials = target.and_then(|target| {
             let line = format!("{} {}", origin(target), target.get().authorization()?);
             Some(Self { url: target.get().url().to_owned(), line })
         });
@@ -70,6 +71,17 @@ mod tests {
 
     use super::*;
     use crate::plugin::persist::{load_persisted, load_persisted_url, save_persisted_url};
+
+    /// Its path is encoded where it is parsed, which is here, too.
+    #[test]
+    fn a_url_as_people_write_it_is_split_as_well() {
+        let split = Split::new("http://user:hush@bücher.example/a b");
+        assert_eq!(split.url, "http://xn--bcher-kva.example/a%20b");
+        assert!(
+            split.line.starts_with("http://xn--bcher-kva.example "),
+            "an origin, and what is for it"
+        );
+    }
 
     #[test]
     fn credentials_come_back_for_their_origin_and_stand_in_no_urls_file() {

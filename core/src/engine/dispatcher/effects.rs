@@ -6,7 +6,7 @@ use super::Inner;
 use crate::engine::breaker::BreakerState;
 use crate::engine::delivery::Fate;
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const WORKERS: usize> Inner<B, T, WORKERS> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> Inner<B, T, SLOTS> {
     /// The effects of a change, if it has any.
     #[inline(never)]
     pub(super) fn effects(&mut self) -> Option<Effects> {

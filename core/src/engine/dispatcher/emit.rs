@@ -12,7 +12,7 @@ use crate::event::{Data, EmitError, Event};
 use crate::json::EncodeError;
 use crate::queue::Encoded;
 
-impl<M, B, T, O, const WORKERS: usize> Dispatcher<M, B, T, O, WORKERS>
+impl<M, B, T, O, const SLOTS: usize> Dispatcher<M, B, T, O, SLOTS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,
@@ -101,7 +101,7 @@ where
 
     /// Like [`emit`](Self::emit), but waits until there is room: where the queue was full, until it
     /// is half empty. Cancel-safe: when the future is dropped, the event was not taken. Any number of
-    /// tasks may wait; beyond `WORKERS`, they wake one another.
+    /// tasks may wait; beyond `SLOTS`, they wake one another.
     ///
     /// # Errors
     /// As `emit`, but for [`EmitError::Full`].
@@ -125,7 +125,7 @@ where
 
     /// Completes when at least half of the queue is free, or when events are turned away for another reason: the
     /// moment to emit again after [`EmitError::Full`], for sources that wait so long and no longer. Cancel-safe.
-    /// Up to `WORKERS` tasks may wait; beyond `WORKERS`, they wake one another.
+    /// Up to `SLOTS` tasks may wait; beyond `SLOTS`, they wake one another.
     pub async fn room(&self) {
         let look = || ready_when(self.lock(|inner| inner.state.is_worth_a_try()));
         Wait::new(self, |inner| &mut inner.crowded, look).await;

@@ -12,7 +12,7 @@ use crate::event::Timestamp;
 use crate::queue::Bound;
 use crate::transport::{ErrorKind, Reply};
 
-impl<M, B, T, O, const WORKERS: usize> Dispatcher<M, B, T, O, WORKERS>
+impl<M, B, T, O, const SLOTS: usize> Dispatcher<M, B, T, O, SLOTS>
 where
     M: RawMutex,
     B: AsRef<[u8]> + AsMut<[u8]>,

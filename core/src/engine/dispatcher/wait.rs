@@ -10,21 +10,21 @@ use super::{Dispatcher, Inner};
 use crate::engine::waker_set::{Waiter, WakerSet};
 
 /// The set that one waits in.
-pub(super) type SetOf<B, T, const WORKERS: usize> =
-    fn(&mut Inner<B, T, WORKERS>) -> &mut WakerSet<WORKERS>;
+pub(super) type SetOf<B, T, const SLOTS: usize> =
+    fn(&mut Inner<B, T, SLOTS>) -> &mut WakerSet<SLOTS>;
 
 /// Completes when `look` has an answer. It looks whenever those in the set are woken.
-pub(super) struct Wait<'d, M: RawMutex, B, T, O, L, const WORKERS: usize> {
-    pub(super) dispatcher: &'d Dispatcher<M, B, T, O, WORKERS>,
-    pub(super) set: SetOf<B, T, WORKERS>,
+pub(super) struct Wait<'d, M: RawMutex, B, T, O, L, const SLOTS: usize> {
+    pub(super) dispatcher: &'d Dispatcher<M, B, T, O, SLOTS>,
+    pub(super) set: SetOf<B, T, SLOTS>,
     pub(super) look: L,
     pub(super) waiter: Waiter,
 }
 
-impl<'d, M: RawMutex, B, T, O, L, const WORKERS: usize> Wait<'d, M, B, T, O, L, WORKERS> {
+impl<'d, M: RawMutex, B, T, O, L, const SLOTS: usize> Wait<'d, M, B, T, O, L, SLOTS> {
     pub(super) fn new(
-        dispatcher: &'d Dispatcher<M, B, T, O, WORKERS>,
-        set: SetOf<B, T, WORKERS>,
+        dispatcher: &'d Dispatcher<M, B, T, O, SLOTS>,
+        set: SetOf<B, T, SLOTS>,
         look: L,
     ) -> Self {
         Self { dispatcher, set, look, waiter: Waiter::default() }
@@ -38,19 +38,19 @@ impl<'d, M: RawMutex, B, T, O, L, const WORKERS: usize> Wait<'d, M, B, T, O, L, 
 }
 
 /// Compiled once for all that wait.
-impl<M: RawMutex, B, T, O, const WORKERS: usize> Dispatcher<M, B, T, O, WORKERS> {
+impl<M: RawMutex, B, T, O, const SLOTS: usize> Dispatcher<M, B, T, O, SLOTS> {
     #[inline(never)]
-    fn join(&self, set: SetOf<B, T, WORKERS>, waiter: &mut Waiter, waker: &Waker) {
+    fn join(&self, set: SetOf<B, T, SLOTS>, waiter: &mut Waiter, waker: &Waker) {
         self.lock(|inner| set(inner).join(waiter, waker)).wake();
     }
 
     #[inline(never)]
-    fn leave(&self, set: SetOf<B, T, WORKERS>, waiter: &mut Waiter) {
+    fn leave(&self, set: SetOf<B, T, SLOTS>, waiter: &mut Waiter) {
         self.lock(|inner| set(inner).leave(waiter)).wake();
     }
 }
 
-impl<M, B, T, O, L, R, const WORKERS: usize> Future for Wait<'_, M, B, T, O, L, WORKERS>
+impl<M, B, T, O, L, R, const SLOTS: usize> Future for Wait<'_, M, B, T, O, L, SLOTS>
 where
     M: RawMutex,
     L: FnMut() -> Poll<R> + Unpin,
@@ -74,7 +74,7 @@ where
     }
 }
 
-impl<M: RawMutex, B, T, O, L, const WORKERS: usize> Drop for Wait<'_, M, B, T, O, L, WORKERS> {
+impl<M: RawMutex, B, T, O, L, const SLOTS: usize> Drop for Wait<'_, M, B, T, O, L, SLOTS> {
     fn drop(&mut self) {
         self.leave();
     }

@@ -8,14 +8,14 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use super::Dispatcher;
 
 /// The future behind [`Dispatcher::work`].
-pub(super) struct Work<'d, M: RawMutex, B, T, O, const WORKERS: usize> {
-    pub(super) dispatcher: &'d Dispatcher<M, B, T, O, WORKERS>,
+pub(super) struct Work<'d, M: RawMutex, B, T, O, const SLOTS: usize> {
+    pub(super) dispatcher: &'d Dispatcher<M, B, T, O, SLOTS>,
     pub(super) seen: u32,
     /// Its key in the line, from the first poll on until it is complete.
     pub(super) key: Option<u32>,
 }
 
-impl<M: RawMutex, B, T, O, const WORKERS: usize> Future for Work<'_, M, B, T, O, WORKERS> {
+impl<M: RawMutex, B, T, O, const SLOTS: usize> Future for Work<'_, M, B, T, O, SLOTS> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -36,7 +36,7 @@ impl<M: RawMutex, B, T, O, const WORKERS: usize> Future for Work<'_, M, B, T, O,
     }
 }
 
-impl<M: RawMutex, B, T, O, const WORKERS: usize> Drop for Work<'_, M, B, T, O, WORKERS> {
+impl<M: RawMutex, B, T, O, const SLOTS: usize> Drop for Work<'_, M, B, T, O, SLOTS> {
     fn drop(&mut self) {
         if self.key.is_some() {
             self.dispatcher.pass_on(self.key);

@@ -6,6 +6,7 @@ use crate::clock::{Instant, micros};
 use crate::engine::breaker::BreakerState;
 use crate::engine::config::OnOpen;
 use crate::engine::delivery::{After, Delivery, Fate};
+use crate::engine::rate::Rate;
 use crate::engine::retry::{LOCAL_ATTEMPTS, RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
 use crate::event::Timestamp;
 use crate::transport::{ErrorKind, Reply, Verdict};
@@ -72,6 +73,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 self.settle(delivery, Fate::Rejected)
             }
         }
+    }
+
+    /// Another rate, of which an attempt that began now is the first.
+    pub(crate) fn set_rate(&mut self, rate: Rate, now: Instant) {
+        self.config.rate = rate;
+        self.paced_until = rate.next(now);
     }
 
     /// The endpoint is there no more: nothing is sent until one is set.

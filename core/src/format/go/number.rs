@@ -5,6 +5,7 @@ use core::fmt;
 
 use heapless::Vec;
 
+use crate::ascii::number;
 use crate::json::{EncodeError, Writer};
 
 /// The shortest digits of any `f64` are as many at most.
@@ -13,20 +14,38 @@ const DIGITS: usize = 17;
 const EXACT: usize = f64::DIGITS as usize;
 const NORMAL: core::ops::Range<i32> = -290..290;
 
+/// Writes a float whose digits may not be the shortest.
+pub(super) type Floats = fn(&str, &mut Writer<'_>) -> Result<(), EncodeError>;
+
 /// Writes a number of JSON again.
-pub(super) fn write(text: &str, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+pub(super) fn write(text: &str, out: &mut Writer<'_>, floats: Floats) -> Result<(), EncodeError> {
     let is_whole = !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
-    if is_whole && (text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok()) {
+    let magnitude = text.strip_prefix('-').unwrap_or(text).parse::<u64>();
+    let most = if text.starts_with('-') { 1 << 63 } else { u64::MAX };
+    if is_whole && magnitude.is_ok_and(|magnitude| magnitude <= most) {
         return out.push(text.as_bytes());
     }
-    if let Some(decimal) = Decimal::parse(text).filter(Decimal::is_shortest) {
-        return decimal.write(out);
+    match Decimal::parse(text).filter(Decimal::is_shortest) {
+        Some(decimal) => decimal.write(out),
+        None => floats(text, out),
     }
+}
+
+/// With the digits that it has.
+pub(super) fn as_written(text: &str, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    match Decimal::parse(text) {
+        Some(decimal) => decimal.write(out),
+        None => out.push(text.as_bytes()),
+    }
+}
+
+/// With the shortest digits.
+pub(super) fn exact(text: &str, out: &mut Writer<'_>) -> Result<(), EncodeError> {
     // Go's decoder refuses what is larger than any `f64`: it has no text of its own.
-    let Some(float) = text.parse::<f64>().ok().filter(|float| float.is_finite()) else {
-        return out.push(text.as_bytes());
-    };
-    shortest(float).ok_or(EncodeError::TooLong)?.write(out)
+    match text.parse::<f64>().ok().filter(|float| float.is_finite()) {
+        Some(float) => shortest(float).ok_or(EncodeError::TooLong)?.write(out),
+        None => out.push(text.as_bytes()),
+    }
 }
 
 /// The shortest decimal that is read as `float`, and of two that are as short the nearer one. Where both are as near,
@@ -61,7 +80,11 @@ impl Decimal {
         let unsigned = text.strip_prefix('-');
         let end = text.bytes().position(|byte| matches!(byte, b'e' | b'E')).unwrap_or(text.len());
         let (mantissa, exponent) = text.split_at_checked(end)?;
-        let mut exponent = exponent.get(1..).map_or(Some(0_i32), |digits| digits.parse().ok())?;
+        let mut exponent = match exponent.as_bytes() {
+            [] => 0,
+            [_, b'-', digits @ ..] => -i32::try_from(number(digits, 10)?).ok()?,
+            [_, b'+', digits @ ..] | [_, digits @ ..] => i32::try_from(number(digits, 10)?).ok()?,
+        };
         let mut digits = Vec::new();
         let (mut zeros, mut is_fraction) = (0_usize, false);
         for &byte in mantissa.as_bytes() {

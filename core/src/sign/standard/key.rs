@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use base64ct::{Base64, Encoding};
 use hmac::Mac;
 
+use crate::base64;
 use crate::json::{EncodeError, Writer};
 use crate::sign::hmac::Secret;
 #[cfg(feature = "ed25519")]
@@ -22,8 +22,10 @@ const PUBLIC_HALF: &str = "whpk_";
 const SHORTEST: usize = 24;
 /// The longest one, in bytes. The secret half of a key pair with its public half is as long.
 const LONGEST: usize = 64;
-/// Bytes of the longest signature as text.
-const SIGNATURE: usize = 88;
+/// The longest text behind a prefix.
+const LETTERS: usize = 88;
+/// Bytes that it may stand for.
+const ROOM: usize = LETTERS / 4 * 3;
 
 /// Why a text is no key, or a key is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,12 +104,12 @@ impl SigningKey {
                 let mac = secret.keyed().ok_or(EncodeError::TooLong)?;
                 let digest: [u8; DIGEST] = content.feed(mac).finalize().into_bytes().into();
                 out.push(b"v1,")?;
-                base64(&digest, out)
+                write(&digest, out)
             }
             #[cfg(feature = "ed25519")]
             Signing::Pair(pair) => {
                 out.push(b"v1a,")?;
-                base64(&pair.sign(content).ok_or(EncodeError::TooLong)?, out)
+                write(&pair.sign(content).ok_or(EncodeError::TooLong)?, out)
             }
         }
     }
@@ -186,7 +188,7 @@ fn any<'s>(
 ) -> Option<bool> {
     let right = |(_, text)| {
         let mut room = [0; LONGEST];
-        Base64::decode(text, &mut room).is_ok_and(&is_right)
+        base64::decode(text, &mut room).is_some_and(&is_right)
     };
     signatures.filter(|(known, _)| *known == kind).map(right).reduce(|a, b| a || b)
 }
@@ -209,7 +211,7 @@ impl fmt::Debug for VerifyingKey {
 }
 
 fn shared(text: &str) -> Result<Secret, KeyError> {
-    let mut room = [0; LONGEST];
+    let mut room = [0; ROOM];
     let key = decode(text, &mut room)?;
     if key.len() < SHORTEST {
         return Err(KeyError::Length);
@@ -219,7 +221,7 @@ fn shared(text: &str) -> Result<Secret, KeyError> {
 
 #[cfg(feature = "ed25519")]
 fn pair(text: &str) -> Result<Signing, KeyError> {
-    ed25519::Pair::of(decode(text, &mut [0; LONGEST])?).map(Signing::Pair)
+    ed25519::Pair::of(decode(text, &mut [0; ROOM])?).map(Signing::Pair)
 }
 
 #[cfg(not(feature = "ed25519"))]
@@ -229,7 +231,7 @@ fn pair(_: &str) -> Result<Signing, KeyError> {
 
 #[cfg(feature = "ed25519")]
 fn public(text: &str) -> Result<Verifying, KeyError> {
-    ed25519::Public::of(decode(text, &mut [0; LONGEST])?).map(Verifying::Public)
+    ed25519::Public::of(decode(text, &mut [0; ROOM])?).map(Verifying::Public)
 }
 
 #[cfg(not(feature = "ed25519"))]
@@ -237,23 +239,18 @@ fn public(_: &str) -> Result<Verifying, KeyError> {
     Err(KeyError::Ed25519)
 }
 
-fn decode<'r>(text: &str, room: &'r mut [u8; LONGEST]) -> Result<&'r [u8], KeyError> {
-    // As many digits as the room's bytes make, with padding.
-    if text.len() > SIGNATURE {
+fn decode<'r>(text: &str, room: &'r mut [u8; ROOM]) -> Result<&'r [u8], KeyError> {
+    if text.len() > LETTERS {
         return Err(KeyError::Length);
     }
-    match Base64::decode(text, room) {
-        Ok(bytes) => Ok(bytes),
-        Err(base64ct::Error::InvalidLength) if text.len() == SIGNATURE => Err(KeyError::Length),
-        Err(_) => Err(KeyError::Base64),
-    }
+    let bytes = base64::decode(text, room).ok_or(KeyError::Base64)?;
+    if bytes.len() > LONGEST { Err(KeyError::Length) } else { Ok(bytes) }
 }
 
 /// Writes bytes as base64.
-fn base64(bytes: &[u8], out: &mut Writer<'_>) -> Result<(), EncodeError> {
-    let mut room = [0; SIGNATURE];
-    let text = Base64::encode(bytes, &mut room).map_err(|_| EncodeError::TooLong)?;
-    out.push(text.as_bytes())
+fn write(bytes: &[u8], out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    let push = |letters: &str| out.push(letters.as_bytes()).ok();
+    base64::encode(bytes.iter().copied(), push).ok_or(EncodeError::TooLong)
 }
 
 #[cfg(test)]
@@ -261,11 +258,12 @@ mod tests {
     use std::format;
     use std::string::String;
 
+    use base64ct::{Base64, Encoding as _};
+
     use super::*;
 
     fn key(bytes: usize) -> String {
-        let mut room = [0; 128];
-        format!("whsec_{}", Base64::encode(&[7; 80][..bytes], &mut room).unwrap())
+        format!("whsec_{}", Base64::encode_string(&[7; 80][..bytes]))
     }
 
     #[test]

@@ -152,18 +152,15 @@ mod tests {
         texts.iter().map(|text| key(text)).collect()
     }
 
-    /// The headers of a message whose format names its id, or does not.
+    /// How many headers a message has whose format gives it these.
     fn signed(
         signer: &(impl Signer + ?Sized),
         id: MessageId,
-        named: bool,
-        room: usize,
+        format: impl FnOnce(&mut Headers<'_>),
     ) -> Option<usize> {
-        let mut room = vec![0; room];
+        let mut room = [0; ROOM];
         let mut headers = Headers::new(&mut room);
-        if named {
-            headers.format(MESSAGE_ID_HEADER, id);
-        }
+        format(&mut headers);
         let wall = || Timestamp::new(253_402_300_799, 0);
         signer.sign(&ToSign { id, body: b"{}", wall: &wall }, &mut headers);
         headers.finish().map(<[_]>::len)
@@ -237,22 +234,26 @@ mod tests {
     /// A message whose headers do not fit is not sent.
     #[test]
     fn the_longest_headers_fit() {
-        let most = u64::MAX;
-        let id = MessageId {
-            node_id: u32::MAX,
-            instance: most,
-            first: most - 1,
-            last: most,
-            events: u32::MAX,
-        };
         #[cfg(not(feature = "ed25519"))]
         let keys = keys(&[ONE, TWO, THREE]);
         #[cfg(feature = "ed25519")]
         let keys = keys(&["whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="; MAX_KEYS]);
-        let pilot = Secret::new(b"key").unwrap();
-        // What is left is for the number of events in a batch.
-        let room = ROOM - 10;
-        assert_eq!(signed(&(&pilot, &keys[..]), id, true, room), Some(5));
-        assert_eq!(signed(&keys[..], id, false, room), Some(3));
+        let signers = (Secret::new(b"key").unwrap(), &keys[..]);
+        let (first, last) = (u64::MAX - 1, u64::MAX);
+        let batch = MessageId { node_id: u32::MAX, instance: last, first, last, events: u32::MAX };
+        let pilot = |headers: &mut Headers<'_>| {
+            headers.format(MESSAGE_ID_HEADER, batch);
+            headers.format("X-Pilot-Batch", batch.events);
+        };
+        assert_eq!(signed(&signers, batch, pilot), Some(6));
+        assert_eq!(signed(&signers, batch, |_| {}), Some(4));
+        let one = MessageId { first: last, events: 1, ..batch };
+        let cloud_events = |headers: &mut Headers<'_>| {
+            headers.format("ce-id", one);
+            headers.format("ce-source", format_args!("urn:pilot:node:{}", one.node_id));
+            headers.format("ce-type", format_args!("{:64}", ""));
+            headers.format("ce-time", format_args!("{:30}", ""));
+        };
+        assert_eq!(signed(&signers, one, cloud_events), Some(8));
     }
 }

@@ -12,7 +12,7 @@ const PARTITIONS_MAX: i64 = 64;
 pub(crate) struct FromStream {
     /// Take events from a NATS JetStream stream: nats://HOST:PORT/STREAM, or tls://. Several daemons that name the
     /// same consumer share the work.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["events", "listen"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["events", "listen", "format", "source", "type_prefix"])]
     pub(crate) from: Option<String>,
     /// The durable consumer whose messages are taken. It is made if it is missing.
     #[arg(long, value_name = "NAME", default_value = "pilot-webhook", requires = "from", value_parser = NonEmptyStringValueParser::new())]

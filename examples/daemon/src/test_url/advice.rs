@@ -72,6 +72,9 @@ pub(super) fn of_error(error: &HttpError, certificate: Option<&Certificate>) -> 
         HttpError::Unreachable(error) => of_connect(error),
         #[cfg(feature = "proxy")]
         HttpError::Proxy { .. } => "check the proxy's URL, and what it lets through",
+        HttpError::NoConsent(_) => {
+            "ask whoever runs the receiver to allow this origin, or leave --cloudevents-origin away"
+        }
         HttpError::Closed(_) => "the receiver ends connections at once: look at its log",
         HttpError::Disconnected(_) => {
             "the receiver may have got the event: look whether it, or what stands before it, crashed"

@@ -15,6 +15,7 @@ use embassy_executor::{SpawnError, Spawner};
 use embassy_futures::join::join;
 use embassy_net::{Config, Runner, Stack, StackResources};
 use embassy_time::Timer;
+use pilot_webhook_embassy::DhcpGuard;
 
 use crate::board::Ethernet;
 
@@ -39,14 +40,15 @@ pub async fn start<const SOCKETS: usize>(
     seed: u64,
 ) -> Result<Stack<'static>, SpawnError> {
     let config = Config::dhcpv4(Default::default());
-    let (stack, runner) = embassy_net::new(ethernet, config, resources, seed);
+    let port = DhcpGuard::new(ethernet);
+    let (stack, runner) = embassy_net::new(port, config, resources, seed);
     spawner.spawn(run(runner)?);
     stack.wait_config_up().await;
     Ok(stack)
 }
 
 #[embassy_executor::task]
-async fn run(mut runner: Runner<'static, Ethernet>) -> ! {
+async fn run(mut runner: Runner<'static, DhcpGuard<Ethernet>>) -> ! {
     join(runner.run(), keep_qemu_turning()).await.0
 }
 

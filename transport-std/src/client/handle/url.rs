@@ -1,10 +1,13 @@
 //! The methods of a client whose targets are URLs.
 
-use pilot_webhook_core::Policy;
+use std::sync::Arc;
+
+use pilot_webhook_core::{Clock as _, Policy};
 
 use super::Client;
 use crate::client::destination::{Destination, DestinationError};
 use crate::client::error::ClientError;
+use crate::client::worker::{Shared, Target};
 use crate::http::{HttpConfigError, HttpShared, RequestHeaders};
 
 impl Client {
@@ -57,6 +60,16 @@ impl Client {
     pub(crate) fn policy(&self) -> Policy {
         self.handle.policy
     }
+}
+
+/// Has attempts begin no sooner than receivers allow in handshakes.
+pub(super) fn pace_as_allowed<To: Target>(http: &HttpShared, shared: &Arc<Shared<To>>) {
+    let shared = Arc::downgrade(shared);
+    http.on_rate(move |rate| {
+        if let Some(shared) = shared.upgrade() {
+            shared.dispatcher.set_rate(rate, shared.clock.now());
+        }
+    });
 }
 
 /// Parses a URL; `None` for an empty one.

@@ -1,7 +1,7 @@
 //! The pilot node: an address by DHCP, and the captured events of a pilot node delivered to a
 //! webhook, from a task and from an interrupt.
 //!
-//! Arguments, besides those of the engine in `settings.rs`:
+//! Arguments, besides those of the engine in `settings.rs` and of other signatures in `signing.rs`:
 //!
 //! | argument | default | |
 //! |---|---|---|
@@ -26,6 +26,7 @@
 
 mod report;
 mod settings;
+mod signing;
 mod time;
 mod workload;
 
@@ -33,6 +34,8 @@ use cortex_m_rt::entry;
 use embassy_executor::Spawner;
 use embassy_net::{Stack, StackResources};
 use embassy_time::{Duration, with_timeout};
+#[cfg(feature = "rustls")]
+use firmware::heap;
 use firmware::{
     board::Board,
     executor,
@@ -40,10 +43,10 @@ use firmware::{
     net, println, stack,
 };
 use pilot_webhook_core::{Stats, to_json};
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "https"))]
 use pilot_webhook_embassy::Runner;
 use pilot_webhook_embassy::{Options, Resources, Webhook, new};
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 use pilot_webhook_embassy::{TlsBuffers, TlsRunner as Runner};
 use report::Report;
 use static_cell::ConstStaticCell;
@@ -53,15 +56,15 @@ const QUEUE: usize = 8192;
 #[cfg(feature = "board-lm3s6965")]
 const QUEUE: usize = 4096;
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "https"))]
 static MEMORY: ConstStaticCell<Resources<QUEUE>> = ConstStaticCell::new(Resources::new());
 
-/// The longest record that the server may send: all there are, or what the small board can hold.
-#[cfg(all(feature = "tls", feature = "board-an386"))]
+/// The longest record that the server may send: all there are, or what the small board can hold and asks for.
+#[cfg(all(feature = "https", feature = "board-an386"))]
 const RECORD: usize = 16_640;
-#[cfg(all(feature = "tls", feature = "board-lm3s6965"))]
-const RECORD: usize = 4096;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "https", feature = "board-lm3s6965"))]
+const RECORD: usize = 4096 + 256;
+#[cfg(feature = "https")]
 static MEMORY: ConstStaticCell<Resources<QUEUE, TlsBuffers<RECORD, 1024>>> =
     ConstStaticCell::new(Resources::with_tls());
 
@@ -70,12 +73,14 @@ const SOCKETS: usize = if cfg!(feature = "sntp") { 4 } else { 3 };
 /// The longest line of arguments. Arbitrary.
 const ARGS: usize = 768;
 /// The longest CA certificate. Arbitrary: most are half as long.
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 const CA: usize = 2048;
 
 #[entry]
 fn main() -> ! {
     let board = Board::take();
+    #[cfg(feature = "rustls")]
+    heap::start();
     executor::run(|spawner| task(spawner, board))
 }
 
@@ -115,6 +120,7 @@ async fn node(spawner: Spawner, board: Board) -> Result<Stats, &'static str> {
     let mut options = Options::new(node_id, seed);
     options.config = settings::config(&args)?;
     options.observer = &Report;
+    signing::choose(&mut options, &args)?;
     let (webhook, runner) = new(MEMORY.take(), options).map_err(|_| "bad config")?;
     if let Some(secret) = args.get("secret") {
         webhook.set_secret(secret.as_bytes()).map_err(|_| "bad secret")?;
@@ -139,30 +145,43 @@ fn report(webhook: Webhook) -> Result<Stats, &'static str> {
     let stats = webhook.stats();
     println!("stats: {}", to_json(&stats, &mut [0; 512]).map_err(|_| "the counters are too long")?);
     println!("stack: peak {} of {} bytes", stack::peak(), stack::size());
+    #[cfg(feature = "rustls")]
+    println!("heap: peak {} of {} bytes", heap::peak(), heap::SIZE);
     Ok(stats)
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "https"))]
 #[embassy_executor::task]
-async fn deliver(mut runner: Runner, stack: Stack<'static>, _args: Args<'static>) {
+async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    if signing::needs_time(&args) {
+        runner.time_known().await;
+    }
     runner.run(stack).await;
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    if signing::needs_time(&args) {
+        runner.time_known().await;
+    }
     let Ok(mut entropy) = host::Entropy::from_host() else {
         println!("failed: no entropy");
         host::exit(1)
     };
     let ca = certificate(args);
-    let roots: &[&[u8]] = &[ca];
+    static ROOTS: ConstStaticCell<[&[u8]; 1]> = ConstStaticCell::new([&[]]);
+    let [root] = ROOTS.take();
+    *root = ca;
     // Without a certificate no server is trusted.
-    let roots = if ca.is_empty() { &[] } else { roots };
+    let roots = if ca.is_empty() { &[] } else { core::slice::from_ref(root) };
+    #[cfg(feature = "rustls")]
+    runner.run_rustls(stack, roots, &mut entropy).await;
+    #[cfg(not(feature = "rustls"))]
     runner.run(stack, roots, &mut entropy).await;
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 fn certificate(args: Args<'static>) -> &'static [u8] {
     static BUFFER: ConstStaticCell<[u8; CA]> = ConstStaticCell::new([0; CA]);
     let Some(path) = args.get("ca") else { return &[] };
