@@ -221,3 +221,25 @@ async fn a_client_of_the_users_own_follows_no_redirects_and_asks_our_resolver() 
     assert_eq!((reply.code, reply.verdict), (307, Verdict::Refused));
     assert_eq!(server.request_count(), 1);
 }
+
+#[tokio::test]
+async fn a_receiver_that_must_be_asked_is_asked_once_before() {
+    let authority = Authority::new();
+    let consent = b"HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: *\r\nContent-Length: 0\r\n\r\n";
+    let answers = [&consent[..], OK, OK];
+    let scripts = answers.map(|answer| vec![Act::Read, Act::Send(answer.to_vec())]);
+    let server = Server::start(scripts.into(), None).await;
+    let carrier = Carrier::start().await;
+    let shared = shared(&authority, Names(&[]), |config| {
+        config.proxy(carrier.proxy()).handshake("pilot.example.org")
+    });
+    let mut transport = ReqwestTransport::new(&shared);
+    let url = format!("http://receiver.test:{}/", server.address().port());
+    for _ in 0..2 {
+        assert_eq!(send(&mut transport, &url).await.unwrap().code, 200);
+    }
+    let requests = server.requests();
+    let methods: Vec<_> = requests.iter().map(|seen| seen.head.split(' ').next()).collect();
+    assert_eq!(methods, [Some("OPTIONS"), Some("POST"), Some("POST")]);
+    assert_eq!(requests[0].header("WebHook-Request-Origin"), Some("pilot.example.org"));
+}

@@ -9,7 +9,7 @@ mod tls;
 use crate::{Act, Scenario, Script};
 
 /// Those in which core's rules decide what an answer is.
-const READ_BY_CORE: [&str; 12] = [
+const READ_BY_CORE: [&str; 15] = [
     "interim answers without end",
     "speaks first, and no HTTP",
     "answers garbage",
@@ -22,6 +22,9 @@ const READ_BY_CORE: [&str; 12] = [
     "headers without end",
     "a header without end",
     "interim answers before the request is read",
+    "sends a status line, and stops",
+    "closes in the headers",
+    "closes in the headers, after it said when to come back",
 ];
 
 /// All scenarios.

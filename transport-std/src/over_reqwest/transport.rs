@@ -82,9 +82,10 @@ impl ReqwestTransport {
         if let Some(handshake) = shared.handshake.as_ref().filter(|own| own.is_due(endpoint)) {
             let (origin, rate) = handshake.question();
             let rate = rate.as_deref().map(|rate| (REQUEST_RATE, rate));
-            let headers = [(REQUEST_ORIGIN, origin)].into_iter().chain(rate);
-            let question =
-                headers.fold(request(Method::OPTIONS), |it, (name, value)| it.header(name, value));
+            let mut question = request(Method::OPTIONS).header("Content-Length", 0);
+            for (name, value) in [(REQUEST_ORIGIN, origin)].into_iter().chain(rate) {
+                question = question.header(name, value);
+            }
             let answer = question.send().await.map_err(fault)?;
             let status = understand(&answer, talks_to)?.status;
             handshake.answered(endpoint, status, &head(&answer))?;
