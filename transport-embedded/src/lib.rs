@@ -15,9 +15,12 @@ mod dial;
 mod dialogue;
 mod error;
 mod fmt;
+mod line;
 mod link;
 #[cfg(feature = "embassy-net")]
 mod look_up;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "embassy-net")]
 mod net;
 #[cfg(feature = "embassy-net")]
@@ -38,6 +41,8 @@ pub use clock::{EmbassyClock, WallClock, WallTime};
 #[cfg(feature = "embassy-net")]
 pub use dhcp::DhcpGuard;
 pub use error::Error;
+#[cfg(feature = "nats")]
+pub use nats::NatsTransport;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]
@@ -63,6 +68,9 @@ pub use pilot_webhook_core::{
     PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Schedule, Secret, Signer, Stats, Timestamp,
     standard,
 };
+
+#[cfg(feature = "nats")]
+pub use pilot_webhook_core::nats::{Fault as NatsFault, Login as NatsLogin};
 
 #[cfg(feature = "_https")]
 pub use rand_core::{CryptoRng, CryptoRngCore};

@@ -7,6 +7,8 @@ use core::task::ready;
 use embassy_futures::select::select;
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
+#[cfg(feature = "nats")]
+use pilot_webhook_core::nats::Login;
 use pilot_webhook_core::{Encoding, Transport, run};
 #[cfg(feature = "_https")]
 use rand_core::CryptoRngCore;
@@ -17,6 +19,8 @@ use super::resources::{NodeBuffers, Parts};
 use super::{Shared, Target, Webhook};
 use crate::link::Watch;
 use crate::look_up::LookUps;
+#[cfg(feature = "nats")]
+use crate::nats::NatsTransport;
 use crate::net::SocketNet;
 #[cfg(feature = "rustls")]
 use crate::tls::{ClientIdentity, Rustls};
@@ -65,6 +69,17 @@ impl Runner {
         let transport = NodeTransport::over(&net, http, &watch, webhook.policy());
         deliver(stack, *webhook, &net, transport, event).await;
     }
+
+    /// The same into a NATS JetStream stream: to `nats` URLs, and to no others.
+    #[cfg(feature = "nats")]
+    pub async fn run_nats(&mut self, stack: Stack<'static>, login: Login<'_>) {
+        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, .. } = &mut *self.0;
+        let net = SocketNet::new(stack, rx, tx);
+        let net = LookUps::over(&net);
+        let watch = Watch::new();
+        let transport = NatsTransport::over(&net, http, &watch, webhook.policy(), login);
+        deliver(stack, *webhook, &net, transport, event).await;
+    }
 }
 
 #[cfg(feature = "tls")]
@@ -87,6 +102,26 @@ impl Runner<TlsMemory> {
         let watch = Watch::new();
         let policy = webhook.policy();
         let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
+        deliver(stack, *webhook, &net, transport, event).await;
+    }
+
+    /// The same into a NATS JetStream stream: to `tls` and `nats` URLs, and to no others.
+    #[cfg(feature = "nats")]
+    pub async fn run_nats(
+        &mut self,
+        stack: Stack<'static>,
+        login: Login<'_>,
+        roots: &[&[u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
+        let net = SocketNet::new(stack, rx, tx);
+        let net = LookUps::over(&net);
+        let records = Records::new(tls.rx, tls.tx);
+        let tls = Tls::over(records, roots, rng, webhook.wall());
+        let watch = Watch::new();
+        let policy = webhook.policy();
+        let transport = NatsTransport::over(&net, http, &watch, policy, login).with_tls(tls);
         deliver(stack, *webhook, &net, transport, event).await;
     }
 }
@@ -139,12 +174,12 @@ const LOOK: Duration = Duration::from_millis(250);
 
 type Net<'n, 'd> = LookUps<'n, SocketNet<'d>>;
 
-/// The same for both.
+/// The same for all.
 async fn deliver(
     stack: Stack<'_>,
     webhook: Webhook,
     net: &Net<'_, '_>,
-    mut transport: NodeTransport<'_, Net<'_, '_>>,
+    mut transport: impl Transport<Target>,
     buffer: &mut [u8],
 ) {
     let worker = select(work(webhook, &mut transport, buffer), net.run());

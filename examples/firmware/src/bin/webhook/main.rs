@@ -5,7 +5,8 @@
 //!
 //! | argument | default | |
 //! |---|---|---|
-//! | `url=URL` | required | `http://` or, with the feature `tls`, `https://` |
+//! | `url=URL` | required | `http://` or, with the feature `tls`, `https://`; with the feature `nats` instead `nats://` and `tls://` |
+//! | `token=TEXT` | none | for the NATS server |
 //! | `ca=PATH` | none | the trusted CA's certificate in DER, a file of the host |
 //! | `secret=TEXT` | none | signs the events |
 //! | `node_id=N` | 1 | |
@@ -43,6 +44,8 @@ use firmware::{
     net, println, stack,
 };
 use pilot_webhook_core::{Stats, to_json};
+#[cfg(feature = "nats")]
+use pilot_webhook_embassy::NatsLogin;
 #[cfg(not(feature = "https"))]
 use pilot_webhook_embassy::Runner;
 use pilot_webhook_embassy::{Options, Resources, Webhook, new};
@@ -156,7 +159,10 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
     if signing::needs_time(&args) {
         runner.time_known().await;
     }
+    #[cfg(not(feature = "nats"))]
     runner.run(stack).await;
+    #[cfg(feature = "nats")]
+    runner.run_nats(stack, login(args)).await;
 }
 
 #[cfg(feature = "https")]
@@ -175,10 +181,17 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
     *root = ca;
     // Without a certificate no server is trusted.
     let roots = if ca.is_empty() { &[] } else { core::slice::from_ref(root) };
-    #[cfg(feature = "rustls")]
+    #[cfg(all(feature = "rustls", not(feature = "nats")))]
     runner.run_rustls(stack, roots, &mut entropy).await;
-    #[cfg(not(feature = "rustls"))]
+    #[cfg(not(any(feature = "nats", feature = "rustls")))]
     runner.run(stack, roots, &mut entropy).await;
+    #[cfg(feature = "nats")]
+    runner.run_nats(stack, login(args), roots, &mut entropy).await;
+}
+
+#[cfg(feature = "nats")]
+fn login(args: Args<'static>) -> NatsLogin<'static> {
+    args.get("token").map_or(NatsLogin::None, NatsLogin::Token)
 }
 
 #[cfg(feature = "https")]
