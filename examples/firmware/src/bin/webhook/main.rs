@@ -147,18 +147,14 @@ fn report(webhook: Webhook) -> Result<Stats, &'static str> {
 #[cfg(not(feature = "tls"))]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
-    if signing::needs_time(&args) {
-        runner.time_known().await;
-    }
+    signing::wait(&runner, &args).await;
     runner.run(stack).await;
 }
 
 #[cfg(feature = "tls")]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
-    if signing::needs_time(&args) {
-        runner.time_known().await;
-    }
+    signing::wait(&runner, &args).await;
     let Ok(mut entropy) = host::Entropy::from_host() else {
         println!("failed: no entropy");
         host::exit(1)
