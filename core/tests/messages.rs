@@ -80,6 +80,8 @@ fn every_error_has_words_of_its_own() {
         EndpointError::Host,
         EndpointError::Port,
         EndpointError::Character,
+        EndpointError::Login,
+        EndpointError::Subject,
     ];
     all_differ(endpoint.into_iter().chain(refusals.map(EndpointError::Refused)));
     all_differ([

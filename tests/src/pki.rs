@@ -198,7 +198,7 @@ pub fn rustls_versions(
 }
 
 /// The same with this cryptography.
-pub(crate) fn rustls_by(
+pub fn rustls_by(
     provider: CryptoProvider,
     identity: &Identity,
     versions: &[&'static SupportedProtocolVersion],

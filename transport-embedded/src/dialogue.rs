@@ -35,9 +35,9 @@ pub(crate) async fn dialogue<S: Read + Write>(
     let mut news = News { meter: link.meter(), exchange, write_error: None };
     let response = match link.plain() {
         Some(wire) => both_ways(wire, &mut news, endpoint, request, buf).await?,
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_https")]
         None => one_after_the_other(link, &mut news, endpoint, request, buf).await?,
-        #[cfg(not(feature = "tls"))]
+        #[cfg(not(feature = "_https"))]
         None => news.exchange.ended().map_err(|failure| Failed(failure, None))?,
     };
     // Waiting for the rest, which is not used, could turn a delivery into a timeout.
@@ -92,7 +92,7 @@ async fn both_ways<'b, S: Read + Write + 'b>(
 }
 
 /// Writes the request, then reads the answer.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 async fn one_after_the_other<'b, S: Read + Write + 'b>(
     link: &mut Link<'b, S>,
     news: &mut News<'_>,
@@ -170,7 +170,7 @@ enum Sink<'h, 'w, 'b, S: Read + Write + 'b> {
     /// [`NodeTransport`](crate::NodeTransport) demands of them.
     Half(&'h RefCell<&'w mut Wire<'b, S>>),
     /// The link, for one direction after the other.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     Whole(&'w mut Link<'b, S>),
 }
 
@@ -196,7 +196,7 @@ impl<'b, S: Read + Write + 'b> Write for Sink<'_, '_, 'b, S> {
             Self::Half(wire) => {
                 poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.write(buf)).poll(cx))).await
             }
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::Whole(link) => link.write(buf).await,
         }
     }
@@ -206,7 +206,7 @@ impl<'b, S: Read + Write + 'b> Write for Sink<'_, '_, 'b, S> {
             Self::Half(wire) => {
                 poll_fn(|cx| poll(wire, cx, |wire, cx| pin!(wire.flush()).poll(cx))).await
             }
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::Whole(link) => link.flush().await,
         }
     }

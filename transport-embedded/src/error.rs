@@ -1,15 +1,17 @@
-//! Why a POST failed, told apart by what the operator has to do.
+//! Why an attempt failed, told apart by what the operator has to do.
 
 use core::fmt;
 
 use embedded_io_async::ErrorKind as IoKind;
 use pilot_webhook_core::http::Malformed;
+#[cfg(feature = "nats")]
+use pilot_webhook_core::nats::Fault;
 use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 use crate::tls::TlsFailure;
 
-/// Why a POST brought no answer.
+/// Why an attempt brought no answer.
 ///
 /// The engine sees only its [`kind`](TransportError::kind); logs and tests see the variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +24,15 @@ pub enum Error {
     Refused(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Refusal),
     /// No TCP connection.
     Connect(IoKind),
-    /// The endpoint is `https`, and this transport was built or set up without TLS.
+    /// This transport does not speak the URL's protocol.
+    Scheme,
+    /// The endpoint is over TLS, and this transport was built or set up without TLS.
     NoTls,
     /// The TLS handshake failed, or the server is not the one it should be. Nothing was sent.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     Tls(TlsFailure),
     /// The TLS connection became unusable after the handshake.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     TlsSession(TlsFailure),
     /// There are more headers than the encoder has room for, or one that HTTP cannot carry. Nothing was
     /// sent, and no connection was made.
@@ -39,6 +43,9 @@ pub enum Error {
     Closed,
     /// The answer is not HTTP/1 within bounds.
     Malformed(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Malformed),
+    /// The NATS server, or what is in its place, made the connection useless.
+    #[cfg(feature = "nats")]
+    Nats(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Fault),
 }
 
 impl TransportError for Error {
@@ -46,14 +53,20 @@ impl TransportError for Error {
         match self {
             Self::Resolve => ErrorKind::Resolve,
             Self::Refused(_) => ErrorKind::Refused,
-            Self::Connect(_) => ErrorKind::Connect,
+            Self::Connect(_) | Self::Scheme => ErrorKind::Connect,
             Self::NoTls => ErrorKind::Tls,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::Tls(_) => ErrorKind::Tls,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::TlsSession(_) => ErrorKind::Disconnected,
             Self::Disconnected(_) | Self::Closed => ErrorKind::Disconnected,
             Self::InvalidRequest | Self::Malformed(_) => ErrorKind::Protocol,
+            #[cfg(feature = "nats")]
+            Self::Nats(fault) => match fault {
+                Fault::Credentials => ErrorKind::Connect,
+                Fault::Ended => ErrorKind::Disconnected,
+                _ => ErrorKind::Protocol,
+            },
         }
     }
 }
@@ -64,15 +77,18 @@ impl fmt::Display for Error {
             Self::Resolve => f.write_str("the host name did not resolve"),
             Self::Refused(refusal) => write!(f, "the destination is refused: {refusal}"),
             Self::Connect(kind) => write!(f, "no TCP connection: {kind:?}"),
-            Self::NoTls => f.write_str("the endpoint is https, but TLS is not set up"),
-            #[cfg(feature = "tls")]
+            Self::Scheme => f.write_str("this transport does not speak the URL's protocol"),
+            Self::NoTls => f.write_str("the endpoint is over TLS, but TLS is not set up"),
+            #[cfg(feature = "_https")]
             Self::Tls(failure) => write!(f, "TLS: {failure}"),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_https")]
             Self::TlsSession(failure) => write!(f, "TLS after the handshake: {failure}"),
             Self::InvalidRequest => f.write_str("a header cannot be sent over HTTP, or too many"),
             Self::Disconnected(kind) => write!(f, "the connection broke: {kind:?}"),
             Self::Closed => f.write_str("the server closed the connection before its answer"),
             Self::Malformed(what) => write!(f, "the answer is not HTTP/1: {what}"),
+            #[cfg(feature = "nats")]
+            Self::Nats(fault) => write!(f, "NATS: {fault}"),
         }
     }
 }

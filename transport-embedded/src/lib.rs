@@ -15,9 +15,12 @@ mod dial;
 mod dialogue;
 mod error;
 mod fmt;
+mod line;
 mod link;
 #[cfg(feature = "embassy-net")]
 mod look_up;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "embassy-net")]
 mod net;
 #[cfg(feature = "embassy-net")]
@@ -29,7 +32,7 @@ mod request;
 mod roots;
 #[cfg(feature = "sntp")]
 mod sntp;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 mod tls;
 mod transport;
 mod wire;
@@ -38,18 +41,24 @@ pub use clock::{EmbassyClock, WallClock, WallTime};
 #[cfg(feature = "embassy-net")]
 pub use dhcp::DhcpGuard;
 pub use error::Error;
+#[cfg(feature = "nats")]
+pub use nats::NatsTransport;
 #[cfg(feature = "embassy-net")]
 pub use net::{SocketConnection, SocketNet};
 #[cfg(feature = "embassy-net")]
 pub use node::{Options, Resources, Runner, SetError, Target, TlsResources, Webhook, new};
-#[cfg(all(feature = "embassy-net", feature = "tls"))]
+#[cfg(all(feature = "embassy-net", feature = "_https"))]
 pub use node::{TlsMemory, TlsRunner};
 #[cfg(feature = "roots")]
 pub use roots::ROOTS;
 #[cfg(feature = "sntp")]
 pub use sntp::{Sntp, SntpConfig, SntpError};
 #[cfg(feature = "tls")]
-pub use tls::{Algorithm, CertificateFault, Limit, Tls, TlsBuffers, TlsFailure, UnknownTime};
+pub use tls::Tls;
+#[cfg(feature = "_https")]
+pub use tls::{Algorithm, CertificateFault, Limit, TlsBuffers, TlsClient, TlsFailure, UnknownTime};
+#[cfg(feature = "rustls")]
+pub use tls::{ClientIdentity, Rustls};
 pub use transport::{Buffers, NodeTransport};
 
 // What a webhook's options and answers are made of: nobody needs a second dependency for it.
@@ -61,8 +70,14 @@ pub use pilot_webhook_core::{
     Stats, Timestamp, standard,
 };
 
-#[cfg(feature = "tls")]
-pub use embedded_tls::{CryptoRng, CryptoRngCore};
+#[cfg(feature = "nats")]
+pub use pilot_webhook_core::nats::{Fault as NatsFault, Login as NatsLogin};
+
+#[cfg(feature = "_https")]
+pub use rand_core::{CryptoRng, CryptoRngCore};
+
+#[cfg(feature = "rustls")]
+extern crate alloc;
 
 #[cfg(test)]
 extern crate std;

@@ -2,9 +2,15 @@
 
 use embassy_futures::poll_once;
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Read, Write};
+#[cfg(feature = "_https")]
+use pilot_webhook_core::Host;
 
+#[cfg(feature = "rustls")]
+use crate::tls::RustlsSession;
 #[cfg(feature = "tls")]
-use crate::tls::{Findings, Records, Session, TlsFailure};
+use crate::tls::{Findings, Session};
+#[cfg(feature = "_https")]
+use crate::tls::{TlsClient, TlsFailure};
 use crate::wire::{Meter, Wire};
 
 /// What a connection reports while embedded-tls owns it. [`Link`] reads it.
@@ -31,6 +37,8 @@ pub(crate) struct Link<'b, S: Read + Write + 'b> {
     plain: Option<Wire<'b, S>>,
     #[cfg(feature = "tls")]
     session: Session<'b, S>,
+    #[cfg(feature = "rustls")]
+    rustls: RustlsSession<'b, S>,
 }
 
 impl<'b, S: Read + Write + 'b> Link<'b, S> {
@@ -40,17 +48,25 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
             plain: None,
             #[cfg(feature = "tls")]
             session: Session::new(&watch.findings),
+            #[cfg(feature = "rustls")]
+            rustls: RustlsSession::new(),
         }
     }
 
-    #[cfg(feature = "tls")]
-    pub(crate) fn set_records(&mut self, records: Records<'b>) {
-        self.session.set_records(records);
-    }
-
-    #[cfg(feature = "tls")]
-    pub(crate) const fn session(&mut self) -> &mut Session<'b, S> {
-        &mut self.session
+    /// Makes a TLS connection to `host` the link. Unless that succeeds, the link must be closed.
+    #[cfg(feature = "_https")]
+    pub(crate) async fn open(
+        &mut self,
+        tls: &mut TlsClient<'b>,
+        wire: Wire<'b, S>,
+        host: Host<'_>,
+    ) -> Result<(), TlsFailure> {
+        match tls {
+            #[cfg(feature = "tls")]
+            TlsClient::Embedded(tls) => tls.open(&mut self.session, wire, host).await,
+            #[cfg(feature = "rustls")]
+            TlsClient::Rustls(tls) => tls.open(&mut self.rustls, wire, host).await,
+        }
     }
 
     /// The meter of bytes sent and read, which counts over any connection.
@@ -68,14 +84,13 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
         self.plain = Some(wire);
     }
 
-    #[cfg(feature = "tls")]
-    pub(crate) const fn is_tls(&self) -> bool {
-        self.session.is_open()
-    }
-
     pub(crate) const fn is_open(&self) -> bool {
         #[cfg(feature = "tls")]
-        if self.is_tls() {
+        if self.session.is_open() {
+            return true;
+        }
+        #[cfg(feature = "rustls")]
+        if self.rustls.is_open() {
             return true;
         }
         self.plain.is_some()
@@ -86,6 +101,8 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
         self.plain = None;
         #[cfg(feature = "tls")]
         self.session.close();
+        #[cfg(feature = "rustls")]
+        self.rustls.close();
     }
 
     /// Checks, without waiting, whether the server has closed the connection or sent data on it. A read that
@@ -97,15 +114,28 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
     /// Whether the last read ended within a TLS record. If that read was dropped, the connection is unusable.
     pub(crate) const fn is_in_record(&self) -> bool {
         #[cfg(feature = "tls")]
-        return self.session.is_in_record();
-        #[cfg(not(feature = "tls"))]
+        if self.session.is_in_record() {
+            return true;
+        }
+        #[cfg(feature = "rustls")]
+        if self.rustls.is_in_record() {
+            return true;
+        }
         false
     }
 
     /// Takes the TLS failure that made the last read or write fail, if there is one.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     pub(crate) fn take_failure(&self) -> Option<TlsFailure> {
-        self.session.take_failure()
+        #[cfg(feature = "tls")]
+        if let Some(failure) = self.session.take_failure() {
+            return Some(failure);
+        }
+        #[cfg(feature = "rustls")]
+        if let Some(failure) = self.rustls.take_failure() {
+            return Some(failure);
+        }
+        None
     }
 }
 
@@ -117,6 +147,10 @@ impl<S: Read + Write> Read for Link<'_, S> {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoKind> {
         if let Some(wire) = &mut self.plain {
             return wire.read(buf).await;
+        }
+        #[cfg(feature = "rustls")]
+        if self.rustls.is_open() {
+            return self.rustls.read(buf).await;
         }
         #[cfg(feature = "tls")]
         return self.session.read(buf).await;
@@ -130,6 +164,10 @@ impl<S: Read + Write> Write for Link<'_, S> {
         if let Some(wire) = &mut self.plain {
             return wire.write(buf).await;
         }
+        #[cfg(feature = "rustls")]
+        if self.rustls.is_open() {
+            return self.rustls.write(buf).await;
+        }
         #[cfg(feature = "tls")]
         return self.session.write(buf).await;
         #[cfg(not(feature = "tls"))]
@@ -139,6 +177,10 @@ impl<S: Read + Write> Write for Link<'_, S> {
     async fn flush(&mut self) -> Result<(), IoKind> {
         if let Some(wire) = &mut self.plain {
             return wire.flush().await;
+        }
+        #[cfg(feature = "rustls")]
+        if self.rustls.is_open() {
+            return self.rustls.flush().await;
         }
         #[cfg(feature = "tls")]
         return self.session.flush().await;

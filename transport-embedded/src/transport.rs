@@ -3,27 +3,20 @@
 use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{ErrorKind as IoKind, Read, Write};
 use embedded_nal_async::{Dns, TcpConnect};
-use pilot_webhook_core::http::{
-    DRAIN_MAX, DRAIN_TIME, Exchange, Failure, HEADS_MAX, Malformed, Response,
-};
+use pilot_webhook_core::http::{DRAIN_TIME, Exchange, Failure, Malformed, Response};
 use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Policy, Reply, Scheme, Transport};
 
 use crate::clock::monotonic;
-use crate::dial::Dialer;
 use crate::dialogue::{Failed, dialogue, drain};
 use crate::error::Error;
 use crate::fmt::{debug, warning};
+use crate::line::{Line, WIRE_MAX};
 use crate::link::{Lease, Link, Watch};
 use crate::request::Request;
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
-use crate::wire::Wire;
+#[cfg(feature = "_https")]
+use crate::tls::TlsClient;
 
-/// The most bytes that are taken from the socket for one answer, or for a handshake: the bounds of its
-/// heads and of its body, and room for what TLS adds, in which a hostile server could go on for ever.
-const WIRE_MAX: usize = HEADS_MAX + DRAIN_MAX + 16 * 1_024;
-
-/// The memory of a [`NodeTransport`], owned by the caller.
+/// The memory of a transport, owned by the caller.
 ///
 /// `HTTP` bytes hold a piece of the request in one half and one of the answer in the other; 256 are
 /// enough, 2,048 let a small request leave in one segment.
@@ -39,6 +32,11 @@ impl<const HTTP: usize> Buffers<HTTP> {
     pub const fn new() -> Self {
         const { assert!(HTTP >= 2, "a byte for each direction") };
         Self { http: [0; HTTP], watch: Watch::new() }
+    }
+
+    #[cfg(feature = "nats")]
+    pub(crate) const fn split(&mut self) -> (&mut [u8], &Watch) {
+        (&mut self.http, &self.watch)
     }
 }
 
@@ -76,13 +74,10 @@ impl<const HTTP: usize> Default for Buffers<HTTP> {
 /// connection is closed, and the next post makes a new one. Nothing in here waits without end except
 /// on the network, so that timeout bounds every step.
 pub struct NodeTransport<'b, N: TcpConnect + Dns> {
-    dialer: Dialer<'b, N>,
+    line: Line<'b, N>,
     http: &'b mut [u8],
-    link: Link<'b, N::Connection<'b>>,
-    /// The state of the link's connection.
+    /// The state of the line's connection.
     exchange: Option<Exchange>,
-    #[cfg(feature = "tls")]
-    tls: Option<Tls<'b>>,
 }
 
 impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
@@ -97,43 +92,34 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
 
     /// The same over the parts of [`Buffers`].
     pub(crate) fn over(net: &'b N, http: &'b mut [u8], watch: &'b Watch, policy: Policy) -> Self {
-        Self {
-            dialer: Dialer::new(net, policy),
-            http,
-            link: Link::new(watch),
-            exchange: None,
-            #[cfg(feature = "tls")]
-            tls: None,
-        }
+        Self { line: Line::new(net, watch, policy), http, exchange: None }
     }
 
     /// Adds `https`.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     #[must_use]
-    pub fn with_tls(mut self, mut tls: Tls<'b>) -> Self {
-        if let Some(records) = tls.take_records() {
-            self.link.set_records(records);
-        }
-        self.tls = Some(tls);
+    pub fn with_tls(mut self, tls: impl Into<TlsClient<'b>>) -> Self {
+        self.disconnect();
+        self.line.set_tls(tls.into());
         self
     }
 
     /// Closes the connection that is kept, if any. The next post makes a new one.
     pub fn disconnect(&mut self) {
         self.exchange = None;
-        self.link.hang_up();
+        self.line.link.hang_up();
     }
 
     /// Whether this message may go over the link that is kept, if any.
     async fn is_ready_for(&mut self, endpoint: &Endpoint<'_>, message: &Message<'_>) -> bool {
         let Some(exchange) = &mut self.exchange else { return false };
-        if !self.link.is_open() || !exchange.may_carry(endpoint, message, monotonic()) {
+        if !self.line.link.is_open() || !exchange.may_carry(endpoint, message, monotonic()) {
             return false;
         }
         // Let the network's task run first: it may find that the server has closed the connection.
         embassy_futures::yield_now().await;
         if exchange.is_draining() {
-            let mut lease = Lease::new(&mut self.link);
+            let mut lease = Lease::new(&mut self.line.link);
             let most = Duration::try_from(DRAIN_TIME).unwrap_or(Duration::MIN);
             let _ = with_timeout(most, drain(lease.link(), exchange, self.http)).await;
             if !exchange.is_ready() {
@@ -141,51 +127,8 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
             }
             lease.keep();
         }
-        self.link.meter().begin(WIRE_MAX);
-        self.link.is_idle()
-    }
-
-    /// Makes a new connection the link.
-    async fn connect(&mut self, endpoint: &Endpoint<'_>) -> Result<(), Error> {
-        if endpoint.scheme() == Scheme::Https && !self.has_tls() {
-            return Err(Error::NoTls);
-        }
-        let socket = self.dialer.dial(endpoint).await?;
-        self.greet(socket, endpoint).await
-    }
-
-    /// Makes the socket the link, over TLS if need be.
-    async fn greet(
-        &mut self,
-        socket: N::Connection<'b>,
-        endpoint: &Endpoint<'_>,
-    ) -> Result<(), Error> {
-        self.link.meter().begin(WIRE_MAX);
-        let wire = Wire::new(socket, self.link.meter());
-        match endpoint.scheme() {
-            Scheme::Http => {
-                self.link.set_plain(wire);
-                Ok(())
-            }
-            #[cfg(feature = "tls")]
-            Scheme::Https => {
-                let tls = self.tls.as_mut().ok_or(Error::NoTls)?;
-                let mut lease = Lease::new(&mut self.link);
-                let opened = tls.open(lease.link().session(), wire, endpoint.host()).await;
-                opened.map_err(Error::Tls)?;
-                lease.keep();
-                Ok(())
-            }
-            #[cfg(not(feature = "tls"))]
-            Scheme::Https => Err(Error::NoTls),
-        }
-    }
-
-    const fn has_tls(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        false
+        self.line.link.meter().begin(WIRE_MAX);
+        self.line.link.is_idle()
     }
 
     /// Writes the request and reads the answer. The link stays open after it only if it may carry
@@ -198,8 +141,8 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         let Some(exchange) = &mut self.exchange else {
             return Err((Failure::Unsent, Error::Closed));
         };
-        self.link.meter().begin(WIRE_MAX);
-        let mut lease = Lease::new(&mut self.link);
+        self.line.link.meter().begin(WIRE_MAX);
+        let mut lease = Lease::new(&mut self.line.link);
         let response = dialogue(lease.link(), exchange, endpoint, request, self.http)
             .await
             .map_err(|failed| (failed.0, explain(lease.link(), failed)))?;
@@ -212,7 +155,7 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
 
 /// Maps it to the transport's error.
 fn explain<S: Read + Write>(link: &Link<'_, S>, Failed(failure, kind): Failed) -> Error {
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     if let Some(failure) = link.take_failure() {
         return Error::TlsSession(failure);
     }
@@ -231,6 +174,9 @@ impl<'b, N: TcpConnect + Dns, const URL: usize> Transport<EndpointBuf<URL>>
 
     async fn send(&mut self, to: &EndpointBuf<URL>, message: &Message<'_>) -> Result<Reply, Error> {
         let endpoint = &to.get();
+        if !matches!(endpoint.scheme(), Scheme::Http | Scheme::Https) {
+            return Err(Error::Scheme);
+        }
         let request = &Request::new(endpoint, message).ok_or(Error::InvalidRequest)?;
         if self.is_ready_for(endpoint, message).await {
             match self.attempt(endpoint, request).await {
@@ -239,7 +185,7 @@ impl<'b, N: TcpConnect + Dns, const URL: usize> Transport<EndpointBuf<URL>>
             }
         }
         self.disconnect();
-        if let Err(error) = self.connect(endpoint).await {
+        if let Err(error) = self.line.connect(endpoint).await {
             warning!("no connection: {:?}", error);
             return Err(error);
         }

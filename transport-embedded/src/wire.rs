@@ -49,7 +49,7 @@ impl<'b, S: Read + Write> Wire<'b, S> {
         Self { socket, meter }
     }
 
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_https")]
     pub(crate) const fn meter(&self) -> &'b Meter {
         self.meter
     }

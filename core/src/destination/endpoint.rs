@@ -19,6 +19,10 @@ pub enum Scheme {
     Http,
     /// `https`, port 443 unless given.
     Https,
+    /// `nats`, port 4222 unless given.
+    Nats,
+    /// `tls`, which is NATS over TLS, port 4222 unless given.
+    Tls,
 }
 
 impl Scheme {
@@ -28,6 +32,8 @@ impl Scheme {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::Nats => "nats",
+            Self::Tls => "tls",
         }
     }
 
@@ -35,6 +41,8 @@ impl Scheme {
         match self {
             Self::Http => "http://",
             Self::Https => "https://",
+            Self::Nats => "nats://",
+            Self::Tls => "tls://",
         }
     }
 
@@ -44,7 +52,19 @@ impl Scheme {
         match self {
             Self::Http => 80,
             Self::Https => 443,
+            // https://docs.nats.io/running-a-nats-service/configuration
+            Self::Nats | Self::Tls => 4222,
         }
+    }
+
+    /// Whether it is over TLS.
+    #[must_use]
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
+
+    const fn is_nats(self) -> bool {
+        matches!(self, Self::Nats | Self::Tls)
     }
 }
 
@@ -63,7 +83,7 @@ pub struct Endpoint<'a> {
 }
 
 impl<'a> Endpoint<'a> {
-    /// `http` or `https`.
+    /// `http` or `https`, or another one that was asked for.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
@@ -148,7 +168,20 @@ impl<const N: usize> EndpointBuf<N> {
     /// # Errors
     /// When it is not an HTTP(S) URL that fits, or the policy refuses its host.
     pub fn parse(url: &str, policy: Policy) -> Result<Self, EndpointError> {
-        let (scheme, rest) = split_scheme(url)?;
+        Self::parse_with(&[Scheme::Http, Scheme::Https], url, policy)
+    }
+
+    /// Parses and checks a URL with one of these schemes. The path of a NATS server is the beginning of its
+    /// subjects: `nats://host:4222/pilot.eu`.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_with(
+        schemes: &[Scheme],
+        url: &str,
+        policy: Policy,
+    ) -> Result<Self, EndpointError> {
+        let (scheme, rest) = split_scheme(url, schemes)?;
         let (authority, target) = split_before(rest, "/?#");
         let (target, _fragment) = split_before(target, "#");
         // Before the policy, which does not change what is wrong with a URL.
@@ -158,6 +191,9 @@ impl<const N: usize> EndpointBuf<N> {
         }
         if !percents_are_encodings(target) {
             return Err(EndpointError::Percent);
+        }
+        if scheme.is_nats() {
+            check_nats(userinfo.is_there(), target)?;
         }
         // As nginx and others write it. A port may be empty, but a host of that name has none in use.
         if is_same(authority.as_bytes(), b"unix:") {
@@ -252,8 +288,8 @@ impl<const N: usize> fmt::Debug for EndpointBuf<N> {
     }
 }
 
-fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
-    for scheme in [Scheme::Http, Scheme::Https] {
+fn split_scheme<'u>(url: &'u str, schemes: &[Scheme]) -> Result<(Scheme, &'u str), EndpointError> {
+    for &scheme in schemes {
         if let Some((prefix, rest)) = url.split_at_checked(scheme.prefix().len())
             && is_same(prefix.as_bytes(), scheme.prefix().as_bytes())
         {
@@ -265,6 +301,19 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
     match sockets.iter().any(|socket| is_same(scheme.as_bytes(), socket)) {
         true => Err(EndpointError::Socket),
         false => Err(EndpointError::Scheme),
+    }
+}
+
+/// What a NATS server's URL may not have, and must.
+fn check_nats(has_userinfo: bool, target: &str) -> Result<(), EndpointError> {
+    let is_token = |token: &[u8]| {
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !token.is_empty() && token.iter().all(is_plain)
+    };
+    match target.as_bytes() {
+        _ if has_userinfo => Err(EndpointError::Login),
+        [b'/', prefix @ ..] if prefix.split(|byte| *byte == b'.').all(is_token) => Ok(()),
+        _ => Err(EndpointError::Subject),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::destination::policy::Refusal;
 pub enum EndpointError {
     /// Longer than the endpoint can hold (2,048 bytes on std).
     TooLong,
-    /// Not `http://` or `https://`.
+    /// Not `http://` or `https://`, or another scheme that was asked for.
     Scheme,
     /// A Unix socket. Events go over TCP only.
     Socket,
@@ -25,6 +25,11 @@ pub enum EndpointError {
     Character,
     /// A `%` without two hexadecimal digits behind it (RFC 3986, section 2.1).
     Percent,
+    /// The URL of a NATS server with a user name or a password. They go elsewhere.
+    Login,
+    /// The path in the URL of a NATS server is no beginning of a subject: tokens of letters, digits, `-` and `_`
+    /// with dots between them.
+    Subject,
     /// The destination policy refuses the host.
     Refused(Refusal),
 }
@@ -46,6 +51,10 @@ impl fmt::Display for EndpointError {
             Self::Port => "the port must be a number from 1 to 65535",
             Self::Character => "the URL holds a character that must be percent-encoded",
             Self::Percent => "every % in the URL must be followed by two hexadecimal digits",
+            Self::Login => "credentials do not belong in the URL of a NATS server",
+            Self::Subject => {
+                "the path must be the beginning of a subject, such as nats://host/pilot"
+            }
             Self::Refused(refusal) => return refusal.fmt(f),
         })
     }

@@ -20,6 +20,11 @@ impl Userinfo {
     }
 
     #[expect(clippy::unused_self, reason = "as with the feature")]
+    pub(super) const fn is_there(self) -> bool {
+        false
+    }
+
+    #[expect(clippy::unused_self, reason = "as with the feature")]
     pub(super) const fn write(self, _: &mut StringView) -> Option<()> {
         Some(())
     }

@@ -29,6 +29,10 @@ impl<'a> Userinfo<'a> {
         }
     }
 
+    pub(super) const fn is_there(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Appends the value of `Authorization` that it amounts to; `None` when it does not fit.
     pub(super) fn write(self, text: &mut StringView) -> Option<()> {
         let Some(userinfo) = self.0 else { return Some(()) };

@@ -31,7 +31,7 @@ pub const IDLE_MAX: Duration = Duration::from_secs(55);
 pub const AGE_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// The longest `host:port`: a name of 253 bytes with a trailing dot, a colon and five digits.
-const AUTHORITY_MAX: usize = 260;
+pub(crate) const AUTHORITY_MAX: usize = 260;
 
 /// What is known of one connection, from when it was made until it is of no more use.
 ///

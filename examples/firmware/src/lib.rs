@@ -7,6 +7,7 @@
 //! | [`executor`] | a thread-mode executor that sleeps with `WFI` |
 //! | `time`, `timer` | the `embassy-time` driver on SysTick, and the boards' timers for its alarms |
 //! | [`soft_interrupt`] | an interrupt that software raises |
+//! | `heap` | the heap, with the feature `rustls` |
 //! | [`host`] | what comes from the host by semihosting: console, arguments, files, time, entropy, exit |
 //! | `meter` | how long the core was busy, with the feature of that name |
 //! | [`stack`] | the peak of the stack |
@@ -18,6 +19,8 @@
 pub mod board;
 pub mod executor;
 mod fault;
+#[cfg(feature = "rustls")]
+pub mod heap;
 pub mod host;
 #[cfg(feature = "meter")]
 pub mod meter;

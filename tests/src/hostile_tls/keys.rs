@@ -23,6 +23,11 @@ impl Keys {
         Self { secret: *secret, cipher: Aes128Gcm::new(&key.into()), iv, sequence: 0 }
     }
 
+    /// The keys after these (RFC 8446, section 7.2).
+    pub(super) fn next(&self) -> Self {
+        Self::new(&expand(&self.secret, "traffic upd", &[]))
+    }
+
     pub(super) fn nonce(&mut self) -> [u8; 12] {
         let mut nonce = self.iv;
         for (byte, count) in nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()) {

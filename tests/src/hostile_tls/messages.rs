@@ -14,7 +14,13 @@ pub(super) fn is_whole(request: &[u8]) -> bool {
 
 pub(super) struct ClientHello<'a> {
     pub(super) random: &'a [u8],
+    /// The session's id, which a server repeats.
+    pub(super) session: &'a [u8],
+    /// The group of the first key share, as its number in TLS.
+    pub(super) group: [u8; 2],
     pub(super) key_share: &'a [u8],
+    /// Whether it offers to resume a session.
+    pub(super) resumes: bool,
 }
 
 impl<'a> ClientHello<'a> {
@@ -27,21 +33,25 @@ impl<'a> ClientHello<'a> {
             rest = &rest[width + length..];
             field
         };
-        let (_session, _suites, _compression) = (skip(1), skip(2), skip(1));
+        let (session, _suites, _compression) = (skip(1), skip(2), skip(1));
         let mut extensions = skip(2);
+        let (mut share, mut resumes) = (None, false);
         while let [a, b, c, d, tail @ ..] = extensions {
             let length = usize::from(u16::from_be_bytes([*c, *d]));
             if [*a, *b] == [0, 51] {
                 // The list's length, the group, the key's length, and the only key there is.
-                return Self { random, key_share: &tail[6..length] };
+                share = Some(([tail[2], tail[3]], &tail[6..length]));
             }
+            resumes |= [*a, *b] == [0, 41];
             extensions = &tail[length..];
         }
-        panic!("no key share");
+        let (group, key_share) = share.expect("a key share");
+        Self { random, session, group, key_share, resumes }
     }
 }
 
-pub(super) fn server_hello(hello: &Hello, public: &[u8]) -> Vec<u8> {
+pub(super) fn server_hello(hello: &Hello, client: &ClientHello<'_>, public: &[u8]) -> Vec<u8> {
+    let group = client.group;
     let version = [0, 43, 0, 2, 3, 4].to_vec();
     let share = |group: [u8; 2], key: &[u8]| {
         [vec![0, 51], vector(2, &[group.to_vec(), vector(2, key)].concat())].concat()
@@ -49,7 +59,7 @@ pub(super) fn server_hello(hello: &Hello, public: &[u8]) -> Vec<u8> {
     let mut random = [0x5a; 32].to_vec();
     let mut suite = 0x1301_u16;
     let (mut legacy, mut compression) = (0x0303_u16, 0);
-    let mut extensions = [version.clone(), share([0, 23], public)].concat();
+    let mut extensions = [version.clone(), share(group, public)].concat();
     match hello {
         Hello::Good | Hello::Wire(_) => {}
         Hello::RetryRequest => {
@@ -64,14 +74,27 @@ pub(super) fn server_hello(hello: &Hello, public: &[u8]) -> Vec<u8> {
         }
         Hello::Compression(method) => compression = *method,
         Hello::Extension(more) => extensions.extend_from_slice(more),
-        Hello::ShareFirst => extensions = [share([0, 23], public), version].concat(),
+        Hello::ShareFirst => extensions = [share(group, public), version].concat(),
         Hello::NoKeyShare => extensions = version,
-        Hello::BadKeyShare => extensions = [version, share([0, 23], &[4; 65])].concat(),
+        Hello::BadKeyShare => extensions = [version, share(group, &[4; 65])].concat(),
     }
     let suite = suite.to_be_bytes().to_vec();
     let legacy = legacy.to_be_bytes().to_vec();
-    let parts = [legacy, random, vec![0], suite, vec![compression], vector(2, &extensions)];
+    let session = vector(1, client.session);
+    let parts = [legacy, random, session, suite, vec![compression], vector(2, &extensions)];
     handshake(2, &parts.concat())
+}
+
+/// Whether one of these whole handshake messages is of this kind.
+pub(super) fn holds(mut messages: &[u8], kind: u8) -> bool {
+    while let [first, a, b, c, rest @ ..] = messages {
+        if *first == kind {
+            return true;
+        }
+        let length = u32::from_be_bytes([0, *a, *b, *c]);
+        messages = rest.get(usize::try_from(length).unwrap()..).unwrap_or_default();
+    }
+    false
 }
 
 /// A length in `width` bytes, and the bytes.

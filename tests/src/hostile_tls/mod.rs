@@ -2,7 +2,7 @@
 //!
 //! It is built from the cryptographic primitives, because no real server can be configured to do most of
 //! this. It
-//! speaks `TLS_AES_128_GCM_SHA256` with P-256 only, blocks, and serves one connection after the other
+//! speaks `TLS_AES_128_GCM_SHA256` with P-256 or X25519, blocks, and serves one connection after the other
 //! from a thread of its own on a loopback port.
 
 mod keys;
@@ -17,9 +17,10 @@ use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey};
 use p256::pkcs8::DecodePrivateKey;
 use sha2::{Digest, Sha256};
+use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 
 use keys::{Keys, Schedule};
-use messages::{ClientHello, is_whole, server_hello, vector};
+use messages::{ClientHello, holds, is_whole, server_hello, vector};
 pub use messages::{handshake, record};
 
 /// The default answer to every request.
@@ -99,6 +100,8 @@ pub enum After {
     BadTag,
     /// These bytes on the wire.
     Wire(Vec<u8>),
+    /// A `KeyUpdate`, and new keys from there on. The client is asked for one, too, or not.
+    KeyUpdate(bool),
 }
 
 impl After {
@@ -112,6 +115,11 @@ impl After {
                 bytes
             }
             Self::Wire(bytes) => bytes.clone(),
+            Self::KeyUpdate(asks) => {
+                let bytes = out.seal(&handshake(24, &[u8::from(*asks)]), 22);
+                *out = out.next();
+                bytes
+            }
         }
     }
 }
@@ -133,6 +141,8 @@ pub struct Behaviour {
     pub unencrypted: bool,
     /// An encrypted record without content in the middle of the flight.
     pub empty_record: bool,
+    /// What comes right behind the flight, under the keys of what follows it.
+    pub early: Vec<After>,
     /// What comes after the handshake, before a request is read.
     pub after: Vec<After>,
     /// What comes behind each answer, in the same segment.
@@ -154,6 +164,7 @@ impl Behaviour {
             flip_plain: None,
             unencrypted: false,
             empty_record: false,
+            early: Vec::new(),
             after: Vec::new(),
             behind: Vec::new(),
             answer: ANSWER.to_vec(),
@@ -181,6 +192,8 @@ pub struct Seen {
     pub handshakes: usize,
     /// Decrypted application data. Of a client that should have gone away there is none.
     pub received: Vec<u8>,
+    /// Handshakes in which the client offered to resume a session.
+    pub resumptions: usize,
     /// The client's ephemeral keys and randoms.
     pub hellos: Vec<(Vec<u8>, Vec<u8>)>,
     /// Bytes of the last flight on the wire.
@@ -238,6 +251,21 @@ impl HostileServer {
     }
 }
 
+/// An ephemeral public key for the client's key share, and the secret that the two make.
+fn agree(hello: &ClientHello<'_>) -> (Vec<u8>, Vec<u8>) {
+    if hello.group == [0, 29] {
+        let mut secret = [0; 32];
+        rand_core::RngCore::fill_bytes(&mut rand_core::OsRng, &mut secret);
+        let public = x25519(secret, X25519_BASEPOINT_BYTES);
+        return (public.to_vec(), x25519(secret, hello.key_share.try_into().unwrap()).to_vec());
+    }
+    let secret = p256::ecdh::EphemeralSecret::random(&mut rand_core::OsRng);
+    let client_key = p256::PublicKey::from_sec1_bytes(hello.key_share).unwrap();
+    let public = p256::EncodedPoint::from(secret.public_key());
+    let shared = secret.diffie_hellman(&client_key);
+    (public.as_bytes().to_vec(), shared.raw_secret_bytes().to_vec())
+}
+
 struct Connection<'c> {
     stream: TcpStream,
     identity: &'c Identity,
@@ -254,20 +282,21 @@ impl Connection<'_> {
         let (_, client_hello) = self.read_record()?;
         let hello = ClientHello::parse(&client_hello);
         let entry = (hello.key_share.to_vec(), hello.random.to_vec());
-        self.seen.lock().unwrap().hellos.push(entry);
+        {
+            let mut seen = self.seen.lock().unwrap();
+            seen.hellos.push(entry);
+            seen.resumptions += usize::from(hello.resumes);
+        }
         self.transcript.extend_from_slice(&client_hello);
-        let secret = p256::ecdh::EphemeralSecret::random(&mut rand_core::OsRng);
-        let client_key = p256::PublicKey::from_sec1_bytes(hello.key_share).unwrap();
-        let shared = secret.diffie_hellman(&client_key);
-        let public = p256::EncodedPoint::from(secret.public_key());
+        let (public, shared) = agree(&hello);
         let message = match &self.behaviour.hello {
             Hello::Wire(bytes) => return self.stream.write_all(bytes),
-            hello => server_hello(hello, public.as_bytes()),
+            sent => server_hello(sent, &hello, &public),
         };
         self.transcript.extend_from_slice(&message);
         let mut wire = record(22, &message);
 
-        let handshake = Schedule::handshake(shared.raw_secret_bytes());
+        let handshake = Schedule::handshake(&shared);
         let mut out = Keys::new(&handshake.traffic("s hs traffic", &self.transcript));
         let mut inn = Keys::new(&handshake.traffic("c hs traffic", &self.transcript));
         let mut plain_length = 0;
@@ -302,23 +331,27 @@ impl Connection<'_> {
             let mut seen = self.seen.lock().unwrap();
             (seen.wire_length, seen.plain_length) = (wire.len(), plain_length);
         }
-        self.stream.write_all(&wire)?;
-
         let master = handshake.master();
         let server_secret = master.traffic("s ap traffic", &self.transcript);
         let client_secret = master.traffic("c ap traffic", &self.transcript);
+        out = Keys::new(&server_secret);
+        for early in &self.behaviour.early {
+            wire.extend(early.bytes(&mut out));
+        }
+        self.stream.write_all(&wire)?;
+
         // The client's flight: its Finished, after an empty Certificate if one was asked for.
         loop {
             let (kind, content) = self.read_encrypted(&mut inn)?;
             if kind != 22 {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
-            if content[0] == 20 {
+            if holds(&content, 20) {
                 break;
             }
         }
         self.seen.lock().unwrap().handshakes += 1;
-        (out, inn) = (Keys::new(&server_secret), Keys::new(&client_secret));
+        inn = Keys::new(&client_secret);
         for after in &self.behaviour.after {
             self.stream.write_all(&after.bytes(&mut out))?;
         }
@@ -331,6 +364,10 @@ impl Connection<'_> {
             let mut request = Vec::new();
             while !is_whole(&request) {
                 let (kind, content) = self.read_encrypted(inn)?;
+                if kind == 22 && holds(&content, 24) {
+                    *inn = inn.next();
+                    continue;
+                }
                 if kind != 23 {
                     return Ok(());
                 }
@@ -392,7 +429,11 @@ impl Connection<'_> {
     }
 
     fn read_encrypted(&mut self, keys: &mut Keys) -> io::Result<(u8, Vec<u8>)> {
-        let (header, content) = self.read_record()?;
+        let (mut header, mut content) = self.read_record()?;
+        // A client may send one for the sake of middleboxes (RFC 8446, appendix D.4).
+        if header[0] == 20 {
+            (header, content) = self.read_record()?;
+        }
         if header[0] != 23 {
             return Err(io::ErrorKind::InvalidData.into());
         }

@@ -17,6 +17,7 @@ mod delivery;
 mod hostile;
 mod link;
 mod names;
+mod nats;
 mod node;
 mod overrun;
 mod readme;

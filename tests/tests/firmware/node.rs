@@ -34,6 +34,8 @@ const PARALLEL: usize = 2;
 pub(crate) enum Image {
     /// For the larger board, with TLS and signatures of Standard Webhooks.
     An386,
+    /// For the larger board, into a NATS stream, without TLS.
+    An386Nats,
     /// For the small board, without.
     Lm3s6965,
     /// For the small board, with TLS and a small record buffer.
@@ -43,14 +45,14 @@ pub(crate) enum Image {
 impl Image {
     const fn board(self) -> &'static str {
         match self {
-            Self::An386 => "an386",
+            Self::An386 | Self::An386Nats => "an386",
             Self::Lm3s6965 | Self::Lm3s6965Tls => "lm3s6965",
         }
     }
 
     const fn target(self) -> &'static str {
         match self {
-            Self::An386 => "thumbv7em-none-eabihf",
+            Self::An386 | Self::An386Nats => "thumbv7em-none-eabihf",
             Self::Lm3s6965 | Self::Lm3s6965Tls => "thumbv7m-none-eabi",
         }
     }
@@ -58,6 +60,7 @@ impl Image {
     const fn features(self) -> &'static str {
         match self {
             Self::An386 => "sntp,standard-webhooks,tls",
+            Self::An386Nats => "nats",
             Self::Lm3s6965Tls => "sntp,tls",
             Self::Lm3s6965 => "",
         }
@@ -77,7 +80,7 @@ impl Image {
     }
 
     pub(crate) fn path(self) -> Option<PathBuf> {
-        static PATHS: [OnceLock<Option<PathBuf>>; 3] = [const { OnceLock::new() }; 3];
+        static PATHS: [OnceLock<Option<PathBuf>>; 4] = [const { OnceLock::new() }; 4];
         let build = || match (std::env::var_os(self.variable()), missing(self.target())) {
             (Some(path), _) => Some(path.into()),
             (None, None) => Some(self.build()),

@@ -11,21 +11,27 @@ use core::mem::MaybeUninit;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use pilot_webhook_core::{
     Clock as _, Config, ConfigError, Data, Dispatcher, EmitError, EndpointBuf, Event, Format,
-    Observer, Policy, Secret, SecretCell, Signer, Stats,
+    Observer, Policy, Scheme, Secret, SecretCell, Signer, Stats,
 };
 
 pub use error::SetError;
 pub use options::Options;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub use resources::TlsMemory;
 use resources::{Lent, Parts};
 pub use resources::{Resources, TlsResources};
 pub use runner::Runner;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub use runner::TlsRunner;
 
 use crate::clock::{EmbassyClock, WallTime};
 
+/// What a URL may begin with.
+const SCHEMES: &[Scheme] = if cfg!(feature = "nats") {
+    &[Scheme::Http, Scheme::Https, Scheme::Nats, Scheme::Tls]
+} else {
+    &[Scheme::Http, Scheme::Https]
+};
 /// Wakers for each kind of waiting: the worker, and a task that waits for room or for the end.
 const WAKERS: usize = 2;
 /// The longest URL, in bytes. The webhook URLs of public services are at most 230 long.
@@ -33,7 +39,8 @@ const URL: usize = 256;
 /// Bytes for the topic and the data of an event that is emitted, on the caller's stack.
 const SCRATCH: usize = 512;
 
-/// What a webhook's transport delivers to: an `http` or `https` URL of up to 256 bytes.
+/// What a webhook's transport delivers to: an `http` or `https` URL of up to 256 bytes; with the feature `nats`
+/// also a `nats` or `tls` one.
 pub type Target = EndpointBuf<URL>;
 
 type NodeDispatcher = Dispatcher<
@@ -124,7 +131,8 @@ impl Webhook {
             self.clear();
             return Ok(());
         }
-        let endpoint = EndpointBuf::parse(url, self.0.policy).map_err(SetError::Endpoint)?;
+        let endpoint =
+            EndpointBuf::parse_with(SCHEMES, url, self.0.policy).map_err(SetError::Endpoint)?;
         self.0.dispatcher.set_endpoint(endpoint).map_err(|_| SetError::Closed)
     }
 

@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use super::{Shared, Webhook};
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 use crate::tls::TlsBuffers;
 
 /// All memory of a webhook: its queue, and the buffers of its one connection.
@@ -45,7 +45,7 @@ impl<const QUEUE: usize, const EVENT: usize, const IO: usize> Default
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 impl<const QUEUE: usize, const RX: usize, const TX: usize, const EVENT: usize, const IO: usize>
     Resources<QUEUE, TlsBuffers<RX, TX>, EVENT, IO>
 {
@@ -103,10 +103,10 @@ impl TlsResources for () {
     fn lend(&'static mut self) {}
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 impl<const RX: usize, const TX: usize> sealed::Sealed for TlsBuffers<RX, TX> {}
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 impl<const RX: usize, const TX: usize> TlsResources for TlsBuffers<RX, TX> {
     type Lent = TlsMemory;
 
@@ -117,7 +117,7 @@ impl<const RX: usize, const TX: usize> TlsResources for TlsBuffers<RX, TX> {
 }
 
 /// The record buffers of a runner for `https`.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub struct TlsMemory {
     pub(super) rx: &'static mut [u8],
     pub(super) tx: &'static mut [u8],
@@ -145,6 +145,6 @@ pub(super) struct NodeBuffers {
 pub(super) struct Parts<T> {
     pub(super) webhook: Webhook,
     pub(super) buffers: NodeBuffers,
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it is `()`"))]
+    #[cfg_attr(not(feature = "_https"), expect(dead_code, reason = "it is `()`"))]
     pub(super) tls: T,
 }

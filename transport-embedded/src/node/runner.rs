@@ -7,17 +7,23 @@ use core::task::ready;
 use embassy_futures::select::select;
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
-#[cfg(feature = "tls")]
-use embedded_tls::CryptoRngCore;
+#[cfg(feature = "nats")]
+use pilot_webhook_core::nats::Login;
 use pilot_webhook_core::{Encoding, Transport, run};
+#[cfg(feature = "_https")]
+use rand_core::CryptoRngCore;
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 use super::resources::TlsMemory;
 use super::resources::{NodeBuffers, Parts};
 use super::{Shared, Target, Webhook};
 use crate::link::Watch;
 use crate::look_up::LookUps;
+#[cfg(feature = "nats")]
+use crate::nats::NatsTransport;
 use crate::net::SocketNet;
+#[cfg(feature = "rustls")]
+use crate::tls::{ClientIdentity, Rustls};
 #[cfg(feature = "tls")]
 use crate::tls::{Records, Tls};
 use crate::transport::NodeTransport;
@@ -29,7 +35,7 @@ use crate::transport::NodeTransport;
 pub struct Runner<T: 'static = ()>(pub(super) &'static mut Parts<T>);
 
 /// A runner for `https` and `http`.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub type TlsRunner = Runner<TlsMemory>;
 
 impl<T> Runner<T> {
@@ -63,6 +69,17 @@ impl Runner {
         let transport = NodeTransport::over(&net, http, &watch, webhook.policy());
         deliver(stack, *webhook, &net, transport, event).await;
     }
+
+    /// The same into a NATS JetStream stream: to `nats` URLs, and to no others.
+    #[cfg(feature = "nats")]
+    pub async fn run_nats(&mut self, stack: Stack<'static>, login: Login<'_>) {
+        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, .. } = &mut *self.0;
+        let net = SocketNet::new(stack, rx, tx);
+        let net = LookUps::over(&net);
+        let watch = Watch::new();
+        let transport = NatsTransport::over(&net, http, &watch, webhook.policy(), login);
+        deliver(stack, *webhook, &net, transport, event).await;
+    }
 }
 
 #[cfg(feature = "tls")]
@@ -87,6 +104,67 @@ impl Runner<TlsMemory> {
         let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
         deliver(stack, *webhook, &net, transport, event).await;
     }
+
+    /// The same into a NATS JetStream stream: to `tls` and `nats` URLs, and to no others.
+    #[cfg(feature = "nats")]
+    pub async fn run_nats(
+        &mut self,
+        stack: Stack<'static>,
+        login: Login<'_>,
+        roots: &[&[u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
+        let net = SocketNet::new(stack, rx, tx);
+        let net = LookUps::over(&net);
+        let records = Records::new(tls.rx, tls.tx);
+        let tls = Tls::over(records, roots, rng, webhook.wall());
+        let watch = Watch::new();
+        let policy = webhook.policy();
+        let transport = NatsTransport::over(&net, http, &watch, policy, login).with_tls(tls);
+        deliver(stack, *webhook, &net, transport, event).await;
+    }
+}
+
+#[cfg(feature = "rustls")]
+impl Runner<TlsMemory> {
+    /// As with the feature `tls` [`run`](Self::run), over rustls instead of embedded-tls. See [`Rustls`].
+    pub async fn run_rustls(
+        &mut self,
+        stack: Stack<'static>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        self.run_with(stack, roots, rng, |tls| tls).await;
+    }
+
+    /// The same with a certificate of the node's own, for receivers that ask for one.
+    pub async fn run_rustls_as(
+        &mut self,
+        identity: ClientIdentity,
+        stack: Stack<'static>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        self.run_with(stack, roots, rng, |tls| tls.with_identity(identity)).await;
+    }
+
+    async fn run_with(
+        &mut self,
+        stack: Stack<'static>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+        set_up: impl for<'t> FnOnce(Rustls<'t>) -> Rustls<'t>,
+    ) {
+        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
+        let net = SocketNet::new(stack, rx, tx);
+        let net = LookUps::over(&net);
+        let tls = set_up(Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall()));
+        let watch = Watch::new();
+        let policy = webhook.policy();
+        let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
+        deliver(stack, *webhook, &net, transport, event).await;
+    }
 }
 
 /// How often a stack without a configuration is polled, and the wall time while it is not known. `Stack::wait_config_up` is of no use here: a stack
@@ -96,12 +174,12 @@ const LOOK: Duration = Duration::from_millis(250);
 
 type Net<'n, 'd> = LookUps<'n, SocketNet<'d>>;
 
-/// The same for both.
+/// The same for all.
 async fn deliver(
     stack: Stack<'_>,
     webhook: Webhook,
     net: &Net<'_, '_>,
-    mut transport: NodeTransport<'_, Net<'_, '_>>,
+    mut transport: impl Transport<Target>,
     buffer: &mut [u8],
 ) {
     let worker = select(work(webhook, &mut transport, buffer), net.run());

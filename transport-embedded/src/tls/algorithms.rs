@@ -144,6 +144,19 @@ ecdsa!(p256_holds, p256);
 ecdsa!(p384_holds, p384);
 
 impl Scheme {
+    /// What it is called in TLS: by a server that proves with it that it holds its key, or else in
+    /// certificates, for RSA with PKCS#1 v1.5. ECDSA with the hash of another curve has no name.
+    #[cfg(feature = "rustls")]
+    pub(super) fn in_hello(&self) -> Option<u16> {
+        match self.signature {
+            _ if self.code != 0 => Some(self.code),
+            alg_id::RSA_PKCS1_SHA256 => Some(0x0401),
+            alg_id::RSA_PKCS1_SHA384 => Some(0x0501),
+            alg_id::RSA_PKCS1_SHA512 => Some(0x0601),
+            _ => None,
+        }
+    }
+
     pub(super) fn hash(&self, message: &[u8]) -> Hash {
         (self.hash)(message)
     }

@@ -17,7 +17,8 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use heapless::Vec;
 use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 
-use super::algorithms::{ECDSA_MAX, RSA_MAX, SCHEMES, SCHEMES_COUNT, Scheme};
+use super::algorithms::{ECDSA_MAX, RSA_MAX, SCHEMES, SCHEMES_COUNT, Scheme, ServerKey};
+use super::failure::{CertificateFault, TlsFailure};
 
 /// The most signatures that are checked in a handshake, fewer than 16.
 ///
@@ -42,6 +43,16 @@ pub(super) enum Fault {
     Paths,
     /// The same, but more paths or signatures were found than are checked.
     TooMany,
+}
+
+impl From<Fault> for TlsFailure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Proof => Self::BadSignature,
+            Fault::Paths => Self::CertificateSignature,
+            Fault::TooMany => Self::Certificate(CertificateFault::TooComplex),
+        }
+    }
 }
 
 /// The list of one handshake.
@@ -127,16 +138,19 @@ impl Checks {
         self.with(|list| list.overflowed)
     }
 
-    /// Lists the server's proof that it holds its key. Returns its number, if there is room.
+    /// Lists the server's proof that it holds its key: a signature by the scheme of this number in TLS.
+    /// Returns the number of the check, if there is room.
     pub(super) fn list_proof(
         &self,
-        scheme: &'static Scheme,
-        key: &[u8],
+        key: &ServerKey,
+        scheme: u16,
         message: &[u8],
         signature: &[u8],
-    ) -> Option<u8> {
+    ) -> Result<u8, TlsFailure> {
+        let scheme = key.scheme(scheme).map_err(TlsFailure::UnsupportedAlgorithm)?;
         let hash = scheme.hash(message);
-        self.with(|list| list.add(scheme, [key, &hash, signature]))
+        let listed = self.with(|list| list.add(scheme, [key.bytes(), &hash, signature]));
+        listed.ok_or(Fault::TooMany.into())
     }
 
     /// Checks the proof of this number, and then one path after the other until one is right. Other tasks run

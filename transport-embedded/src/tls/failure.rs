@@ -115,6 +115,9 @@ pub enum Limit {
     RecordTooLarge(u16),
     /// A handshake message goes on in the next record.
     SplitMessage,
+    /// A handshake message in several records, a certificate chain for example, does not fit into the
+    /// receive buffer.
+    MessageTooLarge,
     /// The server changes keys or asks for something after the handshake.
     PostHandshake,
     /// More certificates or extensions than embedded-tls has room for.
@@ -210,6 +213,7 @@ impl fmt::Display for Limit {
                 "the server changes its keys after the handshake, which the feature rustls follows, \
                  or breaks the protocol"
             }
+            Self::MessageTooLarge => "a handshake message exceeds the receive buffer",
             Self::TooMany => "the server sent too many certificates or extensions",
             Self::SendBuffer => "the transmit buffer is too small",
         })

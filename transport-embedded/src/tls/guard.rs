@@ -1,29 +1,20 @@
-//! Authenticates the server, and records whether that really happened.
+//! Decides whether a chain of certificates is that of the server, for both TLS clients.
 //!
-//! embedded-tls calls the verifier for each message that comes, and is content when none comes: a
-//! server that sends neither `Certificate` nor `CertificateVerify` passes. So the guard keeps count,
-//! and [`verdict`](Guard::verdict) is asked after the handshake, before anything is written.
-//!
-//! In the handshake everything is checked but signatures, which are listed. The verdict checks them, and
-//! lets other tasks run before each. One signature is never interrupted, and neither is what embedded-tls does
-//! in one go: the exchange of keys, and reading and hashing what the server sent (`docs/sizes.md`).
+//! In the handshake everything is checked but signatures, which are listed (`checks`). They are checked when
+//! the handshake is over, with time for other tasks before each. One signature is never interrupted, and
+//! neither is what a TLS client does in one go: the exchange of keys, and reading and hashing what the server
+//! sent (`docs/sizes.md`).
 
 use core::cell::Cell;
 
-use embedded_tls::{
-    CertificateEntryRef, CertificateRef, CertificateVerifyRef, TlsError, TlsVerifier,
-};
 use heapless::Vec;
 use pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use sha2::Digest as _;
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
 use super::algorithms::{self, ServerKey};
-use super::checks::{Checks, Fault};
+use super::checks::Checks;
 use super::der;
 use super::failure::{CertificateFault, TlsFailure};
-use super::suite::Suite;
-use super::transcript::Transcript;
 
 /// The most certificates above the server's own. Arbitrary: public chains of today have up to three.
 const INTERMEDIATES_MAX: usize = 4;
@@ -33,7 +24,7 @@ const NAMES_MAX: usize = 1 << 17;
 /// How often the time is moved when expiry is not checked: once for each certificate on a path.
 const TIME_STEPS: usize = INTERMEDIATES_MAX + 1;
 
-const TOO_COMPLEX: TlsFailure = TlsFailure::Certificate(CertificateFault::TooComplex);
+pub(super) const TOO_COMPLEX: TlsFailure = TlsFailure::Certificate(CertificateFault::TooComplex);
 
 /// What is known about the time.
 #[derive(Clone, Copy, Debug)]
@@ -44,77 +35,35 @@ pub(super) enum Now {
     Any,
 }
 
-/// How far the server has come. Each step happens at most once, and in this order.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one, and no heap")]
-enum Progress {
-    Nothing,
-    /// The certificate is good; this is its key, and the hash over the handshake up to it.
-    Certificate(ServerKey, [u8; 32]),
-    /// The server's proof that it holds the key is listed by this number.
-    Proof(u8),
-    Failed(TlsFailure),
-}
-
-/// The verifier of one handshake.
+/// What a server is held against in one handshake.
 #[derive(Debug)]
 pub(super) struct Guard<'g> {
     roots: &'g [&'g [u8]],
-    name: ServerName<'g>,
+    name: &'g ServerName<'g>,
     now: Now,
-    checks: Checks,
-    progress: Progress,
+    checks: &'g Checks,
 }
 
 impl<'g> Guard<'g> {
-    pub(super) const fn new(roots: &'g [&'g [u8]], name: ServerName<'g>, now: Now) -> Self {
-        Self { roots, name, now, checks: Checks::new(), progress: Progress::Nothing }
+    /// `checks` is empty.
+    pub(super) const fn new(
+        roots: &'g [&'g [u8]],
+        name: &'g ServerName<'g>,
+        now: Now,
+        checks: &'g Checks,
+    ) -> Self {
+        Self { roots, name, now, checks }
     }
 
-    /// Whether the server is authentic. Asked when the handshake is over.
-    pub(super) async fn verdict(&mut self) -> Result<(), TlsFailure> {
-        match self.progress {
-            Progress::Proof(number) => {
-                self.checks.verify(number).await.map_err(|fault| match fault {
-                    Fault::Proof => TlsFailure::BadSignature,
-                    Fault::Paths => TlsFailure::CertificateSignature,
-                    Fault::TooMany => TOO_COMPLEX,
-                })
-            }
-            Progress::Nothing => Err(TlsFailure::NoCertificate),
-            Progress::Certificate(..) => Err(TlsFailure::NoSignature),
-            Progress::Failed(failure) => Err(failure),
-        }
-    }
-
-    /// Why the server was refused, if it was.
-    pub(super) const fn failure(&self) -> Option<TlsFailure> {
-        match self.progress {
-            Progress::Failed(failure) => Some(failure),
-            _ => None,
-        }
-    }
-
-    /// Records the result of one handshake message.
-    fn step(&mut self, result: Result<Progress, TlsFailure>) -> Result<(), TlsError> {
-        self.progress = result.unwrap_or_else(Progress::Failed);
-        self.failure().map_or(Ok(()), |_| Err(TlsError::InvalidCertificate))
-    }
-
-    fn certificate(
+    /// Looks at a server's chain of certificates in DER, its own first, and lists the signatures that it
+    /// depends on. Returns the key that the server must prove that it holds.
+    pub(super) fn authenticate<'c>(
         &self,
-        transcript: &Transcript,
-        message: &CertificateRef<'_>,
-    ) -> Result<Progress, TlsFailure> {
-        if !matches!(self.progress, Progress::Nothing) {
-            return Err(TlsFailure::Malformed);
-        }
+        certificates: impl Iterator<Item = &'c [u8]>,
+    ) -> Result<ServerKey, TlsFailure> {
         let mut chain = Vec::<CertificateDer<'_>, { INTERMEDIATES_MAX + 1 }>::new();
-        for entry in &message.entries {
-            let CertificateEntryRef::X509(der) = entry else {
-                return Err(TlsFailure::Malformed);
-            };
-            chain.push(CertificateDer::from(*der)).map_err(|_| TOO_COMPLEX)?;
+        for der in certificates {
+            chain.push(CertificateDer::from(der)).map_err(|_| TOO_COMPLEX)?;
         }
         let (leaf, intermediates) = chain.split_first().ok_or(TlsFailure::NoCertificate)?;
         if bytes_of(SUBJECT_ALT_NAME, &chain) * bytes_of(NAME_CONSTRAINTS, intermediates)
@@ -137,13 +86,11 @@ impl<'g> Guard<'g> {
             Err(PathFailure::Root(index)) => return Err(TlsFailure::Root(index)),
         }
         server
-            .verify_is_valid_for_subject_name(&self.name)
+            .verify_is_valid_for_subject_name(self.name)
             .map_err(|error| self.explain(&error, &chain))?;
         // The one way to a certificate's key without an allocator.
         let spki = anchor_from_trusted_cert(leaf).map_err(|error| self.explain(&error, &chain))?;
-        let key = ServerKey::new(&spki.subject_public_key_info)
-            .map_err(TlsFailure::UnsupportedAlgorithm)?;
-        Ok(Progress::Certificate(key, transcript.clone().finalize().into()))
+        ServerKey::new(&spki.subject_public_key_info).map_err(TlsFailure::UnsupportedAlgorithm)
     }
 
     /// Looks for paths to each root in turn. Reports the most telling of the failures if there is none.
@@ -222,24 +169,6 @@ impl<'g> Guard<'g> {
         }
     }
 
-    fn signature(&self, message: &CertificateVerifyRef<'_>) -> Result<Progress, TlsFailure> {
-        let (key, transcript) = match &self.progress {
-            Progress::Certificate(key, transcript) => (key, transcript),
-            Progress::Nothing => return Err(TlsFailure::NoCertificate),
-            Progress::Proof(_) => return Err(TlsFailure::Malformed),
-            Progress::Failed(failure) => return Err(*failure),
-        };
-        let scheme = message.signature_scheme.as_u16();
-        let scheme = key.scheme(scheme).map_err(TlsFailure::UnsupportedAlgorithm)?;
-        // RFC 8446, section 4.4.3.
-        const CONTEXT: &[u8; 34] = b"TLS 1.3, server CertificateVerify\0";
-        let mut signed = [b' '; 64 + CONTEXT.len() + 32];
-        signed[64..64 + CONTEXT.len()].copy_from_slice(CONTEXT);
-        signed[64 + CONTEXT.len()..].copy_from_slice(transcript);
-        let proof = self.checks.list_proof(scheme, key.bytes(), &signed, message.signature);
-        proof.map(Progress::Proof).ok_or(TOO_COMPLEX)
-    }
-
     fn explain(&self, error: &webpki::Error, chain: &[CertificateDer<'_>]) -> TlsFailure {
         use webpki::Error as E;
         TlsFailure::Certificate(match error {
@@ -295,27 +224,7 @@ enum PathFailure {
     Path(webpki::Error),
 }
 
-impl TlsVerifier<Suite> for Guard<'_> {
-    /// The guard was made with the name: embedded-tls has none when the host is an address.
-    fn set_hostname_verification(&mut self, _name: &str) -> Result<(), TlsError> {
-        Ok(())
-    }
-
-    fn verify_certificate(
-        &mut self,
-        transcript: &Transcript,
-        certificate: CertificateRef<'_>,
-    ) -> Result<(), TlsError> {
-        let result = self.certificate(transcript, &certificate);
-        self.step(result)
-    }
-
-    fn verify_signature(&mut self, signature: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
-        let result = self.signature(&signature);
-        self.step(result)
-    }
-}
-
 #[cfg(test)]
+#[cfg(feature = "tls")]
 #[path = "guard_tests.rs"]
 mod tests;

@@ -8,7 +8,9 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec as List;
 
-use embedded_tls::SignatureScheme;
+use embedded_tls::{
+    CertificateEntryRef, CertificateRef, CertificateVerifyRef, SignatureScheme, TlsVerifier as _,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, GeneralSubtree, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, date_time_ymd,
@@ -16,7 +18,10 @@ use rcgen::{
 use rustls::SignatureScheme as Rustls;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{PrivateKeyDer, ServerName as Name};
+use sha2::Digest as _;
 
+use super::super::transcript::Transcript;
+use super::super::witness::Witness;
 use super::*;
 
 /// 2026-11-23.
@@ -84,7 +89,8 @@ fn meet_at(
     now: Now,
 ) -> (Result<(), TlsFailure>, usize) {
     let name = Name::try_from(NAME).unwrap();
-    let mut guard = Guard::new(roots, name, now);
+    let mut checks = Checks::new();
+    let mut witness = Witness::new(roots, &name, now, &mut checks);
     let mut message = CertificateRef::with_context(&[]);
     for der in chain {
         message.add(CertificateEntryRef::X509(der)).unwrap();
@@ -93,15 +99,15 @@ fn meet_at(
     let signed =
         [&[b' '; 64][..], b"TLS 1.3, server CertificateVerify\0", &transcript.clone().finalize()]
             .concat();
-    if guard.verify_certificate(&transcript, message).is_ok() {
+    if witness.verify_certificate(&transcript, message).is_ok() {
         let key = any_supported_type(&PrivateKeyDer::Pkcs8(key.serialize_der().into())).unwrap();
         let signer = key.choose_scheme(&[Rustls::ECDSA_NISTP256_SHA256]).unwrap();
         let signature = signer.sign(&signed).unwrap();
         let signature_scheme = SignatureScheme::EcdsaSecp256r1Sha256;
         let proof = CertificateVerifyRef { signature_scheme, signature: &signature };
-        let _ = guard.verify_signature(proof);
+        let _ = witness.verify_signature(proof);
     }
-    let mut verdict = pin!(guard.verdict());
+    let mut verdict = pin!(witness.verdict());
     let mut checked = 0;
     loop {
         match verdict.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

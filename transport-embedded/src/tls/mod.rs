@@ -1,43 +1,62 @@
-//! TLS 1.3: embedded-tls for the protocol, rustls-webpki for the certificates, and three filters of
-//! our own between them and the server, each for something that was measured to get past embedded-tls
-//! or to make it panic.
+//! TLS 1.3 by one of two clients, and what they have in common: who a server must be.
 //!
-//! What the server sends passes in one direction: `wire` counts it, `scan` (in `fence`) checks records by
-//! their plain parts and the `hello` as a whole, `suite` decrypts them for embedded-tls, checks their content and
-//! hides some of it, which `transcript` hashes as it was, and `guard` checks the certificates and lists the
-//! signatures, which `checks` checks at the end. `session` holds the outcome.
+//! `guard` decides that about its certificates, with `algorithms` and `der`, and lists the signatures, which
+//! `checks` checks at the end. `rustls` is the one client. The other, `embedded`, is embedded-tls and filters
+//! of our own around it, each for something that was measured to get past embedded-tls or to make it panic.
+//! What the server sends passes them in one direction: `wire` counts it, `scan` (in `fence`) checks records
+//! by their plain parts and the `hello` as a whole, `suite` decrypts them for embedded-tls, checks their content
+//! and hides some of it, which `transcript` hashes as it was, and `witness` shows the certificates to the guard.
+//! `session` holds the outcome.
 
 mod algorithms;
 mod checks;
 mod der;
+#[cfg(feature = "tls")]
+mod embedded;
 mod failure;
+#[cfg(feature = "tls")]
 mod fence;
+#[cfg(feature = "tls")]
 mod fragment;
 mod guard;
+#[cfg(feature = "tls")]
 mod hello;
 #[cfg(feature = "rsa")]
 mod rsa;
+#[cfg(feature = "rustls")]
+mod rustls;
+#[cfg(feature = "tls")]
 mod scan;
+#[cfg(feature = "tls")]
 mod session;
+#[cfg(feature = "tls")]
 mod suite;
+#[cfg(feature = "tls")]
 mod transcript;
+#[cfg(feature = "tls")]
+mod witness;
 
-use core::fmt;
 use core::net::IpAddr;
 
-use embedded_io_async::{Read, Write};
-use embedded_tls::{CryptoProvider, CryptoRngCore, TlsConfig, TlsContext, TlsError, TlsVerifier};
 use pilot_webhook_core::Host;
 use pki_types::{DnsName, ServerName};
 
+#[cfg(feature = "rustls")]
+pub(crate) use self::rustls::Session as RustlsSession;
+#[cfg(feature = "rustls")]
+pub use self::rustls::{ClientIdentity, Rustls};
+#[cfg(feature = "tls")]
+pub use embedded::Tls;
 pub use failure::{Algorithm, CertificateFault, Limit, TlsFailure};
+#[cfg(feature = "tls")]
 pub(crate) use fence::Findings;
-use guard::{Guard, Now};
-pub(crate) use session::{Records, Session};
-use suite::Suite;
+use guard::Now;
+#[cfg(all(feature = "embassy-net", feature = "tls"))]
+pub(crate) use session::Records;
+#[cfg(feature = "tls")]
+pub(crate) use session::Session;
 
 use crate::clock::WallClock;
-use crate::wire::Wire;
 
 /// What to do with `https` while the wall-clock time is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,119 +106,53 @@ impl<const RX: usize, const TX: usize> Default for TlsBuffers<RX, TX> {
     }
 }
 
-/// What a [`NodeTransport`](crate::NodeTransport) needs for `https`.
-pub struct Tls<'b> {
-    records: Option<Records<'b>>,
-    roots: &'b [&'b [u8]],
-    rng: &'b mut dyn CryptoRngCore,
-    clock: &'b dyn WallClock,
-    unknown_time: UnknownTime,
+/// What a [`NodeTransport`](crate::NodeTransport) opens TLS connections with.
+#[derive(Debug)]
+pub enum TlsClient<'b> {
+    /// embedded-tls: small, and without an allocator.
+    #[cfg(feature = "tls")]
+    Embedded(Tls<'b>),
+    /// rustls: for every server that does TLS 1.3.
+    #[cfg(feature = "rustls")]
+    Rustls(Rustls<'b>),
 }
 
-impl<'b> Tls<'b> {
-    /// `roots` are the trusted CA certificates in DER. `rng` must be cryptographically secure: each
-    /// connection takes fresh keys from it. `clock` tells the time for the certificates' validity.
-    pub fn new<const RX: usize, const TX: usize>(
-        buffers: &'b mut TlsBuffers<RX, TX>,
-        roots: &'b [&'b [u8]],
-        rng: &'b mut dyn CryptoRngCore,
-        clock: &'b dyn WallClock,
-    ) -> Self {
-        let (rx, tx) = buffers.split();
-        Self::over(Records::new(rx, tx), roots, rng, clock)
+#[cfg(feature = "tls")]
+impl<'b> From<Tls<'b>> for TlsClient<'b> {
+    fn from(tls: Tls<'b>) -> Self {
+        Self::Embedded(tls)
     }
+}
 
-    pub(crate) fn over(
-        records: Records<'b>,
-        roots: &'b [&'b [u8]],
-        rng: &'b mut dyn CryptoRngCore,
-        clock: &'b dyn WallClock,
-    ) -> Self {
-        let unknown_time = UnknownTime::default();
-        Self { records: Some(records), roots, rng, clock, unknown_time }
+#[cfg(feature = "rustls")]
+impl<'b> From<Rustls<'b>> for TlsClient<'b> {
+    fn from(tls: Rustls<'b>) -> Self {
+        Self::Rustls(tls)
     }
+}
 
-    /// What happens while `clock` knows no time. Default: refuse.
-    #[must_use]
-    pub const fn when_time_unknown(mut self, unknown_time: UnknownTime) -> Self {
-        self.unknown_time = unknown_time;
-        self
-    }
-
-    pub(crate) const fn take_records(&mut self) -> Option<Records<'b>> {
-        self.records.take()
-    }
-
-    /// Does the handshake over `wire`, and leaves the connection in `session`, which must be closed
-    /// unless this succeeds: only then the server is `host`.
-    pub(crate) async fn open<S: Read + Write>(
-        &mut self,
-        session: &mut Session<'b, S>,
-        wire: Wire<'b, S>,
-        host: Host<'_>,
-    ) -> Result<(), TlsFailure> {
-        let mut config = TlsConfig::new();
-        if let Some(length) = session.record_room().and_then(fragment::length_for) {
-            config = config.with_max_fragment_length(length);
+/// The name that the server's certificate must have.
+fn server_name(host: Host<'_>) -> Result<ServerName<'_>, TlsFailure> {
+    Ok(match host {
+        Host::Name(name) => {
+            // The dot of a fully qualified name is in no certificate (RFC 6066, section 3).
+            let name = name.strip_suffix('.').unwrap_or(name);
+            ServerName::from(DnsName::try_from(name).map_err(|_| TlsFailure::WrongName)?)
         }
-        if cfg!(feature = "rsa") {
-            config = config.enable_rsa_signatures();
+        Host::Address(IpAddr::V4(address)) => {
+            ServerName::IpAddress(pki_types::IpAddr::V4(address.octets().into()))
         }
-        let name = match host {
-            Host::Name(name) => {
-                // The dot of a fully qualified name is in no certificate (RFC 6066, section 3).
-                let name = name.strip_suffix('.').unwrap_or(name);
-                config = config.with_server_name(name);
-                ServerName::from(DnsName::try_from(name).map_err(|_| TlsFailure::WrongName)?)
-            }
-            Host::Address(IpAddr::V4(address)) => {
-                ServerName::IpAddress(pki_types::IpAddr::V4(address.octets().into()))
-            }
-            Host::Address(IpAddr::V6(address)) => {
-                ServerName::IpAddress(pki_types::IpAddr::V6(address.segments().into()))
-            }
-        };
-        let now = match (self.clock.unix_seconds(), self.unknown_time) {
-            (Some(seconds), _) => Now::Known(seconds),
-            (None, UnknownTime::SkipValidity) => Now::Any,
-            (None, UnknownTime::Refuse) => return Err(TlsFailure::TimeUnknown),
-        };
-        let mut provider = Provider { rng: self.rng, guard: Guard::new(self.roots, name, now) };
-        let opened = session.open(wire, TlsContext::new(&config, &mut provider)).await;
-        if let Some(failure) = provider.guard.failure() {
-            return Err(failure);
+        Host::Address(IpAddr::V6(address)) => {
+            ServerName::IpAddress(pki_types::IpAddr::V6(address.segments().into()))
         }
-        opened?;
-        // The handshake went well; that alone says nothing about who the server is.
-        provider.guard.verdict().await
-    }
+    })
 }
 
-impl fmt::Debug for Tls<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls")
-            .field("roots", &self.roots.len())
-            .field("unknown_time", &self.unknown_time)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Entropy and verification for one handshake.
-struct Provider<'p> {
-    rng: &'p mut dyn CryptoRngCore,
-    guard: Guard<'p>,
-}
-
-impl CryptoProvider for Provider<'_> {
-    type CipherSuite = Suite;
-    /// For client certificates, of which there are none.
-    type Signature = [u8; 0];
-
-    fn rng(&mut self) -> impl CryptoRngCore {
-        &mut *self.rng
-    }
-
-    fn verifier(&mut self) -> Result<&mut impl TlsVerifier<Suite>, TlsError> {
-        Ok(&mut self.guard)
+/// The time for a handshake, if it may begin.
+fn now(clock: &dyn WallClock, unknown_time: UnknownTime) -> Result<Now, TlsFailure> {
+    match (clock.unix_seconds(), unknown_time) {
+        (Some(seconds), _) => Ok(Now::Known(seconds)),
+        (None, UnknownTime::SkipValidity) => Ok(Now::Any),
+        (None, UnknownTime::Refuse) => Err(TlsFailure::TimeUnknown),
     }
 }

@@ -6,9 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, Transport};
-use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
+#[cfg(feature = "rustls")]
+use pilot_webhook_embassy::Rustls;
 #[cfg(feature = "tls")]
-use pilot_webhook_embassy::{Tls, TlsBuffers, UnknownTime, WallClock};
+use pilot_webhook_embassy::Tls;
+use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
+#[cfg(feature = "_https")]
+use pilot_webhook_embassy::{TlsBuffers, UnknownTime, WallClock};
 
 use pilot_webhook_tests::{Act, Script, Server};
 pub use pilot_webhook_tests::{hostile_tls, nal as net, pki};
@@ -35,25 +39,77 @@ pub fn plain(net: TokioNet) -> Node {
     NodeTransport::new(leak(net), leak(Buffers::<1_024>::new()), Policy::default())
 }
 
+/// Whether the TLS client is rustls: in the tests whose name begins so. The others have embedded-tls.
+pub const RUSTLS: bool = {
+    let name = env!("CARGO_CRATE_NAME").as_bytes();
+    matches!(name, [b'r', b'u', b's', b't', b'l', b's', ..])
+};
+
+/// What is expected of embedded-tls, or of rustls.
+pub fn either<T>(embedded: T, rustls: T) -> T {
+    if RUSTLS { rustls } else { embedded }
+}
+
 /// With TLS, trusting these roots at the time [`NOW`].
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub fn tls(net: TokioNet, roots: &[&[u8]]) -> Node {
     tls_at(net, roots, || Some(NOW), UnknownTime::Refuse)
 }
 
 /// With TLS, trusting these roots, with this clock.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_https")]
 pub fn tls_at(
     net: TokioNet,
     roots: &[&[u8]],
     clock: impl WallClock + 'static,
     unknown: UnknownTime,
 ) -> Node {
+    tls_in(leak(TlsBuffers::<16_640, 1_024>::new()), net, roots, clock, unknown)
+}
+
+/// With TLS in these buffers.
+#[cfg(feature = "_https")]
+pub fn tls_in<const RX: usize, const TX: usize>(
+    buffers: &'static mut TlsBuffers<RX, TX>,
+    net: TokioNet,
+    roots: &[&[u8]],
+    clock: impl WallClock + 'static,
+    unknown: UnknownTime,
+) -> Node {
+    let roots: Vec<&'static [u8]> = roots.iter().map(|root| &*root.to_vec().leak()).collect();
+    let (roots, rng, clock) = (roots.leak(), leak(rand_core::OsRng), leak(clock));
+    #[cfg(feature = "rustls")]
+    if RUSTLS {
+        let tls = Rustls::new(buffers, roots, rng, clock).when_time_unknown(unknown);
+        return plain(net).with_tls(tls);
+    }
+    #[cfg(feature = "tls")]
+    return plain(net).with_tls(Tls::new(buffers, roots, rng, clock).when_time_unknown(unknown));
+    #[cfg(not(feature = "tls"))]
+    panic!("this test needs the feature tls");
+}
+
+/// With rustls, and a certificate of the node's own, if any.
+#[cfg(feature = "rustls")]
+pub fn rustls_as(
+    own: Option<pilot_webhook_embassy::ClientIdentity>,
+    net: TokioNet,
+    roots: &[&[u8]],
+) -> Node {
     let roots: Vec<&'static [u8]> = roots.iter().map(|root| &*root.to_vec().leak()).collect();
     let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
-    let tls = Tls::new(buffers, roots.leak(), leak(rand_core::OsRng), leak(clock))
-        .when_time_unknown(unknown);
-    plain(net).with_tls(tls)
+    let tls = Rustls::new(buffers, roots.leak(), leak(rand_core::OsRng), leak(|| Some(NOW)));
+    plain(net).with_tls(match own {
+        Some(own) => tls.with_identity(own),
+        None => tls,
+    })
+}
+
+/// A record with a ticket of this length, good for an hour.
+pub fn ticket(length: usize) -> hostile_tls::After {
+    let size = u16::try_from(length).unwrap().to_be_bytes();
+    let parts = [&[0, 0, 14, 16, 1, 2, 3, 4, 0][..], &size, &vec![7; length], &[0, 0]];
+    hostile_tls::After::Record(hostile_tls::handshake(4, &parts.concat()), 22)
 }
 
 /// Posts [`BODY`].
@@ -85,7 +141,7 @@ pub async fn good() -> Server {
 
 /// The same over TLS.
 pub async fn good_tls(config: rustls::ServerConfig) -> Server {
-    Server::start(vec![vec![Act::Serve(|_| vec![send(OK)])]], Some(Arc::new(config))).await
+    Server::start(vec![vec![Act::Serve(|_| vec![send(OK)])]; 50], Some(Arc::new(config))).await
 }
 
 /// The server's URL, by its address.

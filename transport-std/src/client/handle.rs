@@ -22,7 +22,7 @@ use pilot_webhook_core::{
     Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
 };
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
@@ -97,6 +97,8 @@ struct Handles<To> {
     /// The longest topic and data of an event.
     max_event_bytes: usize,
     workers: Mutex<Vec<JoinHandle<()>>>,
+    /// Its other end is gone when all workers are.
+    working: watch::Receiver<()>,
     /// Emitters that wait for room.
     room: Waiting,
     /// Tasks that wait until the queue has drained.
@@ -165,6 +167,8 @@ impl<To: Target> Client<To> {
         }
         shared.secret.set(parts.secret);
         shared.keys.set(&parts.keys).map_err(ClientError::Key)?;
+        let (work, working) = watch::channel(());
+        let work = Arc::new(work);
         let client = Self {
             handle: Arc::new(Handles {
                 shared: Arc::clone(&shared),
@@ -174,6 +178,7 @@ impl<To: Target> Client<To> {
                 drain_timeout: parts.config.drain_timeout,
                 max_event_bytes: parts.config.max_event_bytes,
                 workers: Mutex::default(),
+                working,
                 room: Waiting::new(),
                 end: Waiting::new(),
                 retargeted: Notify::new(),
@@ -187,7 +192,14 @@ impl<To: Target> Client<To> {
             if parts.is_gone { client.set_gone(target) } else { client.set_target(target) }?;
         }
         let equipment = Arc::new(equipment);
-        let worker = || parts.runtime.spawn(supervise(Arc::clone(&shared), Arc::clone(&equipment)));
+        let worker = || {
+            let work = Arc::clone(&work);
+            let worker = supervise(Arc::clone(&shared), Arc::clone(&equipment));
+            parts.runtime.spawn(async move {
+                worker.await;
+                drop(work);
+            })
+        };
         client.handle.workers().extend((0..parts.config.max_in_flight).map(|_| worker()));
         #[cfg(feature = "outbox")]
         if let Some(durable) = durable {
@@ -285,7 +297,12 @@ impl<To: Target> Client<To> {
         self.handle.retargeted.notify_waiters();
         let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
         let closed = self.handle.end.until(shared.dispatcher.closed());
-        if !within(limit, closed).await {
+        // A worker tells the observer of the last event after that is accounted for.
+        let told = async {
+            let mut working = self.handle.working.clone();
+            while working.changed().await.is_ok() {}
+        };
+        if !within(limit, closed).await || !within(CLOSE_GRACE, told).await {
             // Reached only when a worker could not run: its runtime is stalled or gone.
             self.handle.workers().iter().for_each(JoinHandle::abort);
         }

@@ -31,8 +31,8 @@ pub(crate) async fn dial(
 ) -> Result<Stream, HttpError> {
     // Before connecting: a handshake that cannot succeed need not be begun.
     let tls = match endpoint.scheme() {
-        Scheme::Http => None,
-        Scheme::Https => {
+        Scheme::Http | Scheme::Nats => None,
+        Scheme::Https | Scheme::Tls => {
             let Some(config) = shared.trust.config() else {
                 shared.trust.doubt(Instant::now());
                 return Err(HttpError::NoTrustRoots);

@@ -13,7 +13,7 @@ const AUTHORIZATION: &str = "Authorization";
 /// use pilot_webhook_std::RequestHeaders;
 /// let mut headers = RequestHeaders::new();
 /// headers.add("X-Api-Key", "1234")?;
-/// headers.bearer("a token")?;
+/// headers.bearer("token-68")?;
 /// assert!(headers.add("Host", "example.com").is_err());
 /// # Ok::<(), pilot_webhook_std::HeaderError>(())
 /// ```

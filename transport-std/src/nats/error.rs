@@ -7,16 +7,10 @@ use async_nats::jetstream;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::{ConnectError, ConnectErrorKind};
+use pilot_webhook_core::nats::{self, NO_STREAM, TOO_LARGE};
 use pilot_webhook_core::{ErrorKind, Reply, TransportError, Verdict};
 
 use crate::http::HttpConfigError;
-
-/// The code of a message that was stored. NATS has none; HTTP's is what people know.
-pub(crate) const STORED: u16 = 200;
-/// No stream has the subject: the status that the server answers with.
-const NO_STREAM: u16 = 503;
-/// The server's `max_payload` is exceeded, which only the client library tells. HTTP's code for it.
-const TOO_LARGE: u16 = 413;
 
 /// Why a publication brought no answer.
 #[derive(Debug)]
@@ -42,23 +36,12 @@ pub(crate) fn judge(error: PublishError) -> Result<Reply, NatsError> {
         StreamNotFound => Ok(Reply { verdict: Verdict::Later(None), code: NO_STREAM }),
         MaxPayloadExceeded => Ok(Reply { verdict: Verdict::TooLarge, code: TOO_LARGE }),
         Other => match api_error(&error) {
-            Some(code) => Ok(reply(code)),
+            Some(code) => Ok(nats::judge(u32::try_from(code.0).unwrap_or(u32::MAX))),
             None => Err(NatsError::Publish(error)),
         },
         PublishErrorKind::BrokenPipe => Err(NatsError::Disconnected),
         _ => Err(NatsError::Publish(error)),
     }
-}
-
-/// What JetStream's own code says. Most are about the stream: full, sealed, without a leader. Those end when
-/// an operator or a consumer makes room, so the event stays.
-fn reply(code: ErrorCode) -> Reply {
-    let verdict = match code {
-        ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM => Verdict::TooLarge,
-        ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM => Verdict::Refused,
-        _ => Verdict::Later(None),
-    };
-    Reply { verdict, code: u16::try_from(code.0).unwrap_or(u16::MAX).max(1) }
 }
 
 fn api_error(error: &PublishError) -> Option<ErrorCode> {

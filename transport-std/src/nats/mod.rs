@@ -6,7 +6,6 @@
 mod config;
 mod error;
 mod link;
-mod subject;
 mod target;
 mod transport;
 

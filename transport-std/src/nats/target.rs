@@ -28,6 +28,8 @@ pub struct NatsTarget {
 pub enum NatsTargetError {
     /// It begins with neither `nats://` nor `tls://`.
     Scheme,
+    /// It has a user name or a password: those stand in [`NatsConfig`](crate::NatsConfig).
+    Userinfo,
     /// The server's address is wrong, or the destination policy refuses it.
     Address(EndpointError),
     /// The path is no prefix of a subject: tokens of letters, digits, `-` and `_` with dots between them.
@@ -53,6 +55,9 @@ impl NatsTarget {
             _ => return Err(NatsTargetError::Scheme),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if authority.contains('@') {
+            return Err(NatsTargetError::Userinfo);
+        }
         let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
         let port = if has_port { String::new() } else { format!(":{PORT}") };
         // Hosts, ports and the policy are the same as for HTTP.
@@ -111,7 +116,7 @@ impl fmt::Display for NatsTargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str("a NATS server's URL begins with nats:// or tls://"),
-            Self::Address(EndpointError::Userinfo) => {
+            Self::Userinfo => {
                 f.write_str("credentials do not belong in the URL: put them in a file")
             }
             Self::Address(error) => error.fmt(f),
@@ -151,8 +156,7 @@ mod tests {
                 "{path}"
             );
         }
-        let userinfo = Err(NatsTargetError::Address(EndpointError::Userinfo));
-        assert_eq!(parse("nats://me:secret@host/p"), userinfo);
+        assert_eq!(parse("nats://me:secret@host/p"), Err(NatsTargetError::Userinfo));
         assert!(matches!(parse("nats://169.254.169.254/p"), Err(NatsTargetError::Address(_))));
     }
 }

@@ -4,11 +4,11 @@ use std::fmt;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::PublishMessage;
+use pilot_webhook_core::nats::{STORED, Subject, TOO_LARGE};
 use pilot_webhook_core::{Message, Reply, SendTransport, Verdict};
 
 use crate::nats::config::NatsShared;
-use crate::nats::error::{NatsError, STORED, judge};
-use crate::nats::subject;
+use crate::nats::error::{NatsError, judge};
 use crate::nats::target::NatsTarget;
 
 /// Publishes events to a JetStream stream. All transports of a client share one connection, which the
@@ -23,14 +23,13 @@ use crate::nats::target::NatsTarget;
 /// Must be used within a tokio runtime with I/O and time enabled.
 pub struct NatsTransport {
     shared: NatsShared,
-    subject: String,
 }
 
 impl NatsTransport {
     /// A transport over the connection that `shared` makes at the first message.
     #[must_use]
     pub fn new(shared: &NatsShared) -> Self {
-        Self { shared: shared.clone(), subject: String::new() }
+        Self { shared: shared.clone() }
     }
 }
 
@@ -39,9 +38,10 @@ impl SendTransport<NatsTarget> for NatsTransport {
 
     async fn send(&mut self, to: &NatsTarget, message: &Message<'_>) -> Result<Reply, NatsError> {
         if message.id.events > 1 {
-            return Ok(Reply { verdict: Verdict::TooLarge, code: 413 });
+            return Ok(Reply { verdict: Verdict::TooLarge, code: TOO_LARGE });
         }
-        subject::write(&mut self.subject, to.prefix(), message.id.node_id, message.topic);
+        let (prefix, node_id, topic) = (to.prefix(), message.id.node_id, message.topic);
+        let subject = Subject { prefix, node_id, topic }.to_string();
         let mut headers = HeaderMap::new();
         for (name, value) in message.headers {
             headers.append(*name, *value);
@@ -54,8 +54,7 @@ impl SendTransport<NatsTarget> for NatsTransport {
         // Made by `to`.
         let Some(link) = cell.get() else { return Err(NatsError::Disconnected) };
         link.up().await?;
-        let answer =
-            async { link.context().send_publish(self.subject.clone(), publish).await?.await };
+        let answer = async { link.context().send_publish(subject, publish).await?.await };
         tokio::select! {
             answer = answer => match answer {
                 Ok(_stored) => Ok(Reply { verdict: Verdict::Accepted, code: STORED }),

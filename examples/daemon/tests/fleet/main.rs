@@ -135,6 +135,8 @@ async fn play(mut world: World, mut plan: Plan) {
     println!("arrived    {} of {count}, {missing} missing, {per_second}/s", different.len());
     println!("duplicates {}", received.len() - different.len());
     println!("order      {} events arrived behind a later one of their node", late(&received));
+    let (messages, bytes) = world.size().await;
+    println!("stream     {messages} messages of {bytes} bytes");
     for gateway in &mut gateways {
         kill(gateway);
     }

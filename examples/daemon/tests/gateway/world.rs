@@ -196,6 +196,13 @@ impl World {
         messages
     }
 
+    /// The messages that the stream has had, and the bytes that one takes.
+    pub(crate) async fn size(&self) -> (u64, u64) {
+        let stream = self.context.get_stream("EVENTS").await.unwrap();
+        let state = stream.get_info().await.unwrap().state;
+        (state.messages, state.bytes / state.messages.max(1))
+    }
+
     pub(crate) async fn until_dead(&self, count: u64) {
         timeout(PATIENCE, async {
             loop {

@@ -47,20 +47,22 @@ static WALL: WallTime = WallTime::new();
 static CLOCK: EmbassyClock<'static> = EmbassyClock::new(&WALL);
 type Engine = Dispatcher<CriticalSectionRawMutex, &'static mut [u8], EndpointBuf<128>>;
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "https"))]
 use pilot_webhook_embassy::Runner;
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 use pilot_webhook_embassy::{TlsBuffers, TlsRunner as Runner};
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "https"))]
 static NODE: ConstStaticCell<Resources<QUEUE>> = ConstStaticCell::new(Resources::new());
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 static NODE: ConstStaticCell<Resources<QUEUE, TlsBuffers<4096, 1024>>> =
     ConstStaticCell::new(Resources::with_tls());
 
 #[entry]
 fn main() -> ! {
     let board = Board::take();
+    #[cfg(feature = "rustls")]
+    firmware::heap::start();
     executor::run(|spawner| task(spawner, board))
 }
 
@@ -205,13 +207,13 @@ fn refused(emit: &impl Fn(&str, &Json<'_>) -> bool) -> Option<u64> {
     Some((meter::busy() - begin) * PER_CYCLE / u64::from(TIMES))
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "https"))]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, _args: Args<'static>) {
     runner.run(stack).await;
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
     static CA: ConstStaticCell<[u8; 2048]> = ConstStaticCell::new([0; 2048]);
@@ -219,6 +221,11 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
     let buffer = CA.take();
     let read = args.get("ca").map(|path| host::read_file(path, buffer));
     let length = read.and_then(Result::ok).unwrap_or(0);
-    let roots: &[&[u8]] = &[&buffer[..length]];
+    static ROOTS: ConstStaticCell<[&[u8]; 1]> = ConstStaticCell::new([&[]]);
+    let roots = ROOTS.take();
+    roots[0] = &buffer[..length];
+    #[cfg(feature = "rustls")]
+    runner.run_rustls(stack, roots, &mut entropy).await;
+    #[cfg(not(feature = "rustls"))]
     runner.run(stack, roots, &mut entropy).await;
 }

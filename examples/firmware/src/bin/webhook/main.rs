@@ -5,7 +5,8 @@
 //!
 //! | argument | default | |
 //! |---|---|---|
-//! | `url=URL` | required | `http://` or, with the feature `tls`, `https://` |
+//! | `url=URL` | required | `http://` or, with the feature `tls`, `https://`; with the feature `nats` instead `nats://` and `tls://` |
+//! | `token=TEXT` | none | for the NATS server |
 //! | `ca=PATH` | none | the trusted CA's certificate in DER, a file of the host |
 //! | `secret=TEXT` | none | signs the events |
 //! | `node_id=N` | 1 | |
@@ -34,6 +35,8 @@ use cortex_m_rt::entry;
 use embassy_executor::Spawner;
 use embassy_net::{Stack, StackResources};
 use embassy_time::{Duration, with_timeout};
+#[cfg(feature = "rustls")]
+use firmware::heap;
 use firmware::{
     board::Board,
     executor,
@@ -41,10 +44,12 @@ use firmware::{
     net, println, stack,
 };
 use pilot_webhook_core::{Stats, to_json};
-#[cfg(not(feature = "tls"))]
+#[cfg(feature = "nats")]
+use pilot_webhook_embassy::NatsLogin;
+#[cfg(not(feature = "https"))]
 use pilot_webhook_embassy::Runner;
 use pilot_webhook_embassy::{Options, Resources, Webhook, new};
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 use pilot_webhook_embassy::{TlsBuffers, TlsRunner as Runner};
 use report::Report;
 use static_cell::ConstStaticCell;
@@ -54,15 +59,15 @@ const QUEUE: usize = 8192;
 #[cfg(feature = "board-lm3s6965")]
 const QUEUE: usize = 4096;
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "https"))]
 static MEMORY: ConstStaticCell<Resources<QUEUE>> = ConstStaticCell::new(Resources::new());
 
 /// The longest record that the server may send: all there are, or what the small board can hold and asks for.
-#[cfg(all(feature = "tls", feature = "board-an386"))]
+#[cfg(all(feature = "https", feature = "board-an386"))]
 const RECORD: usize = 16_640;
-#[cfg(all(feature = "tls", feature = "board-lm3s6965"))]
+#[cfg(all(feature = "https", feature = "board-lm3s6965"))]
 const RECORD: usize = 4096 + 256;
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 static MEMORY: ConstStaticCell<Resources<QUEUE, TlsBuffers<RECORD, 1024>>> =
     ConstStaticCell::new(Resources::with_tls());
 
@@ -71,12 +76,14 @@ const SOCKETS: usize = if cfg!(feature = "sntp") { 4 } else { 3 };
 /// The longest line of arguments. Arbitrary.
 const ARGS: usize = 768;
 /// The longest CA certificate. Arbitrary: most are half as long.
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 const CA: usize = 2048;
 
 #[entry]
 fn main() -> ! {
     let board = Board::take();
+    #[cfg(feature = "rustls")]
+    heap::start();
     executor::run(|spawner| task(spawner, board))
 }
 
@@ -141,17 +148,22 @@ fn report(webhook: Webhook) -> Result<Stats, &'static str> {
     let stats = webhook.stats();
     println!("stats: {}", to_json(&stats, &mut [0; 512]).map_err(|_| "the counters are too long")?);
     println!("stack: peak {} of {} bytes", stack::peak(), stack::size());
+    #[cfg(feature = "rustls")]
+    println!("heap: peak {} of {} bytes", heap::peak(), heap::SIZE);
     Ok(stats)
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "https"))]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
     signing::wait(&runner, &args).await;
+    #[cfg(not(feature = "nats"))]
     runner.run(stack).await;
+    #[cfg(feature = "nats")]
+    runner.run_nats(stack, login(args)).await;
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "https")]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
     signing::wait(&runner, &args).await;
@@ -160,13 +172,25 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
         host::exit(1)
     };
     let ca = certificate(args);
-    let roots: &[&[u8]] = &[ca];
+    static ROOTS: ConstStaticCell<[&[u8]; 1]> = ConstStaticCell::new([&[]]);
+    let [root] = ROOTS.take();
+    *root = ca;
     // Without a certificate no server is trusted.
-    let roots = if ca.is_empty() { &[] } else { roots };
+    let roots = if ca.is_empty() { &[] } else { core::slice::from_ref(root) };
+    #[cfg(all(feature = "rustls", not(feature = "nats")))]
+    runner.run_rustls(stack, roots, &mut entropy).await;
+    #[cfg(not(any(feature = "nats", feature = "rustls")))]
     runner.run(stack, roots, &mut entropy).await;
+    #[cfg(feature = "nats")]
+    runner.run_nats(stack, login(args), roots, &mut entropy).await;
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "nats")]
+fn login(args: Args<'static>) -> NatsLogin<'static> {
+    args.get("token").map_or(NatsLogin::None, NatsLogin::Token)
+}
+
+#[cfg(feature = "https")]
 fn certificate(args: Args<'static>) -> &'static [u8] {
     static BUFFER: ConstStaticCell<[u8; CA]> = ConstStaticCell::new([0; CA]);
     let Some(path) = args.get("ca") else { return &[] };

@@ -1,6 +1,9 @@
 //! The subject that an event is published to.
 
-use std::fmt::Write as _;
+use core::fmt;
+
+use crate::ascii::hex;
+use crate::json::{DIGITS, decimal};
 
 /// The longest topic in a subject, in bytes. The whole topic is in the body. Arbitrary: a protocol line of
 /// nats-server has 4,096 bytes at most (`max_control_line`), and a longer one ends the connection.
@@ -8,47 +11,75 @@ const TOPIC_MAX: usize = 512;
 
 /// `PREFIX.<node id>.<topic>`. What a subject cannot hold is percent-encoded: white space, control
 /// characters, `*`, `>`, `%`, and a dot that would make an empty token. A longer topic is cut.
-pub(crate) fn write(out: &mut String, prefix: &str, node_id: u32, topic: &str) {
-    out.clear();
-    let _ = write!(out, "{prefix}.{node_id}.");
-    let begin = out.len();
-    let mut at_token = true;
-    let mut rest = topic.chars().peekable();
-    while let Some(letter) = rest.next() {
+///
+/// ```
+/// use pilot_webhook_core::nats::Subject;
+/// let subject = Subject { prefix: "pilot", node_id: 7, topic: "conn.established" };
+/// assert_eq!(subject.to_string(), "pilot.7.conn.established");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// The beginning, of one token or several.
+    pub prefix: &'a str,
+    /// The node that the event is from.
+    pub node_id: u32,
+    /// The event's topic.
+    pub topic: &'a str,
+}
+
+impl Subject<'_> {
+    /// Writes it.
+    pub(super) fn write_to(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str(self.prefix)?;
+        out.write_char('.')?;
+        out.write_str(decimal(self.node_id.into(), &mut [0; DIGITS]))?;
+        out.write_char('.')?;
+        let (mut length, mut at_token) = (0, true);
+        let mut rest = self.topic.chars();
         // The longest letter has 4 bytes, each of them 3 when it is encoded.
-        if out.len() - begin + 12 > TOPIC_MAX {
-            break;
+        while length + 12 <= TOPIC_MAX
+            && let Some(letter) = rest.next()
+        {
+            let is_plain = match letter {
+                '.' => !at_token && !matches!(rest.clone().next(), None | Some('.')),
+                '*' | '>' | '%' => false,
+                letter => !letter.is_whitespace() && !letter.is_control(),
+            };
+            if is_plain {
+                out.write_char(letter)?;
+                length += letter.len_utf8();
+                at_token = letter == '.';
+                continue;
+            }
+            for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
+                out.write_char('%')?;
+                for digit in hex(byte) {
+                    out.write_char(char::from(digit.to_ascii_uppercase()))?;
+                }
+                length += 3;
+            }
+            at_token = false;
         }
-        let is_plain = match letter {
-            '.' => !at_token && !matches!(rest.peek(), None | Some('.')),
-            '*' | '>' | '%' => false,
-            letter => !letter.is_whitespace() && !letter.is_control(),
-        };
-        if is_plain {
-            out.push(letter);
-            at_token = letter == '.';
-            continue;
-        }
-        for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        at_token = false;
-    }
-    if out.len() == begin {
         // An empty topic would be an empty token.
-        out.push('%');
+        if length == 0 { out.write_char('%') } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::string::{String, ToString as _};
+
     use super::*;
     use proptest::prelude::*;
 
     fn subject(topic: &str) -> String {
-        let mut out = String::from("what was there before");
-        write(&mut out, "pilot", 7, topic);
-        out
+        Subject { prefix: "pilot", node_id: 7, topic }.to_string()
     }
 
     #[test]

@@ -1,0 +1,60 @@
+//! rustls without its standard library: the tests of `tls_hostile.rs`, and what is sent for it alone.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say where and why"
+)]
+
+#[path = "tls_hostile.rs"]
+mod tls_hostile;
+
+use pilot_webhook_embassy::{TlsBuffers, UnknownTime};
+use pilot_webhook_tests::hostile_tls::{Behaviour, HostileServer, Message};
+use tls_hostile::support::net::TokioNet;
+use tls_hostile::support::{self, NOW, authority, pki, post, ticket};
+
+#[tokio::test]
+async fn a_server_that_is_not_authentic_leaves_no_ticket() {
+    // A session with it would be resumed later, without any certificate.
+    for proof in [Message::CertificateVerify, Message::BadCertificateVerify] {
+        let is_good = matches!(proof, Message::CertificateVerify);
+        let flight = [Message::EncryptedExtensions, Message::Certificate, proof, Message::Finished];
+        for early in [vec![ticket(100)], vec![]] {
+            let behaviour = Behaviour {
+                early: early.clone(),
+                after: vec![ticket(100)],
+                requests: 1,
+                ..Behaviour::flight(flight.clone())
+            };
+            let server = HostileServer::start(authority().server(), behaviour);
+            let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
+            let mut node = support::tls(net, &[authority().root()]);
+            let url = format!("https://{}:{}/hook", pki::NAME, server.address().port());
+            for _ in 0..3 {
+                assert_eq!(post(&mut node, &url).await.is_ok(), is_good);
+                node.disconnect();
+            }
+            assert_eq!(server.seen().resumptions, if is_good { 2 } else { 0 });
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_that_leaves_no_room_for_the_hello_is_not_used() {
+    for length in [100, 400, 490, 600, 15_000] {
+        let after = vec![ticket(length)];
+        let behaviour = Behaviour { after, requests: 1, ..Behaviour::good() };
+        let server = HostileServer::start(authority().server(), behaviour);
+        let buffers = Box::leak(Box::new(TlsBuffers::<16_640, 512>::new()));
+        let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
+        let roots = &[authority().root()];
+        let mut node = support::tls_in(buffers, net, roots, || Some(NOW), UnknownTime::Refuse);
+        let url = format!("https://{}:{}/hook", pki::NAME, server.address().port());
+        for _ in 0..3 {
+            assert_eq!(post(&mut node, &url).await.map(|reply| reply.code), Ok(200), "{length}");
+            node.disconnect();
+        }
+    }
+}
