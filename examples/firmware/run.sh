@@ -29,7 +29,7 @@ Environment:
   QEMU_ARGS      further options of it, separated by blanks
   NIC_ARGS       further options of its user network, each with a comma before
   FEATURES       cargo features besides the board's, separated by commas; unless set
-                 "sntp,standard-webhooks,tls" for an386, none for lm3s6965
+                 "dhcp-guard,sntp,standard-webhooks,tls" for an386, none for lm3s6965
   CARGO_TARGET_DIR  as for cargo
 USAGE
 }
@@ -51,7 +51,7 @@ choose_board() {
     case $board in
     an386)
         target=thumbv7em-none-eabihf machine=mps2-an386 nic=user,model=lan9118
-        features=${FEATURES-sntp,standard-webhooks,tls}
+        features=${FEATURES-dhcp-guard,sntp,standard-webhooks,tls}
         ;;
     lm3s6965)
         target=thumbv7m-none-eabi machine=lm3s6965evb nic=user,model=stellaris

@@ -62,11 +62,12 @@ pub use tls::{ClientIdentity, Rustls};
 pub use transport::{Buffers, NodeTransport};
 
 // What a webhook's options and answers are made of: nobody needs a second dependency for it.
+pub use pilot_webhook_core::http::HeaderError;
 pub use pilot_webhook_core::{
     CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Config, Data,
-    EmitError, EncodeError, EndpointError, Event, Format, Json, Notice, Observer, OnFull, OnOpen,
-    PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Schedule, Secret, Signer, Stats, Timestamp,
-    standard,
+    EmitError, EncodeError, EndpointError, Event, FixedHeaders, Format, Json, Notice, Observer,
+    OnFull, OnOpen, PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Schedule, Secret, Signer,
+    Stats, Timestamp, standard,
 };
 
 #[cfg(feature = "nats")]

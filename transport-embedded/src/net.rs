@@ -7,6 +7,7 @@
 
 use core::cell::{RefCell, RefMut};
 use core::net::{IpAddr, SocketAddr};
+use core::ops::Deref;
 use core::pin::pin;
 
 use embassy_futures::poll_once;
@@ -18,7 +19,9 @@ use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, TimeoutError, with_timeout};
 use embedded_io_async::{Error as _, ErrorKind as IoKind, ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
-use heapless::Vec;
+
+#[cfg(feature = "dns-servers")]
+use crate::other_servers::{ADDRESSES, Addresses};
 
 /// How long a new connection waits until the last segments of the one before it are sent. Arbitrary:
 /// enough for an ARP answer on a slow link.
@@ -89,40 +92,38 @@ impl<'d> TcpConnect for SocketNet<'d> {
     }
 }
 
-/// Addresses of a name. Arbitrary: more than are tried.
-pub(crate) type Addresses = Vec<IpAddress, 4>;
-
 /// The addresses of this kind, of whichever DNS server answers.
+#[cfg(feature = "dns-servers")]
 pub(crate) async fn look_up(
     stack: Stack<'_>,
     name: &str,
     kind: DnsQueryType,
 ) -> Result<Addresses, dns::Error> {
-    let asked = ask_stack(stack, name, kind);
-    #[cfg(feature = "dns-servers")]
-    let asked = async {
-        match select(asked, crate::other_servers::ask(stack, name, kind)).await {
-            Either::First(found) => found,
-            Either::Second(found) => Ok(found),
-        }
-    };
-    asked.await
+    let others = crate::other_servers::ask(stack, name, kind);
+    match select(ask_stack(stack, name, kind), others).await {
+        Either::First(found) => found.map(|found| found.iter().copied().take(ADDRESSES).collect()),
+        Either::Second(found) => Ok(found),
+    }
 }
 
-async fn ask_stack(
+/// The addresses of this kind, of the stack's DNS server.
+pub(crate) async fn ask_stack(
     stack: Stack<'_>,
     name: &str,
     kind: DnsQueryType,
-) -> Result<Addresses, dns::Error> {
+) -> Result<impl Deref<Target = [IpAddress]>, dns::Error> {
     let mut query = pin!(stack.dns_query(name, kind));
     loop {
         match with_timeout(LOOK, query.as_mut()).await {
-            Ok(found) => return found.map(|found| found.into_iter().take(4).collect()),
+            Ok(found) => return found,
             // A query that is begun makes the stack look at all of them. Dropped at once, it is not sent.
             Err(TimeoutError) => drop(poll_once(stack.dns_query(name, kind))),
         }
     }
 }
+
+#[cfg(not(feature = "dns-servers"))]
+pub(crate) use ask_stack as look_up;
 
 impl Dns for SocketNet<'_> {
     type Error = dns::Error;

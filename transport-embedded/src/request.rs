@@ -30,14 +30,16 @@ impl<'m> Request<'m> {
     pub(crate) fn new(endpoint: &Endpoint<'m>, message: &Message<'m>) -> Option<Self> {
         let mut headers = Vec::new();
         headers.push(USER_AGENT).ok()?;
-        let credentials = endpoint.authorization();
-        if let Some(value) = credentials {
-            headers.push((AUTHORIZATION, value)).ok()?;
-        }
-        for (name, value) in message.headers {
-            // Those of the URL go before others.
-            if credentials.is_none() || !name.eq_ignore_ascii_case(AUTHORIZATION) {
-                headers.push((name, value)).ok()?;
+        match endpoint.authorization() {
+            None => headers.extend_from_slice(message.headers).ok()?,
+            // They go before others.
+            Some(value) => {
+                headers.push((AUTHORIZATION, value)).ok()?;
+                for header in message.headers {
+                    if !header.0.eq_ignore_ascii_case(AUTHORIZATION) {
+                        headers.push(*header).ok()?;
+                    }
+                }
             }
         }
         let valid = headers.iter().all(|(name, value)| is_header(name, value));

@@ -7,9 +7,10 @@ use heapless::String;
 
 use crate::ascii::{is_same, number};
 use crate::destination::error::EndpointError;
-use crate::destination::host::{self, Host, push};
+use crate::destination::host::{self, Host};
 use crate::destination::policy::Policy;
-use crate::destination::userinfo;
+use crate::destination::text::{part, push, split_before};
+use crate::destination::userinfo::{Credentials, Userinfo};
 
 /// Plain or over TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,7 +79,7 @@ pub struct Endpoint<'a> {
     port: u16,
     authority: &'a str,
     target: &'a str,
-    authorization: &'a str,
+    credentials: Credentials<'a>,
 }
 
 impl<'a> Endpoint<'a> {
@@ -123,7 +124,7 @@ impl<'a> Endpoint<'a> {
     /// `Basic` and their base64. `None` when there were none. It is a secret.
     #[must_use]
     pub const fn authorization(&self) -> Option<&'a str> {
-        if self.authorization.is_empty() { None } else { Some(self.authorization) }
+        self.credentials.get()
     }
 }
 
@@ -147,7 +148,7 @@ impl fmt::Debug for Endpoint<'_> {
 /// let endpoint = EndpointBuf::<256>::parse(url, Policy::default()).unwrap();
 /// assert_eq!(endpoint.get().url(), "http://127.0.0.1/hook?key=1");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct EndpointBuf<const N: usize> {
     /// The URL, and behind it the credentials that it held.
     text: String<N>,
@@ -183,12 +184,8 @@ impl<const N: usize> EndpointBuf<N> {
         let (scheme, rest) = split_scheme(url, schemes)?;
         let (authority, target) = split_before(rest, "/?#");
         let (target, _fragment) = split_before(target, "#");
-        let (userinfo, authority) = match authority.split_once('@') {
-            Some((userinfo, authority)) => (Some(userinfo), authority),
-            None => (None, authority),
-        };
         // Before the policy, which does not change what is wrong with a URL.
-        userinfo.map_or(Ok(()), userinfo::check)?;
+        let (userinfo, authority) = Userinfo::split(authority)?;
         if !target.bytes().all(is_target_byte) {
             return Err(EndpointError::Character);
         }
@@ -196,7 +193,7 @@ impl<const N: usize> EndpointBuf<N> {
             return Err(EndpointError::Percent);
         }
         if scheme.is_nats() {
-            check_nats(userinfo.is_some(), target)?;
+            check_nats(userinfo.is_there(), target)?;
         }
         // As nginx and others write it. A port may be empty, but a host of that name has none in use.
         if is_same(authority.as_bytes(), b"unix:") {
@@ -211,9 +208,7 @@ impl<const N: usize> EndpointBuf<N> {
         let port = port.unwrap_or(scheme.default_port());
         let mut endpoint =
             Self::canonical(scheme, host, port, target).ok_or(EndpointError::TooLong)?;
-        if let Some(userinfo) = userinfo {
-            userinfo::write(&mut endpoint.text, userinfo).ok_or(EndpointError::TooLong)?;
-        }
+        userinfo.write(&mut endpoint.text).ok_or(EndpointError::TooLong)?;
         Ok(endpoint)
     }
 
@@ -221,6 +216,7 @@ impl<const N: usize> EndpointBuf<N> {
     ///
     /// # Errors
     /// [`EndpointError::Userinfo`] when HTTP cannot carry it, [`EndpointError::TooLong`] when it does not fit.
+    #[cfg(feature = "userinfo")]
     pub fn with_authorization(mut self, value: &str) -> Result<Self, EndpointError> {
         if value.is_empty() || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(EndpointError::Userinfo);
@@ -272,20 +268,24 @@ impl<const N: usize> EndpointBuf<N> {
             port: self.port,
             authority: part(host_start, self.target.into()),
             target: part(self.target.into(), self.url_end.into()),
-            authorization: part(self.url_end.into(), self.text.len()),
+            credentials: Credentials::behind(&self.text, self.url_end),
         }
     }
 }
+
+/// By the text, which says all the rest.
+impl<const N: usize> PartialEq for EndpointBuf<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.url_end == other.url_end && self.text == other.text
+    }
+}
+
+impl<const N: usize> Eq for EndpointBuf<N> {}
 
 impl<const N: usize> fmt::Debug for EndpointBuf<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.get().fmt(f)
     }
-}
-
-#[inline(never)]
-fn part(text: &str, from: usize, to: usize) -> &str {
-    text.get(from..to).unwrap_or_default()
 }
 
 fn split_scheme<'u>(url: &'u str, schemes: &[Scheme]) -> Result<(Scheme, &'u str), EndpointError> {
@@ -315,14 +315,6 @@ fn check_nats(has_userinfo: bool, target: &str) -> Result<(), EndpointError> {
         [b'/', prefix @ ..] if prefix.split(|byte| *byte == b'.').all(is_token) => Ok(()),
         _ => Err(EndpointError::Subject),
     }
-}
-
-/// Splits before the first of these characters, which must be ASCII ones.
-#[inline(never)]
-fn split_before<'t>(text: &'t str, ends: &str) -> (&'t str, &'t str) {
-    let is_end = |byte| ends.bytes().any(|end| end == byte);
-    let end = text.bytes().position(is_end).unwrap_or(text.len());
-    text.split_at_checked(end).unwrap_or((text, ""))
 }
 
 /// Splits `host:port`; an empty port means none (RFC 3986, section 3.2.3).

@@ -7,6 +7,7 @@ use heapless::string::StringView;
 
 use crate::ascii::number;
 use crate::destination::error::EndpointError;
+use crate::destination::text::push;
 
 /// The longest host name (RFC 1035, section 2.3.4), without a trailing dot.
 const MAX_NAME: usize = 253;
@@ -197,10 +198,4 @@ pub(crate) fn write_number(text: &mut StringView, number: u16, radix: u16) -> Op
     }
     let digit = char::from_digit((number % radix).into(), radix.into())?;
     text.push(digit).ok()
-}
-
-/// Appends, if it fits.
-#[inline(never)]
-pub(crate) fn push(text: &mut StringView, piece: &str) -> Option<()> {
-    text.push_str(piece).ok()
 }

@@ -5,6 +5,8 @@ mod error;
 mod host;
 mod metadata;
 mod policy;
+mod text;
+#[cfg_attr(not(feature = "userinfo"), path = "no_userinfo.rs")]
 mod userinfo;
 
 pub use endpoint::{Endpoint, EndpointBuf, Scheme};

@@ -5,29 +5,57 @@ use heapless::string::StringView;
 use crate::ascii::number;
 use crate::base64::{self, BASIC};
 use crate::destination::error::EndpointError;
-use crate::destination::host::push;
+use crate::destination::text::{part, push, split_before};
 
-/// Whether `user:password` of a URL can be sent.
-///
-/// # Errors
-/// When there is no user name, or a letter that does not belong there.
-pub(super) fn check(userinfo: &str) -> Result<(), EndpointError> {
-    let user = userinfo.split(':').next().unwrap_or_default();
-    // In a user name a colon cannot be told from the one behind it.
-    let is_user = !user.is_empty() && decoded(user).all(|byte| byte != Ok(b':'));
-    if is_user && decoded(userinfo).all(|byte| byte.is_ok()) {
-        Ok(())
-    } else {
-        Err(EndpointError::Userinfo)
+/// `user:password` of a URL, which can be sent.
+#[derive(Clone, Copy)]
+pub(super) struct Userinfo<'a>(Option<&'a str>);
+
+impl<'a> Userinfo<'a> {
+    /// What stands before the `@` of an authority, if it has one, and what stands behind.
+    ///
+    /// # Errors
+    /// When there is no user name, or a letter that does not belong there.
+    pub(super) fn split(authority: &'a str) -> Result<(Self, &'a str), EndpointError> {
+        let (userinfo, host) = split_before(authority, "@");
+        let Some(host) = host.strip_prefix('@') else { return Ok((Self(None), authority)) };
+        let user = split_before(userinfo, ":").0;
+        // In a user name a colon cannot be told from the one behind it.
+        let is_user = !user.is_empty() && decoded(user).all(|byte| byte != Ok(b':'));
+        if is_user && decoded(userinfo).all(|byte| byte.is_ok()) {
+            Ok((Self(Some(userinfo)), host))
+        } else {
+            Err(EndpointError::Userinfo)
+        }
+    }
+
+    pub(super) const fn is_there(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Appends the value of `Authorization` that it amounts to; `None` when it does not fit.
+    pub(super) fn write(self, text: &mut StringView) -> Option<()> {
+        let Some(userinfo) = self.0 else { return Some(()) };
+        push(text, BASIC)?;
+        let colon = (!userinfo.contains(':')).then_some(b':');
+        let bytes = decoded(userinfo).filter_map(Result::ok).chain(colon);
+        base64::encode(bytes, |letters| push(text, letters))
     }
 }
 
-/// Appends the value of `Authorization` that it amounts to; `None` when it does not fit.
-pub(super) fn write(text: &mut StringView, userinfo: &str) -> Option<()> {
-    push(text, BASIC)?;
-    let colon = (!userinfo.contains(':')).then_some(b':');
-    let bytes = decoded(userinfo).filter_map(Result::ok).chain(colon);
-    base64::encode(bytes, |letters| push(text, letters))
+/// The value of `Authorization`, empty without one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Credentials<'a>(&'a str);
+
+impl<'a> Credentials<'a> {
+    /// What stands behind the URL.
+    pub(super) fn behind(text: &'a str, url_end: u16) -> Self {
+        Self(part(text, url_end.into(), text.len()))
+    }
+
+    pub(super) const fn get(self) -> Option<&'a str> {
+        if self.0.is_empty() { None } else { Some(self.0) }
+    }
 }
 
 /// The bytes, with percent-encodings resolved; an error for each that does not belong there.

@@ -9,7 +9,6 @@ use crate::engine::rate::Rate;
 use crate::engine::retry::{Backoff, MAX_RETRIES};
 use crate::engine::schedule::Schedule;
 use crate::format::Format;
-use crate::http::HeaderError;
 
 /// The longest an attempt may take (the HTTP client timeout of pilot's Go plugin).
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -117,10 +116,6 @@ pub enum ConfigError {
     MaxInFlight,
     /// `batch` is more than 1, and the format has no batches.
     NoBatches,
-    /// A node's header cannot be sent.
-    Header(HeaderError),
-    /// A node has more than 4 headers of its own.
-    Headers,
 }
 
 impl fmt::Display for ConfigError {
@@ -135,8 +130,6 @@ impl fmt::Display for ConfigError {
             Self::Batch => "a batch must hold at least one event",
             Self::MaxInFlight => "at least one message must be allowed in flight",
             Self::NoBatches => "the format has no batches",
-            Self::Header(error) => return error.fmt(f),
-            Self::Headers => "at most 4 headers can be added",
         })
     }
 }
@@ -171,9 +164,11 @@ impl Config {
         }
     }
 
-    /// The wait after so many failed attempts, in microseconds.
-    pub(crate) fn wait(&self, attempts: u8, random: u32) -> u64 {
-        match self.schedule.and_then(|schedule| schedule.wait(attempts)) {
+    /// The wait after so many failed attempts, in microseconds. What this machine fails is not for a schedule, which may
+    /// take days.
+    pub(crate) fn wait(&self, attempts: u8, is_local: bool, random: u32) -> u64 {
+        let schedule = self.schedule.as_ref().filter(|_| !is_local);
+        match schedule.and_then(|schedule| schedule.wait(attempts)) {
             Some(wait) => self.backoff.longer(micros(wait), random),
             None => self.backoff.wait(attempts, random),
         }

@@ -39,9 +39,22 @@ impl Rate {
     pub const fn distance(self) -> Duration {
         Duration::from_micros(self.distance)
     }
+}
 
-    /// When the next attempt may begin after one that begins `now`.
-    pub(crate) const fn next(self, now: Instant) -> Instant {
-        if self.distance == 0 { Instant::from_micros(0) } else { now.later(self.distance) }
+/// When the next attempt may begin.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace(Instant);
+
+impl Pace {
+    /// At any time.
+    pub(crate) const ANY: Self = Self(Instant::from_micros(0));
+
+    /// That after an attempt which begins `now`.
+    pub(crate) const fn after(rate: Rate, now: Instant) -> Self {
+        if rate.distance == 0 { Self::ANY } else { Self(now.later(rate.distance)) }
+    }
+
+    pub(crate) const fn begin(self) -> Instant {
+        self.0
     }
 }

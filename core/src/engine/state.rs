@@ -16,6 +16,7 @@ use crate::clock::Instant;
 use crate::engine::breaker::{Breaker, BreakerState};
 use crate::engine::config::Config;
 use crate::engine::delivery::{Fate, Fit};
+use crate::engine::rate::Pace;
 use crate::engine::stats::{Counters, Stats};
 use crate::queue::Queue;
 
@@ -48,8 +49,8 @@ pub(crate) struct State<B, T, const SLOTS: usize> {
     pub(crate) endpoint_epoch: u32,
     /// The receiver asked not to be sent anything before then.
     not_before: Instant,
-    /// The rate lets no attempt begin before then.
-    paced_until: Instant,
+    /// When the rate lets the next attempt begin.
+    pace: Pace,
     /// The receiver takes no longer batches, in bytes.
     batch_longest: usize,
     /// The receiver takes no larger batches, in events.
@@ -87,7 +88,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
             endpoint: None,
             endpoint_epoch: 0,
             not_before: Instant::from_micros(0),
-            paced_until: Instant::from_micros(0),
+            pace: Pace::ANY,
             batch_longest: usize::MAX,
             batch_most: u32::MAX,
             sending: 0,

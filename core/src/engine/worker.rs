@@ -63,15 +63,16 @@ pub async fn run<M, B, To, T, C, O, const SLOTS: usize>(
                 watch.pass_on();
                 let mut lease = Lease { dispatcher, delivery };
                 let (events, mut body) = lease.delivery.split(buffer);
-                match encoding.format.encode(&events, &mut body) {
-                    Ok(()) => {
-                        let attempt = lease.delivery.attempt();
-                        let end = worker.attempt(&mut lease.delivery, &events, body.finish());
-                        if let Some(After::Settled(fate)) = end.await {
-                            worker.tell(&events, fate, attempt);
-                        }
+                let mut attempt = lease.delivery.attempt();
+                let end = match encoding.format.encode(&events, &mut body) {
+                    Ok(()) => worker.attempt(&mut lease.delivery, &events, body.finish()).await,
+                    Err(_) => {
+                        attempt = 0;
+                        Some(worker.refuse(&mut lease.delivery))
                     }
-                    Err(_) => worker.refuse(&mut lease.delivery, &events),
+                };
+                if let Some(After::Settled(fate)) = end {
+                    worker.tell(&events, fate, attempt);
                 }
             }
             (Next::Idle(None), seen) => {
@@ -159,9 +160,9 @@ where
     O: Observer,
 {
     /// Settles a message that cannot be made.
-    fn refuse(&self, delivery: &mut Delivery, events: &Events<'_>) {
+    fn refuse(&self, delivery: &mut Delivery) -> After {
         self.dispatcher.refuse_message(delivery);
-        self.tell(events, Fate::Oversize, 0);
+        After::Settled(Fate::Oversize)
     }
 
     /// Tells how each of the events ended.
@@ -196,8 +197,7 @@ where
             self.encoding.signer.sign(&to_sign, &mut headers);
         }
         let Some(headers) = headers.finish() else {
-            self.dispatcher.refuse_message(delivery);
-            return Some(After::Settled(Fate::Oversize));
+            return Some(self.refuse(delivery));
         };
         let message = Message {
             id,

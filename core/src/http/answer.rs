@@ -59,7 +59,7 @@ impl Answer {
 
     /// The final status, with what its headers said so far, when its line has come and its head has not ended.
     pub(super) fn so_far(&self) -> Option<Response> {
-        self.fields.as_ref().and_then(Fields::cut_short).map(|head| head.response)
+        self.fields.as_ref().and_then(Fields::so_far)
     }
 
     /// Whether so many more bytes are within the bound.
@@ -71,8 +71,8 @@ impl Answer {
 
     /// Beyond the bound, a final status that has come is the answer.
     fn too_large(&self, bytes: &[u8]) -> Result<(usize, Option<Head>), Malformed> {
-        let known = self.fields.as_ref().and_then(Fields::cut_short);
-        known.map(|head| (bytes.len(), Some(head))).ok_or(Malformed::TooLarge)
+        let known = self.so_far().ok_or(Malformed::TooLarge)?;
+        Ok((bytes.len(), Some(Head::cut_short(known))))
     }
 
     fn keep(&mut self, piece: &[u8]) {

@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::body::Rest;
 use super::fields::Head;
 use super::status::Response;
-use crate::clock::Instant;
+use crate::clock::{Instant, micros};
 use crate::destination::{Endpoint, Scheme};
 use crate::transport::Message;
 
@@ -167,32 +167,33 @@ impl Exchange {
         mut bytes: &[u8],
         now: Instant,
     ) -> Result<Option<Response>, Failure> {
-        let since = match self.state {
-            State::Heads if self.sent == Sent::Nothing => return Err(self.fail(Failure::Unsent)),
-            State::Heads => None,
-            State::Head(since) => Some(since),
-            _ => {
-                self.drain(bytes);
-                return Ok(None);
+        let mut told = None;
+        if let State::Heads | State::Head(_) = self.state {
+            if self.sent == Sent::Nothing {
+                return Err(self.fail(Failure::Unsent));
             }
-        };
-        let response = match self.answer.take(bytes) {
-            Err(malformed) => return Err(self.fail(Failure::Malformed(malformed))),
-            Ok((taken, Some(head))) => {
-                bytes = bytes.get(taken..).unwrap_or_default();
-                self.end_of_head(&head, since.unwrap_or(now), now);
-                self.drain(bytes);
-                Some(head.response)
+            let (taken, head) = match self.answer.take(bytes) {
+                Ok(taken) => taken,
+                Err(malformed) => return Err(self.fail(Failure::Malformed(malformed))),
+            };
+            bytes = bytes.get(taken..).unwrap_or_default();
+            let response = match &head {
+                Some(head) => Some(head.response),
+                None => self.answer.so_far().filter(|so_far| !so_far.may_ask_to_wait()),
+            };
+            if response.is_some() {
+                let since = match self.state {
+                    State::Head(since) => since,
+                    _ => {
+                        told = response;
+                        now
+                    }
+                };
+                self.settled(head, since, now);
             }
-            Ok((_, None)) => {
-                let settled = self.answer.so_far().filter(|so_far| !so_far.may_ask_to_wait());
-                if settled.is_some() && since.is_none() {
-                    self.status_line(now);
-                }
-                settled
-            }
-        };
-        Ok(response.filter(|_| since.is_none()))
+        }
+        self.drain(bytes);
+        Ok(told)
     }
 
     /// The connection has ended, in order or not. Tells what that means for an attempt without an
@@ -217,23 +218,19 @@ impl Exchange {
         failure
     }
 
-    /// The final status is told, and the rest of its head not here yet.
-    fn status_line(&mut self, now: Instant) {
-        self.keep_for(IDLE_MAX, now);
-        self.state = if self.sent == Sent::All { State::Head(now) } else { State::Over };
-    }
-
-    /// Is there an end of the answer that is worth waiting for? The server idles `since` then.
-    fn end_of_head(&mut self, head: &Head, since: Instant, now: Instant) {
-        self.keep_for(head.idle_max(IDLE_MAX), since);
-        self.state = match head.rest(DRAIN_MAX) {
-            Some(rest) if self.sent == Sent::All && now < self.kept_until => State::Body(rest),
-            _ => State::Over,
+    /// The final status was told at `since`. With the whole `head`: is there an end of the answer that is worth waiting
+    /// for?
+    fn settled(&mut self, head: Option<Head>, since: Instant, now: Instant) {
+        const IDLE: u64 = micros(IDLE_MAX);
+        const AGE: u64 = micros(AGE_MAX);
+        let idle = head.map_or(IDLE, |head| head.idle_max(IDLE));
+        self.kept_until = since.later(idle).min(self.made_at.later(AGE));
+        let state = match head {
+            None => Some(State::Head(since)),
+            Some(head) if now < self.kept_until => head.rest(DRAIN_MAX).map(State::Body),
+            Some(_) => None,
         };
-    }
-
-    fn keep_for(&mut self, idle: Duration, since: Instant) {
-        self.kept_until = (since + idle).min(self.made_at + AGE_MAX);
+        self.state = state.filter(|_| self.sent == Sent::All).unwrap_or(State::Over);
     }
 
     fn drain(&mut self, mut bytes: &[u8]) {

@@ -1,11 +1,9 @@
 //! What a head says: the status, and the headers that matter.
 
-use core::time::Duration;
-
 use super::Malformed;
 use super::body::{Framing, Rest};
 use super::status::Response;
-use crate::ascii::is_same;
+use crate::ascii::{is_same, number};
 use crate::event::Timestamp;
 use crate::transport::{RetryAfter, parse_date};
 
@@ -14,24 +12,30 @@ use crate::transport::{RetryAfter, parse_date};
 pub(super) struct Head {
     /// What the engine wants to know.
     pub(super) response: Response,
-    /// How long the server keeps an idle connection, if it says so.
-    keep_alive: Option<Duration>,
+    /// How many seconds the server keeps an idle connection, if it says so.
+    keep_alive: Option<u32>,
     /// `None` when the connection ends with this answer.
     framing: Option<Framing>,
 }
 
 impl Head {
+    /// A head that is not read to its end: the status counts, the connection is not used again.
+    pub(super) const fn cut_short(response: Response) -> Self {
+        Self { response, keep_alive: None, framing: None }
+    }
+
     /// What is to be read before the connection may carry another request; `None` when it may not,
     /// or when that is more than `limit` bytes as far as is known.
     pub(super) fn rest(&self, limit: usize) -> Option<Rest> {
         Rest::new(self.framing?, limit)
     }
 
-    /// How long the connection may idle: `most`, or less than the server says it waits (in the
+    /// How long the connection may idle, in microseconds: `most`, or less than the server says it waits (in the
     /// widespread form `Keep-Alive: timeout=5`).
-    pub(super) fn idle_max(&self, most: Duration) -> Duration {
+    pub(super) fn idle_max(&self, most: u64) -> u64 {
         // A second less, for the request's way.
-        self.keep_alive.map_or(most, |kept| most.min(kept.saturating_sub(Duration::from_secs(1))))
+        let seconds = self.keep_alive.map(|kept| kept.saturating_sub(1));
+        seconds.map_or(most, |seconds| most.min(u64::from(seconds) * 1_000_000))
     }
 }
 
@@ -42,7 +46,7 @@ pub(super) struct Fields {
     retry_after: Option<RetryAfter>,
     /// The sender's own time, if that could matter.
     date: Option<Timestamp>,
-    keep_alive: Option<Duration>,
+    keep_alive: Option<u32>,
     length: Length,
     /// The last transfer coding, once there is any: is it `chunked`?
     chunked: Option<bool>,
@@ -147,16 +151,12 @@ impl Fields {
         };
     }
 
-    /// What is known of it when it is not read to its end: the status counts, the connection is not
-    /// used again. `None` for an interim answer.
-    pub(super) fn cut_short(&self) -> Option<Head> {
-        (self.status >= 200).then(|| Head {
-            response: self.response(),
-            keep_alive: None,
-            framing: None,
-        })
+    /// What is known of it when it is not read to its end. `None` for an interim answer.
+    pub(super) fn so_far(&self) -> Option<Response> {
+        (self.status >= 200).then(|| self.response())
     }
 
+    #[inline(never)]
     fn response(&self) -> Response {
         // By the sender's clock a date is so far away, whatever the time is here.
         let retry_after = match (self.retry_after, self.date) {
@@ -235,7 +235,8 @@ fn parse_digits(value: &[u8]) -> Option<u64> {
     })
 }
 
-fn parse_keep_alive(value: &[u8]) -> Option<Duration> {
+/// The seconds. More than fit are as good as none said.
+fn parse_keep_alive(value: &[u8]) -> Option<u32> {
     let seconds = list(value).find_map(|parameter| parameter.strip_prefix(b"timeout="))?;
-    parse_digits(trim(seconds)).map(Duration::from_secs)
+    number(trim(seconds), 10)
 }

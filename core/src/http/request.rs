@@ -38,6 +38,8 @@ pub enum HeaderError {
     Own,
     /// There are credentials already.
     Credentials,
+    /// There are more than a message has room for.
+    Many,
 }
 
 impl fmt::Display for HeaderError {
@@ -47,6 +49,7 @@ impl fmt::Display for HeaderError {
             Self::Value => "HTTP cannot carry the value of that header",
             Self::Own => "requests have a header of that name already",
             Self::Credentials => "credentials can be given once",
+            Self::Many => "at most 4 headers can be added",
         })
     }
 }

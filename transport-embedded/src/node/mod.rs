@@ -9,10 +9,9 @@ use core::fmt;
 use core::mem::MaybeUninit;
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use pilot_webhook_core::http::check_header;
 use pilot_webhook_core::{
-    Clock as _, Config, ConfigError, Data, Dispatcher, EmitError, EndpointBuf, Event, FixedHeaders,
-    Format, Observer, Policy, Scheme, Secret, SecretCell, Signer, Stats,
+    Clock as _, Config, ConfigError, Data, Dispatcher, EmitError, EndpointBuf, Event, Format,
+    Observer, Policy, Scheme, Secret, SecretCell, Signer, Stats,
 };
 
 pub use error::SetError;
@@ -37,8 +36,6 @@ const SCHEMES: &[Scheme] = if cfg!(feature = "nats") {
 const WAKERS: usize = 2;
 /// The longest URL, in bytes. The webhook URLs of public services are at most 230 long.
 const URL: usize = 256;
-/// The most headers that are added to every request.
-const HEADERS: usize = 4;
 /// Bytes for the topic and the data of an event that is emitted, on the caller's stack.
 const SCRATCH: usize = 512;
 
@@ -60,7 +57,6 @@ struct Shared {
     dispatcher: NodeDispatcher,
     format: &'static dyn Format,
     signer: &'static dyn Signer,
-    headers: FixedHeaders,
     secret: SecretCell<CriticalSectionRawMutex>,
     wall: WallTime,
 }
@@ -79,7 +75,7 @@ struct Shared {
 /// ```
 ///
 /// # Errors
-/// The config is invalid, a header cannot be sent, or the resources have no room for any event
+/// The config is invalid, or the resources have no room for any event
 /// ([`ConfigError::MaxEventBytes`]).
 pub fn new<const QUEUE: usize, T: TlsResources, const EVENT: usize, const IO: usize>(
     resources: &'static mut Resources<QUEUE, T, EVENT, IO>,
@@ -98,22 +94,16 @@ fn start(
     event: usize,
     options: Options,
 ) -> Result<Webhook, ConfigError> {
-    let Options { node_id, seed, config, policy, format, signer, headers, observer } = options;
+    let Options { node_id, seed, config, policy, format, signer, observer } = options;
     let max_event_bytes = format.bound().texts(event);
     let config = Config { max_event_bytes, ..config };
     config.validate_for(format)?;
-    if headers.len() > HEADERS {
-        return Err(ConfigError::Headers);
-    }
-    let check = |(name, value): &(&str, &str)| check_header(name, value);
-    headers.iter().try_for_each(check).map_err(ConfigError::Header)?;
     Ok(Webhook(shared.write(Shared {
         node_id,
         policy,
         dispatcher: Dispatcher::with_observer(config, queue, seed, observer),
         format,
         signer,
-        headers: FixedHeaders(headers),
         secret: SecretCell::new(),
         wall: WallTime::new(),
     })))

@@ -24,12 +24,11 @@ pub struct Options {
     /// The format of bodies and their headers.
     pub format: &'static dyn Format,
     /// A signer of each attempt, in addition to the secret: for Standard Webhooks a static
-    /// [`Keys`](crate::standard::Keys), whose keys are added and retired at any time.
+    /// [`Keys`](crate::standard::Keys), whose keys are added and retired at any time; for headers of every
+    /// request, such as an `Authorization` or the key of an API, [`FixedHeaders`](crate::FixedHeaders); or a pair
+    /// of signers. With the feature `userinfo`, a user name and password in the URL go before an `Authorization`
+    /// here.
     pub signer: &'static dyn Signer,
-    /// Up to 4 headers of every request, such as `("Authorization", "Bearer ...")` or the key of an API. They
-    /// go to every URL that is set. A user name and password in the URL become basic credentials, and go before
-    /// an `Authorization` here.
-    pub headers: &'static [(&'static str, &'static str)],
     /// A hook that is called with every attempt and with the end of every event: in the task that delivers,
     /// and in the tasks and interrupts that emit.
     pub observer: &'static (dyn Observer + Sync),
@@ -46,7 +45,6 @@ impl Options {
             policy: Policy::DEFAULT,
             format: &PilotFormat,
             signer: &(),
-            headers: &[],
             observer: &(),
         }
     }

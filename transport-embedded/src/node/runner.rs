@@ -190,7 +190,7 @@ async fn deliver(
 /// The worker over any transport.
 async fn work(webhook: Webhook, transport: &mut impl Transport<Target>, buffer: &mut [u8]) {
     let (shared, clock) = (webhook.0, webhook.clock());
-    let signer = ((&shared.secret, shared.signer), shared.headers);
+    let signer = (&shared.secret, shared.signer);
     let encoding = Encoding { format: shared.format, signer: &signer };
     run(&shared.dispatcher, transport, &clock, encoding, buffer).await;
 }

@@ -6,7 +6,7 @@ use embassy_net::IpAddress;
 use embassy_net::dns::DnsQueryType;
 use heapless::Vec;
 
-use crate::net::Addresses;
+use super::Addresses;
 
 const HEADER: usize = 12;
 const NAME: usize = 255;

@@ -12,7 +12,10 @@ use embassy_time::{Duration, Instant, Timer, with_timeout};
 use heapless::Vec;
 use message::Question;
 
-use crate::net::Addresses;
+/// The most addresses of a name. Arbitrary: more than are tried.
+pub(crate) const ADDRESSES: usize = 4;
+/// Addresses of a name.
+pub(crate) type Addresses = Vec<IpAddress, ADDRESSES>;
 
 const PORT: u16 = 53;
 /// How long a server may be silent before the next one is asked. What smoltcp waits before it asks again; a fifth of the

@@ -6,7 +6,7 @@ use crate::clock::{Instant, micros};
 use crate::engine::breaker::BreakerState;
 use crate::engine::config::OnOpen;
 use crate::engine::delivery::{After, Delivery, Fate};
-use crate::engine::rate::Rate;
+use crate::engine::rate::{Pace, Rate};
 use crate::engine::retry::{LOCAL_ATTEMPTS, RETRY_AFTER_MAX, RETRY_AFTER_WAIT};
 use crate::event::Timestamp;
 use crate::transport::{ErrorKind, Reply, Verdict};
@@ -78,7 +78,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// Another rate, of which an attempt that began now is the first.
     pub(crate) fn set_rate(&mut self, rate: Rate, now: Instant) {
         self.config.rate = rate;
-        self.paced_until = rate.next(now);
+        self.pace = Pace::after(rate, now);
     }
 
     /// The endpoint is there no more: nothing is sent until one is set.
@@ -140,13 +140,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         let (backoff, random) = (self.config.backoff, self.next_random());
         let asked_until = now.later(backoff.longer(asked, random));
         delivery.attempts = delivery.attempts.saturating_add(1);
-        // What this machine fails is not for a schedule that may take days.
-        let wait = if is_local {
-            backoff.wait(delivery.attempts, random)
-        } else {
-            self.config.wait(delivery.attempts, random)
-        };
-        let due = now.later(wait);
+        let due = now.later(self.config.wait(delivery.attempts, is_local, random));
         let attempts = self.config.attempts();
         let is_last =
             delivery.attempts >= if is_local { attempts.max(LOCAL_ATTEMPTS) } else { attempts };

@@ -58,6 +58,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// All go back to their places in the queue: their next attempt is the first of a new round.
+    #[inline(never)]
     pub(super) fn return_retrying(&mut self) {
         while self.return_one() {}
     }

@@ -5,6 +5,7 @@ use crate::clock::Instant;
 use crate::engine::breaker::{Admission, BreakerState, Permit};
 use crate::engine::config::OnOpen;
 use crate::engine::delivery::{Delivery, Fate, Fit, Next};
+use crate::engine::rate::Pace;
 use crate::event::MessageId;
 use crate::queue::{Bound, Lease};
 
@@ -42,7 +43,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
                 };
                 self.counters.attempts += 1;
                 self.sending += 1;
-                self.paced_until = self.config.rate.next(now);
+                self.pace = Pace::after(self.config.rate, now);
                 let message = MessageId {
                     node_id: lease.node_id,
                     instance: self.instance,
@@ -141,7 +142,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             Some(deadline) if until >= deadline => Admit::TooLate,
             _ => Admit::Wait(until),
         };
-        let not_before = self.not_before.max(self.paced_until);
+        let not_before = self.not_before.max(self.pace.begin());
         if now < not_before {
             return wait(not_before);
         }

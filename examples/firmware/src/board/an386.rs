@@ -50,10 +50,10 @@ pub(super) fn start_alarm() -> Alarm {
     alarm
 }
 
-#[expect(clippy::expect_used, reason = "nothing runs yet that could handle it")]
+#[expect(clippy::panic, reason = "nothing runs yet that could handle it")]
 pub(super) fn start_ethernet() -> Ethernet {
     static FRAMES: ConstStaticCell<Frames> = ConstStaticCell::new(Frames::new());
-    let ethernet = Lan9118::start(&PORT, FRAMES.take()).expect("the Ethernet chip starts");
+    let ethernet = Lan9118::start(&PORT, FRAMES.take()).unwrap_or_else(|error| panic!("{error}"));
     unmask(ETHERNET_IRQ);
     ethernet
 }

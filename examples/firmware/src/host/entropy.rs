@@ -1,52 +1,54 @@
 //! Randomness fit for keys, from the host.
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::{CryptoRng, RngCore, SeedableRng};
+use rand_core::{CryptoRng, Error as RngError, RngCore, impls};
 
+use super::exit;
 use super::semihosting::{Error, read_file_exact};
+use crate::println;
 
 /// The host's random device.
 const SOURCE: &str = "/dev/urandom";
 
-/// A cryptographically secure generator, seeded with 256 bits from the host.
+/// The host's random numbers, in the place of a part's own generator.
 ///
-/// Keep one for the life of the program: it never yields the same key twice, and a
-/// number costs no semihosting call. Being `RngCore + CryptoRng` it is embedded-tls's
-/// `CryptoRngCore`.
-pub struct Entropy(ChaCha20Rng);
+/// Being `RngCore + CryptoRng` it is embedded-tls's `CryptoRngCore`. A host whose device cannot be read any more ends the
+/// program.
+pub struct Entropy(());
 
 impl Entropy {
-    /// Seeds a generator.
+    /// The generator, which was tried.
     ///
     /// # Errors
     ///
     /// The host's random device cannot be read.
     pub fn from_host() -> Result<Self, Error> {
-        let mut seed = [0; 32];
-        read_file_exact(SOURCE, &mut seed)?;
-        Ok(Self(ChaCha20Rng::from_seed(seed)))
+        seed().map(|_| Self(()))
     }
 }
 
 impl RngCore for Entropy {
     fn next_u32(&mut self) -> u32 {
-        self.0.next_u32()
+        impls::next_u32_via_fill(self)
     }
 
     fn next_u64(&mut self) -> u64 {
-        self.0.next_u64()
+        impls::next_u64_via_fill(self)
     }
 
     fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        self.0.fill_bytes(bytes);
+        if read_file_exact(SOURCE, bytes).is_err() {
+            println!("failed: no entropy");
+            exit(1)
+        }
     }
 
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.0.try_fill_bytes(bytes)
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), RngError> {
+        self.fill_bytes(bytes);
+        Ok(())
     }
 }
 
-/// The generator is ChaCha20 with a seed of full strength.
+/// The host's device is one.
 impl CryptoRng for Entropy {}
 
 /// 64 random bits straight from the host: a seed for the network stack's port numbers.

@@ -11,19 +11,40 @@ pub mod lan9118;
 #[cfg(feature = "board-lm3s6965")]
 pub mod stellaris;
 
+#[cfg(not(feature = "dhcp-guard"))]
+use core::convert::identity as port;
+
 use embassy_executor::{SpawnError, Spawner};
 use embassy_futures::join::join;
 use embassy_net::{Config, Runner, Stack, StackResources};
 use embassy_time::Timer;
-use pilot_webhook_embassy::DhcpGuard;
 
 use crate::board::Ethernet;
+#[cfg(feature = "dhcp-guard")]
+use guarded::{Port, port};
 
 /// The longest frame without its check sequence: 14 bytes of header, 1500 of payload
 /// (IEEE 802.3, 3.2.7).
 pub(crate) const FRAME: usize = 1514;
 /// The length of the frame check sequence (IEEE 802.3, 3.2.9).
 pub(crate) const FCS: usize = 4;
+
+#[cfg(not(feature = "dhcp-guard"))]
+type Port = Ethernet;
+
+/// The driver, with a guard that keeps a broken DHCP server from being asked without a pause.
+#[cfg(feature = "dhcp-guard")]
+mod guarded {
+    use pilot_webhook_embassy::DhcpGuard;
+
+    use crate::board::Ethernet;
+
+    pub(super) type Port = DhcpGuard<Ethernet>;
+
+    pub(super) const fn port(ethernet: Ethernet) -> Port {
+        DhcpGuard::new(ethernet)
+    }
+}
 
 /// Starts the IP stack on the board's Ethernet port, and waits for an address by DHCP.
 ///
@@ -40,15 +61,14 @@ pub async fn start<const SOCKETS: usize>(
     seed: u64,
 ) -> Result<Stack<'static>, SpawnError> {
     let config = Config::dhcpv4(Default::default());
-    let port = DhcpGuard::new(ethernet);
-    let (stack, runner) = embassy_net::new(port, config, resources, seed);
+    let (stack, runner) = embassy_net::new(port(ethernet), config, resources, seed);
     spawner.spawn(run(runner)?);
     stack.wait_config_up().await;
     Ok(stack)
 }
 
 #[embassy_executor::task]
-async fn run(mut runner: Runner<'static, DhcpGuard<Ethernet>>) -> ! {
+async fn run(mut runner: Runner<'static, Port>) -> ! {
     join(runner.run(), keep_qemu_turning()).await.0
 }
 

@@ -156,9 +156,7 @@ fn report(webhook: Webhook) -> Result<Stats, &'static str> {
 #[cfg(not(feature = "https"))]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
-    if signing::needs_time(&args) {
-        runner.time_known().await;
-    }
+    signing::wait(&runner, &args).await;
     #[cfg(not(feature = "nats"))]
     runner.run(stack).await;
     #[cfg(feature = "nats")]
@@ -168,9 +166,7 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
 #[cfg(feature = "https")]
 #[embassy_executor::task]
 async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
-    if signing::needs_time(&args) {
-        runner.time_known().await;
-    }
+    signing::wait(&runner, &args).await;
     let Ok(mut entropy) = host::Entropy::from_host() else {
         println!("failed: no entropy");
         host::exit(1)

@@ -5,12 +5,14 @@
 //! | `on_open=skip\|hold` | `skip` | what happens to events while the breaker is open |
 //! | `timeout_ms=MS`, `backoff_ms=MS`, `cooldown_ms=MS`, `threshold=N` | the engine's | |
 
-use core::{str::FromStr, time::Duration};
+use core::time::Duration;
 
 use firmware::{host::Args, println};
 use pilot_webhook_core::{Backoff, Config, OnOpen};
 
 use crate::workload::Workload;
+
+const NO_NUMBER: &str = "an argument is no number, or too large a one";
 
 pub(crate) fn config(args: &Args<'_>) -> Result<Config, &'static str> {
     let defaults = Config::DEFAULT;
@@ -41,15 +43,27 @@ pub(crate) fn workload(args: &Args<'_>) -> Result<Workload, &'static str> {
     })
 }
 
-pub(crate) fn number<T: FromStr>(
+pub(crate) fn number<T: TryFrom<u64>>(
     args: &Args<'_>,
     key: &'static str,
     default: T,
 ) -> Result<T, &'static str> {
-    args.parse_or(key, default).map_err(|error| {
-        println!("{error}");
-        "an argument is no number, or too large a one"
-    })
+    match wide_number(args, key)? {
+        None => Ok(default),
+        Some(number) => T::try_from(number).map_err(|_| NO_NUMBER),
+    }
+}
+
+/// Compiled once, for numbers of all lengths.
+#[inline(never)]
+fn wide_number(args: &Args<'_>, key: &'static str) -> Result<Option<u64>, &'static str> {
+    match args.get(key) {
+        None => Ok(None),
+        Some(_) => args.parse_or(key, 0).map(Some).map_err(|error| {
+            println!("{error}");
+            NO_NUMBER
+        }),
+    }
 }
 
 fn millis(args: &Args<'_>, key: &'static str, default: Duration) -> Result<Duration, &'static str> {

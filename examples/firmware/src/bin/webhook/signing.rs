@@ -8,46 +8,44 @@
 use firmware::host::Args;
 
 #[cfg(not(feature = "standard-webhooks"))]
-pub(crate) use none::{choose, needs_time};
+pub(crate) use none::{choose, wait};
 #[cfg(feature = "standard-webhooks")]
-pub(crate) use standard::{choose, needs_time};
-
-/// Whether the keys sign.
-fn asks(args: &Args<'_>) -> Result<bool, &'static str> {
-    match args.get("sign") {
-        None | Some("pilot") => Ok(false),
-        Some("standard-webhooks") => Ok(true),
-        Some(_) => Err("sign is pilot or standard-webhooks"),
-    }
-}
+pub(crate) use standard::{choose, wait};
 
 #[cfg(not(feature = "standard-webhooks"))]
 mod none {
-    use pilot_webhook_embassy::Options;
+    use pilot_webhook_embassy::{Options, Runner};
 
-    use super::{Args, asks};
+    use super::Args;
 
     pub(crate) fn choose(_: &mut Options, args: &Args<'_>) -> Result<(), &'static str> {
-        match asks(args) {
-            Ok(false) => Ok(()),
-            _ => Err("built without the feature standard-webhooks"),
+        match args.get("sign") {
+            None => Ok(()),
+            Some(_) => Err("built without the feature standard-webhooks"),
         }
     }
 
-    pub(crate) const fn needs_time(_: &Args<'_>) -> bool {
-        false
-    }
+    pub(crate) async fn wait<T>(_: &Runner<T>, _: &Args<'_>) {}
 }
 
 #[cfg(feature = "standard-webhooks")]
 mod standard {
     use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-    use pilot_webhook_embassy::Options;
     use pilot_webhook_embassy::standard::{Keys, SigningKey};
+    use pilot_webhook_embassy::{Options, Runner};
 
-    use super::{Args, asks};
+    use super::Args;
 
     static KEYS: Keys<CriticalSectionRawMutex> = Keys::new();
+
+    /// Whether the keys sign.
+    fn asks(args: &Args<'_>) -> Result<bool, &'static str> {
+        match args.get("sign") {
+            None | Some("pilot") => Ok(false),
+            Some("standard-webhooks") => Ok(true),
+            Some(_) => Err("sign is pilot or standard-webhooks"),
+        }
+    }
 
     /// The signer, with its keys.
     pub(crate) fn choose(options: &mut Options, args: &Args<'_>) -> Result<(), &'static str> {
@@ -62,8 +60,10 @@ mod standard {
         Ok(())
     }
 
-    /// Whether the time is in what is signed.
-    pub(crate) fn needs_time(args: &Args<'_>) -> bool {
-        args.get("key").is_some()
+    /// Waits for the time, if it is in what is signed.
+    pub(crate) async fn wait<T>(runner: &Runner<T>, args: &Args<'_>) {
+        if args.get("key").is_some() {
+            runner.time_known().await;
+        }
     }
 }

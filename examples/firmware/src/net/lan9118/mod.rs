@@ -2,6 +2,7 @@
 
 mod registers;
 
+use core::fmt;
 use core::task::Context;
 
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
@@ -86,6 +87,18 @@ pub enum StartError {
     /// The chip is there, but does not complete a command.
     Stuck,
 }
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound { id } => write!(f, "the Ethernet chip is another one: {id:#010x}"),
+            Self::NoAddress => f.write_str("the Ethernet chip has no address"),
+            Self::Stuck => f.write_str("the Ethernet chip is stuck"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
 
 /// The driver.
 pub struct Lan9118<'d> {
