@@ -190,7 +190,9 @@ async fn check_server(
         if request.header("User-Agent").is_none_or(|agent| !agent.starts_with("pilot-webhook-")) {
             return Err(format!("no fitting User-Agent: {}", request.head));
         }
-        if !request.head.starts_with(&format!("POST {TARGET} HTTP/1.1\r\n")) {
+        // The standard of URLs that browsers have writes one letter another way.
+        let target = request.head.replacen("%27", "'", 2);
+        if !target.starts_with(&format!("POST {TARGET} HTTP/1.1\r\n")) {
             return Err(format!("wrong request line: {}", request.head));
         }
     }

@@ -34,12 +34,20 @@ pub struct Abilities {
     pub keep_alive: bool,
     /// Speaks TLS 1.2, too.
     pub tls12: bool,
+    /// Reads answers by core's rules: the status counts, whatever is wrong with the rest. A library has rules of its own.
+    pub reads_by_core: bool,
 }
 
 impl Abilities {
     /// Everything.
-    pub const ALL: Self =
-        Self { tls: true, names: true, all_addresses: true, keep_alive: true, tls12: true };
+    pub const ALL: Self = Self {
+        tls: true,
+        names: true,
+        all_addresses: true,
+        keep_alive: true,
+        tls12: true,
+        reads_by_core: true,
+    };
 }
 
 /// The result that a post must have.
@@ -107,6 +115,8 @@ pub struct Scenario {
     pub arrived: Vec<usize>,
     /// Whether a connection must be used twice.
     pub keep_alive: bool,
+    /// Whether core's rules about answers decide.
+    pub read_by_core: bool,
 }
 
 impl Scenario {
@@ -130,6 +140,7 @@ impl Scenario {
             policy: Policy { deny_private: false },
             names: &[],
             keep_alive: N < posts,
+            read_by_core: false,
             steps,
             connections: N..=N,
             arrived: (0..posts).collect(),
@@ -170,6 +181,7 @@ impl Scenario {
             && (abilities.names || self.names.is_empty())
             && (abilities.all_addresses || !self.needs_all_addresses())
             && (abilities.keep_alive || !self.keep_alive)
+            && (abilities.reads_by_core || !self.read_by_core)
     }
 
     fn needs_all_addresses(&self) -> bool {

@@ -9,6 +9,8 @@ mod logging;
 mod nats;
 #[cfg(feature = "outbox")]
 pub mod outbox;
+#[cfg(feature = "reqwest")]
+mod over_reqwest;
 #[cfg(feature = "plugin")]
 mod plugin;
 
@@ -20,8 +22,8 @@ pub use client::{
     TokioClock,
 };
 pub use http::{
-    HttpConfig, HttpConfigError, HttpError, HttpShared, HttpTransport, RequestHeaders, Resolve,
-    Resolving, SystemResolver, USER_AGENT,
+    HttpConfig, HttpConfigError, HttpError, HttpReport, HttpShared, HttpTransport, RequestHeaders,
+    Resolve, Resolving, SystemResolver, USER_AGENT,
 };
 pub use logging::{Printable, Throttle};
 #[cfg(feature = "nats")]
@@ -30,6 +32,8 @@ pub use nats::{
 };
 #[cfg(feature = "outbox")]
 pub use outbox::{Outbox, OutboxOptions};
+#[cfg(feature = "reqwest")]
+pub use over_reqwest::{Proxy, ProxyError, ReqwestTransport};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
 pub use pilot_webhook_core::http::{HeaderError, NoSuccess, Success};
 pub use pilot_webhook_core::{

@@ -8,17 +8,16 @@ use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValuePar
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
-use pilot_webhook_receiver::secrets::Sign;
 
 use crate::Failure;
-use crate::asks::Asks;
-use crate::format::Format;
+use crate::endpoint::Endpoint;
 #[cfg(feature = "nats")]
 use crate::gateway::FromStream;
 use crate::ingress::{WhenFull, address};
 use crate::ipc::{OnLost, default_socket};
 use crate::outbox_commands::OutboxCommand;
 use crate::store::Store;
+use crate::test_url::Test;
 
 /// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
 const ROOM_WAIT: Duration = Duration::from_secs(2);
@@ -53,6 +52,8 @@ pub(crate) enum Command {
     ClearWebhook(Remote),
     /// Show how a running daemon is.
     Info(Remote),
+    /// Send one event to a webhook, and say in plain words what happened.
+    Test(Box<Test>),
     /// Look at the file of `run --outbox`, and correct it, also while a daemon has it.
     #[command(subcommand)]
     Outbox(OutboxCommand),
@@ -103,9 +104,6 @@ pub(crate) struct Run {
     /// The file that the URL is in, so that it is not on the command line, which everybody can read.
     #[arg(long, value_name = "FILE", conflicts_with = "webhook")]
     pub(crate) webhook_file: Option<PathBuf>,
-    /// The node that events are from, unless they say otherwise.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) node_id: u32,
     /// Read events from a file (or `-`: standard input), one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
@@ -121,9 +119,6 @@ pub(crate) struct Run {
     /// Take only POSTs that are signed with the secret in this file (white space at its end is ignored).
     #[arg(long, value_name = "FILE", requires = "listen")]
     pub(crate) listen_secret_file: Option<PathBuf>,
-    /// The longest an attempt may take.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
-    pub(crate) http_timeout: Duration,
     /// The wait before the second attempt; it doubles for each further one.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(crate) retry_backoff: Duration,
@@ -155,34 +150,12 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) batch_delay: Duration,
     #[command(flatten)]
-    pub(crate) format: Format,
+    pub(crate) endpoint: Endpoint,
     #[command(flatten)]
     pub(crate) store: Store,
     /// Another word for `--on-full block`, and stronger than any other `--on-full`.
     #[arg(long)]
     pub(crate) block_when_full: bool,
-    /// Sign with the secret in this file (white space at its end is ignored). With --sign standard-webhooks there may be
-    /// several keys, a line each, and the option may be given more than once: all of them sign.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secret_file: Vec<PathBuf>,
-    /// How events are signed: as pilot does (X-Pilot-Signature-256), by Standard Webhooks, or, with a comma between, both.
-    /// Pilot's secret is the first file then, and the keys are in the others.
-    #[arg(
-        long,
-        value_name = "KIND",
-        value_delimiter = ',',
-        default_value = "pilot",
-        requires = "secret_file"
-    )]
-    pub(crate) sign: Vec<Sign>,
-    #[command(flatten)]
-    pub(crate) asks: Asks,
-    /// Also trust the CA certificates of this PEM file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Refuse loopback, private and special-purpose destinations.
-    #[arg(long)]
-    pub(crate) deny_private: bool,
     /// Take commands at this socket; `default` is pilot's own: $XDG_RUNTIME_DIR/pilot.sock, else
     /// /tmp/pilot.sock.
     #[arg(long, value_name = "PATH", value_parser = socket())]

@@ -7,6 +7,7 @@ mod args;
 mod aside;
 mod asks;
 mod demo;
+mod endpoint;
 pub mod events;
 pub mod follow;
 mod format;
@@ -31,6 +32,7 @@ mod stderr;
 mod store;
 mod supervisor;
 mod tally;
+mod test_url;
 mod webhook_url;
 
 use std::io::{self, Write as _};
@@ -137,6 +139,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
         }
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
+        Command::Test(options) => runtime.block_on(test_url::test(options.into())),
         Command::Outbox(command) => outbox_commands::run(&command),
         Command::Generate(Generate::Man { directory }) => generate::man(&directory),
         Command::Generate(Generate::Completions { directory }) => generate::completions(&directory),

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::panic;
 
 use env_logger::Target;
-use log::{Level, LevelFilter, error};
+use log::{Level, error};
 use pilot_webhook_std::Printable;
 
 use crate::args::LogFormat;
@@ -15,12 +15,21 @@ const MESSAGE_MAX: usize = 2_048;
 
 /// Starts logging at level info; `RUST_LOG` says otherwise. A panic is a log line, too.
 pub(crate) fn start(format: LogFormat) {
+    start_with(format, "info");
+}
+
+/// The same for a command that says itself what happens: only the warnings of the program, about its options.
+pub(crate) fn start_for_command() {
+    start_with(LogFormat::Text, "off,pilot_webhookd=warn");
+}
+
+fn start_with(format: LogFormat, filters: &str) {
     stderr::start(match format {
         LogFormat::Text => |left_out| left_out_line(LogFormat::Text, left_out),
         LogFormat::Json => |left_out| left_out_line(LogFormat::Json, left_out),
     });
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(LevelFilter::Info).parse_default_env();
+    builder.parse_filters(filters).parse_default_env();
     builder.format(move |out, record| {
         let message = record.args().to_string();
         out.write_all(&line(format, record.level(), record.target(), &message))

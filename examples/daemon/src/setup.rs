@@ -8,8 +8,7 @@ use clap::ValueEnum;
 use log::{info, warn};
 #[cfg(feature = "nats")]
 use pilot_webhook_core::OnOpen;
-use pilot_webhook_core::Policy;
-use pilot_webhook_std::{Client, ClientBuilder, HttpConfig, ServiceOptions, WebhookService};
+use pilot_webhook_std::{Client, ClientBuilder, ServiceOptions, WebhookService};
 
 use crate::Failure;
 use crate::args::{OnFullArg, Run};
@@ -26,18 +25,12 @@ use crate::webhook_url;
 /// When the options cannot be used.
 pub(crate) fn service(options: &Run) -> Result<WebhookService, Failure> {
     let service = ServiceOptions { client: builder(options)?, home: options.home.clone() };
-    let url = webhook_url::initial(options, policy(options))?;
+    let url = webhook_url::initial(options, options.endpoint.policy())?;
     WebhookService::new(&url, service).map_err(Failure::usage)
-}
-
-fn policy(options: &Run) -> Policy {
-    Policy { deny_private: options.deny_private }
 }
 
 fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     let mut builder = Client::builder("")
-        .node_id(options.node_id)
-        .http_timeout(options.http_timeout)
         .retry_backoff(options.retry_backoff)
         .retry_jitter(options.retry_jitter)
         .circuit_threshold(options.circuit_threshold)
@@ -49,10 +42,10 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
         .batch(options.batch)
         .batch_delay(options.batch_delay)
         .drain_timeout(options.drain_timeout);
-    builder = options.format.choose(builder)?;
+    builder = options.endpoint.client(builder)?;
     #[cfg(feature = "nats")]
     {
-        builder = builder.nats(options.from_stream.nats(options.ca_file.as_deref()));
+        builder = builder.nats(options.from_stream.nats(options.endpoint.ca_file.as_deref()));
     }
     #[cfg(feature = "nats")]
     if options.takes_from_stream() {
@@ -62,14 +55,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     if let Some(outbox) = options.store.open()? {
         builder = builder.outbox(outbox);
     }
-    builder = signing::sign(builder, options)?;
-    builder = options.asks.client(builder)?;
-    let http = options.format.http(HttpConfig::new().policy(policy(options)));
-    let mut http = options.asks.http(http);
-    if let Some(path) = &options.ca_file {
-        http = http.ca_file(path);
-    }
-    Ok(builder.http(http))
+    Ok(builder.http(options.endpoint.http()?))
 }
 
 /// A log line about what the daemon is going to do. Of the URL it shows only scheme, host and port.
@@ -94,7 +80,7 @@ pub(crate) fn summary(options: &Run, listens: Option<SocketAddr>, url: Option<&s
         (Some(read), Some(posted)) => format!("{read} and {posted}"),
     };
     let to = url.map_or("nowhere until a webhook is set", origin);
-    let signed = signing::word(options);
+    let signed = signing::word(&options.endpoint);
     let full = if options.blocks() { OnFullArg::Block } else { options.on_full };
     if let Some(path) = &options.store.outbox {
         return format!("delivering {what} to {to}, {signed}, by the outbox {}", path.display());
@@ -129,10 +115,10 @@ pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: 
         }
     }
     signing::reload(client, serving, options).await;
-    if !options.asks.files().is_empty() {
+    if !options.endpoint.asks.files().is_empty() {
         let again = Arc::clone(options);
-        let read = move || again.asks.headers().map_err(|failure| failure.message);
-        let headers = signing::read_again(options.asks.files(), read).await;
+        let read = move || again.endpoint.asks.headers().map_err(|failure| failure.message);
+        let headers = signing::read_again(options.endpoint.asks.files(), read).await;
         signing::report("the headers", headers.map(|headers| client.set_headers(headers)));
     }
 }

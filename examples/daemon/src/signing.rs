@@ -13,6 +13,7 @@ use pilot_webhook_std::{Client, ClientBuilder};
 use crate::Failure;
 use crate::args::Run;
 use crate::aside::aside;
+use crate::endpoint::Endpoint;
 use crate::ingress::Serving;
 
 /// What signs, of each kind.
@@ -22,7 +23,7 @@ struct Signing {
 }
 
 impl Signing {
-    fn read(options: &Run) -> Result<Self, String> {
+    fn read(options: &Endpoint) -> Result<Self, String> {
         if options.secret_file.is_empty() {
             return Ok(Self { pilot: None, keys: Vec::new() });
         }
@@ -43,14 +44,14 @@ impl Signing {
 ///
 /// # Errors
 /// When a file or a key cannot be used.
-pub(crate) fn sign(builder: ClientBuilder, options: &Run) -> Result<ClientBuilder, Failure> {
+pub(crate) fn sign(builder: ClientBuilder, options: &Endpoint) -> Result<ClientBuilder, Failure> {
     let Signing { pilot, keys } = Signing::read(options).map_err(Failure::usage)?;
     let builder = keys.into_iter().fold(builder, ClientBuilder::signing_key);
     Ok(pilot.iter().fold(builder, |builder, secret| builder.secret(secret)))
 }
 
 /// How events are signed, in a log line.
-pub(crate) fn word(options: &Run) -> &'static str {
+pub(crate) fn word(options: &Endpoint) -> &'static str {
     let is_standard = options.sign.contains(&Sign::StandardWebhooks);
     match (options.secret_file.is_empty(), is_standard, options.sign.contains(&Sign::Pilot)) {
         (true, ..) => "unsigned",
@@ -72,9 +73,9 @@ pub(crate) fn listen_secret(options: &Run) -> Result<Option<Secret>, Failure> {
 
 /// Reads the secrets again. Where that fails, the old ones still count.
 pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Arc<Run>) {
-    if !options.secret_file.is_empty() {
-        let (files, options) = (options.secret_file.clone(), Arc::clone(options));
-        let read = read_again(files, move || Signing::read(&options));
+    if !options.endpoint.secret_file.is_empty() {
+        let (files, again) = (options.endpoint.secret_file.clone(), Arc::clone(options));
+        let read = read_again(files, move || Signing::read(&again.endpoint));
         report("the secret", read.await.and_then(|signing| set(client, &signing)));
     }
     if let (Some(path), Some(serving)) = (&options.listen_secret_file, serving) {

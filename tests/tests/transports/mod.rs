@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pilot_webhook_embassy::{Buffers, NodeTransport, Tls, TlsBuffers};
-use pilot_webhook_std::{HttpConfig, HttpTransport, Resolve, Resolving};
+use pilot_webhook_std::{
+    HttpConfig, HttpShared, HttpTransport, ReqwestTransport, Resolve, Resolving,
+};
 use pilot_webhook_tests::nal::TokioNet;
 use pilot_webhook_tests::{Abilities, Setup};
 use rustls::pki_types::CertificateDer;
@@ -19,17 +21,30 @@ use rustls::pki_types::pem::PemObject;
 pub(crate) const NODE: Abilities =
     Abilities { all_addresses: false, tls12: false, ..Abilities::ALL };
 
+/// What the transport over reqwest can do: it keeps no connection, and what it makes of broken answers is reqwest's own
+/// business.
+pub(crate) const REQWEST: Abilities =
+    Abilities { keep_alive: false, reads_by_core: false, ..Abilities::ALL };
+
 /// The std transport.
 pub(crate) fn std(setup: &Setup) -> HttpTransport {
+    HttpTransport::new(&shared(setup))
+}
+
+/// The transport over reqwest.
+pub(crate) fn reqwest(setup: &Setup) -> ReqwestTransport {
+    ReqwestTransport::new(&shared(setup))
+}
+
+fn shared(setup: &Setup) -> HttpShared {
     let ca = CaFile::new(&setup.ca_pem);
-    let shared = HttpConfig::new()
+    HttpConfig::new()
         .policy(setup.policy)
         .system_roots(false)
         .ca_file(&ca.0)
         .resolver(Names(setup.names))
         .build()
-        .unwrap();
-    HttpTransport::new(&shared)
+        .unwrap()
 }
 
 /// The embedded transport, over sockets of this host.
@@ -55,7 +70,7 @@ fn now() -> Option<u64> {
 }
 
 /// Knows what a scenario says, and nothing else.
-struct Names(&'static [(&'static str, &'static [IpAddr])]);
+pub(crate) struct Names(pub(crate) &'static [(&'static str, &'static [IpAddr])]);
 
 impl Resolve for Names {
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
@@ -66,16 +81,20 @@ impl Resolve for Names {
 }
 
 /// A file that is gone with the test.
-struct CaFile(PathBuf);
+pub(crate) struct CaFile(PathBuf);
 
 impl CaFile {
-    fn new(pem: &str) -> Self {
+    pub(crate) fn new(pem: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pilot-webhook-ca-{}-{count}.pem", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, pem).unwrap();
         Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.0
     }
 }
 

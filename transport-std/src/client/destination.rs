@@ -10,9 +10,11 @@ use pilot_webhook_core::{
 
 use crate::client::handle::{HttpTarget, MAX_URL};
 use crate::client::url_text::encoded;
-use crate::http::{HttpError, HttpTransport};
+use crate::http::{HttpError, HttpShared, HttpTransport};
 #[cfg(feature = "nats")]
 use crate::nats::{NatsError, NatsTarget, NatsTargetError, NatsTransport};
+#[cfg(feature = "reqwest")]
+use crate::over_reqwest::ReqwestTransport;
 
 /// What a URL names: the kind of target of a [`Client`](crate::Client) over URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +127,7 @@ impl Error for DestinationError {}
 
 /// Sends by the transport of each destination.
 pub(crate) struct UrlTransport {
-    pub(crate) http: HttpTransport,
+    pub(crate) http: Http,
     #[cfg(feature = "nats")]
     pub(crate) nats: NatsTransport,
 }
@@ -135,13 +137,37 @@ impl SendTransport<Destination> for UrlTransport {
 
     async fn send(&mut self, to: &Destination, message: &Message<'_>) -> Result<Reply, UrlError> {
         match to {
-            Destination::Http(to) => {
-                SendTransport::send(&mut self.http, to, message).await.map_err(UrlError::Http)
-            }
+            Destination::Http(to) => self.http.send(to, message).await.map_err(UrlError::Http),
             #[cfg(feature = "nats")]
             Destination::Nats(to) => {
                 SendTransport::send(&mut self.nats, to, message).await.map_err(UrlError::Nats)
             }
+        }
+    }
+}
+
+/// The transport of HTTP: the own one, or reqwest where there is a proxy.
+#[cfg_attr(feature = "reqwest", allow(clippy::large_enum_variant, reason = "one a worker"))]
+pub(crate) enum Http {
+    Own(HttpTransport),
+    #[cfg(feature = "reqwest")]
+    Proxied(ReqwestTransport),
+}
+
+impl Http {
+    pub(crate) fn new(shared: &HttpShared) -> Self {
+        #[cfg(feature = "reqwest")]
+        if shared.get().proxy.is_some() {
+            return Self::Proxied(ReqwestTransport::new(shared));
+        }
+        Self::Own(HttpTransport::new(shared))
+    }
+
+    async fn send(&mut self, to: &HttpTarget, message: &Message<'_>) -> Result<Reply, HttpError> {
+        match self {
+            Self::Own(own) => SendTransport::send(own, to, message).await,
+            #[cfg(feature = "reqwest")]
+            Self::Proxied(proxied) => SendTransport::send(proxied, to, message).await,
         }
     }
 }

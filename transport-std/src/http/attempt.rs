@@ -1,12 +1,17 @@
 //! An attempt while it resolves and connects: its deadline, and what its end says about kept addresses.
 
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-use pilot_webhook_core::{Endpoint, Host, Verdict};
+use pilot_webhook_core::{Endpoint, Host, Message, Reply, Verdict};
+use rustls::{ClientConfig, ClientConnection};
 use tokio::time::Instant;
 
 use crate::http::config::Shared;
 use crate::http::error::HttpError;
+use crate::http::report::{HttpReport, Shown};
+use crate::http::tls::Tls;
 
 /// An attempt under way. When it fails, the kept addresses of its host are discarded, unless the attempt
 /// merely ran out of time before it could use them.
@@ -18,6 +23,8 @@ pub(crate) struct Attempt<'a> {
     began: Instant,
     is_late: bool,
     outcome: Outcome,
+    /// What it meets, if anybody wants to know, and the certificate that it is shown.
+    report: Option<Box<(HttpReport, Shown)>>,
 }
 
 enum Outcome {
@@ -36,7 +43,14 @@ impl<'a> Attempt<'a> {
             Host::Address(_) => None,
         };
         let began = Instant::now();
-        Self { shared, name, fresh, began, is_late: false, outcome: Outcome::RanOut }
+        let outcome = Outcome::RanOut;
+        Self { shared, name, fresh, began, is_late: false, outcome, report: None }
+    }
+
+    /// It is there to send this.
+    pub(crate) fn sends(&mut self, message: &Message<'_>) {
+        let wanted = self.shared.on_report.is_some();
+        self.report = wanted.then(|| Box::new((HttpReport::of(message), Shown::default())));
     }
 
     /// The deadline for resolving and connecting.
@@ -55,6 +69,35 @@ impl<'a> Attempt<'a> {
         self.is_late
     }
 
+    /// It knows where to connect to.
+    pub(crate) fn resolved(&mut self) {
+        if let Some((report, _)) = self.report.as_deref_mut() {
+            report.resolved = Some(self.began.elapsed());
+        }
+    }
+
+    /// It has a connection.
+    pub(crate) fn connected(&mut self, address: SocketAddr) {
+        if let Some((report, _)) = self.report.as_deref_mut() {
+            (report.address, report.connected) = (Some(address), Some(self.began.elapsed()));
+        }
+    }
+
+    /// What its TLS connection is made with.
+    pub(crate) fn config(&self, tls: Tls) -> Arc<ClientConfig> {
+        match self.report.as_deref() {
+            Some((_, shown)) => tls.showing(Arc::clone(shown)),
+            None => tls.config,
+        }
+    }
+
+    /// Its TLS handshake ended, with a connection or without.
+    pub(crate) fn shook(&mut self, tls: Option<&ClientConnection>) {
+        if let (Some((report, _)), Some(tls)) = (self.report.as_deref_mut(), tls) {
+            report.secured(tls, self.began.elapsed());
+        }
+    }
+
     /// How it ended.
     pub(crate) fn end(&mut self, result: Result<Verdict, &HttpError>) {
         self.outcome = match result {
@@ -67,10 +110,22 @@ impl<'a> Attempt<'a> {
             Err(_) => Outcome::Failed,
         };
     }
+
+    /// Tells what it met, once.
+    pub(crate) fn tell(&mut self, result: Option<&Result<Reply, HttpError>>) {
+        let (Some(told), Some(report)) = (&self.shared.on_report, self.report.take()) else {
+            return;
+        };
+        let (mut report, shown) = *report;
+        report.took = self.began.elapsed();
+        report.certificate = report.certificate.or_else(|| shown.get().map(|shown| shown.to_vec()));
+        told(&report, result);
+    }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
+        self.tell(None);
         let has_failed = match self.outcome {
             Outcome::Succeeded => false,
             Outcome::Failed => true,

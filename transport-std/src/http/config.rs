@@ -2,21 +2,26 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use pilot_webhook_core::http::Success;
-use pilot_webhook_core::{Policy, Rate};
+use pilot_webhook_core::http::{Response, Success};
+use pilot_webhook_core::{Message, Policy, Rate, Reply, Verdict};
 
+use crate::http::error::HttpError;
 use crate::http::handshake::Handshake;
 use crate::http::headers::RequestHeaders;
 use crate::http::identity::IdentityFiles;
 use crate::http::known::Known;
 use crate::http::look_ups::LookUps;
+use crate::http::report::{HttpReport, ReportHook};
+use crate::http::request::GZIP;
 use crate::http::resolve::{Resolve, SystemResolver};
 use crate::http::tls::{HttpConfigError, TrustFiles};
 use crate::http::trust::Trust;
+#[cfg(feature = "reqwest")]
+use crate::over_reqwest::Proxy;
 
 /// The time to resolve and connect of an attempt without a timeout: its caller ends it.
 const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,7 +31,7 @@ const LAST_WORDS: Duration = Duration::from_millis(5);
 
 /// Options for HTTP transports, checked once by [`build`](Self::build).
 ///
-/// Proxies are never taken from the environment. The system's trust roots are where its TLS
+/// Proxies are never taken from the environment, unless that is asked for. The system's trust roots are where its TLS
 /// library keeps them; `SSL_CERT_FILE` and `SSL_CERT_DIR` override that, as they do for OpenSSL.
 #[must_use = "`build` makes the shared part of the transports"]
 pub struct HttpConfig {
@@ -38,6 +43,9 @@ pub struct HttpConfig {
     headers: RequestHeaders,
     success: Success,
     dial_time: Duration,
+    on_report: Option<ReportHook>,
+    #[cfg(feature = "reqwest")]
+    proxy: Option<Proxy>,
     origin: Option<String>,
     rate: Rate,
 }
@@ -54,6 +62,9 @@ impl HttpConfig {
             headers: RequestHeaders::new(),
             success: Success::default(),
             dial_time: UNLIMITED,
+            on_report: None,
+            #[cfg(feature = "reqwest")]
+            proxy: None,
             origin: None,
             rate: Rate::UNLIMITED,
         }
@@ -113,6 +124,24 @@ impl HttpConfig {
         self
     }
 
+    /// The proxy that requests go through: those of a client, and of a
+    /// [`ReqwestTransport`](crate::ReqwestTransport). A [`HttpTransport`](crate::HttpTransport) knows none.
+    #[cfg(feature = "reqwest")]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// A hook that is told what each attempt met, for people who look for a fault: with the result, or without one
+    /// when the attempt was ended before it had one, by the timeout. It is called by the attempt, so it must not block.
+    pub fn on_report(
+        mut self,
+        hook: impl Fn(&HttpReport, Option<&Result<Reply, HttpError>>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_report = Some(Box::new(hook));
+        self
+    }
+
     /// Asks each receiver before the first event is sent to it, by the handshake of CloudEvents' web hooks:
     /// `OPTIONS` with this origin, a name such as `pilot.example.org`. Without its consent no event is sent; the
     /// attempts fail with [`HttpError::NoConsent`](crate::HttpError::NoConsent). Of the client's rate and the one
@@ -155,6 +184,9 @@ impl HttpConfig {
                 })?,
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
+                on_report: self.on_report,
+                #[cfg(feature = "reqwest")]
+                proxy: self.proxy,
                 known: Known::default(),
                 success: self.success,
                 refuses_gzip: Arc::default(),
@@ -193,6 +225,9 @@ pub(crate) struct Shared {
     pub(crate) look_ups: LookUps,
     /// How long an attempt may take to resolve and connect.
     pub(crate) dial_time: Duration,
+    pub(crate) on_report: Option<ReportHook>,
+    #[cfg(feature = "reqwest")]
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) known: Known,
     pub(crate) success: Success,
     pub(crate) handshake: Option<Handshake>,
@@ -202,6 +237,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// What an answer to a message means.
+    pub(crate) fn judge(&self, response: Response, message: &Message<'_>) -> Reply {
+        let verdict = match response.status {
+            // From now on bodies are sent as they are, this one first.
+            415 if message.body.starts_with(&GZIP) => {
+                self.refuses_gzip.store(true, Relaxed);
+                Verdict::Later(None)
+            }
+            _ => response.verdict_by(&self.success),
+        };
+        Reply { verdict, code: response.status }
+    }
+
     /// The headers that endpoints ask for.
     pub(crate) fn headers(&self) -> Arc<RequestHeaders> {
         Arc::clone(&self.headers.read().unwrap_or_else(PoisonError::into_inner))

@@ -33,12 +33,12 @@ pub(crate) async fn dial(
     let tls = match endpoint.scheme() {
         Scheme::Http | Scheme::Nats => None,
         Scheme::Https | Scheme::Tls => {
-            let Some(config) = shared.trust.config() else {
+            let Some(tls) = shared.trust.tls() else {
                 shared.trust.doubt(Instant::now());
                 return Err(HttpError::NoTrustRoots);
             };
             let name = server_name(endpoint.host()).ok_or(HttpError::ServerName)?;
-            Some((TlsConnector::from(config), name))
+            Some((TlsConnector::from(attempt.config(tls)), name))
         }
     };
     let tcp = reach(shared, endpoint, attempt, TcpStream::connect).await?;
@@ -48,6 +48,7 @@ pub(crate) async fn dial(
         None => Ok(Stream::Plain(tcp)),
         Some((connector, name)) => {
             let handshake = connector.connect(name, tcp).await.map_err(HttpError::Tls);
+            attempt.shook(handshake.as_ref().ok().map(|stream| stream.get_ref().1));
             Ok(Stream::tls(handshake?))
         }
     }
@@ -65,6 +66,7 @@ async fn reach<T, F: Future<Output = io::Result<T>>>(
         Host::Address(address) => (None, Arc::from([address])),
         Host::Name(name) => (Some(name), look_up(shared, name, attempt).await?),
     };
+    attempt.resolved();
     let now = Instant::now();
     let known = name.filter(|_| !attempt.fresh).and_then(|name| shared.known.get(name, port, now));
     let addresses = in_order(allowed(shared.policy, &found)?, known);
@@ -76,7 +78,10 @@ async fn reach<T, F: Future<Output = io::Result<T>>>(
         shared.known.set(name, port, address, Instant::now());
     }
     match (winner, race.into_failure()) {
-        (Some((_, stream)), _) => Ok(stream),
+        (Some((address, stream)), _) => {
+            attempt.connected(address);
+            Ok(stream)
+        }
         (None, Some((address, error))) => Err(HttpError::Connect { address, error }),
         (None, None) => Err(HttpError::NoAddress),
     }
@@ -101,7 +106,7 @@ async fn look_up(
 }
 
 /// Removes the addresses that the policy refuses; an error when none is left.
-fn allowed(policy: Policy, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, HttpError> {
+pub(crate) fn allowed(policy: Policy, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, HttpError> {
     let mut refusal = None;
     let mut allowed = Vec::with_capacity(addresses.len());
     for &address in addresses {

@@ -52,6 +52,20 @@ pub enum HttpError {
     Disconnected(io::Error),
     /// The answer is not HTTP/1 within bounds.
     Malformed(Malformed),
+    /// No connection could be made, over reqwest.
+    #[cfg(feature = "reqwest")]
+    Unreachable(io::Error),
+    /// The proxy cannot be reached, or does not do what it should. The endpoint was not asked.
+    #[cfg(feature = "reqwest")]
+    Proxy {
+        /// Its scheme, host and port.
+        proxy: Box<str>,
+        /// What is wrong, and what to do.
+        reason: Box<str>,
+    },
+    /// The answer is not HTTP, as reqwest sees it.
+    #[cfg(feature = "reqwest")]
+    NotHttp(Box<str>),
     /// The receiver did not consent to events from this origin, by this status: the event was not sent. The operator
     /// asks whoever runs it, or leaves the handshake out.
     NoConsent(u16),
@@ -75,12 +89,18 @@ impl TransportError for HttpError {
             Self::Resolve(error) | Self::Connect { error, .. } if is_local(error) => {
                 ErrorKind::Local
             }
+            #[cfg(feature = "reqwest")]
+            Self::Unreachable(error) if is_local(error) => ErrorKind::Local,
             Self::Resolve(_) | Self::LookUpTimedOut { .. } | Self::NoAddress => ErrorKind::Resolve,
             Self::Refused(_) => ErrorKind::Refused,
             Self::Connect { .. } | Self::Closed(_) => ErrorKind::Connect,
             Self::ServerName | Self::NoTrustRoots | Self::Tls(_) => ErrorKind::Tls,
             Self::Disconnected(_) => ErrorKind::Disconnected,
             Self::InvalidRequest | Self::Malformed(_) | Self::NoConsent(_) => ErrorKind::Protocol,
+            #[cfg(feature = "reqwest")]
+            Self::Unreachable(_) | Self::Proxy { .. } => ErrorKind::Connect,
+            #[cfg(feature = "reqwest")]
+            Self::NotHttp(_) => ErrorKind::Protocol,
         }
     }
 }
@@ -106,6 +126,12 @@ impl fmt::Display for HttpError {
                 write!(f, "the connection broke before the answer: {error}")
             }
             Self::Malformed(what) => write!(f, "the answer is not valid HTTP: {what}"),
+            #[cfg(feature = "reqwest")]
+            Self::Unreachable(error) => write!(f, "no connection: {error}"),
+            #[cfg(feature = "reqwest")]
+            Self::Proxy { proxy, reason } => write!(f, "the proxy {proxy} {reason}"),
+            #[cfg(feature = "reqwest")]
+            Self::NotHttp(what) => write!(f, "the answer is not valid HTTP: {what}"),
             Self::NoConsent(status) => {
                 write!(f, "the receiver did not consent to events from this origin (status {status})")
             }

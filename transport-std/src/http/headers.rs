@@ -72,6 +72,19 @@ impl RequestHeaders {
         self.add(AUTHORIZATION, &value)
     }
 
+    /// Names and values, for a request to an endpoint with these credentials in its URL.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn each<'a>(
+        &'a self,
+        credentials: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        // They were written from text.
+        let lines = str::from_utf8(&self.lines).unwrap_or_default();
+        let headers = lines.split_terminator("\r\n").filter_map(|line| line.split_once(": "));
+        let credentials = credentials.or(self.authorization.as_deref());
+        headers.chain(credentials.map(|value| (AUTHORIZATION, value)))
+    }
+
     /// Writes them behind the other headers of a request to an endpoint with these credentials in its URL.
     pub(crate) fn write(&self, out: &mut Vec<u8>, credentials: Option<&str>) {
         out.extend_from_slice(&self.lines);

@@ -4,6 +4,8 @@ mod attempt;
 mod config;
 mod connect;
 mod connection;
+#[cfg(feature = "reqwest")]
+mod current;
 mod dial;
 mod error;
 mod handshake;
@@ -13,6 +15,7 @@ mod known;
 mod look_ups;
 mod pinned;
 mod race;
+mod report;
 mod request;
 mod resolve;
 mod stream;
@@ -20,9 +23,20 @@ mod tls;
 mod transport;
 mod trust;
 
+#[cfg(feature = "reqwest")]
+pub(crate) use attempt::Attempt;
+#[cfg(feature = "reqwest")]
+pub(crate) use config::Shared;
 pub use config::{HttpConfig, HttpShared};
+#[cfg(feature = "reqwest")]
+pub(crate) use current::config as config_now;
+#[cfg(feature = "reqwest")]
+pub(crate) use dial::allowed;
 pub use error::HttpError;
+#[cfg(feature = "reqwest")]
+pub(crate) use handshake::{REQUEST_ORIGIN, REQUEST_RATE};
 pub use headers::RequestHeaders;
+pub use report::HttpReport;
 #[cfg(feature = "gzip")]
 pub(crate) use request::GZIP;
 pub use request::USER_AGENT;

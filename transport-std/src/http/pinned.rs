@@ -11,16 +11,20 @@ use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
 
+use crate::http::report::Shown;
+
 /// Verifies as webpki does, but lets a server show a certificate of the CA files itself, even if
 /// that says it is an authority's.
 ///
 /// `openssl req -x509` makes such certificates, so most self-signed receivers have one. Webpki
 /// refuses it in the server's place (`CaUsedAsEndEntity`), after it has found it in date. All
 /// that is left out is this rule: the server must still own the key and be the one of the name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PinningVerifier {
     webpki: Arc<WebPkiServerVerifier>,
     pinned: Vec<CertificateDer<'static>>,
+    /// Where the server's certificate is left, trusted or not.
+    shown: Option<Shown>,
 }
 
 impl PinningVerifier {
@@ -33,7 +37,12 @@ impl PinningVerifier {
         let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|error| Error::General(error.to_string()))?;
-        Ok(Self { webpki, pinned })
+        Ok(Self { webpki, pinned, shown: None })
+    }
+
+    /// One that leaves the server's certificate there.
+    pub(crate) fn showing(&self, shown: Shown) -> Self {
+        Self { shown: Some(shown), ..self.clone() }
     }
 }
 
@@ -46,6 +55,9 @@ impl ServerCertVerifier for PinningVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if let Some(shown) = &self.shown {
+            let _ = shown.set(end_entity.clone().into_owned());
+        }
         let error = match self.webpki.verify_server_cert(
             end_entity,
             intermediates,

@@ -13,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::http::identity::{Identity, IdentityFiles, invalid};
 use crate::http::pinned::PinningVerifier;
+use crate::http::report::Shown;
 
 /// Why the shared part of the transports cannot be built. The operator corrects the file.
 #[derive(Debug)]
@@ -98,6 +99,28 @@ impl Error for HttpConfigError {
     }
 }
 
+/// How connections are made: the configuration, and the verifier that is in it.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ClientConfig>,
+    verifier: Arc<PinningVerifier>,
+}
+
+impl Tls {
+    /// The verifier of servers' certificates.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn verifier(&self) -> &PinningVerifier {
+        &self.verifier
+    }
+
+    /// The configuration of one connection, whose certificate is left there.
+    pub(crate) fn showing(&self, shown: Shown) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.config);
+        config.dangerous().set_certificate_verifier(Arc::new(self.verifier.showing(shown)));
+        Arc::new(config)
+    }
+}
+
 /// The certificates that are trusted.
 #[derive(PartialEq)]
 pub(crate) struct Roots {
@@ -144,7 +167,7 @@ impl Roots {
 
     /// The TLS side of all connections, sessions to resume included. `None` when there is no
     /// trusted root.
-    pub(crate) fn client_config(&self) -> Result<Option<Arc<ClientConfig>>, HttpConfigError> {
+    pub(crate) fn tls(&self) -> Result<Option<Tls>, HttpConfigError> {
         if self.anchors.is_empty() {
             return Ok(None);
         }
@@ -153,11 +176,12 @@ impl Roots {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = PinningVerifier::new(store, self.pinned.clone(), Arc::clone(&provider))
             .map_err(HttpConfigError::Tls)?;
+        let verifier = Arc::new(verifier);
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(HttpConfigError::Tls)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(verifier.clone());
         let mut config = match self.identity.clone() {
             None => config.with_no_client_auth(),
             Some((Identity { chain, key }, path)) => config
@@ -165,7 +189,7 @@ impl Roots {
                 .map_err(|error| invalid(&path, error.to_string()))?,
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Some(Arc::new(config)))
+        Ok(Some(Tls { config: Arc::new(config), verifier }))
     }
 }
 
@@ -234,7 +258,7 @@ mod tests {
 
     #[test]
     fn without_roots_there_is_no_tls() {
-        assert!(read(&[]).unwrap().client_config().unwrap().is_none());
+        assert!(read(&[]).unwrap().tls().unwrap().is_none());
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! The transport itself: one POST over a kept connection, or a new one.
 
 use std::fmt;
-use std::sync::atomic::Ordering::Relaxed;
 
 use pilot_webhook_core::http::Response;
-use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport, Verdict};
+use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport};
 
 use tokio::time::Instant;
 
@@ -14,7 +13,7 @@ use crate::http::connection::Connection;
 use crate::http::dial::dial;
 use crate::http::error::HttpError;
 use crate::http::handshake::{REQUEST_ORIGIN, REQUEST_RATE};
-use crate::http::request::{GZIP, write_head};
+use crate::http::request::write_head;
 
 /// Posts over HTTP/1.1, plain or TLS, one request at a time.
 ///
@@ -123,21 +122,13 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         let shared = self.shared.clone();
         let endpoint = &to.get();
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
+        attempt.sends(message);
         let response = self.exchange(endpoint, message, &mut attempt).await;
         if response.as_ref().is_err_and(HttpError::is_distrust) {
             shared.get().trust.doubt(Instant::now());
         }
-        let result = response.map(|response| {
-            let verdict = match response.status {
-                // From now on bodies are sent as they are, this one first.
-                415 if message.body.starts_with(&GZIP) => {
-                    shared.get().refuses_gzip.store(true, Relaxed);
-                    Verdict::Later(None)
-                }
-                _ => response.verdict_by(&shared.get().success),
-            };
-            Reply { verdict, code: response.status }
-        });
+        let result = response.map(|response| shared.get().judge(response, message));
+        attempt.tell(Some(&result));
         attempt.end(result.as_ref().map(|reply| reply.verdict));
         result
     }

@@ -9,10 +9,11 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use log::{info, warn};
+#[cfg(feature = "nats")]
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use crate::http::tls::{HttpConfigError, Roots, TrustFiles};
+use crate::http::tls::{HttpConfigError, Roots, Tls, TrustFiles};
 
 /// Between two readings that no caller asked for. Arbitrary: a file that was replaced counts soon, and a
 /// server that is never trusted costs little.
@@ -29,7 +30,7 @@ struct Inner {
     /// What was read last. Locked while files are read, so that the last reading to begin counts.
     roots: Mutex<Roots>,
     /// What new connections use. `None` when there is no trusted root.
-    config: RwLock<Option<Arc<ClientConfig>>>,
+    tls: RwLock<Option<Tls>>,
     /// When it was last read because a server was not trusted.
     doubted: Mutex<Option<Instant>>,
 }
@@ -47,16 +48,22 @@ impl Trust {
     /// Reads the files, which may be pipes.
     pub(crate) fn of(files: TrustFiles) -> Result<Self, HttpConfigError> {
         let roots = Roots::read(&files)?;
-        let config = RwLock::new(roots.client_config()?);
+        let tls = RwLock::new(roots.tls()?);
         let roots = Mutex::new(roots);
-        let inner = Inner { files, roots, config, doubted: Mutex::default() };
+        let inner = Inner { files, roots, tls, doubted: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The TLS side of a new connection, with sessions to resume. `None` when there is no trusted root,
     /// which matters to `https` endpoints only.
+    pub(crate) fn tls(&self) -> Option<Tls> {
+        self.inner.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The configuration alone, for transports that are not HTTP's.
+    #[cfg(feature = "nats")]
     pub(crate) fn config(&self) -> Option<Arc<ClientConfig>> {
-        self.inner.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.tls().map(|tls| tls.config)
     }
 
     /// Reads everything again, for the connections that are made from now on. Returns whether anything
@@ -75,8 +82,8 @@ impl Trust {
         if found == *roots {
             return Ok(false);
         }
-        let config = found.client_config()?;
-        *inner.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let tls = found.tls()?;
+        *inner.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
         *roots = found;
         Ok(true)
     }

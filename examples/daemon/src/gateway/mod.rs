@@ -56,7 +56,8 @@ impl Gateway {
                 "--from and --batch: events keep their messages' ids, so each goes out alone",
             ));
         }
-        let shared = from.nats(options.ca_file.as_deref()).build().map_err(Failure::usage)?;
+        let shared =
+            from.nats(options.endpoint.ca_file.as_deref()).build().map_err(Failure::usage)?;
         let client = shared.client(&target).await.map_err(Failure::runtime)?;
         let consumers = Consumers {
             context: ContextBuilder::new().build(client),

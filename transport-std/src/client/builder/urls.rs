@@ -7,14 +7,14 @@ use std::sync::Arc;
 use pilot_webhook_core::http::HeaderError;
 
 use super::{ClientBuilder, Options};
-use crate::client::destination::{Destination, UrlTransport};
+use crate::client::destination::{Destination, Http, UrlTransport};
 use crate::client::error::ClientError;
 #[cfg(feature = "gzip")]
 use crate::client::gzip::GzipFormat;
 use crate::client::handle::{Client, destination};
 #[cfg(feature = "gzip")]
 use crate::http::HttpShared;
-use crate::http::{HttpConfig, HttpTransport, RequestHeaders};
+use crate::http::{HttpConfig, RequestHeaders};
 #[cfg(feature = "nats")]
 use crate::nats::{NatsConfig, NatsTransport};
 
@@ -138,7 +138,7 @@ impl ClientBuilder {
         #[cfg(feature = "nats")]
         let nats = self.via.nats.build()?;
         let transport = move || UrlTransport {
-            http: HttpTransport::new(&http),
+            http: Http::new(&http),
             #[cfg(feature = "nats")]
             nats: NatsTransport::new(&nats),
         };

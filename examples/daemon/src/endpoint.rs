@@ -1,0 +1,92 @@
+//! The options about the receiver, the same for every command that sends to one.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pilot_webhook_core::Policy;
+use pilot_webhook_receiver::secrets::Sign;
+#[cfg(feature = "proxy")]
+use pilot_webhook_std::Proxy;
+use pilot_webhook_std::{ClientBuilder, HttpConfig};
+
+use crate::Failure;
+use crate::args::duration;
+use crate::asks::Asks;
+use crate::format::Format;
+use crate::signing;
+
+#[derive(clap::Args)]
+pub(crate) struct Endpoint {
+    /// The node that events are from, unless they say otherwise.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) node_id: u32,
+    /// The longest an attempt may take.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) http_timeout: Duration,
+    #[command(flatten)]
+    format: Format,
+    /// Sign with the secret in this file (white space at its end is ignored). With --sign standard-webhooks there may be
+    /// several keys, a line each, and the option may be given more than once: all of them sign.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Vec<PathBuf>,
+    /// How events are signed: as pilot does (X-Pilot-Signature-256), by Standard Webhooks, or, with a comma between, both.
+    /// Pilot's secret is the first file then, and the keys are in the others.
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_delimiter = ',',
+        default_value = "pilot",
+        requires = "secret_file"
+    )]
+    pub(crate) sign: Vec<Sign>,
+    #[command(flatten)]
+    pub(crate) asks: Asks,
+    /// Also trust the CA certificates of this PEM file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Send through this proxy, an http:// or https:// URL, or by `env` through those that HTTP_PROXY, HTTPS_PROXY,
+    /// ALL_PROXY and NO_PROXY name, where a proxy's password belongs: everybody can read the command line.
+    #[cfg(feature = "proxy")]
+    #[arg(long, value_name = "URL|env")]
+    proxy: Option<String>,
+    /// Refuse loopback, private and special-purpose destinations.
+    #[arg(long)]
+    pub(crate) deny_private: bool,
+}
+
+impl Endpoint {
+    /// Where may be sent to.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { deny_private: self.deny_private }
+    }
+
+    /// The options of the client, but for its transport's. Reads files, which may be pipes.
+    ///
+    /// # Errors
+    /// When an option or a file cannot be used.
+    pub(crate) fn client(&self, builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
+        let builder = builder.node_id(self.node_id).http_timeout(self.http_timeout);
+        let builder = self.format.choose(builder)?;
+        self.asks.client(signing::sign(builder, self)?)
+    }
+
+    /// The options of its transport.
+    ///
+    /// # Errors
+    /// When the proxy is none.
+    #[cfg_attr(not(feature = "proxy"), allow(clippy::unnecessary_wraps))]
+    pub(crate) fn http(&self) -> Result<HttpConfig, Failure> {
+        let http = self.format.http(HttpConfig::new().policy(self.policy()));
+        let mut http = self.asks.http(http);
+        if let Some(path) = &self.ca_file {
+            http = http.ca_file(path);
+        }
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = &self.proxy {
+            let proxy = if proxy == "env" { Ok(Proxy::from_env()) } else { Proxy::new(proxy) };
+            // The value may have a password in it.
+            http = http.proxy(proxy.map_err(|error| Failure::usage(format!("--proxy: {error}")))?);
+        }
+        Ok(http)
+    }
+}
