@@ -1,9 +1,14 @@
 //! What an endpoint asks for, over the socket and restarts.
 
 use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::daemon::{Place, finish};
 use crate::receiver::Receiver;
+use crate::support::bare;
 
 /// It was refused, and pilot's own daemon shows it to everybody.
 #[test]
@@ -36,6 +41,21 @@ fn a_password_in_a_url_is_sent_survives_and_is_shown_nowhere() {
     assert_eq!(fs::read_dir(place.home.path()).unwrap().count(), 0, "nothing is left of it");
 }
 
+/// Waits until so many events are on disk.
+fn wait_for_accepted(outbox: &Path, count: u64) {
+    let begin = Instant::now();
+    loop {
+        let mut status = bare();
+        status.args(["outbox", "status", "--json", "--outbox"]).arg(outbox);
+        let (_, said, _) = finish(&mut status);
+        let found: Value = serde_json::from_str(&said).unwrap();
+        if found["accepted"] == count {
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "{said}");
+    }
+}
+
 /// It answered every event with a refusal, and each was lost.
 #[test]
 fn an_endpoint_that_is_gone_is_left_alone_until_it_is_set_again() {
@@ -48,6 +68,8 @@ fn an_endpoint_that_is_gone_is_left_alone_until_it_is_set_again() {
     daemon.event("first");
     daemon.wait_for_log("410 Gone");
     daemon.event("second");
+    // A signal ends the reading, of what is in the pipe, too.
+    wait_for_accepted(&outbox, 2);
     assert_eq!(daemon.info()["webhook"]["breaker"], "gone");
     daemon.terminate();
 
