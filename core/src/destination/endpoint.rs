@@ -9,7 +9,7 @@ use crate::ascii::{is_same, number};
 use crate::destination::error::EndpointError;
 use crate::destination::host::{self, Host};
 use crate::destination::policy::Policy;
-use crate::destination::text::{part, push, split_before};
+use crate::destination::text::{is_plain_byte, part, push, split_before};
 use crate::destination::userinfo::{Credentials, Userinfo};
 
 /// Plain or over TLS.
@@ -345,30 +345,5 @@ fn percents_are_encodings(target: &str) -> bool {
 
 /// RFC 3986's `pchar`, `/` and `?`, and the brackets that queries use unencoded.
 const fn is_target_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
-                | b':'
-                | b'@'
-                | b'/'
-                | b'?'
-                | b'%'
-                | b'['
-                | b']'
-                | b'|'
-        )
+    is_plain_byte(byte) || matches!(byte, b'@' | b'/' | b'?' | b'%' | b'[' | b']' | b'|')
 }

@@ -21,3 +21,26 @@ pub(super) fn split_before<'t>(text: &'t str, ends: &str) -> (&'t str, &'t str) 
     let end = text.bytes().position(is_end).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }
+
+/// RFC 3986's `unreserved` and `sub-delims`, and the colon: what a user name and a path may have as it is.
+pub(super) const fn is_plain_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b':'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+        )
+}

@@ -5,7 +5,7 @@ use heapless::string::StringView;
 use crate::ascii::number;
 use crate::base64::{self, BASIC};
 use crate::destination::error::EndpointError;
-use crate::destination::text::{part, push, split_before};
+use crate::destination::text::{is_plain_byte, part, push, split_before};
 
 /// `user:password` of a URL, which can be sent.
 #[derive(Clone, Copy)]
@@ -58,7 +58,7 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// The bytes, with percent-encodings resolved; an error for each that does not belong there.
+/// The bytes, with percent-encodings resolved; an error for each that does not belong there (RFC 3986, section 3.2.1).
 fn decoded(text: &str) -> impl Iterator<Item = Result<u8, ()>> {
     let mut rest = text.bytes();
     core::iter::from_fn(move || {
@@ -69,31 +69,8 @@ fn decoded(text: &str) -> impl Iterator<Item = Result<u8, ()>> {
                 let byte = number(&digits, 16).and_then(|byte| u8::try_from(byte).ok());
                 byte.filter(|byte| !byte.is_ascii_control())
             }
-            byte => is_userinfo_byte(byte).then_some(byte),
+            byte => is_plain_byte(byte).then_some(byte),
         };
         Some(byte.ok_or(()))
     })
-}
-
-/// RFC 3986's `unreserved`, `sub-delims` and the colon, section 3.2.1.
-const fn is_userinfo_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b':'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
-        )
 }

@@ -48,12 +48,7 @@ impl NatsTarget {
     /// # Errors
     /// When it is no URL of a server with a subject's prefix, or the policy refuses its address.
     pub fn parse(url: &str, policy: Policy) -> Result<Self, NatsTargetError> {
-        let (scheme, rest) = url.split_once("://").ok_or(NatsTargetError::Scheme)?;
-        let is_tls = match scheme {
-            _ if scheme.eq_ignore_ascii_case("nats") => false,
-            _ if scheme.eq_ignore_ascii_case("tls") => true,
-            _ => return Err(NatsTargetError::Scheme),
-        };
+        let (is_tls, rest) = without_scheme(url).ok_or(NatsTargetError::Scheme)?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         if authority.contains('@') {
             return Err(NatsTargetError::Userinfo);
@@ -82,8 +77,7 @@ impl NatsTarget {
     /// Whether `url` names a NATS server.
     #[must_use]
     pub fn is_one(url: &str) -> bool {
-        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-        scheme.eq_ignore_ascii_case("nats") || scheme.eq_ignore_ascii_case("tls")
+        without_scheme(url).is_some()
     }
 
     /// The beginning of every subject.
@@ -103,6 +97,16 @@ impl NatsTarget {
 
     const fn scheme(&self) -> &'static str {
         if self.is_tls { "tls" } else { "nats" }
+    }
+}
+
+/// What follows the scheme of a NATS server's URL, and whether that means TLS; `None` for another scheme.
+fn without_scheme(url: &str) -> Option<(bool, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    match scheme {
+        _ if scheme.eq_ignore_ascii_case("nats") => Some((false, rest)),
+        _ if scheme.eq_ignore_ascii_case("tls") => Some((true, rest)),
+        _ => None,
     }
 }
 
