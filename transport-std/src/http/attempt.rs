@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{Endpoint, Host, Message, Reply, Verdict};
 use rustls::{ClientConfig, ClientConnection};
 use tokio::time::Instant;
@@ -98,6 +99,18 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Judges the answer, tells what it met, and notes how it ended.
+    pub(crate) fn conclude(
+        &mut self,
+        response: Result<Response, HttpError>,
+        message: &Message<'_>,
+    ) -> Result<Reply, HttpError> {
+        let result = response.map(|response| self.shared.judge(response, message));
+        self.tell(Some(&result));
+        self.end(result.as_ref().map(|reply| reply.verdict));
+        result
+    }
+
     /// How it ended.
     pub(crate) fn end(&mut self, result: Result<Verdict, &HttpError>) {
         self.outcome = match result {
@@ -112,7 +125,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Tells what it met, once.
-    pub(crate) fn tell(&mut self, result: Option<&Result<Reply, HttpError>>) {
+    fn tell(&mut self, result: Option<&Result<Reply, HttpError>>) {
         let (Some(told), Some(report)) = (&self.shared.on_report, self.report.take()) else {
             return;
         };

@@ -127,10 +127,7 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         if response.as_ref().is_err_and(HttpError::is_distrust) {
             shared.get().trust.doubt(Instant::now());
         }
-        let result = response.map(|response| shared.get().judge(response, message));
-        attempt.tell(Some(&result));
-        attempt.end(result.as_ref().map(|reply| reply.verdict));
-        result
+        attempt.conclude(response, message)
     }
 }
 

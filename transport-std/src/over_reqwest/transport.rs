@@ -168,10 +168,7 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for ReqwestTransport {
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
         attempt.sends(message);
         let response = self.exchange(endpoint, message).await;
-        let result = response.map(|response| shared.get().judge(response, message));
-        attempt.tell(Some(&result));
-        attempt.end(result.as_ref().map(|reply| reply.verdict));
-        result
+        attempt.conclude(response, message)
     }
 }
 
