@@ -68,7 +68,7 @@ async fn a_body_that_does_not_come_is_waited_for_and_not_for_long() {
 
 #[tokio::test]
 async fn a_client_tells_each_attempt_with_its_answer() {
-    let script = vec![
+    let script = [
         Act::Read,
         send("HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nbad"),
         Act::Read,
