@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
+use crate::admin::AdminOptions;
 use crate::endpoint::Endpoint;
 #[cfg(feature = "nats")]
 use crate::gateway::FromStream;
@@ -166,6 +167,8 @@ pub(crate) struct Run {
     /// Keep the URL that was set over the socket in this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) admin: AdminOptions,
     /// Even with a socket, or an address to listen at, end at the end of the events.
     #[arg(long)]
     pub(crate) exit_at_end: bool,
