@@ -7,6 +7,7 @@ mod admin;
 mod args;
 mod aside;
 mod asks;
+mod delivery;
 mod demo;
 mod endpoint;
 pub mod events;

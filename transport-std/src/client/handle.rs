@@ -122,7 +122,7 @@ pub(crate) struct Parts<To> {
     pub(crate) policy: Policy,
     pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
-    pub(crate) hook: Option<Hook>,
+    pub(crate) hooks: Vec<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
     /// What a target is called in a dead letter.
     #[cfg_attr(not(feature = "outbox"), allow(dead_code, reason = "there are none"))]
@@ -145,7 +145,7 @@ impl<To: Target> Client<To> {
     {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let panics = Arc::new(Panics::new(parts.on_panic));
-        let observer = LogObserver::new(parts.hook, Arc::clone(&panics));
+        let observer = LogObserver::new(parts.hooks, Arc::clone(&panics));
         let seed = random();
         #[cfg(feature = "outbox")]
         let durable = parts.outbox.map(Durable::new);
