@@ -11,6 +11,7 @@ mod event;
 mod format;
 pub mod http;
 mod json;
+#[cfg(feature = "nats")]
 pub mod nats;
 mod queue;
 mod sign;
