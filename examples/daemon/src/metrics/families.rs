@@ -162,7 +162,12 @@ impl Families {
         let dead = ledgers().map(|(label, ledger)| (label, ledger.dead));
         out.gauges(("pilot_webhook_dead_letters", help, None), dead)?;
         let help = "Room that the outbox's events take.";
-        out.gauges(("pilot_webhook_outbox", help, BYTES), [(NO_LABELS, file.bytes)])
+        out.gauges(("pilot_webhook_outbox", help, BYTES), [(NO_LABELS, file.bytes)])?;
+        let help = "Room that there is for the outbox's events.";
+        out.gauges(
+            ("pilot_webhook_outbox_capacity", help, BYTES),
+            [(NO_LABELS, file.capacity_bytes)],
+        )
     }
 
     /// A number of each endpoint.

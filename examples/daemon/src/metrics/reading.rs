@@ -21,6 +21,8 @@ pub(crate) struct Reading {
 pub(crate) struct FileReading {
     /// The room that its events take, in bytes.
     pub(crate) bytes: u64,
+    /// The room that there is.
+    pub(crate) capacity_bytes: u64,
 }
 
 impl Reading {
