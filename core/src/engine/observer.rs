@@ -1,5 +1,7 @@
 //! What a host is told as it happens.
 
+use core::time::Duration;
+
 use crate::engine::breaker::BreakerState;
 use crate::engine::delivery::Fate;
 use crate::event::MessageId;
@@ -15,12 +17,21 @@ pub enum Notice<'a> {
         event_id: u64,
         /// How many events there are in it.
         events: u32,
+        /// The topic of the first event, as it stands in a JSON string.
+        topic: &'a str,
         /// The attempt's number, from 1.
         attempt: u8,
         /// Whether it was the breaker's probe.
         is_probe: bool,
         /// The answer, or the transport's own words for why there was none.
         result: Result<Reply, &'a dyn TransportError>,
+    },
+    /// After an attempt that failed: the message waits for its next one.
+    Retry {
+        /// The event's id; a batch's first event's.
+        event_id: u64,
+        /// How long it waits, at least. A rate, the breaker or a `Retry-After` may make it longer.
+        wait: Duration,
     },
     /// An event's story is over. It is told once for every event that was counted, and for each event of
     /// a batch.
