@@ -170,6 +170,11 @@ pub trait Transport<To> {
         to: &To,
         message: &Message<'_>,
     ) -> impl Future<Output = Result<Reply, Self::Error>>;
+
+    /// The beginning of what the receiver said in the last answer, as far as it was kept, for people. Default: nothing.
+    fn answer(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// A [`Transport`] whose futures are `Send`, so that a worker can be spawned on a runtime of several
@@ -187,6 +192,11 @@ pub trait SendTransport<To>: Send {
         to: &To,
         message: &Message<'_>,
     ) -> impl Future<Output = Result<Reply, Self::Error>> + Send;
+
+    /// As [`Transport::answer`].
+    fn answer(&self) -> &[u8] {
+        &[]
+    }
 }
 
 impl<To, T: SendTransport<To>> Transport<To> for T {
@@ -198,5 +208,9 @@ impl<To, T: SendTransport<To>> Transport<To> for T {
         message: &Message<'_>,
     ) -> impl Future<Output = Result<Reply, Self::Error>> {
         SendTransport::send(self, to, message)
+    }
+
+    fn answer(&self) -> &[u8] {
+        SendTransport::answer(self)
     }
 }

@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::Failure;
 use crate::args::duration;
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Asks {
     /// Add a header to every request, as `Name: value`. May be given more than once.
     #[arg(long, value_name = "HEADER")]

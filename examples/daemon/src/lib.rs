@@ -6,6 +6,7 @@
 mod args;
 mod aside;
 mod asks;
+mod delivery;
 mod demo;
 mod endpoint;
 pub mod events;

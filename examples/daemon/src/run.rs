@@ -86,7 +86,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let mut registry = ServiceRegistry::new();
     registry.register(Arc::new(service.clone()));
     let bus: Arc<dyn EventBus> = Arc::new(LocalBus::new());
-    let identity: Arc<dyn Identity> = Arc::new(Node(options.endpoint.node_id));
+    let identity: Arc<dyn Identity> = Arc::new(Node(options.node.node_id));
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
@@ -106,8 +106,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     }
     let is_stored = client.outbox().is_some();
     let lines = LineOptions {
-        node_id: options.endpoint.node_id,
-        can_wait: options.blocks() || is_stored,
+        node_id: options.node.node_id,
+        can_wait: options.delivery.blocks() || is_stored,
         is_stored,
         name: options.events.as_deref().map(input::name).unwrap_or_default(),
         tally: Arc::clone(&tally),
@@ -115,7 +115,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let commands = Commands {
         service,
         listens,
-        node_id: options.endpoint.node_id,
+        node_id: options.node.node_id,
         start: Instant::now(),
         refusals: Throttle::default(),
     };
@@ -124,7 +124,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         let reading = input.map(|input| reader::start(client.clone(), input, lines));
         let mut reading = reading.transpose()?;
         let serving = ingress.map(|ingress| {
-            let intake = Intake::new(client.clone(), options.when_full(), Arc::clone(&tally));
+            let intake =
+                Intake::new(client.clone(), options.delivery.when_full(), Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
         #[cfg(feature = "nats")]

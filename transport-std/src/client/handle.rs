@@ -124,7 +124,7 @@ pub(crate) struct Parts<To> {
     pub(crate) runtime: Handle,
     /// What the client is called in log lines.
     pub(crate) called: Option<Arc<str>>,
-    pub(crate) hook: Option<Hook>,
+    pub(crate) hooks: Vec<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
     /// What a target is called in a dead letter.
     #[cfg_attr(not(feature = "outbox"), allow(dead_code, reason = "there are none"))]
@@ -147,7 +147,7 @@ impl<To: Target> Client<To> {
     {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let panics = Arc::new(Panics::new(parts.on_panic));
-        let observer = LogObserver::new(parts.called, parts.hook, Arc::clone(&panics));
+        let observer = LogObserver::new(parts.called, parts.hooks, Arc::clone(&panics));
         let seed = random();
         #[cfg(feature = "outbox")]
         let durable = parts.outbox.map(Durable::new);

@@ -14,7 +14,7 @@ use crate::client::receipts::Receipts;
 use crate::logging::Throttle;
 use crate::logging::{ERROR_MAX, Printable};
 
-/// The host's hook for notices. Workers and emitters call it.
+/// A hook of the host for notices. Workers and emitters call it.
 pub(crate) type Hook = Box<dyn Fn(&Notice<'_>) + Send + Sync>;
 
 /// The host's hook for panics, called with their number so far.
@@ -55,12 +55,12 @@ struct Throttles {
     panics: Throttle,
 }
 
-/// Logs failures, rate-limited, and passes everything on to the hook.
+/// Logs failures, rate-limited, and passes everything on to the hooks.
 pub(crate) struct LogObserver {
     /// What the client is called in log lines.
     name: Option<Arc<str>>,
     throttles: Throttles,
-    hook: Option<Hook>,
+    hooks: Vec<Hook>,
     panics: Arc<Panics>,
     pub(crate) receipts: Receipts,
     #[cfg(feature = "outbox")]
@@ -128,11 +128,11 @@ impl Observer for LogObserver {
 }
 
 impl LogObserver {
-    pub(crate) fn new(name: Option<Arc<str>>, hook: Option<Hook>, panics: Arc<Panics>) -> Self {
+    pub(crate) fn new(name: Option<Arc<str>>, hooks: Vec<Hook>, panics: Arc<Panics>) -> Self {
         Self {
             name,
             throttles: Throttles::default(),
-            hook,
+            hooks,
             panics,
             receipts: Receipts::default(),
             #[cfg(feature = "outbox")]
@@ -149,12 +149,12 @@ impl LogObserver {
     fn log(&self, notice: &Notice<'_>) {
         match notice {
             Notice::Attempt { result: Ok(Reply { verdict: Verdict::Accepted, .. }), .. } => {}
-            Notice::Attempt { event_id, events, topic, attempt, result, .. } => {
+            Notice::Attempt { event_id, events, attempt, result, message, .. } => {
                 if let Some(n) = self.throttles.attempts.admit(Instant::now()) {
                     let (which, outcome) = (Which(*event_id, *events), Outcome(result));
                     warn!(
                         endpoint = self.name.as_deref(),
-                        topic = %Printable::new(topic, TOPIC_MAX),
+                        topic = %Printable::new(message.topic, TOPIC_MAX),
                         event = event_id,
                         attempt,
                         status = result.ok().map(|reply| reply.code),
@@ -236,16 +236,16 @@ impl LogObserver {
         }
     }
 
-    /// A panic in the hook stops neither workers nor emitters, and loses no event.
+    /// A panic in a hook stops neither workers nor emitters nor other hooks, and loses no event.
     fn pass_on(&self, notice: &Notice<'_>) {
-        if let Some(hook) = &self.hook
-            && catch_unwind(AssertUnwindSafe(|| hook(notice))).is_err()
-        {
-            if let Some(n) = self.throttles.panics.admit(Instant::now()) {
-                let endpoint = self.name.as_deref();
-                error!(endpoint, "the hook for notices panicked{}", LeftOut(n));
+        for hook in &self.hooks {
+            if catch_unwind(AssertUnwindSafe(|| hook(notice))).is_err() {
+                if let Some(n) = self.throttles.panics.admit(Instant::now()) {
+                    let endpoint = self.name.as_deref();
+                    error!(endpoint, "a hook for notices panicked{}", LeftOut(n));
+                }
+                self.panics.caught();
             }
-            self.panics.caught();
         }
     }
 }

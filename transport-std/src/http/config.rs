@@ -44,6 +44,7 @@ pub struct HttpConfig {
     success: Success,
     dial_time: Duration,
     on_report: Option<ReportHook>,
+    answers: usize,
     #[cfg(feature = "reqwest")]
     proxy: Option<Proxy>,
     origin: Option<String>,
@@ -63,6 +64,7 @@ impl HttpConfig {
             success: Success::default(),
             dial_time: UNLIMITED,
             on_report: None,
+            answers: 0,
             #[cfg(feature = "reqwest")]
             proxy: None,
             origin: None,
@@ -142,6 +144,14 @@ impl HttpConfig {
         self
     }
 
+    /// Keeps the first `bytes` bytes of each answer's body, for [`Notice::Attempt`](crate::Notice::Attempt). Where the
+    /// status is no 2xx, an attempt waits for them for up to 250 ms, within the attempt's time; else they are what came
+    /// with the status. Default: 0, and nobody waits.
+    pub const fn answers(mut self, bytes: usize) -> Self {
+        self.answers = bytes;
+        self
+    }
+
     /// Asks each receiver before the first event is sent to it, by the handshake of CloudEvents' web hooks:
     /// `OPTIONS` with this origin, a name such as `pilot.example.org`. Without its consent no event is sent; the
     /// attempts fail with [`HttpError::NoConsent`](crate::HttpError::NoConsent). Of the client's rate and the one
@@ -185,6 +195,7 @@ impl HttpConfig {
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 on_report: self.on_report,
+                answers: self.answers,
                 #[cfg(feature = "reqwest")]
                 proxy: self.proxy,
                 known: Known::default(),
@@ -226,6 +237,8 @@ pub(crate) struct Shared {
     /// How long an attempt may take to resolve and connect.
     pub(crate) dial_time: Duration,
     pub(crate) on_report: Option<ReportHook>,
+    /// Bytes of an answer's body that are kept, at most.
+    pub(crate) answers: usize,
     #[cfg(feature = "reqwest")]
     pub(crate) proxy: Option<Proxy>,
     pub(crate) known: Known,

@@ -10,6 +10,7 @@ mod dial;
 mod error;
 mod handshake;
 mod headers;
+mod heard;
 mod identity;
 mod known;
 mod look_ups;
