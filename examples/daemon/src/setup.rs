@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use log::{info, warn};
 #[cfg(feature = "nats")]
 use pilot_webhook_core::OnOpen;
 use pilot_webhook_std::{Client, ClientBuilder, ServiceOptions, WebhookService};
+use tracing::{info, warn};
 
 use crate::Failure;
 use crate::args::Run;

@@ -61,6 +61,7 @@ struct Options {
     secret: Option<Option<Secret>>,
     keys: Vec<SigningKey>,
     signer: Arc<dyn Signer + Send>,
+    called: Option<Arc<str>>,
     hooks: Vec<Hook>,
     on_panic: Option<PanicHook>,
     #[cfg(feature = "outbox")]
@@ -241,6 +242,12 @@ impl<V> ClientBuilder<V> {
         self
     }
 
+    /// What the client is called in log lines, as their field `endpoint`. Default: nothing.
+    pub fn name(mut self, name: &str) -> Self {
+        self.options.called = Some(name.into());
+        self
+    }
+
     /// Another hook that is called with every attempt, every change of the breaker's state, and once with the end
     /// of every event that was counted. Workers call it between attempts; emitters call it when their event,
     /// or the one that it displaced, is lost. It must not block, and must not emit. A panic in it is caught.
@@ -303,6 +310,7 @@ impl Options {
             policy,
             http,
             runtime,
+            called: self.called,
             hooks: self.hooks,
             on_panic: self.on_panic,
             name,
@@ -330,6 +338,7 @@ impl Default for Options {
             secret: None,
             keys: Vec::new(),
             signer: Arc::new(()),
+            called: None,
             hooks: Vec::new(),
             on_panic: None,
             #[cfg(feature = "outbox")]

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::{error, warn};
 use pilot_webhook_core::{
     EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, Stats, TransportError,
     Verdict,
 };
 use tokio::sync::{Notify, watch};
+use tracing::{error, warn};
 
 use crate::client::worker::{Shared, Target};
 use crate::logging::Throttle;

@@ -122,6 +122,8 @@ pub(crate) struct Parts<To> {
     pub(crate) policy: Policy,
     pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
+    /// What the client is called in log lines.
+    pub(crate) called: Option<Arc<str>>,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
     /// What a target is called in a dead letter.
@@ -145,7 +147,7 @@ impl<To: Target> Client<To> {
     {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let panics = Arc::new(Panics::new(parts.on_panic));
-        let observer = LogObserver::new(parts.hooks, Arc::clone(&panics));
+        let observer = LogObserver::new(parts.called, parts.hooks, Arc::clone(&panics));
         let seed = random();
         #[cfg(feature = "outbox")]
         let durable = parts.outbox.map(Durable::new);
@@ -317,7 +319,7 @@ impl<To: Target> Client<To> {
         if let Some(durable) = &self.handle.durable
             && let Err(error) = durable.outbox.close().await
         {
-            log::error!("{error}");
+            tracing::error!("{error}");
         }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) fn run(
             };
             ending.lost = writer.run();
         }
-        Err(error) => log::error!("outbox: {error}"),
+        Err(error) => tracing::error!("outbox: {error}"),
     }
     drop(ending);
     // The connection that is closed last empties the log: of two at once, neither would.
@@ -174,7 +174,7 @@ impl Writer<'_> {
             self.committed(0, &slice.counts);
             moved += slice.events;
             if slice.events > 0 {
-                log::warn!("outbox: {} events became too old and are lost", slice.events);
+                tracing::warn!("outbox: {} events became too old and are lost", slice.events);
             }
         }
         if is_idle {
@@ -202,7 +202,7 @@ impl Writer<'_> {
 
     fn log(&self, error: &rusqlite::Error) {
         if let Some(more) = self.failures.admit(Instant::now()) {
-            log::error!("outbox: cannot write, and tries again: {error} ({more} more)");
+            tracing::error!("outbox: cannot write, and tries again: {error} ({more} more)");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The one way in for sources.
 
-use log::info;
 use pilot_webhook_core::EmitError;
+use tracing::info;
 
 use super::Client;
 #[cfg(feature = "outbox")]
