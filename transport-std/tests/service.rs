@@ -4,7 +4,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use pilot_webhook_core::{BreakerState, EndpointError, OnOpen};
@@ -275,12 +275,15 @@ async fn a_swap_from_a_black_hole_with_a_full_queue_is_at_once_and_loses_nothing
 }
 
 #[tokio::test]
-async fn a_panic_in_the_hook_is_caught_counted_published_and_loses_and_repeats_nothing() {
+async fn a_panic_in_a_hook_is_caught_counted_published_and_loses_and_repeats_nothing() {
     let receivers = Receivers::start(1).await;
     let armed = Arc::new(AtomicBool::new(true));
     let trigger = Arc::clone(&armed);
-    let client =
-        Client::builder("").on_notice(move |_| assert!(!trigger.swap(false, Relaxed), "expected"));
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&told);
+    let client = Client::builder("")
+        .on_notice(move |_| assert!(!trigger.swap(false, Relaxed), "expected"))
+        .on_notice(move |_| _ = count.fetch_add(1, Relaxed));
     let home = tempfile::tempdir().unwrap();
     let options = ServiceOptions { client, home: Some(home.path().to_owned()) };
     let service = WebhookService::new(&receivers.url(0), options).unwrap();
@@ -299,6 +302,8 @@ async fn a_panic_in_the_hook_is_caught_counted_published_and_loses_and_repeats_n
     assert_eq!(topics, ["a", "b", PANIC_TOPIC]);
     assert_eq!(service.client().panics(), 1);
     assert_eq!(service.stats().delivered, 3);
+    // The other hook was told of three attempts and three ends.
+    assert_eq!(told.load(Relaxed), 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

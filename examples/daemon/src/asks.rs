@@ -12,7 +12,7 @@ use pilot_webhook_std::{
 use crate::Failure;
 use crate::args::duration;
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Asks {
     /// Add a header to every request, as `Name: value`. May be given more than once.
     #[arg(long, value_name = "HEADER")]

@@ -16,10 +16,14 @@ use crate::format::Format;
 use crate::signing;
 
 #[derive(clap::Args)]
-pub(crate) struct Endpoint {
+pub(crate) struct NodeId {
     /// The node that events are from, unless they say otherwise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) node_id: u32,
+}
+
+#[derive(Clone, clap::Args)]
+pub(crate) struct Endpoint {
     /// The longest an attempt may take.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) http_timeout: Duration,
@@ -65,7 +69,7 @@ impl Endpoint {
     /// # Errors
     /// When an option or a file cannot be used.
     pub(crate) fn client(&self, builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
-        let builder = builder.node_id(self.node_id).http_timeout(self.http_timeout);
+        let builder = builder.http_timeout(self.http_timeout);
         let builder = self.format.choose(builder)?;
         self.asks.client(signing::sign(builder, self)?)
     }

@@ -17,6 +17,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
 
 use crate::Failure;
+use crate::admin::Admin;
 use crate::args::Run;
 use crate::aside::aside;
 #[cfg(feature = "nats")]
@@ -71,6 +72,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         Some(address) => Some(Ingress::bind(address).await?),
         None => None,
     };
+    let admin =
+        Admin::bind(&options.admin, options.home.as_deref(), options.socket.as_deref()).await?;
     let listens = ingress.as_ref().map(Ingress::address);
     let tally = Arc::<Tally>::default();
     let open = |path: &Path| {
@@ -86,7 +89,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let mut registry = ServiceRegistry::new();
     registry.register(Arc::new(service.clone()));
     let bus: Arc<dyn EventBus> = Arc::new(LocalBus::new());
-    let identity: Arc<dyn Identity> = Arc::new(Node(options.endpoint.node_id));
+    let identity: Arc<dyn Identity> = Arc::new(Node(options.node.node_id));
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
@@ -106,8 +109,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     }
     let is_stored = client.outbox().is_some();
     let lines = LineOptions {
-        node_id: options.endpoint.node_id,
-        can_wait: options.blocks() || is_stored,
+        node_id: options.node.node_id,
+        can_wait: options.delivery.blocks() || is_stored,
         is_stored,
         name: options.events.as_deref().map(input::name).unwrap_or_default(),
         tally: Arc::clone(&tally),
@@ -115,7 +118,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let commands = Commands {
         service,
         listens,
-        node_id: options.endpoint.node_id,
+        node_id: options.node.node_id,
         start: Instant::now(),
         refusals: Throttle::default(),
     };
@@ -124,7 +127,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         let reading = input.map(|input| reader::start(client.clone(), input, lines));
         let mut reading = reading.transpose()?;
         let serving = ingress.map(|ingress| {
-            let intake = Intake::new(client.clone(), options.when_full(), Arc::clone(&tally));
+            let intake =
+                Intake::new(client.clone(), options.delivery.when_full(), Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
         #[cfg(feature = "nats")]
@@ -171,6 +175,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let outcome = tokio::select! {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
+        never = administer(admin) => match never {},
         never = supervisor::alive() => match never {},
     };
     let report = Report::new(&client, &tally);
@@ -227,6 +232,14 @@ struct Node(u32);
 impl Identity for Node {
     fn node_id(&self) -> u32 {
         self.0
+    }
+}
+
+/// Serves the page, where there is one.
+async fn administer(admin: Option<Admin>) -> Infallible {
+    match admin {
+        Some(admin) => admin.serve().await,
+        None => pending().await,
     }
 }
 

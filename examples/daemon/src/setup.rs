@@ -11,8 +11,9 @@ use pilot_webhook_core::OnOpen;
 use pilot_webhook_std::{Client, ClientBuilder, ServiceOptions, WebhookService};
 
 use crate::Failure;
-use crate::args::{OnFullArg, Run};
+use crate::args::Run;
 use crate::aside::aside;
+use crate::delivery::OnFullArg;
 #[cfg(feature = "nats")]
 use crate::gateway::Relay;
 use crate::ingress::Serving;
@@ -25,28 +26,13 @@ use crate::webhook_url;
 /// When the options cannot be used.
 pub(crate) fn service(options: &Run) -> Result<WebhookService, Failure> {
     let service = ServiceOptions { client: builder(options)?, home: options.home.clone() };
-    let url = webhook_url::initial(options, options.endpoint.policy())?;
+    let url = webhook_url::initial(options, options.delivery.endpoint.policy())?;
     WebhookService::new(&url, service).map_err(Failure::usage)
 }
 
 fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
-    let mut builder = Client::builder("")
-        .retry_backoff(options.retry_backoff)
-        .retry_jitter(options.retry_jitter)
-        .circuit_threshold(options.circuit_threshold)
-        .circuit_cooldown(options.circuit_cooldown)
-        .queue_capacity(options.queue_capacity)
-        .on_full(options.on_full.into())
-        .on_open(options.on_open.into())
-        .max_in_flight(options.max_in_flight)
-        .batch(options.batch)
-        .batch_delay(options.batch_delay)
-        .drain_timeout(options.drain_timeout);
-    builder = options.endpoint.client(builder)?;
-    #[cfg(feature = "nats")]
-    {
-        builder = builder.nats(options.from_stream.nats(options.endpoint.ca_file.as_deref()));
-    }
+    let mut builder = options.delivery.client()?;
+    builder = builder.node_id(options.node.node_id).drain_timeout(options.drain_timeout);
     #[cfg(feature = "nats")]
     if options.takes_from_stream() {
         // The stream has what the receiver does not take now.
@@ -55,7 +41,7 @@ fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
     if let Some(outbox) = options.store.open()? {
         builder = builder.outbox(outbox);
     }
-    Ok(builder.http(options.endpoint.http()?))
+    Ok(builder)
 }
 
 /// A log line about what the daemon is going to do. Of the URL it shows only scheme, host and port.
@@ -80,15 +66,15 @@ pub(crate) fn summary(options: &Run, listens: Option<SocketAddr>, url: Option<&s
         (Some(read), Some(posted)) => format!("{read} and {posted}"),
     };
     let to = url.map_or("nowhere until a webhook is set", origin);
-    let signed = signing::word(&options.endpoint);
-    let full = if options.blocks() { OnFullArg::Block } else { options.on_full };
+    let signed = signing::word(&options.delivery.endpoint);
+    let full = if options.delivery.blocks() { OnFullArg::Block } else { options.delivery.on_full };
     if let Some(path) = &options.store.outbox {
         return format!("delivering {what} to {to}, {signed}, by the outbox {}", path.display());
     }
     format!(
         "delivering {what} to {to}, {signed}; --on-full {}, --on-open {}",
         word(&full),
-        word(&options.on_open)
+        word(&options.delivery.on_open)
     )
 }
 
@@ -115,10 +101,11 @@ pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: 
         }
     }
     signing::reload(client, serving, options).await;
-    if !options.endpoint.asks.files().is_empty() {
+    if !options.delivery.endpoint.asks.files().is_empty() {
         let again = Arc::clone(options);
-        let read = move || again.endpoint.asks.headers().map_err(|failure| failure.message);
-        let headers = signing::read_again(options.endpoint.asks.files(), read).await;
+        let read =
+            move || again.delivery.endpoint.asks.headers().map_err(|failure| failure.message);
+        let headers = signing::read_again(options.delivery.endpoint.asks.files(), read).await;
         signing::report("the headers", headers.map(|headers| client.set_headers(headers)));
     }
 }

@@ -73,9 +73,9 @@ pub(crate) fn listen_secret(options: &Run) -> Result<Option<Secret>, Failure> {
 
 /// Reads the secrets again. Where that fails, the old ones still count.
 pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Arc<Run>) {
-    if !options.endpoint.secret_file.is_empty() {
-        let (files, again) = (options.endpoint.secret_file.clone(), Arc::clone(options));
-        let read = read_again(files, move || Signing::read(&again.endpoint));
+    if !options.delivery.endpoint.secret_file.is_empty() {
+        let (files, again) = (options.delivery.endpoint.secret_file.clone(), Arc::clone(options));
+        let read = read_again(files, move || Signing::read(&again.delivery.endpoint));
         report("the secret", read.await.and_then(|signing| set(client, &signing)));
     }
     if let (Some(path), Some(serving)) = (&options.listen_secret_file, serving) {

@@ -61,7 +61,7 @@ struct Options {
     secret: Option<Option<Secret>>,
     keys: Vec<SigningKey>,
     signer: Arc<dyn Signer + Send>,
-    hook: Option<Hook>,
+    hooks: Vec<Hook>,
     on_panic: Option<PanicHook>,
     #[cfg(feature = "outbox")]
     outbox: Option<Outbox>,
@@ -241,29 +241,15 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// A hook that is called with every attempt, every change of the breaker's state, and once with the end
+    /// Another hook that is called with every attempt, every change of the breaker's state, and once with the end
     /// of every event that was counted. Workers call it between attempts; emitters call it when their event,
     /// or the one that it displaced, is lost. It must not block, and must not emit. A panic in it is caught.
     pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
-        self.options.hook = Some(Box::new(hook));
+        self.options.hooks.push(Box::new(hook));
         self
     }
 
-    /// Another hook for notices, before the one that there is.
-    #[cfg(feature = "plugin")]
-    pub(crate) fn and_on_notice(
-        mut self,
-        hook: impl Fn(&Notice<'_>) + Send + Sync + 'static,
-    ) -> Self {
-        let other = self.options.hook.take();
-        self.options.hook = Some(Box::new(move |notice| {
-            hook(notice);
-            other.iter().for_each(|other| other(notice));
-        }));
-        self
-    }
-
-    /// A hook that is called when a panic of a worker, or of the hook for notices, was caught, with the
+    /// A hook that is called when a panic of a worker, or of a hook for notices, was caught, with the
     /// number of such panics so far.
     pub fn on_panic(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Self {
         self.options.on_panic = Some(Box::new(hook));
@@ -317,7 +303,7 @@ impl Options {
             policy,
             http,
             runtime,
-            hook: self.hook,
+            hooks: self.hooks,
             on_panic: self.on_panic,
             name,
             #[cfg(feature = "outbox")]
@@ -344,7 +330,7 @@ impl Default for Options {
             secret: None,
             keys: Vec::new(),
             signer: Arc::new(()),
-            hook: None,
+            hooks: Vec::new(),
             on_panic: None,
             #[cfg(feature = "outbox")]
             outbox: None,

@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytemuck::allocation::try_zeroed_slice_box;
 use pilot_webhook_core::standard::{Keys, SigningKey};
 use pilot_webhook_core::{
-    Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
+    Backlog, Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -126,7 +126,7 @@ pub(crate) struct Parts<To> {
     pub(crate) policy: Policy,
     pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
-    pub(crate) hook: Option<Hook>,
+    pub(crate) hooks: Vec<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
     /// What a target is called in a dead letter.
     #[cfg_attr(not(feature = "outbox"), allow(dead_code, reason = "there are none"))]
@@ -149,7 +149,7 @@ impl<To: Target> Client<To> {
     {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let panics = Arc::new(Panics::new(parts.on_panic));
-        let observer = LogObserver::new(parts.hook, Arc::clone(&panics));
+        let observer = LogObserver::new(parts.hooks, Arc::clone(&panics));
         let seed = random();
         #[cfg(feature = "outbox")]
         let durable = parts.outbox.map(Durable::new);
@@ -281,6 +281,13 @@ impl<To: Target> Client<To> {
             return durable.stats(stats);
         }
         stats
+    }
+
+    /// The events in the queue that have not ended, and the room that they take, at one instant. With an outbox the queue
+    /// is a window over the file, with the oldest events.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        self.dispatcher().backlog()
     }
 
     /// Panics of the delivery tasks that were caught. A worker that panicked is started again, and

@@ -14,7 +14,7 @@ use crate::client::receipts::Receipts;
 use crate::logging::Throttle;
 use crate::logging::{ERROR_MAX, Printable};
 
-/// The host's hook for notices. Workers and emitters call it.
+/// A hook of the host for notices. Workers and emitters call it.
 pub(crate) type Hook = Box<dyn Fn(&Notice<'_>) + Send + Sync>;
 
 /// The host's hook for panics, called with their number so far.
@@ -54,10 +54,10 @@ struct Throttles {
     panics: Throttle,
 }
 
-/// Logs failures, rate-limited, and passes everything on to the hook.
+/// Logs failures, rate-limited, and passes everything on to the hooks.
 pub(crate) struct LogObserver {
     throttles: Throttles,
-    hook: Option<Hook>,
+    hooks: Vec<Hook>,
     panics: Arc<Panics>,
     pub(crate) receipts: Receipts,
     #[cfg(feature = "outbox")]
@@ -164,10 +164,10 @@ impl Observer for LogObserver {
 }
 
 impl LogObserver {
-    pub(crate) fn new(hook: Option<Hook>, panics: Arc<Panics>) -> Self {
+    pub(crate) fn new(hooks: Vec<Hook>, panics: Arc<Panics>) -> Self {
         Self {
             throttles: Throttles::default(),
-            hook,
+            hooks,
             panics,
             receipts: Receipts::default(),
             #[cfg(feature = "outbox")]
@@ -181,15 +181,15 @@ impl LogObserver {
         Self { durable, ..self }
     }
 
-    /// A panic in the hook stops neither workers nor emitters, and loses no event.
+    /// A panic in a hook stops neither workers nor emitters nor other hooks, and loses no event.
     fn pass_on(&self, notice: &Notice<'_>) {
-        if let Some(hook) = &self.hook
-            && catch_unwind(AssertUnwindSafe(|| hook(notice))).is_err()
-        {
-            if let Some(n) = self.throttles.panics.admit(Instant::now()) {
-                error!("the hook for notices panicked{}", LeftOut(n));
+        for hook in &self.hooks {
+            if catch_unwind(AssertUnwindSafe(|| hook(notice))).is_err() {
+                if let Some(n) = self.throttles.panics.admit(Instant::now()) {
+                    error!("a hook for notices panicked{}", LeftOut(n));
+                }
+                self.panics.caught();
             }
-            self.panics.caught();
         }
     }
 }

@@ -79,7 +79,7 @@ impl WebhookService {
             }
         });
         let (gone, is_gone) = mpsc::unbounded_channel();
-        let client = client.and_on_notice(move |notice| {
+        let client = client.on_notice(move |notice| {
             if matches!(notice, Notice::Breaker(BreakerState::Gone)) {
                 // The task is gone only with its runtime.
                 let _ = gone.send(());

@@ -51,20 +51,19 @@ impl Gateway {
         if stream.contains('.') {
             return Err(Failure::usage("--from: the path is the name of a stream, without dots"));
         }
-        if options.batch > 1 {
+        if options.delivery.batch > 1 {
             return Err(Failure::usage(
                 "--from and --batch: events keep their messages' ids, so each goes out alone",
             ));
         }
-        let shared =
-            from.nats(options.endpoint.ca_file.as_deref()).build().map_err(Failure::usage)?;
+        let shared = options.delivery.nats().build().map_err(Failure::usage)?;
         let client = shared.client(&target).await.map_err(Failure::runtime)?;
         let consumers = Consumers {
             context: ContextBuilder::new().build(client),
             stream,
             name: from.consumer.clone(),
             partitions: from.partitions,
-            places: options.queue_capacity,
+            places: options.delivery.queue_capacity,
             create: from.create_stream.clone(),
         };
         consumers.check().await?;

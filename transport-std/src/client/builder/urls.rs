@@ -95,6 +95,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps the first `bytes` bytes of each answer's body, for [`on_notice`](Self::on_notice):
+    /// [`HttpConfig::answers`]. To be called after [`http`](Self::http), which replaces it.
+    pub fn answers(mut self, bytes: usize) -> Self {
+        self.via.http = self.via.http.answers(bytes);
+        self
+    }
+
     /// The certificate and the key, both in PEM, that are shown to servers that ask for them (mTLS):
     /// [`HttpConfig::client_certificate`]. To be called after [`http`](Self::http), which replaces it.
     pub fn client_certificate(
