@@ -22,8 +22,8 @@ pub use client::{
     TokioClock,
 };
 pub use http::{
-    HttpConfig, HttpConfigError, HttpError, HttpReport, HttpShared, HttpTransport, RequestHeaders,
-    Resolve, Resolving, SystemResolver, USER_AGENT,
+    Connections, HttpConfig, HttpConfigError, HttpError, HttpReport, HttpShared, HttpTransport,
+    RequestHeaders, Resolve, Resolving, SystemResolver, USER_AGENT,
 };
 pub use logging::{Printable, Throttle};
 #[cfg(feature = "nats")]
@@ -37,10 +37,11 @@ pub use over_reqwest::{Proxy, ProxyError, ReqwestTransport};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
 pub use pilot_webhook_core::http::{HeaderError, NoSuccess, Success};
 pub use pilot_webhook_core::{
-    BreakerState, CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Data,
-    EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format, Json, Message,
-    MessageId, Notice, OnFull, OnOpen, PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Reply,
-    Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TransportError, Verdict, standard,
+    Backlog, BreakerState, CloudEvents, CloudEventsBinaryFormat, CloudEventsError,
+    CloudEventsFormat, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
+    Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, PilotGoFormat, Policy, Rate,
+    Refusal, Reply, Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TransportError,
+    Verdict, standard,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{

@@ -17,7 +17,7 @@ use crate::engine::breaker::{Breaker, BreakerState};
 use crate::engine::config::Config;
 use crate::engine::delivery::{Fate, Fit};
 use crate::engine::rate::Pace;
-use crate::engine::stats::{Counters, Stats};
+use crate::engine::stats::{Backlog, Counters, Stats};
 use crate::queue::Queue;
 
 /// What the dispatcher is there for at the moment.
@@ -165,6 +165,15 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog {
+            capacity: self.config.capacity,
+            bytes: self.queue.used(),
+            capacity_bytes: self.queue.capacity(),
+            oldest: self.queue.first_time(),
+        }
+    }
+
     /// What those who wait watch for.
     pub(crate) fn snapshot(&self) -> Snapshot {
         // A probe needs no place.

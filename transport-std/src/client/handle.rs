@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytemuck::allocation::try_zeroed_slice_box;
 use pilot_webhook_core::standard::{Keys, SigningKey};
 use pilot_webhook_core::{
-    Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
+    Backlog, Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -270,6 +270,13 @@ impl<To: Target> Client<To> {
             return durable.stats(stats);
         }
         stats
+    }
+
+    /// The events in the queue that have not ended, and the room that they take, at one instant. With an outbox the queue
+    /// is a window over the file, with the oldest events.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        self.dispatcher().backlog()
     }
 
     /// Panics of the delivery tasks that were caught. A worker that panicked is started again, and

@@ -8,7 +8,7 @@ use super::Client;
 use crate::client::destination::{Destination, DestinationError};
 use crate::client::error::ClientError;
 use crate::client::worker::{Shared, Target};
-use crate::http::{HttpConfigError, HttpShared, RequestHeaders};
+use crate::http::{Connections, HttpConfigError, HttpShared, RequestHeaders};
 
 impl Client {
     /// Delivers to another URL from now on, or to none when it is empty. Returns at once: queued
@@ -53,6 +53,12 @@ impl Client {
         if let Some(http) = &self.handle.http {
             http.set_headers(headers);
         }
+    }
+
+    /// The connections that were made and are open over HTTP. Over a transport of one's own none is known.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.handle.http.as_ref().map(HttpShared::connections).unwrap_or_default()
     }
 
     /// The destination policy.
