@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::clock::TokioClock;
 use crate::client::observer::{LogObserver, Panics};
+use crate::client::pausing::Pausing;
 use crate::client::raw_mutex::StdRawMutex;
 
 /// The most POSTs in flight, each by a worker of its own. Arbitrary: more than any benchmark gains from.
@@ -34,6 +35,7 @@ pub(crate) struct Shared<To> {
     pub(crate) secret: SecretCell<StdRawMutex>,
     pub(crate) keys: Keys<StdRawMutex>,
     pub(crate) clock: TokioClock,
+    pub(crate) pausing: Pausing,
     pub(crate) panics: Arc<Panics>,
 }
 
