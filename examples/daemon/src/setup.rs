@@ -31,7 +31,7 @@ pub(crate) fn service(options: &Run) -> Result<WebhookService, Failure> {
 }
 
 fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
-    let mut builder = options.delivery.client()?;
+    let mut builder = options.delivery.client("")?;
     builder = builder.node_id(options.node.node_id).drain_timeout(options.drain_timeout);
     #[cfg(feature = "nats")]
     if options.takes_from_stream() {
