@@ -3,7 +3,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
+mod glob;
 mod http;
+mod hub;
 mod logging;
 #[cfg(feature = "nats")]
 mod nats;
@@ -25,6 +27,7 @@ pub use http::{
     Connections, HttpConfig, HttpConfigError, HttpError, HttpReport, HttpShared, HttpTransport,
     RequestHeaders, Resolve, Resolving, SystemResolver, USER_AGENT,
 };
+pub use hub::{EndpointOptions, Filter, Hub, HubEndpoint, HubError};
 pub use logging::{Printable, Throttle};
 #[cfg(feature = "nats")]
 pub use nats::{

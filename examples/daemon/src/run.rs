@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use log::{error, info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
     Client, Deps, Destination, EventBus, Identity, LocalBus, ServiceRegistry, Throttle,
@@ -15,6 +14,7 @@ use pilot_webhook_std::{
 };
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
+use tracing::{error, info, warn};
 
 use crate::Failure;
 use crate::admin::{Admin, Hub, Watch};

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use log::{info, warn};
 #[cfg(feature = "nats")]
 use pilot_webhook_core::OnOpen;
 use pilot_webhook_std::{Client, ClientBuilder, ServiceOptions, WebhookService};
+use tracing::{info, warn};
 
 use crate::Failure;
 use crate::admin::Watch;
@@ -32,7 +32,7 @@ pub(crate) fn service(options: &Run, watch: &Watch) -> Result<WebhookService, Fa
 }
 
 fn builder(options: &Run, watch: &Watch) -> Result<ClientBuilder, Failure> {
-    let mut builder = options.delivery.client(options.admin.answers())?;
+    let mut builder = options.delivery.client("", options.admin.answers())?;
     if options.admin.admin.is_some() {
         builder = watch.client("pilot", builder);
     }

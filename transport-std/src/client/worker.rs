@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::error;
 use pilot_webhook_core::standard::Keys;
 use pilot_webhook_core::{Dispatcher, Encoding, Format, SecretCell, SendTransport, Signer, run};
 use tokio::task::JoinHandle;
+use tracing::error;
 
 use crate::client::clock::TokioClock;
 use crate::client::observer::{LogObserver, Panics};
+use crate::client::pausing::Pausing;
 use crate::client::raw_mutex::StdRawMutex;
 
 /// The most POSTs in flight, each by a worker of its own. Arbitrary: more than any benchmark gains from.
@@ -34,6 +35,7 @@ pub(crate) struct Shared<To> {
     pub(crate) secret: SecretCell<StdRawMutex>,
     pub(crate) keys: Keys<StdRawMutex>,
     pub(crate) clock: TokioClock,
+    pub(crate) pausing: Pausing,
     pub(crate) panics: Arc<Panics>,
 }
 

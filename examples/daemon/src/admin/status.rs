@@ -1,5 +1,6 @@
 //! What machines ask for, without a token: the metrics, and whether the daemon is well.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,13 +10,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
-use log::warn;
 use pilot_webhook_std::Outbox;
+use pilot_webhook_std::outbox::OutboxError;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Mutex;
+use tracing::warn;
 
-use super::endpoints::Hub;
+use super::endpoints::{Hub, HubEndpoint};
 use super::watch::Watch;
 use crate::aside::aside;
 use crate::metrics::{FileReading, Form, Reading};
@@ -99,18 +101,25 @@ impl Status {
     /// The metrics. It blocks on the disk where there is an outbox, and takes its time where there are many endpoints.
     fn text(&self, form: Form) -> Result<String, std::fmt::Error> {
         let outbox = self.outbox();
-        let ledger = outbox.as_ref().and_then(|outbox| {
-            let ledger = outbox.ledger().inspect_err(|error| warn!("{error}"));
-            ledger.ok()
+        let accounts = outbox.as_ref().and_then(|outbox| {
+            let read = || Ok((outbox.ledger()?, outbox.ledgers()?));
+            let read = read().inspect_err(|error: &OutboxError| warn!("{error}"));
+            read.ok()
         });
-        let file = outbox.zip(ledger).map(|(outbox, ledger)| FileReading {
+        let file = outbox.zip(accounts.as_ref()).map(|(outbox, (ledger, _))| FileReading {
             bytes: ledger.stored_bytes,
             capacity_bytes: outbox.max_bytes(),
         });
+        let ledgers: HashMap<_, _> = accounts.into_iter().flat_map(|(_, of)| of).collect();
         let endpoints = self.hub.endpoints();
-        let reading = |it: &super::endpoints::HubEndpoint| Reading {
+        let reading = |it: &HubEndpoint| Reading {
+            name: it.name().to_owned(),
             stats: it.stats(),
-            ..Reading::of(it.name(), it.client(), ledger)
+            backlog: it.client().backlog(),
+            connections: it.client().connections(),
+            panics: it.client().panics(),
+            is_paused: it.client().is_paused(),
+            ledger: ledgers.get(it.name()).copied(),
         };
         self.watch.metrics.text(form, endpoints.iter().map(reading).collect(), file)
     }

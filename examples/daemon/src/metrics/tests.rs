@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use pilot_webhook_core::{BreakerState, ErrorKind, Reply, Stats, TransportError};
-use pilot_webhook_std::Client;
 use pilot_webhook_std::outbox::Ledger;
 
 use super::*;
@@ -44,7 +43,7 @@ fn every_number_stands_under_its_name() {
         ..Stats::default()
     };
     let mut ledger = Ledger::default();
-    (ledger.stored, ledger.dead) = (11, 12);
+    (ledger.stored, ledger.dead, ledger.aged_out) = (11, 12, 15);
     let endpoints = vec![Reading { stats, panics: 10, ledger: Some(ledger), ..reading("a") }];
     let file = Some(FileReading { bytes: 13, capacity_bytes: 14 });
     let metrics = Metrics::default();
@@ -73,6 +72,9 @@ fn every_number_stands_under_its_name() {
         ("pilot_webhook_breaker_state{endpoint=\"a\",state=\"closed\"}", 0.0),
         ("pilot_webhook_outbox_events{endpoint=\"a\"}", 11.0),
         ("pilot_webhook_dead_letters{endpoint=\"a\"}", 12.0),
+        ("pilot_webhook_outbox_lost_total{endpoint=\"a\",cause=\"aged-out\"}", 15.0),
+        ("pilot_webhook_outbox_lost_total{endpoint=\"a\",cause=\"dropped\"}", 0.0),
+        ("pilot_webhook_paused{endpoint=\"a\"}", 0.0),
         ("pilot_webhook_outbox_bytes", 13.0),
         ("pilot_webhook_outbox_capacity_bytes", 14.0),
         ("pilot_webhook_oldest_event_age_seconds{endpoint=\"a\"}", 0.0),
@@ -181,14 +183,13 @@ fn who_names_openmetrics_gets_it() {
 }
 
 /// Measured without optimisation: 0.4 s. With it, the same samples take 45 to 70 ms.
-#[tokio::test]
-async fn a_thousand_endpoints_are_told_at_once() {
+#[test]
+fn a_thousand_endpoints_are_told_at_once() {
     let metrics = Metrics::default();
-    let hooks: Vec<_> = (0..1_000).map(|n| metrics.hook(&format!("endpoint-{n}"))).collect();
-    let client = Client::builder("").queue_capacity(8).build().unwrap();
+    let names: Vec<_> = (0..1_000).map(|n| format!("endpoint-{n}")).collect();
+    let hooks: Vec<_> = names.iter().map(|name| metrics.hook(name)).collect();
     let begin = Instant::now();
-    let readings =
-        (0..1_000).map(|n| Reading::of(&format!("endpoint-{n}"), &client, None)).collect();
+    let readings = names.iter().map(|name| reading(name)).collect();
     let text = metrics.text(Form::OpenMetrics, readings, None).unwrap();
     let took = begin.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use log::warn;
 use pilot_webhook_std::outbox::{DeadLetter, OutboxError, OutboxFile, Which};
+use tracing::warn;
 
 use super::super::history::Cut;
 use super::view::{harmless, shown};
@@ -63,7 +63,7 @@ impl Letters {
         let Some(path) = path else { return Self::NoOutbox };
         let look = || {
             let file = OutboxFile::open(path)?;
-            let (count, found) = (file.status()?.ledger.dead, file.dead(after, SHOWN)?);
+            let (count, found) = (file.status()?.ledger.dead, file.dead("pilot", after, SHOWN)?);
             let next = found.last().filter(|_| found.len() == SHOWN).map(|last| last.event.id);
             let letters = found.into_iter().map(Letter::from).collect();
             Ok(Self::There { count, letters, next })
@@ -85,7 +85,7 @@ pub(super) fn count(path: &Path) -> Option<u64> {
 /// # Errors
 /// When the file cannot be written.
 pub(super) fn replay(path: &Path, chosen: Chosen) -> Result<u64, OutboxError> {
-    OutboxFile::open(path)?.replay(chosen.into())
+    OutboxFile::open(path)?.replay(chosen.into(), None)
 }
 
 /// Removes them for good.
@@ -93,7 +93,7 @@ pub(super) fn replay(path: &Path, chosen: Chosen) -> Result<u64, OutboxError> {
 /// # Errors
 /// When the file cannot be written.
 pub(super) fn discard(path: &Path, chosen: Chosen) -> Result<u64, OutboxError> {
-    OutboxFile::open(path)?.purge(chosen.into())
+    OutboxFile::open(path)?.purge(chosen.into(), None)
 }
 
 impl From<DeadLetter> for Letter {
@@ -115,7 +115,7 @@ impl From<DeadLetter> for Letter {
             why: harmless(&format!("{}{last}", reason.fate.name())),
             topic: harmless(&event.topic),
             attempts,
-            target: harmless(&reason.endpoint),
+            target: harmless(&reason.url),
             data: shown(&Cut::new(data.as_bytes(), DATA_MAX)),
             is_asked_for: replay,
         }

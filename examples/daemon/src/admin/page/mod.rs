@@ -19,15 +19,15 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use log::{info, warn};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
 
 use self::dead::{Chosen, Letters};
 use self::view::{Card, Row, State as Condition};
-use super::endpoints::{Hub, HubEndpoint, Pause as _};
+use super::endpoints::{Hub, HubEndpoint};
 use super::watch::Watch;
 use crate::aside::aside;
 
