@@ -14,6 +14,7 @@ mod raw_mutex;
 mod receipts;
 pub(crate) mod scratch;
 mod source;
+pub(crate) mod trace;
 mod url_text;
 mod waiting;
 mod within;
