@@ -68,13 +68,14 @@ async fn a_body_that_does_not_come_is_waited_for_and_not_for_long() {
 
 #[tokio::test]
 async fn a_client_tells_each_attempt_with_its_answer() {
-    let script = vec![
+    let script = [
         Act::Read,
         send("HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nbad"),
         Act::Read,
         send("HTTP/1.1 204 OK\r\n\r\n"),
     ];
-    let server = Server::start(vec![script.clone(), script[2..].into()], None).await;
+    let (first, second) = script.split_at(2);
+    let server = Server::start(vec![first.into(), [second, second].concat()], None).await;
     let (tell, told) = mpsc::channel();
     let client = Client::builder(format!("http://{}/", server.address()))
         .answers(2_048)
@@ -93,8 +94,16 @@ async fn a_client_tells_each_attempt_with_its_answer() {
         .unwrap();
     client.emit("a.b", &7).unwrap();
     client.drained().await;
+    let connections = client.connections();
+    assert_eq!((connections.made, connections.reused, connections.open), (2, 0, 1));
+    client.emit("a.b", &8).unwrap();
+    assert!(client.backlog().bytes > 32 && client.backlog().oldest.is_some());
+    client.drained().await;
+    assert_eq!((client.backlog().bytes, client.backlog().oldest), (0, None));
     client.close().await;
-    let [first, second] = told.try_iter().collect::<Vec<_>>().try_into().unwrap();
+    let connections = client.connections();
+    assert_eq!((connections.made, connections.reused, connections.open), (2, 1, 0));
+    let [first, second, _] = told.try_iter().collect::<Vec<_>>().try_into().unwrap();
     let (attempt, topic, body, age, took, answer) = first;
     assert_eq!((attempt, &*topic, &*answer), (1, "\"a.b\"", &b"bad"[..]));
     assert!(body.ends_with(r#""data":7}"#) && (0..5).contains(&age));

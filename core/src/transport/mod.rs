@@ -4,6 +4,7 @@ use core::fmt;
 use core::future::Future;
 
 use crate::event::MessageId;
+use crate::queue::Text;
 
 mod headers;
 mod retry_after;
@@ -23,7 +24,7 @@ pub struct Message<'a> {
     pub id: MessageId,
     /// The topic of the first event, as it stands in a JSON string: without escapes, as all of pilot's
     /// topics are, it is the topic itself.
-    pub topic: &'a str,
+    pub topic: Text<'a>,
     /// The attempt's number in this round, from 1.
     pub attempt: u8,
     /// An earlier attempt failed, or this is the breaker's probe: a transport looks its target up
@@ -40,7 +41,7 @@ impl<'a> Message<'a> {
     #[must_use]
     pub const fn new(headers: &'a [(&'a str, &'a str)], body: &'a [u8]) -> Self {
         let id = MessageId { node_id: 0, instance: 0, first: 0, last: 0, events: 1 };
-        Self { id, topic: "", attempt: 1, fresh: false, headers, body }
+        Self { id, topic: Text::new(""), attempt: 1, fresh: false, headers, body }
     }
 }
 

@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::Failure;
+use crate::admin::AdminOptions;
 use crate::delivery::Delivery;
 use crate::endpoint::NodeId;
 #[cfg(feature = "nats")]
@@ -132,6 +133,8 @@ pub(crate) struct Run {
     /// Keep the URL that was set over the socket in this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) admin: AdminOptions,
     /// Even with a socket, or an address to listen at, end at the end of the events.
     #[arg(long)]
     pub(crate) exit_at_end: bool,

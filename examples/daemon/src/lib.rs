@@ -3,6 +3,7 @@
 //! The program is [`main`]. The parsers of external input are public for the fuzzers only, and [`follow`] for who
 //! stores how far it has read; they are not a stable interface.
 
+mod admin;
 mod args;
 mod aside;
 mod asks;
@@ -49,6 +50,7 @@ use crate::args::{Args, Command, Generate};
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The message of a failed command, and its exit status.
+#[derive(Debug)]
 struct Failure {
     message: String,
     status: u8,

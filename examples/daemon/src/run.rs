@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::Failure;
+use crate::admin::Admin;
 use crate::args::Run;
 use crate::aside::aside;
 #[cfg(feature = "nats")]
@@ -71,6 +72,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         Some(address) => Some(Ingress::bind(address).await?),
         None => None,
     };
+    let admin =
+        Admin::bind(&options.admin, options.home.as_deref(), options.socket.as_deref()).await?;
     let listens = ingress.as_ref().map(Ingress::address);
     let tally = Arc::<Tally>::default();
     let open = |path: &Path| {
@@ -172,6 +175,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let outcome = tokio::select! {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
+        never = administer(admin) => match never {},
         never = supervisor::alive() => match never {},
     };
     let report = Report::new(&client, &tally);
@@ -228,6 +232,14 @@ struct Node(u32);
 impl Identity for Node {
     fn node_id(&self) -> u32 {
         self.0
+    }
+}
+
+/// Serves the page, where there is one.
+async fn administer(admin: Option<Admin>) -> Infallible {
+    match admin {
+        Some(admin) => admin.serve().await,
+        None => pending().await,
     }
 }
 

@@ -1,25 +1,27 @@
 //! The client's methods, over the engine that its workers share.
 
 mod emit;
+mod pause;
 mod pull;
 mod signing;
 #[cfg(feature = "outbox")]
 mod stored;
 mod url;
 
+pub(crate) use pull::told;
 pub(crate) use url::destination;
 use url::pace_as_allowed;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytemuck::allocation::try_zeroed_slice_box;
 use pilot_webhook_core::standard::{Keys, SigningKey};
 use pilot_webhook_core::{
-    Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
+    Backlog, Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -31,6 +33,7 @@ use crate::client::destination::Destination;
 use crate::client::durable::{Durable, feed};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
+use crate::client::pausing::Pausing;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
@@ -105,6 +108,7 @@ struct Handles<To> {
     end: Waiting,
     /// A target was set, or the client was closed.
     retargeted: Notify,
+    is_closing: AtomicBool,
     #[cfg(feature = "outbox")]
     durable: Option<Arc<Durable>>,
     /// What a target is called in a dead letter.
@@ -162,6 +166,7 @@ impl<To: Target> Client<To> {
             secret: SecretCell::new(),
             keys: Keys::new(),
             clock: TokioClock::new(),
+            pausing: Pausing::new(parts.config.rate),
             panics,
         });
         if let Some(http) = &parts.http {
@@ -184,6 +189,7 @@ impl<To: Target> Client<To> {
                 room: Waiting::new(),
                 end: Waiting::new(),
                 retargeted: Notify::new(),
+                is_closing: AtomicBool::new(false),
                 #[cfg(feature = "outbox")]
                 durable: durable.clone(),
                 #[cfg(feature = "outbox")]
@@ -208,6 +214,11 @@ impl<To: Target> Client<To> {
             parts.runtime.spawn(feed(shared, durable));
         }
         Ok(client)
+    }
+
+    /// Whether both are one client.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
     }
 
     fn dispatcher(&self) -> &StdDispatcher<To> {
@@ -274,6 +285,13 @@ impl<To: Target> Client<To> {
         stats
     }
 
+    /// The events in the queue that have not ended, and the room that they take, at one instant. With an outbox the queue
+    /// is a window over the file, with the oldest events.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        self.dispatcher().backlog()
+    }
+
     /// Panics of the delivery tasks that were caught. A worker that panicked is started again, and
     /// its event is delivered again.
     #[must_use]
@@ -290,13 +308,24 @@ impl<To: Target> Client<To> {
         self.handle.end.until(self.dispatcher().drained()).await;
     }
 
+    /// The first part of [`close`](Self::close): refuses new events, and sets the deadline of the others.
+    pub(crate) fn begin_close(&self) {
+        self.handle.is_closing.store(true, Relaxed);
+        let shared = &self.handle.shared;
+        shared.dispatcher.close(shared.clock.now());
+        self.handle.retargeted.notify_waiters();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.handle.is_closing.load(Relaxed)
+    }
+
     /// Refuses new events, delivers what is queued for at most the drain timeout, counts the rest
     /// as abandoned, and ends the workers. Idempotent, and cancel-safe: it goes on without the
     /// caller. Also outside of a tokio runtime, and when the client's own has ended.
     pub async fn close(&self) {
+        self.begin_close();
         let shared = &self.handle.shared;
-        shared.dispatcher.close(shared.clock.now());
-        self.handle.retargeted.notify_waiters();
         let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
         let closed = self.handle.end.until(shared.dispatcher.closed());
         // A worker tells the observer of the last event after that is accounted for.

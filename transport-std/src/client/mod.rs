@@ -10,6 +10,7 @@ pub(crate) mod error;
 mod gzip;
 pub(crate) mod handle;
 mod observer;
+mod pausing;
 mod raw_mutex;
 mod receipts;
 pub(crate) mod scratch;
@@ -26,7 +27,10 @@ pub use destination::{Destination, DestinationError};
 pub use error::ClientError;
 #[cfg(feature = "outbox")]
 pub use error::StoreError;
+pub(crate) use handle::told;
 pub use handle::{Client, HttpTarget, MAX_URL};
 pub use raw_mutex::StdRawMutex;
+pub(crate) use scratch::Scratch;
+pub(crate) use source::Owed;
 pub use source::{Ending, Incoming, Receipt, Source};
 pub use worker::Target;

@@ -154,7 +154,7 @@ impl LogObserver {
                     let (which, outcome) = (Which(*event_id, *events), Outcome(result));
                     warn!(
                         endpoint = self.name.as_deref(),
-                        topic = %Printable::new(message.topic, TOPIC_MAX),
+                        topic = %Printable::new(message.topic.as_str(), TOPIC_MAX),
                         event = event_id,
                         attempt,
                         status = result.ok().map(|reply| reply.code),

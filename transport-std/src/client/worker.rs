@@ -10,6 +10,7 @@ use tracing::error;
 
 use crate::client::clock::TokioClock;
 use crate::client::observer::{LogObserver, Panics};
+use crate::client::pausing::Pausing;
 use crate::client::raw_mutex::StdRawMutex;
 use crate::client::trace::Trace;
 
@@ -35,6 +36,7 @@ pub(crate) struct Shared<To> {
     pub(crate) secret: SecretCell<StdRawMutex>,
     pub(crate) keys: Keys<StdRawMutex>,
     pub(crate) clock: TokioClock,
+    pub(crate) pausing: Pausing,
     pub(crate) panics: Arc<Panics>,
 }
 

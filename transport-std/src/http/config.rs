@@ -9,6 +9,7 @@ use std::time::Duration;
 use pilot_webhook_core::http::{Response, Success};
 use pilot_webhook_core::{Message, Policy, Rate, Reply, Verdict};
 
+use crate::http::connections::{Connections, Counted};
 use crate::http::error::HttpError;
 use crate::http::handshake::Handshake;
 use crate::http::headers::RequestHeaders;
@@ -199,6 +200,7 @@ impl HttpConfig {
                 #[cfg(feature = "reqwest")]
                 proxy: self.proxy,
                 known: Known::default(),
+                connections: Counted::default(),
                 success: self.success,
                 refuses_gzip: Arc::default(),
                 headers: RwLock::new(Arc::new(self.headers)),
@@ -242,6 +244,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "reqwest")]
     pub(crate) proxy: Option<Proxy>,
     pub(crate) known: Known,
+    pub(crate) connections: Counted,
     pub(crate) success: Success,
     pub(crate) handshake: Option<Handshake>,
     /// The endpoint does not take compressed bodies.
@@ -289,6 +292,12 @@ impl HttpShared {
     /// Other headers of every request from the next attempt on, in place of those before.
     pub fn set_headers(&self, headers: RequestHeaders) {
         *self.inner.headers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(headers);
+    }
+
+    /// The connections of its [`HttpTransport`](crate::HttpTransport)s.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.inner.connections.now()
     }
 
     pub(crate) fn get(&self) -> &Shared {

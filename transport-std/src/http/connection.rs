@@ -10,6 +10,7 @@ use pilot_webhook_core::{Endpoint, Instant, Message};
 use tokio::io::ReadBuf;
 use tokio::time::{self, timeout, timeout_at};
 
+use crate::http::connections::Open;
 use crate::http::error::HttpError;
 use crate::http::request::Outgoing;
 use crate::http::stream::Stream;
@@ -28,10 +29,11 @@ pub(crate) struct Connection {
     heard: Vec<u8>,
     /// How many bytes are wanted.
     wanted: usize,
+    _open: Open,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, endpoint: &Endpoint<'_>) -> Self {
+    pub(crate) fn new(stream: Stream, endpoint: &Endpoint<'_>, open: Open) -> Self {
         let exchange = Exchange::new(endpoint, Instant::default());
         Self {
             exchange,
@@ -40,6 +42,7 @@ impl Connection {
             buffer: Box::new([0; BUFFER]),
             heard: Vec::new(),
             wanted: 0,
+            _open: open,
         }
     }
 
@@ -195,7 +198,7 @@ mod tests {
         let endpoint =
             EndpointBuf::parse(&format!("http://{address}/"), Policy::default()).unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
-        let connection = Connection::new(Stream::Plain(stream), &endpoint.get());
+        let connection = Connection::new(Stream::Plain(stream), &endpoint.get(), Open::default());
         (connection, listener.accept().await.unwrap().0, endpoint)
     }
 

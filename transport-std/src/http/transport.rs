@@ -116,11 +116,15 @@ impl HttpTransport {
             match kept.talk(&self.head, message.body, heard).await {
                 // No byte of the request was sent.
                 Err(HttpError::Closed(_)) => {}
-                result => return Ok((result?, kept)),
+                result => {
+                    self.shared.get().connections.reused();
+                    return Ok((result?, kept));
+                }
             }
         }
         let stream = dial(self.shared.get(), endpoint, attempt).await?;
-        let mut connection = Connection::new(stream, endpoint);
+        let open = self.shared.get().connections.made();
+        let mut connection = Connection::new(stream, endpoint, open);
         Ok((connection.talk(&self.head, message.body, heard).await?, connection))
     }
 

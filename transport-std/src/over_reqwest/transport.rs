@@ -106,6 +106,8 @@ impl ReqwestTransport {
             request = request.header(*name, value.as_bytes());
         }
         let mut answer = request.body(message.body.to_vec()).send().await.map_err(fault)?;
+        // Each attempt makes one of its own.
+        let _open = shared.connections.made();
         let response = understand(&answer, talks_to)?;
         if shared.answers > 0 && !(200..300).contains(&response.status) {
             let said = &mut self.answer;

@@ -2,7 +2,6 @@
 
 mod bus;
 mod credentials;
-mod glob;
 mod gone;
 mod persist;
 mod pump;

@@ -1,5 +1,6 @@
 //! The methods by which events come in one by one.
 
+use log::info;
 use pilot_webhook_core::{Clock as _, Data, EmitError, Event};
 
 use super::Client;
@@ -67,6 +68,30 @@ impl<To: Target> Client<To> {
             return durable.submit(event, data).map(|()| None).map_err(emit_error);
         }
         self.dispatcher().emit_if_room(event, data, scratch.bytes())
+    }
+
+    /// What [`emit_if_room`](Self::emit_if_room) would answer to an event that it would not take for what is in the queue
+    /// or for want of a target; `None` when it would take it. It is not counted. Not for a client with an outbox.
+    pub(crate) fn would_refuse<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+    ) -> Option<Result<Option<u64>, EmitError>> {
+        let mut scratch = Scratch::take(self.handle.scratch_bytes());
+        self.dispatcher().would_refuse(event, data, scratch.bytes())
+    }
+
+    /// Completes when there is a target, or the client is closed.
+    pub(crate) async fn has_target(&self) {
+        loop {
+            // Made before it is looked at, so that no target is missed.
+            let retargeted = self.handle.retargeted.notified();
+            if self.is_closing() || self.target().is_some() {
+                return;
+            }
+            info!("there is no webhook: the events wait for one");
+            retargeted.await;
+        }
     }
 
     /// Takes in an event as soon as there is room, for sources that can wait (a file, a pipe).

@@ -1,0 +1,128 @@
+//! Which path is answered by what, and what stands before all of them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Extension, Form, Request, State};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::gate::{By, Gate, Pass};
+use super::guard::{HEADERS, Hosts, is_from_own_page, names_a_page};
+use super::server::Local;
+
+/// The longest body of a request, in bytes: forms with a number or a token.
+const BODY_MAX: usize = 4 * 1024;
+/// How long a request may take until its answer begins, its body included.
+const REQUEST: Duration = Duration::from_secs(10);
+
+/// What the handlers share.
+pub(super) struct Shared {
+    pub(super) hosts: Hosts,
+    pub(super) gate: Gate,
+}
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let open = Router::new().route("/healthz", get(async || "ok\n")).route("/login", post(log_in));
+    let kept = Router::new()
+        .route("/logout", post(log_out))
+        .route_layer(from_fn_with_state(Arc::clone(&shared), with_token));
+    open.merge(kept)
+        .fallback(async || StatusCode::NOT_FOUND)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn_with_state(Arc::clone(&shared), guarded))
+        .layer(from_fn(with_headers))
+        .with_state(shared)
+}
+
+/// Every answer has the headers that bind browsers.
+async fn with_headers(request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    for (name, value) in HEADERS {
+        let name = HeaderName::from_static(name);
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Refuses who calls this address by another's name, what comes from another's page, and what takes too long.
+async fn guarded(
+    State(shared): State<Arc<Shared>>,
+    Extension(Local(local)): Extension<Local>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    if !shared.hosts.allow(&head, local) {
+        return refusal(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this address is not called by that name: see --admin-host",
+        );
+    }
+    if !is_from_own_page(&head.method, &head.headers) {
+        return refusal(StatusCode::FORBIDDEN, "the request comes from another page");
+    }
+    match timeout(REQUEST, next.run(Request::from_parts(head, body))).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let answer = refusal(StatusCode::REQUEST_TIMEOUT, "the request took too long");
+            ([(CONNECTION, "close")], answer).into_response()
+        }
+    }
+}
+
+/// Asks for the token.
+async fn with_token(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match shared.gate.pass(request.headers(), Instant::now()) {
+        // A browser that shows a cookie says where it is.
+        Pass::Granted(By::Cookie) if !is_read && !names_a_page(request.headers()) => {
+            refusal(StatusCode::FORBIDDEN, "a change by cookie names its page")
+        }
+        Pass::Granted(_) => next.run(request).await,
+        Pass::Refused => unauthorized(),
+        Pass::Later(wait) => later(wait),
+    }
+}
+
+#[derive(Deserialize)]
+struct LogIn {
+    token: String,
+}
+
+async fn log_in(State(shared): State<Arc<Shared>>, Form(form): Form<LogIn>) -> Response {
+    let now = Instant::now();
+    match shared.gate.try_token(form.token.trim().as_bytes(), now) {
+        Pass::Granted(_) => {
+            ([(SET_COOKIE, shared.gate.log_in(now))], Redirect::to("/")).into_response()
+        }
+        Pass::Refused => unauthorized(),
+        Pass::Later(wait) => later(wait),
+    }
+}
+
+async fn log_out(State(shared): State<Arc<Shared>>) -> Response {
+    ([(SET_COOKIE, shared.gate.log_out())], Redirect::to("/")).into_response()
+}
+
+fn unauthorized() -> Response {
+    let answer = refusal(StatusCode::UNAUTHORIZED, "this needs the token");
+    ([(WWW_AUTHENTICATE, "Bearer")], answer).into_response()
+}
+
+fn later(wait: Duration) -> Response {
+    let seconds = wait.as_secs().saturating_add(1).to_string();
+    let answer = refusal(StatusCode::TOO_MANY_REQUESTS, "there were too many wrong tokens");
+    ([(RETRY_AFTER, seconds)], answer).into_response()
+}
+
+/// An answer in one line of text.
+fn refusal(status: StatusCode, why: &'static str) -> Response {
+    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{why}\n")).into_response()
+}
