@@ -1,6 +1,6 @@
 //! The methods by which events come in one by one.
 
-use log::info;
+use tracing::info;
 use pilot_webhook_core::{Clock as _, Data, EmitError, Event};
 
 use super::Client;
