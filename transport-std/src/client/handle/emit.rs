@@ -1,7 +1,7 @@
 //! The methods by which events come in one by one.
 
-use tracing::info;
 use pilot_webhook_core::{Clock as _, Data, EmitError, Event};
+use tracing::info;
 
 use super::Client;
 #[cfg(feature = "outbox")]

@@ -1,7 +1,7 @@
 //! The one way in for sources.
 
-use tracing::info;
 use pilot_webhook_core::{Data, EmitError, Event};
+use tracing::info;
 
 use super::Client;
 #[cfg(feature = "outbox")]
