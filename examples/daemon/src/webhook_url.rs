@@ -61,6 +61,11 @@ pub(crate) fn initial(options: &Run, policy: Policy) -> Result<String, Failure> 
     }
 }
 
+/// Whether there is one in the environment.
+pub(crate) fn is_in_environment() -> bool {
+    std::env::var_os(VARIABLE).is_some_and(|url| !url.is_empty())
+}
+
 /// The URL on the command line, or else in a file.
 ///
 /// # Errors
