@@ -38,16 +38,3 @@ impl Hub {
         self.0.to_vec()
     }
 }
-
-/// What clients cannot do yet.
-pub(crate) trait Pause {
-    fn pause(&self) {}
-
-    fn resume(&self) {}
-
-    fn is_paused(&self) -> bool {
-        false
-    }
-}
-
-impl Pause for Client {}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pilot_webhook_std::{BreakerState, Stats};
 use serde::Serialize;
 
-use super::super::endpoints::{HubEndpoint, Pause as _};
+use super::super::endpoints::HubEndpoint;
 use super::super::history::{Attempt, Cut, History, SAMPLES, Sample};
 use super::chart::path;
 
