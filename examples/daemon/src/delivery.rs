@@ -109,11 +109,12 @@ impl EndpointArgs {
 }
 
 impl Delivery {
-    /// A client that delivers so. Reads files, which may be pipes.
+    /// A client that delivers so, and keeps the first `answers` bytes of what receivers answer. Reads files, which may be
+    /// pipes.
     ///
     /// # Errors
     /// When an option or a file cannot be used.
-    pub(crate) fn client(&self, url: &str) -> Result<ClientBuilder, Failure> {
+    pub(crate) fn client(&self, url: &str, answers: usize) -> Result<ClientBuilder, Failure> {
         let builder = Client::builder(url)
             .retry_backoff(self.retry_backoff)
             .retry_jitter(self.retry_jitter)
@@ -125,7 +126,7 @@ impl Delivery {
             .max_in_flight(self.max_in_flight)
             .batch(self.batch)
             .batch_delay(self.batch_delay);
-        let builder = self.endpoint.client(builder)?.http(self.endpoint.http()?);
+        let builder = self.endpoint.client(builder)?.http(self.endpoint.http()?.answers(answers));
         #[cfg(feature = "nats")]
         let builder = builder.nats(self.nats());
         Ok(builder)

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use log::{error, info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
     Client, Deps, Destination, EventBus, Identity, LocalBus, ServiceRegistry, Throttle,
@@ -15,9 +14,10 @@ use pilot_webhook_std::{
 };
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
+use tracing::{error, info, warn};
 
 use crate::Failure;
-use crate::admin::Admin;
+use crate::admin::{Admin, Histories, Hub};
 use crate::args::Run;
 use crate::aside::aside;
 #[cfg(feature = "nats")]
@@ -53,9 +53,11 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         gateway = Gateway::open(&options) => gateway?,
         () = signals.ends.recv() => return Ok(()),
     };
-    let for_setup = Arc::clone(&options);
-    let setup =
-        aside(move || Ok((setup::service(&for_setup)?, signing::listen_secret(&for_setup)?)));
+    let histories = Arc::<Histories>::default();
+    let (for_setup, for_hooks) = (Arc::clone(&options), Arc::clone(&histories));
+    let setup = aside(move || {
+        Ok((setup::service(&for_setup, &for_hooks)?, signing::listen_secret(&for_setup)?))
+    });
     let (service, listen_secret) = tokio::select! {
         setup = setup => setup??,
         () = signals.ends.recv() => return Ok(()),
@@ -72,8 +74,13 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         Some(address) => Some(Ingress::bind(address).await?),
         None => None,
     };
-    let admin =
-        Admin::bind(&options.admin, options.home.as_deref(), options.socket.as_deref()).await?;
+    let admin = Admin::bind(
+        &options.admin,
+        options.home.as_deref(),
+        options.socket.as_deref(),
+        Arc::clone(&histories),
+    )
+    .await?;
     let listens = ingress.as_ref().map(Ingress::address);
     let tally = Arc::<Tally>::default();
     let open = |path: &Path| {
@@ -175,7 +182,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let outcome = tokio::select! {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
-        never = administer(admin) => match never {},
+        never = administer(admin, &client, &options) => match never {},
         never = supervisor::alive() => match never {},
     };
     let report = Report::new(&client, &tally);
@@ -236,9 +243,12 @@ impl Identity for Node {
 }
 
 /// Serves the page, where there is one.
-async fn administer(admin: Option<Admin>) -> Infallible {
+async fn administer(admin: Option<Admin>, client: &Client, options: &Run) -> Infallible {
     match admin {
-        Some(admin) => admin.serve().await,
+        Some(admin) => {
+            let hub = Hub::new([("pilot".to_owned(), client.clone())]);
+            admin.serve(hub, options.store.outbox.clone()).await
+        }
         None => pending().await,
     }
 }

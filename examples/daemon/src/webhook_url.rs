@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use log::{info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{Destination, pilot_home, read_home_file};
 use serde::Deserialize;
+use tracing::{info, warn};
 
 use crate::Failure;
 use crate::args::Run;

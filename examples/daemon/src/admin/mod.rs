@@ -3,12 +3,17 @@
 //! `Admin::bind` takes the address and makes the token, `Admin::serve` answers. A request passes `server` (bounds),
 //! `guard` (who may ask at all: hosts and pages), `gate` (who has the token), and then `routes`.
 
+mod endpoints;
 mod gate;
 mod guard;
+mod history;
 mod options;
+mod page;
 mod routes;
 mod server;
 mod token;
 
+pub(crate) use endpoints::Hub;
+pub(crate) use history::Histories;
 pub(crate) use options::AdminOptions;
 pub(crate) use server::Admin;

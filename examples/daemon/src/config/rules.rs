@@ -172,8 +172,10 @@ fn usable(
     settings: &Settings,
     problems: &mut Problems,
 ) {
-    let client =
-        args.delivery.client(url).and_then(|client| client.build().map_err(crate::Failure::usage));
+    let client = args
+        .delivery
+        .client(url, 0)
+        .and_then(|client| client.build().map_err(crate::Failure::usage));
     if let Err(failure) = client {
         // Most begin with the option that they are about.
         let option = failure.message.split([' ', ':']).next().unwrap_or_default();
