@@ -175,7 +175,8 @@ async fn endpoint(
     let Some(endpoint) = pages.find(&name) else { return unknown() };
     let history = pages.watch.histories.of(&name);
     let (path, after) = (pages.outbox.clone(), shown.after.unwrap_or(0));
-    let letters = aside(move || Letters::read(path.as_deref(), after)).await;
+    let of = name.clone();
+    let letters = aside(move || Letters::read(path.as_deref(), &of, after)).await;
     let letters = letters.unwrap_or(Letters::Unreadable);
     let rows: Vec<_> = history.attempts(0).iter().map(Row::new).collect();
     let said = shown.done.as_deref().and_then(Done::words);
@@ -254,10 +255,12 @@ async fn act(
                 Ok(None) | Err(_) => "full",
             }
         }
-        Action::Replay => changed(&pages, "replay", move |path| dead::replay(path, chosen)).await,
+        Action::Replay => {
+            changed(&pages, &name, "replay", move |path, of| dead::replay(path, of, chosen)).await
+        }
         Action::Discard if choice.id.is_none() && choice.sure.is_none() => "unsure",
         Action::Discard => {
-            changed(&pages, "discard", move |path| dead::discard(path, chosen)).await
+            changed(&pages, &name, "discard", move |path, of| dead::discard(path, of, chosen)).await
         }
     };
     Redirect::to(&format!("/endpoints/{name}?done={done}")).into_response()
@@ -266,13 +269,15 @@ async fn act(
 /// Changes the outbox's file, and says how that went.
 async fn changed<E: std::fmt::Display + Send + 'static>(
     pages: &Pages,
+    name: &str,
     done: &'static str,
-    change: impl FnOnce(&std::path::Path) -> Result<u64, E> + Send + 'static,
+    change: impl FnOnce(&std::path::Path, &str) -> Result<u64, E> + Send + 'static,
 ) -> &'static str {
     let Some(path) = pages.outbox.clone() else { return "failed" };
-    match aside(move || change(&path)).await {
+    let of = name.to_owned();
+    match aside(move || change(&path, &of)).await {
         Ok(Ok(count)) => {
-            info!("{done} on the page: {count} dead letters");
+            info!("{done} on the page: {count} dead letters of endpoint {name}");
             done
         }
         Ok(Err(error)) => {
