@@ -77,7 +77,7 @@ fn overview(pages: &Pages, page: usize) -> Now {
 /// `None`: there is no such endpoint any more.
 async fn endpoint(pages: &Pages, name: &str, seen: &mut Seen) -> Option<Now> {
     let endpoint = pages.find(name)?;
-    let history = pages.histories.of(name);
+    let history = pages.watch.histories.of(name);
     let attempts = history.attempts(seen.attempt);
     seen.attempt = attempts.last().map_or(seen.attempt, |newest| newest.number);
     let mut fields = BTreeMap::new();

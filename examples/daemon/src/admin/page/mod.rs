@@ -29,7 +29,7 @@ use tracing::{info, warn};
 use self::dead::{Chosen, Letters};
 use self::view::{Card, Row, State as Condition};
 use super::endpoints::{Hub, HubEndpoint};
-use super::history::Histories;
+use super::watch::Watch;
 use crate::aside::aside;
 
 /// Endpoints on one page.
@@ -44,7 +44,7 @@ const TEST_TOPIC: &str = "webhook.test";
 /// What the pages are made from.
 pub(super) struct Pages {
     hub: Hub,
-    histories: Arc<Histories>,
+    watch: Arc<Watch>,
     /// The outbox's file.
     outbox: Option<PathBuf>,
     readers: Arc<Semaphore>,
@@ -53,10 +53,10 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(hub: Hub, histories: Arc<Histories>, outbox: Option<PathBuf>) -> Self {
+    pub(super) fn new(hub: Hub, watch: Arc<Watch>, outbox: Option<PathBuf>) -> Self {
         let (tick, ticks) = watch::channel(());
         let readers = Arc::new(Semaphore::new(READERS));
-        Self { hub, histories, outbox, readers, ticks, tick }
+        Self { hub, watch, outbox, readers, ticks, tick }
     }
 
     /// Looks at all endpoints once a second, for ever.
@@ -67,10 +67,10 @@ impl Pages {
             ticks.tick().await;
             let endpoints = self.hub.endpoints();
             for endpoint in &endpoints {
-                self.histories.of(endpoint.name()).sample(&endpoint.stats());
+                self.watch.histories.of(endpoint.name()).sample(&endpoint.stats());
             }
             let names: HashSet<_> = endpoints.iter().map(HubEndpoint::name).collect();
-            self.histories.keep(|name| names.contains(name));
+            self.watch.histories.keep(|name| names.contains(name));
             self.tick.send_replace(());
         }
     }
@@ -105,7 +105,7 @@ fn summary(endpoints: &[HubEndpoint]) -> String {
 fn cards_of(pages: &Pages, endpoints: &[HubEndpoint], page: usize) -> Vec<Card> {
     let first = page.saturating_sub(1).saturating_mul(PER_PAGE);
     let shown = endpoints.iter().skip(first).take(PER_PAGE);
-    shown.map(|it| Card::new(it, &pages.histories.of(it.name()))).collect()
+    shown.map(|it| Card::new(it, &pages.watch.histories.of(it.name()))).collect()
 }
 
 fn answer(markup: maud::Markup) -> Response {
@@ -175,7 +175,7 @@ async fn endpoint(
     shown: Query<Shown>,
 ) -> Response {
     let Some(endpoint) = pages.find(&name) else { return unknown() };
-    let history = pages.histories.of(&name);
+    let history = pages.watch.histories.of(&name);
     let (path, after) = (pages.outbox.clone(), shown.after.unwrap_or(0));
     let of = name.clone();
     let letters = aside(move || Letters::read(path.as_deref(), &of, after)).await;
