@@ -10,8 +10,7 @@ use std::time::Instant;
 use log::{error, info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
-    Client, Deps, Destination, EventBus, Identity, LocalBus, ServiceRegistry, Throttle,
-    WebhookService,
+    Deps, Destination, EventBus, Hub, Identity, LocalBus, ServiceRegistry, Throttle, WebhookService,
 };
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
@@ -60,7 +59,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         setup = setup => setup??,
         () = signals.ends.recv() => return Ok(()),
     };
-    let client = service.client().clone();
+    let hub = service.hub().clone();
     let server = match options.socket.as_deref() {
         Some(path) => {
             let on_lost = options.on_socket_lost.into();
@@ -78,7 +77,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let tally = Arc::<Tally>::default();
     let open = |path: &Path| {
         // With an outbox, a file that is followed goes on behind the last line that was stored.
-        let stored = client.outbox().filter(|_| options.follow);
+        let stored = hub.outbox().filter(|_| options.follow);
         let begin = stored.map(|outbox| outbox.position(&input::name(path))).transpose();
         let begin = begin.map_err(Failure::runtime)?.flatten();
         input::open(path, options.follow, begin.as_deref())
@@ -94,20 +93,22 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
     let has_source = input.is_some() || listens.is_some() || options.takes_from_stream();
-    if has_source && server.is_none() && client.url().is_none() {
+    let url = service.client().and_then(|pilot| pilot.url());
+    let targets = || hub.endpoints().into_iter().filter_map(|it| it.client().target());
+    if has_source && server.is_none() && targets().next().is_none() {
         return Err(Failure::usage(
             "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
         ));
     }
-    if comes_back(client.target().as_ref(), listens) {
+    if targets().any(|target| comes_back(Some(&target), listens)) {
         return Err(Failure::usage(format!("the webhook {COMES_BACK}: give another --webhook")));
     }
-    let summary = setup::summary(&options, listens, client.url().as_deref());
+    let summary = setup::summary(&options, listens, url.as_deref());
     info!("{summary}");
     if listens.is_some_and(|address| !address.ip().is_loopback()) && listen_secret.is_none() {
         warn!("whoever reaches that address can post events: there is no --listen-secret-file");
     }
-    let is_stored = client.outbox().is_some();
+    let is_stored = hub.outbox().is_some();
     let lines = LineOptions {
         node_id: options.node.node_id,
         can_wait: options.delivery.blocks() || is_stored,
@@ -116,7 +117,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         tally: Arc::clone(&tally),
     };
     let commands = Commands {
-        service,
+        service: service.clone(),
         listens,
         node_id: options.node.node_id,
         start: Instant::now(),
@@ -124,31 +125,30 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     };
     let (socket_lost, mut lost_socket) = oneshot::channel();
     let delivered = async {
-        let reading = input.map(|input| reader::start(client.clone(), input, lines));
+        let reading = input.map(|input| reader::start(hub.clone(), input, lines));
         let mut reading = reading.transpose()?;
         let serving = ingress.map(|ingress| {
-            let intake =
-                Intake::new(client.clone(), options.delivery.when_full(), Arc::clone(&tally));
+            let intake = Intake::new(hub.clone(), options.delivery.when_full(), Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
         #[cfg(feature = "nats")]
-        let mut taking = gateway.map(|it| it.start(client.clone(), Arc::clone(&tally)));
+        let mut taking = gateway.map(|it| it.start(hub.clone(), Arc::clone(&tally)));
         supervisor::ready(&summary);
         let outcome = tokio::select! {
-            outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
+            outcome = deliver(&hub, reading.as_mut(), &options) => outcome.map(|()| End::Input),
             () = signals.ends.recv() => Ok(End::Signal),
             Ok(Lost) = &mut lost_socket => {
                 Err(Failure::runtime("the socket was taken away: commands would not arrive"))
             }
-            never = reload(&client, serving.as_ref(), &options, &mut signals.hang_up) => match never {},
-            never = tell(&client, &tally, &mut signals.user_1) => match never {},
+            never = reload(&service, serving.as_ref(), &options, &mut signals.hang_up) => match never {},
+            never = tell(&hub, &tally, &mut signals.user_1) => match never {},
         };
         supervisor::stopping();
         #[cfg(feature = "nats")]
         if let Some(taking) = &mut taking {
             taking.stop().await;
         }
-        // Before the client refuses what is posted.
+        // Before the hub refuses what is posted.
         if let Some(serving) = serving {
             serving.stop(options.drain_timeout / POSTS_SHARE).await;
         }
@@ -156,7 +156,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             warn!("{error}");
         }
         // Where stopping took too long, what is left is accounted for here.
-        client.close().await;
+        hub.close().await;
         #[cfg(feature = "nats")]
         if let Some(taking) = taking {
             taking.settled().await;
@@ -178,7 +178,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         never = administer(admin) => match never {},
         never = supervisor::alive() => match never {},
     };
-    let report = Report::new(&client, &tally);
+    let report = Report::new(&hub, &tally);
     let published = report.publish(options.stats_file.as_deref()).await;
     let outcome = outcome.and_then(|end| match end {
         End::Input => report.verdict(),
@@ -196,21 +196,23 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
 
 /// Reads again, at each signal, what is in files.
 async fn reload(
-    client: &Client,
+    service: &WebhookService,
     serving: Option<&Serving>,
     options: &Arc<Run>,
     hang_up: &mut Signal,
 ) -> Infallible {
     while hang_up.recv().await.is_some() {
-        setup::reload(client, serving, options).await;
+        if let Some(client) = service.client() {
+            setup::reload(&client, serving, options).await;
+        }
     }
     pending().await
 }
 
 /// Logs the counters at each signal.
-async fn tell(client: &Client, tally: &Tally, user_1: &mut Signal) -> Infallible {
+async fn tell(hub: &Hub, tally: &Tally, user_1: &mut Signal) -> Infallible {
     while user_1.recv().await.is_some() {
-        match Report::new(client, tally).line() {
+        match Report::new(hub, tally).line() {
             Ok(line) => info!("{line}"),
             Err(failure) => warn!("{}", failure.message),
         }
@@ -305,7 +307,7 @@ impl Handler for Commands {
     }
 
     fn info(&self) -> serde_json::Value {
-        let url = self.service.client().url();
+        let url = self.service.client().and_then(|pilot| pilot.url());
         ipc::info(self.node_id, "", self.start.elapsed(), &self.service.stats(), url.as_deref())
     }
 
@@ -315,15 +317,11 @@ impl Handler for Commands {
 }
 
 /// Delivers the whole input. Without one, or when more may come, waits for a signal then.
-async fn deliver(
-    client: &Client,
-    reading: Option<&mut Reading>,
-    options: &Run,
-) -> Result<(), Failure> {
+async fn deliver(hub: &Hub, reading: Option<&mut Reading>, options: &Run) -> Result<(), Failure> {
     let Some(reading) = reading else { return pending().await };
     let outcome = reading.end().await;
     info!("end of the events, draining");
-    client.drained().await;
+    hub.drained().await;
     outcome?;
     if options.goes_on() {
         return pending().await;

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use log::{info, warn};
 #[cfg(feature = "nats")]
 use pilot_webhook_core::OnOpen;
-use pilot_webhook_std::{Client, ClientBuilder, ServiceOptions, WebhookService};
+use pilot_webhook_std::{Client, ClientBuilder, EndpointOptions, ServiceOptions, WebhookService};
 
 use crate::Failure;
 use crate::args::Run;
@@ -25,7 +25,12 @@ use crate::webhook_url;
 /// # Errors
 /// When the options cannot be used.
 pub(crate) fn service(options: &Run) -> Result<WebhookService, Failure> {
-    let service = ServiceOptions { client: builder(options)?, home: options.home.clone() };
+    let service = ServiceOptions {
+        // The sources decide which of them wait.
+        endpoint: EndpointOptions { waits: true, ..builder(options)?.into() },
+        home: options.home.clone(),
+        ..ServiceOptions::default()
+    };
     let url = webhook_url::initial(options, options.delivery.endpoint.policy())?;
     WebhookService::new(&url, service).map_err(Failure::usage)
 }
