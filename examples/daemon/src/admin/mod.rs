@@ -13,7 +13,6 @@ mod routes;
 mod server;
 mod token;
 
-pub(crate) use endpoints::Hub;
 pub(crate) use history::Histories;
 pub(crate) use options::AdminOptions;
 pub(crate) use server::Admin;

@@ -48,10 +48,9 @@ impl World {
         let histories = Arc::<Histories>::default();
         let client = Client::builder(hostile_receiver().await)
             .http(pilot_webhook_std::HttpConfig::new().answers(2048))
-            .on_notice(histories.of("pilot").hook())
-            .build()
-            .unwrap();
-        let hub = Hub::new([("pilot".to_owned(), client.clone())]);
+            .on_notice(histories.of("pilot").hook());
+        let hub = Hub::new();
+        let client = hub.add("pilot", client.into()).unwrap();
         let admin = Admin {
             listener,
             histories,
