@@ -166,7 +166,7 @@ fn dead(fate: DeadFate) -> End {
         attempts: 3,
         status: None,
         error: Some("refused".into()),
-        endpoint: "http://h/".into(),
+        url: "http://h/".into(),
     };
     End::Dead(Box::new(reason))
 }
@@ -184,7 +184,7 @@ async fn compare(outbox: &Outbox, path: &Path, model: &mut Model) {
     // In pages, as the engine reads.
     let (mut after, mut stored) = (0, Vec::new());
     loop {
-        let page = outbox.read(after, 3, 6000).await.unwrap();
+        let page = outbox.pilot().read(after, 3, 6000).await.unwrap();
         let Some(last) = page.last() else { break };
         after = last.id;
         stored.extend(page.iter().map(|event| (event.id, of(event))));
@@ -192,7 +192,7 @@ async fn compare(outbox: &Outbox, path: &Path, model: &mut Model) {
     assert!(stored.is_sorted_by_key(|(id, _)| *id));
     assert_eq!(stored, model.stored.clone().into_iter().collect::<Vec<_>>());
     let file = OutboxFile::open(path).unwrap();
-    let letters = file.dead(0, usize::MAX).unwrap();
+    let letters = file.dead("pilot", 0, usize::MAX).unwrap();
     let letters: Vec<_> =
         letters.iter().map(|it| (it.event.id, (of(&it.event), it.reason.fate))).collect();
     assert_eq!(letters, model.dead.clone().into_iter().collect::<Vec<_>>());
@@ -240,13 +240,13 @@ async fn play(ops: Vec<Op>) {
             }
             Op::End { nth, fate } => {
                 let id = model.last_id.saturating_sub(nth as u64);
-                outbox.end(id, fate.map_or(End::Delivered, |fate| dead(FATES[fate])));
+                outbox.pilot().end(id, fate.map_or(End::Delivered, |fate| dead(FATES[fate])));
                 model.end(id, fate);
             }
             Op::Purge(some) => {
                 flush(&outbox).await;
                 let (which, ids) = model.which(some);
-                let purged = OutboxFile::open(&path).unwrap().purge(which).unwrap();
+                let purged = OutboxFile::open(&path).unwrap().purge(which, None).unwrap();
                 assert_eq!(purged, ids.len() as u64);
                 model.ledger.purged += purged;
                 model.dead.retain(|id, _| !ids.contains(id));
@@ -256,7 +256,7 @@ async fn play(ops: Vec<Op>) {
                 let file = OutboxFile::open(&path).unwrap();
                 if let Some(some) = some {
                     let (which, ids) = model.which(some);
-                    assert_eq!(file.replay(which).unwrap(), ids.len() as u64);
+                    assert_eq!(file.replay(which, None).unwrap(), ids.len() as u64);
                     model.replay(ids);
                 }
                 outbox = open(&path);

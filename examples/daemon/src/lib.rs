@@ -7,6 +7,7 @@ mod admin;
 mod args;
 mod aside;
 mod asks;
+mod config;
 mod delivery;
 mod demo;
 mod endpoint;
@@ -21,6 +22,8 @@ mod input;
 pub mod ipc;
 mod lines;
 mod logging;
+#[allow(dead_code, reason = "the admin address will serve it")]
+mod metrics;
 mod outbox_commands;
 mod reader;
 mod report;
@@ -37,6 +40,8 @@ mod tally;
 mod test_url;
 mod webhook_url;
 
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -45,6 +50,7 @@ use std::time::Duration;
 use clap::Parser as _;
 
 use crate::args::{Args, Command, Generate};
+use crate::config::{Declared, Source};
 
 /// How long the exit waits until the last log lines are read. Arbitrary: ample for any reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -89,13 +95,20 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let result = match Args::try_parse() {
-        Ok(args) => dispatch(args.command),
-        Err(error) if error.use_stderr() => Err(args::one_line(&error)),
-        Err(help) => {
-            let _ = help.print();
-            return ExitCode::SUCCESS;
-        }
+    let argv: Vec<OsString> = env::args_os().collect();
+    let result = match Source::named(&argv) {
+        Some(source) => start(|| {
+            let config = source.load()?;
+            Ok((config.command, config.endpoints, Some(source)))
+        }),
+        None => match Args::try_parse_from(&argv) {
+            Ok(args) => start(|| Ok((args.command, Vec::new(), None))),
+            Err(error) if error.use_stderr() => Err(args::one_line(&error)),
+            Err(help) => {
+                let _ = help.print();
+                return ExitCode::SUCCESS;
+            }
+        },
     };
     match result {
         Ok(()) => {
@@ -104,7 +117,10 @@ pub fn main() -> ExitCode {
         }
         Err(failure) => {
             // If it cannot be printed, the exit status tells.
-            let line = format!("pilot-webhookd: {}\n", failure.message);
+            let (before, last) =
+                failure.message.rsplit_once('\n').unwrap_or(("", &failure.message));
+            let before = if before.is_empty() { String::new() } else { format!("{before}\n") };
+            let line = format!("{before}pilot-webhookd: {last}\n");
             stderr::last_line(line.as_bytes(), LAST_WORDS);
             ExitCode::from(failure.status)
         }
@@ -118,14 +134,23 @@ fn check_files() -> io::Result<()> {
     pairs.map(drop)
 }
 
-fn dispatch(command: Command) -> Result<(), Failure> {
+/// What a command line asks for, with a configuration or without one.
+type Asked = (Command, Vec<Declared>, Option<Source>);
+
+fn start(ask: impl FnOnce() -> Result<Asked, Failure>) -> Result<(), Failure> {
     check_files().map_err(|error| Failure::runtime(format!("no files to start with: {error}")))?;
     // One thread: there is nothing to compute, and an event need not cross threads to be sent.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;
+    let within = runtime.enter();
+    let (command, endpoints, source) = ask()?;
+    drop(within);
     let result = match command {
+        Command::Run(_) if endpoints.iter().any(|it| it.args.name != delivery::PILOT) => {
+            Err(Failure::usage("run has one endpoint, pilot, until the hub is there"))
+        }
         Command::Run(options) => runtime.block_on(run::run(options.into())),
         #[cfg(feature = "nats")]
         Command::Gateway(options) if !options.takes_from_stream() => {
@@ -133,6 +158,10 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         #[cfg(feature = "nats")]
         Command::Gateway(options) => runtime.block_on(run::run(options.into())),
+        Command::Check(_) => match source {
+            Some(source) => print(&config::summary(source.path(), &endpoints)),
+            None => Err(Failure::usage("check needs --config FILE")),
+        },
         Command::SetWebhook { url, webhook_file, remote } => {
             webhook_url::given(url, webhook_file.as_deref()).and_then(|url| {
                 runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))

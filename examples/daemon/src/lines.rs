@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
-use log::warn;
 use pilot_webhook_core::{Clock as _, EmitError, Event, Timestamp};
 use pilot_webhook_std::outbox::Position;
 use pilot_webhook_std::{Incoming, Source, Throttle, TokioClock};
+use tracing::warn;
 
 use crate::events::Lines;
 use crate::input::Gate;

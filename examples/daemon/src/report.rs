@@ -121,7 +121,7 @@ impl Report {
         let line = self.line()?;
         let printed = print_in_time(line.clone()).await;
         if !self.stats.is_balanced() {
-            log::error!("the counters do not add up: this is a bug");
+            tracing::error!("the counters do not add up: this is a bug");
         }
         if let Some(path) = file {
             stats_file::write(path, &(line + "\n"))

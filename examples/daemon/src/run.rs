@@ -7,16 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use log::{error, info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
     Deps, Destination, EventBus, Hub, Identity, LocalBus, ServiceRegistry, Throttle, WebhookService,
 };
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
+use tracing::{error, info, warn};
 
 use crate::Failure;
-use crate::admin::Admin;
+use crate::admin::{Admin, Histories};
 use crate::args::Run;
 use crate::aside::aside;
 #[cfg(feature = "nats")]
@@ -52,9 +52,11 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         gateway = Gateway::open(&options) => gateway?,
         () = signals.ends.recv() => return Ok(()),
     };
-    let for_setup = Arc::clone(&options);
-    let setup =
-        aside(move || Ok((setup::service(&for_setup)?, signing::listen_secret(&for_setup)?)));
+    let histories = Arc::<Histories>::default();
+    let (for_setup, for_hooks) = (Arc::clone(&options), Arc::clone(&histories));
+    let setup = aside(move || {
+        Ok((setup::service(&for_setup, &for_hooks)?, signing::listen_secret(&for_setup)?))
+    });
     let (service, listen_secret) = tokio::select! {
         setup = setup => setup??,
         () = signals.ends.recv() => return Ok(()),
@@ -71,8 +73,13 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         Some(address) => Some(Ingress::bind(address).await?),
         None => None,
     };
-    let admin =
-        Admin::bind(&options.admin, options.home.as_deref(), options.socket.as_deref()).await?;
+    let admin = Admin::bind(
+        &options.admin,
+        options.home.as_deref(),
+        options.socket.as_deref(),
+        Arc::clone(&histories),
+    )
+    .await?;
     let listens = ingress.as_ref().map(Ingress::address);
     let tally = Arc::<Tally>::default();
     let open = |path: &Path| {
@@ -175,7 +182,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let outcome = tokio::select! {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
-        never = administer(admin) => match never {},
+        never = administer(admin, &hub, &options) => match never {},
         never = supervisor::alive() => match never {},
     };
     let report = Report::new(&hub, &tally);
@@ -238,9 +245,9 @@ impl Identity for Node {
 }
 
 /// Serves the page, where there is one.
-async fn administer(admin: Option<Admin>) -> Infallible {
+async fn administer(admin: Option<Admin>, hub: &Hub, options: &Run) -> Infallible {
     match admin {
-        Some(admin) => admin.serve().await,
+        Some(admin) => admin.serve(hub.clone(), options.store.outbox.clone()).await,
         None => pending().await,
     }
 }

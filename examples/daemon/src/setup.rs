@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use log::{info, warn};
 #[cfg(feature = "nats")]
 use pilot_webhook_core::OnOpen;
 use pilot_webhook_std::{Client, ClientBuilder, EndpointOptions, ServiceOptions, WebhookService};
+use tracing::{info, warn};
 
 use crate::Failure;
+use crate::admin::Histories;
 use crate::args::Run;
 use crate::aside::aside;
 use crate::delivery::OnFullArg;
@@ -24,10 +25,10 @@ use crate::webhook_url;
 ///
 /// # Errors
 /// When the options cannot be used.
-pub(crate) fn service(options: &Run) -> Result<WebhookService, Failure> {
+pub(crate) fn service(options: &Run, histories: &Histories) -> Result<WebhookService, Failure> {
     let service = ServiceOptions {
         // The sources decide which of them wait.
-        endpoint: EndpointOptions { waits: true, ..builder(options)?.into() },
+        endpoint: EndpointOptions { waits: true, ..builder(options, histories)?.into() },
         home: options.home.clone(),
         ..ServiceOptions::default()
     };
@@ -35,8 +36,11 @@ pub(crate) fn service(options: &Run) -> Result<WebhookService, Failure> {
     WebhookService::new(&url, service).map_err(Failure::usage)
 }
 
-fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
-    let mut builder = options.delivery.client()?;
+fn builder(options: &Run, histories: &Histories) -> Result<ClientBuilder, Failure> {
+    let mut builder = options.delivery.client("", options.admin.answers())?;
+    if options.admin.admin.is_some() {
+        builder = builder.on_notice(histories.of("pilot").hook());
+    }
     builder = builder.node_id(options.node.node_id).drain_timeout(options.drain_timeout);
     #[cfg(feature = "nats")]
     if options.takes_from_stream() {

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use log::{info, warn};
 use pilot_webhook_core::Secret;
 use pilot_webhook_receiver::secrets::{self, Secrets, Sign};
 use pilot_webhook_std::standard::{MAX_KEYS, SigningKey};
 use pilot_webhook_std::{Client, ClientBuilder};
+use tracing::{info, warn};
 
 use crate::Failure;
 use crate::args::Run;

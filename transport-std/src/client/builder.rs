@@ -22,7 +22,7 @@ use crate::client::observer::{Hook, PanicHook};
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
 use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, OutboxEndpoint};
 
 /// Default bound of an event's topic and data on std, in bytes. Arbitrary: receivers commonly take 64 KiB
 /// and more.
@@ -61,10 +61,11 @@ struct Options {
     secret: Option<Option<Secret>>,
     keys: Vec<SigningKey>,
     signer: Arc<dyn Signer + Send>,
+    called: Option<Arc<str>>,
     hooks: Vec<Hook>,
     on_panic: Option<PanicHook>,
     #[cfg(feature = "outbox")]
-    outbox: Option<Outbox>,
+    outbox: Option<(OutboxEndpoint, bool)>,
     /// The target is gone: nothing is sent until one is set.
     is_gone: bool,
 }
@@ -223,7 +224,8 @@ impl<V> ClientBuilder<V> {
     /// Events stand in this outbox until their story is over, over restarts, too: what is emitted is stored,
     /// with or without a target, and handed to the engine in order, as it has room. The engine holds events
     /// while the breaker is open (`on_open` does not count), and its queue is a window over the file. What
-    /// is not delivered becomes a dead letter.
+    /// is not delivered becomes a dead letter. In the file it is the endpoint `pilot`. The client closes the outbox when
+    /// it is closed.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -236,8 +238,23 @@ impl<V> ClientBuilder<V> {
     /// # }
     /// ```
     #[cfg(feature = "outbox")]
+    #[allow(clippy::needless_pass_by_value, reason = "the client has it, and closes it")]
     pub fn outbox(mut self, outbox: Outbox) -> Self {
-        self.options.outbox = Some(outbox);
+        self.options.outbox = Some((outbox.pilot(), true));
+        self
+    }
+
+    /// As [`outbox`](Self::outbox), for one of several endpoints of an outbox. What is emitted is stored for this one. The
+    /// outbox is not closed with the client.
+    #[cfg(feature = "outbox")]
+    pub fn outbox_endpoint(mut self, endpoint: OutboxEndpoint) -> Self {
+        self.options.outbox = Some((endpoint, false));
+        self
+    }
+
+    /// What the client is called in log lines, as their field `endpoint`. Default: nothing.
+    pub fn name(mut self, name: &str) -> Self {
+        self.options.called = Some(name.into());
         self
     }
 
@@ -303,6 +320,7 @@ impl Options {
             policy,
             http,
             runtime,
+            called: self.called,
             hooks: self.hooks,
             on_panic: self.on_panic,
             name,
@@ -330,6 +348,7 @@ impl Default for Options {
             secret: None,
             keys: Vec::new(),
             signer: Arc::new(()),
+            called: None,
             hooks: Vec::new(),
             on_panic: None,
             #[cfg(feature = "outbox")]

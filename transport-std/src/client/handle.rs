@@ -39,7 +39,7 @@ use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
-use crate::outbox::Outbox;
+use crate::outbox::OutboxEndpoint;
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -126,13 +126,16 @@ pub(crate) struct Parts<To> {
     pub(crate) policy: Policy,
     pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
+    /// What the client is called in log lines.
+    pub(crate) called: Option<Arc<str>>,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
     /// What a target is called in a dead letter.
     #[cfg_attr(not(feature = "outbox"), allow(dead_code, reason = "there are none"))]
     pub(crate) name: fn(&To) -> String,
+    /// Where its events stand, and whether that is closed with the client.
     #[cfg(feature = "outbox")]
-    pub(crate) outbox: Option<Outbox>,
+    pub(crate) outbox: Option<(OutboxEndpoint, bool)>,
     /// The target is gone: nothing is sent until one is set.
     pub(crate) is_gone: bool,
 }
@@ -149,14 +152,14 @@ impl<To: Target> Client<To> {
     {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let panics = Arc::new(Panics::new(parts.on_panic));
-        let observer = LogObserver::new(parts.hooks, Arc::clone(&panics));
+        let observer = LogObserver::new(parts.called, parts.hooks, Arc::clone(&panics));
         let seed = random();
         #[cfg(feature = "outbox")]
         let durable = parts.outbox.map(Durable::new);
         #[cfg(feature = "outbox")]
         let (observer, seed) = {
             // The ids of a file go on, and so do the names of messages.
-            let seed = durable.as_ref().map_or(seed, |durable| durable.outbox.instance());
+            let seed = durable.as_ref().map_or(seed, |durable| durable.outbox().instance());
             (observer.with_durable(durable.clone()), seed)
         };
         let shared = Arc::new(Shared {
@@ -209,7 +212,8 @@ impl<To: Target> Client<To> {
         client.handle.workers().extend((0..parts.config.max_in_flight).map(|_| worker()));
         #[cfg(feature = "outbox")]
         if let Some(durable) = durable {
-            parts.runtime.spawn(feed(shared, durable));
+            let feeder = parts.runtime.spawn(feed(shared, Arc::clone(&durable)));
+            durable.fed_by(feeder.abort_handle());
         }
         Ok(client)
     }
@@ -311,6 +315,7 @@ impl<To: Target> Client<To> {
         self.handle.is_closing.store(true, Relaxed);
         let shared = &self.handle.shared;
         shared.dispatcher.close(shared.clock.now());
+        self.handle.stop_feeding();
         self.handle.retargeted.notify_waiters();
     }
 
@@ -336,10 +341,8 @@ impl<To: Target> Client<To> {
             self.handle.workers().iter().for_each(JoinHandle::abort);
         }
         #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.handle.durable
-            && let Err(error) = durable.outbox.close().await
-        {
-            log::error!("{error}");
+        if let Some(durable) = &self.handle.durable {
+            durable.close(limit).await;
         }
     }
 }
@@ -350,6 +353,14 @@ impl<To> Handles<To> {
         self.max_event_bytes.saturating_add(4)
     }
 
+    /// What stands in an outbox stays there.
+    fn stop_feeding(&self) {
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.durable {
+            durable.stop();
+        }
+    }
+
     fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -358,6 +369,7 @@ impl<To> Handles<To> {
 impl<To> Drop for Handles<To> {
     fn drop(&mut self) {
         self.shared.dispatcher.close(self.shared.clock.now());
+        self.stop_feeding();
     }
 }
 

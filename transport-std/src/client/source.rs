@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use log::error;
 use pilot_webhook_core::{EmitError, Event, Fate, Json};
+use tracing::error;
 
 #[cfg(feature = "outbox")]
 use crate::outbox::Position;

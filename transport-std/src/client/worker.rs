@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::error;
 use pilot_webhook_core::standard::Keys;
 use pilot_webhook_core::{Dispatcher, Encoding, Format, SecretCell, SendTransport, Signer, run};
 use tokio::task::JoinHandle;
+use tracing::error;
 
 use crate::client::clock::TokioClock;
 use crate::client::observer::{LogObserver, Panics};

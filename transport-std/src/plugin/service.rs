@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use log::{info, warn};
 use pilot_webhook_core::{BreakerState, Notice, Stats};
 use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
 
 use crate::client::{Client, ClientBuilder};
 use crate::hub::{EndpointOptions, Hub, HubError};

@@ -5,10 +5,13 @@
 
 mod gate;
 mod guard;
+mod history;
 mod options;
+mod page;
 mod routes;
 mod server;
 mod token;
 
+pub(crate) use history::Histories;
 pub(crate) use options::AdminOptions;
 pub(crate) use server::Admin;

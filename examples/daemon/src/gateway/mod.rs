@@ -12,11 +12,11 @@ mod source;
 use std::sync::Arc;
 
 use async_nats::jetstream::context::ContextBuilder;
-use log::info;
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{Hub, NatsTarget};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tracing::info;
 
 use crate::Failure;
 use crate::args::Run;

@@ -1,11 +1,11 @@
 //! The methods by which events come in one by one.
 
-use log::info;
 use pilot_webhook_core::{Clock as _, Data, EmitError, Event};
+use tracing::info;
 
 use super::Client;
 #[cfg(feature = "outbox")]
-use crate::client::durable::{emit_error, stored};
+use crate::client::durable::emit_error;
 use crate::client::scratch::Scratch;
 use crate::client::worker::Target;
 #[cfg(feature = "outbox")]
@@ -108,7 +108,8 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
-            let stored = durable.submit_at(stored(event, data), None, true, || Tell::Nobody).await;
+            let stored =
+                durable.submit_at(durable.stored(event, data), None, true, || Tell::Nobody).await;
             return stored.map(|()| None).map_err(emit_error);
         }
         let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
@@ -122,7 +123,7 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             // One that never has so much room is full for short events, too.
-            let _ = durable.outbox.room(self.handle.scratch_bytes() as u64).await;
+            let _ = durable.outbox().room(self.handle.scratch_bytes() as u64).await;
             return;
         }
         self.handle.room.until(self.dispatcher().room()).await;

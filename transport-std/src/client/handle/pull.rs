@@ -1,11 +1,11 @@
 //! The one way in for sources.
 
-use log::info;
 use pilot_webhook_core::{Data, EmitError, Event};
+use tracing::info;
 
 use super::Client;
 #[cfg(feature = "outbox")]
-use crate::client::durable::{Durable, emit_error, stored};
+use crate::client::durable::{Durable, emit_error};
 #[cfg(feature = "outbox")]
 use crate::client::scratch::Scratch;
 use crate::client::source::{Ending, Incoming, Owed, Receipt, Source, refused};
@@ -120,7 +120,7 @@ impl<To: Target> Client<To> {
     ) -> Result<Option<u64>, EmitError> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         let data = self.checked(&item.event, &item.data, scratch.bytes());
-        let mut event = stored(&item.event, data.map_err(EmitError::Payload)?);
+        let mut event = durable.stored(&item.event, data.map_err(EmitError::Payload)?);
         event.origin_id = item.origin_id;
         let reply = || match receipt.take() {
             None => Tell::Nobody,
