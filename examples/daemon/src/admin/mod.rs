@@ -3,7 +3,6 @@
 //! `Admin::bind` takes the address and makes the token, `Admin::serve` answers. A request passes `server` (bounds),
 //! `guard` (who may ask at all: hosts and pages), `gate` (who has the token), and then `routes`.
 
-mod endpoints;
 mod gate;
 mod guard;
 mod history;
