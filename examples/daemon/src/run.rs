@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::Failure;
-use crate::admin::{Admin, Histories};
+use crate::admin::{Admin, Watch};
 use crate::args::Run;
 use crate::aside::aside;
 use crate::config::{Declared, Settings, Source};
@@ -64,8 +64,8 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         gateway = Gateway::open(&options) => gateway?,
         () = signals.ends.recv() => return Ok(()),
     };
-    let histories = Arc::<Histories>::default();
-    let setup = Setup { options: Arc::clone(&options), histories: Arc::clone(&histories) };
+    let watch = Arc::<Watch>::default();
+    let setup = Setup { options: Arc::clone(&options), watch: Arc::clone(&watch) };
     let (source, endpoints, process) = match configured {
         Some(Configured { source, endpoints, process }) => (Some(source), endpoints, process),
         None => (None, Vec::new(), Settings::new()),
@@ -103,7 +103,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         &options.admin,
         options.home.as_deref(),
         options.socket.as_deref(),
-        Arc::clone(&histories),
+        Arc::clone(&watch),
     )
     .await?;
     let listens = ingress.as_ref().map(Ingress::address);
@@ -181,6 +181,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
             never = tell(&hub, &tally, &mut signals.user_1) => match never {},
         };
         supervisor::stopping();
+        watch.stopping();
         #[cfg(feature = "nats")]
         if let Some(taking) = &mut taking {
             taking.stop().await;

@@ -13,7 +13,7 @@ use pilot_webhook_std::{
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::admin::Histories;
+use crate::admin::Watch;
 use crate::args::Run;
 use crate::aside::aside;
 use crate::config::Declared;
@@ -28,7 +28,7 @@ const NAMED_MAX: usize = 8;
 /// What all endpoints are made with.
 pub(crate) struct Setup {
     pub(crate) options: Arc<Run>,
-    pub(crate) histories: Arc<Histories>,
+    pub(crate) watch: Arc<Watch>,
 }
 
 impl Setup {
@@ -77,7 +77,7 @@ impl Setup {
         let options = &self.options;
         let mut client = args.delivery.client(url, options.admin.answers())?;
         if options.admin.admin.is_some() {
-            client = client.on_notice(self.histories.of(&args.name).hook());
+            client = self.watch.client(&args.name, client);
         }
         client = client.node_id(options.node.node_id).drain_timeout(options.drain_timeout);
         #[cfg(feature = "nats")]

@@ -86,7 +86,7 @@ impl Hub {
             return Err(HubError::Exists);
         }
         let EndpointOptions { filter, waits, client } = options;
-        let client = self.build(client)?;
+        let client = self.build(client.name(name))?;
         let past = Arc::default();
         let endpoint =
             HubEndpoint { name: name.into(), filter, waits, client: client.clone(), past };
@@ -123,7 +123,7 @@ impl Hub {
             return Err(HubError::Unknown);
         }
         let EndpointOptions { filter, waits, client } = options;
-        let client = self.build(client)?;
+        let client = self.build(client.name(name))?;
         let old = self.inner.list.replace(name, |old| {
             if old.client.is_paused() {
                 client.pause();

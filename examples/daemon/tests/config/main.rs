@@ -74,12 +74,16 @@ fn each_endpoint_gets_what_its_filter_lets_pass() {
 
 #[test]
 fn check_says_what_the_file_means_or_all_that_is_wrong() {
-    let good = endpoint("a", "https://h.example/secret-path", "topics = \"conn.*\"\nnodes = [1, 2]");
+    let good =
+        endpoint("a", "https://h.example/secret-path", "topics = \"conn.*\"\nnodes = [1, 2]");
     let (_directory, path) = file(&good);
     let output = with_config("check", &path).output().unwrap();
     let (stdout, stderr) = said(&output);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    let expected = format!("{}: good, 1 endpoint\n  a  https://h.example, conn.*, of node 1 2\n", path.display());
+    let expected = format!(
+        "{}: good, 1 endpoint\n  a  https://h.example, conn.*, of node 1 2\n",
+        path.display()
+    );
     assert_eq!(stdout, expected);
 
     let (_directory, path) = file(&format!("batches = 1\n{good}retry_jitter = 101\n"));
@@ -109,5 +113,9 @@ fn check_needs_a_file() {
     assert_eq!(said(&output).1, "pilot-webhookd: check needs --config FILE\n");
     let output = with_config("check", &PathBuf::from("/none/at/all")).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).1.starts_with("pilot-webhookd: /none/at/all: No such file"), "{}", said(&output).1);
+    assert!(
+        said(&output).1.starts_with("pilot-webhookd: /none/at/all: No such file"),
+        "{}",
+        said(&output).1
+    );
 }

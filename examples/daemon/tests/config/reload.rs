@@ -25,7 +25,8 @@ impl World {
         let path = place.directory.path().join("pilot.toml");
         let world = Self { place, path };
         world.write(text);
-        let daemon = world.place.daemon(&["--events", "-", "--config", world.path.to_str().unwrap()]);
+        let daemon =
+            world.place.daemon(&["--events", "-", "--config", world.path.to_str().unwrap()]);
         (world, daemon)
     }
 
@@ -71,8 +72,14 @@ fn what_changed_is_done_and_said() {
     daemon.event("b");
     two.wait_for(2);
     world.apply(&both("topics = \"b\"\nbatch = 2"), &["two delivers by other options"]);
-    world.apply(&both("topics = \"b\"\nbatch = 2\nheader = \"X-A: 1\""), &["the configuration is as it was"]);
-    world.apply(&endpoint("pilot", &two.url(), ""), &["pilot delivers to another URL", "two is gone"]);
+    world.apply(
+        &both("topics = \"b\"\nbatch = 2\nheader = \"X-A: 1\""),
+        &["the configuration is as it was"],
+    );
+    world.apply(
+        &endpoint("pilot", &two.url(), ""),
+        &["pilot delivers to another URL", "two is gone"],
+    );
     daemon.event("c");
     two.wait_for(3);
     world.apply(
@@ -128,8 +135,8 @@ fn under_load_no_event_is_lost_and_what_did_not_change_keeps_its_order() {
     let sinks: Vec<_> = (0..5).map(|_| Sink::start()).collect();
     let [stable, replaced, moved, other, filtered] = &sinks[..] else { unreachable!() };
     let text = |n: usize| {
-        let target = if n % 2 == 0 { moved } else { other };
-        let topics = if n % 2 == 0 { "topics = \"*\"" } else { "exclude = \"none\"" };
+        let target = if n.is_multiple_of(2) { moved } else { other };
+        let topics = if n.is_multiple_of(2) { "topics = \"*\"" } else { "exclude = \"none\"" };
         let mut text = endpoint("stable", &stable.url(), "")
             + &endpoint("replaced", &replaced.url(), &format!("circuit_threshold = {}", n + 1))
             + &endpoint("moved", &target.url(), "")
