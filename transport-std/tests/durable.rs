@@ -96,7 +96,7 @@ async fn what_no_receiver_takes_is_a_dead_letter_and_stalls_no_others() {
     let file = OutboxFile::open(&file).unwrap();
     let ledger = file.status().unwrap().ledger;
     assert_eq!((ledger.delivered, ledger.rejected, ledger.exhausted), (17, 1, 2));
-    let dead = file.dead(0, 10).unwrap();
+    let dead = file.dead("pilot", 0, 10).unwrap();
     let dead: Vec<_> = dead.iter().map(|letter| (letter.event.id, &letter.reason)).collect();
     assert_eq!((dead[0].0, dead[0].1.fate, dead[0].1.status), (2, DeadFate::Rejected, Some(404)));
     assert_eq!((dead[1].0, dead[1].1.fate, dead[1].1.status), (3, DeadFate::Exhausted, Some(500)));

@@ -23,7 +23,7 @@ async fn what_is_handed_in_allocates_nothing_once_the_buffers_have_grown() {
         let before = ALLOCATIONS.get();
         for number in 0..100 {
             outbox.submit(event).unwrap();
-            outbox.end(round * 100 + number, End::Delivered);
+            outbox.pilot().end(round * 100 + number, End::Delivered);
         }
         rounds.push(ALLOCATIONS.get() - before);
         // All of it is on disk before the next round.

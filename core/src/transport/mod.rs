@@ -106,6 +106,23 @@ pub enum ErrorKind {
     Local,
 }
 
+impl ErrorKind {
+    /// One word for it, in lower case, for counters and fields of logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Refused => "refused",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Disconnected => "disconnected",
+            Self::Protocol => "protocol",
+            Self::Local => "local",
+        }
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -154,6 +171,11 @@ pub trait Transport<To> {
         to: &To,
         message: &Message<'_>,
     ) -> impl Future<Output = Result<Reply, Self::Error>>;
+
+    /// The beginning of what the receiver said in the last answer, as far as it was kept, for people. Default: nothing.
+    fn answer(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// A [`Transport`] whose futures are `Send`, so that a worker can be spawned on a runtime of several
@@ -171,6 +193,11 @@ pub trait SendTransport<To>: Send {
         to: &To,
         message: &Message<'_>,
     ) -> impl Future<Output = Result<Reply, Self::Error>> + Send;
+
+    /// As [`Transport::answer`].
+    fn answer(&self) -> &[u8] {
+        &[]
+    }
 }
 
 impl<To, T: SendTransport<To>> Transport<To> for T {
@@ -182,5 +209,9 @@ impl<To, T: SendTransport<To>> Transport<To> for T {
         message: &Message<'_>,
     ) -> impl Future<Output = Result<Reply, Self::Error>> {
         SendTransport::send(self, to, message)
+    }
+
+    fn answer(&self) -> &[u8] {
+        SendTransport::answer(self)
     }
 }

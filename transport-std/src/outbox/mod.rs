@@ -6,11 +6,14 @@
 mod batch;
 mod change;
 mod commit;
+mod deliveries;
+mod endpoint;
 mod error;
 mod event;
 mod handle;
 mod intake;
 mod ledger;
+mod lines;
 mod lock;
 mod look;
 mod pending;
@@ -22,9 +25,10 @@ mod upkeep;
 mod writer;
 
 pub(crate) use batch::{Host, Tell};
+pub use endpoint::{EndpointBounds, OutboxEndpoint};
 pub use error::{OutboxError, OutboxErrorKind, PutError};
-pub use event::{DeadFate, DeadLetter, DeadReason, End, NewEvent, Position, Stored};
+pub use event::{DeadFate, DeadLetter, DeadReason, End, EndpointId, NewEvent, Position, Stored};
 pub use handle::{Outbox, OutboxOptions};
 pub use ledger::Ledger;
 pub use pending::Pending;
-pub use tools::{Item, OutboxFile, OutboxStatus, Verification, Which};
+pub use tools::{EndpointStatus, Item, OutboxFile, OutboxStatus, Verification, Which};

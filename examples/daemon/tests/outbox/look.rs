@@ -33,12 +33,12 @@ async fn the_status_of_a_live_and_of_a_stopped_file() {
     assert_eq!(row(&shown, "read up to"), "120 of file");
     assert_eq!(
         row(&shown, "all events"),
-        "6 accepted = 1 delivered + 2 dead + 0 purged + 0 expired + 0 aged out + 3 stored"
+        "6 accepted = 1 delivered + 2 dead + 0 purged + 0 expired + 0 aged out + 0 dropped + 3 stored"
     );
 
     let [status] = &place.json(&["status"])[..] else { panic!("one line") };
     let number = |key: &str| status[key].as_u64().unwrap();
-    let parts = ["delivered", "dead", "purged", "expired", "aged_out", "stored"];
+    let parts = ["delivered", "dead", "purged", "expired", "aged_out", "dropped", "stored"];
     assert_eq!(number("accepted"), parts.into_iter().map(number).sum::<u64>());
     assert_eq!(status["file"], place.path.to_str().unwrap());
     assert_eq!(status["instance"].as_str().unwrap().len(), 16);
@@ -73,10 +73,10 @@ async fn what_waits_is_listed_one_a_line() {
     assert_eq!(
         lines,
         [
-            "       4  2026-01-15T12:34:56.789Z  node 7  conn.established  34 B  \
+            "       4  pilot  2026-01-15T12:34:56.789Z  node 7  conn.established  34 B  \
              { \"big\":\\u{a}12345678901234567890123 }",
-            "       5  2026-01-15T12:34:56.789Z  node 7  a\\u{1b}[2Jb  no data",
-            "       6  2026-01-15T12:34:56.789Z  node 7  conn.lost  4 B  null",
+            "       5  pilot  2026-01-15T12:34:56.789Z  node 7  a\\u{1b}[2Jb  no data",
+            "       6  pilot  2026-01-15T12:34:56.789Z  node 7  conn.lost  4 B  null",
         ]
     );
 
@@ -111,13 +111,13 @@ async fn dead_letters_are_listed_with_their_story() {
 
     let letters = place.json(&["dead"]);
     let story = |index: usize| {
-        ["id", "state", "fate", "attempts", "status", "error", "endpoint", "replay", "data"]
+        ["id", "state", "fate", "attempts", "status", "error", "url", "replay", "data"]
             .map(|key| letters[index].get(key).cloned().unwrap_or_default())
     };
-    let endpoint = json!("http://127.0.0.1:9/hook");
+    let url = json!("http://127.0.0.1:9/hook");
     let first = [json!(2), json!("dead"), json!("rejected"), json!(1), json!(400), Value::Null];
     assert_eq!(story(0)[..6], first);
-    assert_eq!(story(0)[6..], [endpoint.clone(), json!(false), json!({"n": 2})]);
+    assert_eq!(story(0)[6..], [url, json!(false), json!({"n": 2})]);
     let error = json!("refused\nby \u{1b}[2Jthe host");
     let second = [json!(3), json!("dead"), json!("exhausted"), json!(3), Value::Null, error];
     assert_eq!(story(1)[..6], second);

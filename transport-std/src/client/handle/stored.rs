@@ -42,7 +42,7 @@ impl<To: Target> Client<To> {
     /// The outbox, if there is one.
     #[must_use]
     pub fn outbox(&self) -> Option<&Outbox> {
-        self.handle.durable.as_ref().map(|durable| &durable.outbox)
+        self.handle.durable.as_ref().map(|durable| durable.outbox())
     }
 
     /// The data as JSON text, when the event is not too long.
