@@ -22,7 +22,6 @@ mod input;
 pub mod ipc;
 mod lines;
 mod logging;
-#[allow(dead_code, reason = "the admin address will serve it")]
 mod metrics;
 mod outbox_commands;
 mod reader;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::Failure;
-use crate::admin::{Admin, Histories, Hub};
+use crate::admin::{Admin, Hub, Watch};
 use crate::args::Run;
 use crate::aside::aside;
 #[cfg(feature = "nats")]
@@ -53,8 +53,8 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         gateway = Gateway::open(&options) => gateway?,
         () = signals.ends.recv() => return Ok(()),
     };
-    let histories = Arc::<Histories>::default();
-    let (for_setup, for_hooks) = (Arc::clone(&options), Arc::clone(&histories));
+    let watch = Arc::<Watch>::default();
+    let (for_setup, for_hooks) = (Arc::clone(&options), Arc::clone(&watch));
     let setup = aside(move || {
         Ok((setup::service(&for_setup, &for_hooks)?, signing::listen_secret(&for_setup)?))
     });
@@ -78,7 +78,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         &options.admin,
         options.home.as_deref(),
         options.socket.as_deref(),
-        Arc::clone(&histories),
+        Arc::clone(&watch),
     )
     .await?;
     let listens = ingress.as_ref().map(Ingress::address);
@@ -151,6 +151,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             never = tell(&client, &tally, &mut signals.user_1) => match never {},
         };
         supervisor::stopping();
+        watch.stopping();
         #[cfg(feature = "nats")]
         if let Some(taking) = &mut taking {
             taking.stop().await;

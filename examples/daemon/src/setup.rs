@@ -11,7 +11,7 @@ use pilot_webhook_std::{Client, ClientBuilder, ServiceOptions, WebhookService};
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::admin::Histories;
+use crate::admin::Watch;
 use crate::args::Run;
 use crate::aside::aside;
 use crate::delivery::OnFullArg;
@@ -25,17 +25,16 @@ use crate::webhook_url;
 ///
 /// # Errors
 /// When the options cannot be used.
-pub(crate) fn service(options: &Run, histories: &Histories) -> Result<WebhookService, Failure> {
-    let service =
-        ServiceOptions { client: builder(options, histories)?, home: options.home.clone() };
+pub(crate) fn service(options: &Run, watch: &Watch) -> Result<WebhookService, Failure> {
+    let service = ServiceOptions { client: builder(options, watch)?, home: options.home.clone() };
     let url = webhook_url::initial(options, options.delivery.endpoint.policy())?;
     WebhookService::new(&url, service).map_err(Failure::usage)
 }
 
-fn builder(options: &Run, histories: &Histories) -> Result<ClientBuilder, Failure> {
+fn builder(options: &Run, watch: &Watch) -> Result<ClientBuilder, Failure> {
     let mut builder = options.delivery.client("", options.admin.answers())?;
     if options.admin.admin.is_some() {
-        builder = builder.on_notice(histories.of("pilot").hook());
+        builder = watch.client("pilot", builder);
     }
     builder = builder.node_id(options.node.node_id).drain_timeout(options.drain_timeout);
     #[cfg(feature = "nats")]

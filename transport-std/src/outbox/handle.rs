@@ -145,6 +145,12 @@ impl Outbox {
         self.0.instance
     }
 
+    /// The room for events, in bytes: [`OutboxOptions::max_bytes`].
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.0.intake.max_bytes()
+    }
+
     /// Hands an event in, and gives a receipt that completes when it is on disk. It never blocks on the disk.
     ///
     /// An event with an origin id that was stored before is not stored again: the receipt gives the id that it
@@ -222,7 +228,7 @@ impl Outbox {
     }
 
     /// Nothing more waits for the endpoint of this name, and what does is removed, and counted as purged. Its dead letters
-    /// and its counters stay. Completes when that is done, which takes half a second and more.
+    /// and its counters stay. Completes when that is done.
     ///
     /// # Errors
     /// When there is no such endpoint, or the outbox is closed meanwhile.
@@ -231,6 +237,7 @@ impl Outbox {
             return Err(self.says(OutboxErrorKind::NoEndpoint(name.to_owned())));
         };
         line.remove();
+        self.0.intake.call();
         match self.0.intake.done(|| !line.is_clearing()).await {
             true => Ok(()),
             false => Err(self.says(OutboxErrorKind::Closed)),

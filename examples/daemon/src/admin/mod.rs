@@ -11,9 +11,11 @@ mod options;
 mod page;
 mod routes;
 mod server;
+mod status;
 mod token;
+mod watch;
 
 pub(crate) use endpoints::Hub;
-pub(crate) use history::Histories;
 pub(crate) use options::AdminOptions;
 pub(crate) use server::Admin;
+pub(crate) use watch::Watch;

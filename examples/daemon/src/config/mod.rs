@@ -14,6 +14,8 @@ mod summary;
 mod text;
 
 #[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use load::{Declared, Source};
