@@ -49,8 +49,8 @@ impl World {
         let watch = Arc::<Watch>::default();
         let client = Client::builder(hostile_receiver().await)
             .http(pilot_webhook_std::HttpConfig::new().answers(2048));
-        let client = watch.client("pilot", client).build().unwrap();
-        let hub = Hub::new([("pilot".to_owned(), client.clone())]);
+        let hub = Hub::new();
+        let client = hub.add("pilot", watch.client("pilot", client).into()).unwrap();
         let admin = Admin {
             listener,
             watch: Arc::clone(&watch),

@@ -20,6 +20,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use pilot_webhook_std::{Hub, HubEndpoint};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
@@ -28,7 +29,6 @@ use tracing::{info, warn};
 
 use self::dead::{Chosen, Letters};
 use self::view::{Card, Row, State as Condition};
-use super::endpoints::{Hub, HubEndpoint};
 use super::watch::Watch;
 use crate::aside::aside;
 
