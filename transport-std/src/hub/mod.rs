@@ -175,9 +175,10 @@ impl Hub {
         self.inner.node_id.load(Relaxed)
     }
 
-    /// The node that events are from from now on. What is emitted at the client of an endpoint is from that client's.
+    /// The node that events are from from now on, those included that are emitted at the client of an endpoint that there is.
     pub fn set_node_id(&self, node_id: u32) {
         self.inner.node_id.store(node_id, Relaxed);
+        self.clients().iter().for_each(|client| client.set_node_id(node_id));
     }
 
     /// How many events were handed in that at least one endpoint took, or counted as lost. Each of them is in the

@@ -10,14 +10,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
-use pilot_webhook_std::Outbox;
 use pilot_webhook_std::outbox::OutboxError;
+use pilot_webhook_std::{Hub, HubEndpoint, Outbox};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use super::endpoints::{Hub, HubEndpoint};
 use super::watch::Watch;
 use crate::aside::aside;
 use crate::metrics::{FileReading, Form, Reading};

@@ -9,6 +9,7 @@ mod html;
 mod live;
 mod view;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use pilot_webhook_std::{Hub, HubEndpoint};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
@@ -27,7 +29,6 @@ use tracing::{info, warn};
 
 use self::dead::{Chosen, Letters};
 use self::view::{Card, Row, State as Condition};
-use super::endpoints::{Hub, HubEndpoint};
 use super::watch::Watch;
 use crate::aside::aside;
 
@@ -68,7 +69,8 @@ impl Pages {
             for endpoint in &endpoints {
                 self.watch.histories.of(endpoint.name()).sample(&endpoint.stats());
             }
-            self.watch.histories.keep(|name| endpoints.iter().any(|it| it.name() == name));
+            let names: HashSet<_> = endpoints.iter().map(HubEndpoint::name).collect();
+            self.watch.histories.keep(|name| names.contains(name));
             self.tick.send_replace(());
         }
     }
