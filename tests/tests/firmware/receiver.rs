@@ -33,7 +33,7 @@ pub(crate) fn url_of(scheme: &str, host: &str, port: u16) -> String {
 /// The only authority that the nodes trust.
 pub(crate) fn authority() -> &'static Authority {
     static AUTHORITY: OnceLock<Authority> = OnceLock::new();
-    AUTHORITY.get_or_init(|| Authority::new())
+    AUTHORITY.get_or_init(Authority::new)
 }
 
 /// A good server's configuration.

@@ -336,6 +336,37 @@ async fn pages_are_kept_live_and_readers_are_few() {
     panic!("no place came free");
 }
 
+/// Without a script: what the page shows and asks for stands in it.
+#[tokio::test]
+async fn the_page_is_whole_without_its_script() {
+    let world = World::new(&[]).await;
+    world.fail("a.topic", &json!(7)).await;
+    let cookie = format!("cookie: {}", world.log_in().await);
+    let own = format!("origin: http://{}", world.address);
+    let page = world.get("/endpoints/pilot", &[&cookie]).await;
+    for there in [
+        "delivering",
+        ">400<",
+        "a.topic",
+        "action=\"/endpoints/pilot/pause\"",
+        "data-paused=\"false\"",
+    ] {
+        assert!(page.body().contains(there), "{there}: {}", page.0);
+    }
+    for (action, is_paused) in [("pause", true), ("resume", false)] {
+        let path = format!("/endpoints/pilot/{action}");
+        let answer = world.ask("POST", &path, &[&cookie, &own], "").await;
+        assert_eq!(answer.status(), 303);
+        assert_eq!(world.client.is_paused(), is_paused);
+        let then = world.get(answer.header("location").unwrap(), &[&cookie]).await;
+        assert!(then.body().contains(&format!("data-paused=\"{is_paused}\"")), "{}", then.0);
+    }
+    for unknown in ["/endpoints/none/pause", "/endpoints/pilot/explode"] {
+        let answer = world.ask("POST", unknown, &[&cookie, &own], "").await;
+        assert!(matches!(answer.status(), 400 | 404), "{unknown}: {}", answer.0);
+    }
+}
+
 #[tokio::test]
 async fn machines_are_told_without_the_token_and_only_at_this_host() {
     let world = World::new(&[]).await;

@@ -9,6 +9,7 @@ mod html;
 mod live;
 mod view;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +69,8 @@ impl Pages {
             for endpoint in &endpoints {
                 self.watch.histories.of(endpoint.name()).sample(&endpoint.stats());
             }
-            self.watch.histories.keep(|name| endpoints.iter().any(|it| it.name() == name));
+            let names: HashSet<_> = endpoints.iter().map(HubEndpoint::name).collect();
+            self.watch.histories.keep(|name| names.contains(name));
             self.tick.send_replace(());
         }
     }
