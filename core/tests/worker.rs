@@ -213,6 +213,7 @@ impl Observer for Notices {
                 let last = if attempt > 1 { format!(" after {attempt}") } else { String::new() };
                 format!("{event_id} {fate:?}{last}")
             }
+            Notice::Retry { event_id, wait } => format!("{event_id} again in {wait:?}"),
             Notice::Breaker(state) => format!("{state:?}"),
             _ => panic!("an unknown notice"),
         };
@@ -240,8 +241,14 @@ fn an_event_is_tried_again_after_its_backoffs_and_each_attempt_is_told() {
     let mut worker = Box::pin(worker(&core, &receiver));
     assert!(time.run_until(60, &mut worker).is_pending());
     assert_eq!(receiver.times(), [0, 1, 3]);
-    let expected =
-        ["1.1: 500", "1.2: the connection could not be made", "1.3: 204", "1 Delivered after 3"];
+    let expected = [
+        "1.1: 500",
+        "1 again in 1s",
+        "1.2: the connection could not be made",
+        "1 again in 2s",
+        "1.3: 204",
+        "1 Delivered after 3",
+    ];
     assert_eq!(notices(&core), expected);
 }
 
@@ -254,8 +261,12 @@ fn an_attempt_without_an_answer_ends_at_the_timeout() {
     assert!(time.run_until(60, &mut worker).is_pending());
     assert_eq!(receiver.times(), [0, 6]);
     let timeout = "no answer within the HTTP timeout";
-    let expected =
-        [format!("1.1: {timeout}"), format!("1.2: {timeout}"), "1 Exhausted after 2".into()];
+    let expected = [
+        format!("1.1: {timeout}"),
+        "1 again in 1s".into(),
+        format!("1.2: {timeout}"),
+        "1 Exhausted after 2".into(),
+    ];
     assert_eq!(notices(&core), expected);
     assert_eq!(core.stats().last_status, 0);
 }
@@ -366,8 +377,8 @@ fn a_retry_waits_for_the_breaker_and_goes_out_when_the_probe_succeeds() {
     assert!(time.run_until(300, &mut workers).is_pending());
     assert_eq!(receiver.times(), [0, 0, 100, 100]);
     let told = notices(&core);
-    assert_eq!(told[..4], ["1.1: 500", "2.1: 503", "Open", "HalfOpen"]);
-    assert!(told[4].ends_with(" probe: 204"), "{told:?}");
+    assert_eq!(told[..5], ["1.1: 500", "1 again in 1s", "2.1: 503", "Open", "HalfOpen"]);
+    assert!(told[5].ends_with(" probe: 204"), "{told:?}");
     assert!(told.iter().any(|line| line == "Closed"), "{told:?}");
     assert_eq!(core.stats().delivered, 2);
 }

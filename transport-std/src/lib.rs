@@ -3,7 +3,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
+mod glob;
 mod http;
+mod hub;
 mod logging;
 #[cfg(feature = "nats")]
 mod nats;
@@ -25,6 +27,7 @@ pub use http::{
     Connections, HttpConfig, HttpConfigError, HttpError, HttpReport, HttpShared, HttpTransport,
     RequestHeaders, Resolve, Resolving, SystemResolver, USER_AGENT,
 };
+pub use hub::{EndpointOptions, Filter, Hub, HubEndpoint, HubError};
 pub use logging::{Printable, Throttle};
 #[cfg(feature = "nats")]
 pub use nats::{
@@ -45,8 +48,8 @@ pub use pilot_webhook_core::{
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{
-    BoxError, BoxFuture, BusEvent, Deps, EventBus, Identity, LocalBus, PANIC_TOPIC, Payload,
-    PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,
-    ServiceRegistry, Subscription, WebhookService, load_persisted_url, pilot_home, read_home_file,
-    replace_file, save_persisted_url,
+    BoxError, BoxFuture, BusEvent, Deps, ENDPOINT, EventBus, Identity, LocalBus, PANIC_TOPIC,
+    Payload, PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,
+    ServiceRegistry, Subscription, UNHEALTHY_TOPIC, WebhookService, load_persisted_url, pilot_home,
+    read_home_file, replace_file, save_persisted_url,
 };

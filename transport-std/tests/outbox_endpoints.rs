@@ -85,6 +85,8 @@ async fn an_event_is_stored_once_and_goes_when_the_last_endpoint_has_it() {
     b.end(1, rejected());
     a.end(3, End::Delivered);
     flush(&outbox).await;
+    let names: Vec<_> = outbox.oldest().unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["b"], "nothing waits for another");
     let file = OutboxFile::open(&path).unwrap();
     assert_eq!(file.status().unwrap().events, 1);
     let shown = file.show(1, None).unwrap();

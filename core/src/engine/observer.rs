@@ -36,6 +36,13 @@ pub enum Notice<'a> {
         /// [`Transport::answer`](crate::Transport::answer).
         answer: &'a [u8],
     },
+    /// After an attempt that failed: the message waits for its next one.
+    Retry {
+        /// The event's id; a batch's first event's.
+        event_id: u64,
+        /// How long it waits, at least: a rate or the breaker may make it longer.
+        wait: Duration,
+    },
     /// An event's story is over. It is told once for every event that was counted, and for each event of
     /// a batch.
     Settled {

@@ -16,7 +16,7 @@ use crate::clock::Instant;
 use crate::engine::breaker::{Breaker, BreakerState};
 use crate::engine::config::Config;
 use crate::engine::delivery::{Fate, Fit};
-use crate::engine::rate::Pace;
+use crate::engine::rate::{Pace, Rate};
 use crate::engine::stats::{Backlog, Counters, Stats};
 use crate::queue::Queue;
 
@@ -181,6 +181,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         let places = if is_closed { self.places() } else { u32::MAX };
         Snapshot {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
+            rate: self.config.rate,
             available: self.queue.queued().min(places),
             may_retry: self.sending < self.window || self.retrying.is_empty(),
             held: self.queue.held(),
@@ -292,6 +293,8 @@ const fn first_random(seed: u64) -> u32 {
 #[derive(Clone, Copy)]
 pub(crate) struct Snapshot {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
+    /// Who waits for the time that the rate allows looks again when another one is set.
+    pub(crate) rate: Rate,
     /// Events that wait and may be taken, as far as the messages under way allow.
     pub(crate) available: u32,
     /// No message that waits for its next attempt is held up by those under way.
@@ -306,6 +309,7 @@ impl Snapshot {
     /// That of a new state.
     pub(crate) const FIRST: Self = Self {
         control: (Phase::Disabled, BreakerState::Closed, 0, Instant::from_micros(0)),
+        rate: Rate::UNLIMITED,
         available: 0,
         may_retry: true,
         held: 0,

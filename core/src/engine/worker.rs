@@ -239,7 +239,12 @@ where
         };
         self.dispatcher.observer().notice(notice);
         let result = result.map_err(|error| error.kind());
-        Some(self.dispatcher.finish(delivery, result, now, wall))
+        let after = self.dispatcher.finish(delivery, result, now, wall);
+        if let After::Retry(due) = after {
+            let wait = due.saturating_since(now);
+            self.dispatcher.observer().notice(Notice::Retry { event_id: id.first, wait });
+        }
+        Some(after)
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     /// Deliver the events of a stream: `run` with --from, which must be given.
     #[cfg(feature = "nats")]
     Gateway(Box<Run>),
+    /// Check the options of `run`, those of --config with them, and say all that is wrong.
+    Check(Box<Run>),
     /// Have a running daemon deliver to another URL.
     SetWebhook {
         /// Where events are delivered to from now on.
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     ClearWebhook(Remote),
     /// Show how a running daemon is.
     Info(Remote),
+    /// Have a running daemon read its configuration again. Without one, what is in files.
+    Reload(Remote),
     /// Send one event to a webhook, and say in plain words what happened.
     Test(Box<Test>),
     /// Look at the file of `run --outbox`, and correct it, also while a daemon has it.
@@ -64,6 +68,18 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = duration, hide = true)]
         pace: Duration,
     },
+}
+
+impl Command {
+    /// The options of the commands that have a configuration.
+    pub(crate) fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Run(run) | Self::Check(run) => Some(run),
+            #[cfg(feature = "nats")]
+            Self::Gateway(run) => Some(run),
+            _ => None,
+        }
+    }
 }
 
 /// What is made of the definition of the command line.
@@ -95,6 +111,10 @@ pub(crate) struct Remote {
 
 #[derive(clap::Args)]
 pub(crate) struct Run {
+    /// Take options from this TOML file, too: each is a key there, with `_` for `-`, and each [[endpoint]] may have its
+    /// own. Those of the command line override it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Where events are delivered to. Without it: the URL in --webhook-file, in $PILOT_WEBHOOK_URL, in pilot's
     /// config.json, or the one that was set over the socket.
     #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use log::warn;
 use pilot_webhook_receiver::secrets;
 use pilot_webhook_std::{
     ClientBuilder, HeaderError, HttpConfig, Rate, RequestHeaders, Schedule, Success,
 };
+use tracing::warn;
 
 use crate::Failure;
 use crate::args::duration;

@@ -14,8 +14,8 @@ use crate::args::duration;
 use crate::endpoint::Endpoint;
 use crate::ingress::WhenFull;
 
-/// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
-const ROOM_WAIT: Duration = Duration::from_secs(2);
+/// The endpoint whose URL is set over the socket.
+pub(crate) const PILOT: &str = "pilot";
 
 /// The longest name of an endpoint.
 const NAME_MAX: usize = 64;
@@ -56,13 +56,13 @@ pub(crate) struct Delivery {
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
     pub(crate) retry_jitter: u8,
     /// Events in a row that must use up their attempts for the breaker to open.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) circuit_threshold: u16,
     /// How long the breaker stays open before a probe.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) circuit_cooldown: Duration,
     /// Events the queue holds.
-    #[arg(long, value_name = "N", default_value_t = 1_024)]
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) queue_capacity: u32,
     /// What happens to an event when the queue is full: who brings it waits, or an event is lost.
     #[arg(long, value_name = "POLICY", default_value = "block")]
@@ -71,10 +71,10 @@ pub(crate) struct Delivery {
     #[arg(long, value_name = "POLICY", default_value = "skip")]
     pub(crate) on_open: OnOpenArg,
     /// POSTs in flight at once, 1 to 64; with more than one, their order is not kept.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) max_in_flight: u16,
     /// Events in one POST, at most; with more than one, every body is a JSON array.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) batch: u16,
     /// How long a batch that is not full waits for more events.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
@@ -90,13 +90,29 @@ pub(crate) struct Delivery {
     nats_creds: Option<PathBuf>,
 }
 
+impl EndpointArgs {
+    /// The endpoint that is set over the socket.
+    pub(crate) fn pilot(delivery: Delivery) -> Self {
+        Self {
+            name: PILOT.to_owned(),
+            url: None,
+            url_file: None,
+            topics: Vec::new(),
+            exclude: Vec::new(),
+            nodes: Vec::new(),
+            delivery,
+        }
+    }
+}
+
 impl Delivery {
-    /// A client that delivers so, without a URL. Reads files, which may be pipes.
+    /// A client that delivers so, and keeps the first `answers` bytes of what receivers answer. Reads files, which may be
+    /// pipes.
     ///
     /// # Errors
     /// When an option or a file cannot be used.
-    pub(crate) fn client(&self) -> Result<ClientBuilder, Failure> {
-        let builder = Client::builder("")
+    pub(crate) fn client(&self, url: &str, answers: usize) -> Result<ClientBuilder, Failure> {
+        let builder = Client::builder(url)
             .retry_backoff(self.retry_backoff)
             .retry_jitter(self.retry_jitter)
             .circuit_threshold(self.circuit_threshold)
@@ -107,7 +123,7 @@ impl Delivery {
             .max_in_flight(self.max_in_flight)
             .batch(self.batch)
             .batch_delay(self.batch_delay);
-        let builder = self.endpoint.client(builder)?.http(self.endpoint.http()?);
+        let builder = self.endpoint.client(builder)?.http(self.endpoint.http()?.answers(answers));
         #[cfg(feature = "nats")]
         let builder = builder.nats(self.nats());
         Ok(builder)
@@ -134,7 +150,7 @@ impl Delivery {
     /// What becomes of a posted event that has no room.
     pub(crate) fn when_full(&self) -> WhenFull {
         match self.on_full {
-            _ if self.blocks() => WhenFull::Wait(ROOM_WAIT),
+            _ if self.blocks() => WhenFull::default(),
             OnFullArg::Block | OnFullArg::DropNewest => WhenFull::SendBack,
             OnFullArg::DropOldest => WhenFull::DropOldest,
         }

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::AtomicU64;
 
-/// Counts lines and posts. Events that the client took are also in its counters.
+/// Counts lines and posts. Events that an endpoint took are also in its counters.
 ///
 /// Each line and each posted event is in one place, where there is no outbox:
-/// `lines + posted + messages = emitted + bad_lines + bad_messages + not_taken + repeats + sent_back`.
+/// `lines + posted + messages = emitted + bad_lines + bad_messages + not_taken + unmatched + repeats + sent_back`. With
+/// several endpoints, where `emitted` counts an event at each of them, `events` stands in its place.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// All lines that were read, but blank ones.
@@ -14,6 +15,8 @@ pub(crate) struct Tally {
     pub(crate) bad_lines: AtomicU64,
     /// Events of lines that were read when there was no webhook, or when it was closed.
     pub(crate) not_taken: AtomicU64,
+    /// Events that are for no endpoint.
+    pub(crate) unmatched: AtomicU64,
     /// Messages of a stream.
     pub(crate) messages: AtomicU64,
     /// Messages that are no events, and became dead letters.

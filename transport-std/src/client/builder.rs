@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts};
 use crate::client::observer::{Hook, PanicHook};
+use crate::client::trace::Trace;
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
 use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
@@ -61,6 +62,8 @@ struct Options {
     secret: Option<Option<Secret>>,
     keys: Vec<SigningKey>,
     signer: Arc<dyn Signer + Send>,
+    trace: Trace,
+    called: Option<Arc<str>>,
     hooks: Vec<Hook>,
     on_panic: Option<PanicHook>,
     #[cfg(feature = "outbox")]
@@ -251,6 +254,20 @@ impl<V> ClientBuilder<V> {
         self
     }
 
+    /// Whether each attempt has the header `traceparent` (W3C Trace Context), by which a receiver's traces show which
+    /// attempts were for one message: its trace is made from the message's id, and each attempt is a span of its own.
+    /// Default: it has.
+    pub const fn traceparent(mut self, is_sent: bool) -> Self {
+        self.options.trace = Trace { is_wanted: is_sent };
+        self
+    }
+
+    /// What the client is called in log lines, as their field `endpoint`. Default: nothing.
+    pub fn name(mut self, name: &str) -> Self {
+        self.options.called = Some(name.into());
+        self
+    }
+
     /// Another hook that is called with every attempt, every change of the breaker's state, and once with the end
     /// of every event that was counted. Workers call it between attempts; emitters call it when their event,
     /// or the one that it displaced, is lost. It must not block, and must not emit. A panic in it is caught.
@@ -313,6 +330,7 @@ impl Options {
             policy,
             http,
             runtime,
+            called: self.called,
             hooks: self.hooks,
             on_panic: self.on_panic,
             name,
@@ -320,8 +338,8 @@ impl Options {
             outbox: self.outbox,
             is_gone: self.is_gone,
         };
-        let Self { format, signer, .. } = self;
-        let equipment = Equipment { transport, format, signer, buffer_bytes };
+        let Self { format, signer, trace, .. } = self;
+        let equipment = Equipment { transport, format, signer, trace, buffer_bytes };
         Client::start(parts, equipment, target)
     }
 }
@@ -340,6 +358,8 @@ impl Default for Options {
             secret: None,
             keys: Vec::new(),
             signer: Arc::new(()),
+            trace: Trace { is_wanted: true },
+            called: None,
             hooks: Vec::new(),
             on_panic: None,
             #[cfg(feature = "outbox")]

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::{error, warn};
 use pilot_webhook_core::{
     EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, Stats, TransportError,
     Verdict,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
+use tracing::{error, warn};
 
 use crate::client::within::within;
 use crate::client::worker::{Shared, Target};
@@ -157,7 +157,8 @@ impl Durable {
         if let Err(error @ (PutError::Full | PutError::Disk)) = answer {
             self.dropped.fetch_add(1, Relaxed);
             if let Some(left_out) = self.drops.admit(Instant::now()) {
-                warn!("{error}: events are dropped ({left_out} similar lines left out)");
+                let endpoint = self.endpoint.name();
+                warn!(endpoint, "{error}: events are dropped ({left_out} similar lines left out)");
             }
         }
         answer
@@ -295,7 +296,7 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
             Err(error) if matches!(error.kind(), OutboxErrorKind::Closed) => return,
             Err(error) => {
                 if throttle.admit(Instant::now()).is_some() {
-                    error!("{error}");
+                    error!(endpoint = durable.endpoint.name(), "{error}");
                 }
                 tokio::time::sleep(READ_AGAIN).await;
             }

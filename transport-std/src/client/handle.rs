@@ -1,18 +1,20 @@
 //! The client's methods, over the engine that its workers share.
 
 mod emit;
+mod pause;
 mod pull;
 mod signing;
 #[cfg(feature = "outbox")]
 mod stored;
 mod url;
 
+pub(crate) use pull::told;
 pub(crate) use url::destination;
 use url::pace_as_allowed;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use crate::client::destination::Destination;
 use crate::client::durable::{Durable, feed};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
+use crate::client::pausing::Pausing;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
@@ -105,6 +108,7 @@ struct Handles<To> {
     end: Waiting,
     /// A target was set, or the client was closed.
     retargeted: Notify,
+    is_closing: AtomicBool,
     #[cfg(feature = "outbox")]
     durable: Option<Arc<Durable>>,
     /// What a target is called in a dead letter.
@@ -122,6 +126,8 @@ pub(crate) struct Parts<To> {
     pub(crate) policy: Policy,
     pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
+    /// What the client is called in log lines.
+    pub(crate) called: Option<Arc<str>>,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
     /// What a target is called in a dead letter.
@@ -146,7 +152,7 @@ impl<To: Target> Client<To> {
     {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let panics = Arc::new(Panics::new(parts.on_panic));
-        let observer = LogObserver::new(parts.hooks, Arc::clone(&panics));
+        let observer = LogObserver::new(parts.called, parts.hooks, Arc::clone(&panics));
         let seed = random();
         #[cfg(feature = "outbox")]
         let durable = parts.outbox.map(Durable::new);
@@ -161,6 +167,7 @@ impl<To: Target> Client<To> {
             secret: SecretCell::new(),
             keys: Keys::new(),
             clock: TokioClock::new(),
+            pausing: Pausing::new(parts.config.rate),
             panics,
         });
         if let Some(http) = &parts.http {
@@ -183,6 +190,7 @@ impl<To: Target> Client<To> {
                 room: Waiting::new(),
                 end: Waiting::new(),
                 retargeted: Notify::new(),
+                is_closing: AtomicBool::new(false),
                 #[cfg(feature = "outbox")]
                 durable: durable.clone(),
                 #[cfg(feature = "outbox")]
@@ -208,6 +216,11 @@ impl<To: Target> Client<To> {
             durable.fed_by(feeder.abort_handle());
         }
         Ok(client)
+    }
+
+    /// Whether both are one client.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
     }
 
     fn dispatcher(&self) -> &StdDispatcher<To> {
@@ -297,14 +310,25 @@ impl<To: Target> Client<To> {
         self.handle.end.until(self.dispatcher().drained()).await;
     }
 
-    /// Refuses new events, delivers what is queued for at most the drain timeout, counts the rest
-    /// as abandoned, and ends the workers. Idempotent, and cancel-safe: it goes on without the
-    /// caller. Also outside of a tokio runtime, and when the client's own has ended.
-    pub async fn close(&self) {
+    /// The first part of [`close`](Self::close): refuses new events, and sets the deadline of the others.
+    pub(crate) fn begin_close(&self) {
+        self.handle.is_closing.store(true, Relaxed);
         let shared = &self.handle.shared;
         shared.dispatcher.close(shared.clock.now());
         self.handle.stop_feeding();
         self.handle.retargeted.notify_waiters();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.handle.is_closing.load(Relaxed)
+    }
+
+    /// Refuses new events, delivers what is queued for at most the drain timeout, counts the rest
+    /// as abandoned, and ends the workers. Idempotent, and cancel-safe: it goes on without the
+    /// caller. Also outside of a tokio runtime, and when the client's own has ended.
+    pub async fn close(&self) {
+        self.begin_close();
+        let shared = &self.handle.shared;
         let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
         let closed = self.handle.end.until(shared.dispatcher.closed());
         // A worker tells the observer of the last event after that is accounted for.

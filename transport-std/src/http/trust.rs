@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::Builder;
 use std::time::Duration;
 
-use log::{info, warn};
 #[cfg(feature = "nats")]
 use rustls::ClientConfig;
 use tokio::time::Instant;
+use tracing::{info, warn};
 
 use crate::http::tls::{HttpConfigError, Roots, Tls, TrustFiles};
 

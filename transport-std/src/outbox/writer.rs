@@ -77,7 +77,7 @@ pub(crate) fn run(
             };
             ending.lost = writer.run();
         }
-        Err(error) => log::error!("outbox: {error}"),
+        Err(error) => tracing::error!("outbox: {error}"),
     }
     drop(ending);
     // The connection that is closed last empties the log: of two at once, neither would.
@@ -184,8 +184,8 @@ impl Writer<'_> {
             {
                 self.committed(0, &slice.changed);
                 moved += slice.events;
-                let (events, name) = (slice.events, Printable::new(&line.name, NAME));
-                log::warn!("outbox: {events} events for {name} became too old and are lost");
+                let (events, endpoint) = (slice.events, Printable::new(&line.name, NAME));
+                tracing::warn!(%endpoint, "outbox: {events} events became too old and are lost");
             }
             if line.is_clearing() {
                 let slice = upkeep::clear(self.connection, line.id)?;
@@ -213,10 +213,11 @@ impl Writer<'_> {
             if dropped > 0
                 && let Some(more) = self.drops.admit(Instant::now())
             {
-                let name = Printable::new(&line.name, NAME);
-                log::warn!(
-                    "outbox: the backlog of the endpoint {name} has reached its bound: \
-                     new events for it are dropped ({more} similar lines left out)"
+                let endpoint = Printable::new(&line.name, NAME);
+                tracing::warn!(
+                    %endpoint,
+                    "outbox: the backlog has reached its bound: new events are dropped \
+                     ({more} similar lines left out)"
                 );
             }
         }
@@ -235,7 +236,7 @@ impl Writer<'_> {
 
     fn log(&self, error: &rusqlite::Error) {
         if let Some(more) = self.failures.admit(Instant::now()) {
-            log::error!("outbox: cannot write, and tries again: {error} ({more} more)");
+            tracing::error!("outbox: cannot write, and tries again: {error} ({more} more)");
         }
     }
 }

@@ -5,10 +5,15 @@
 
 mod gate;
 mod guard;
+mod history;
 mod options;
+mod page;
 mod routes;
 mod server;
+mod status;
 mod token;
+mod watch;
 
 pub(crate) use options::AdminOptions;
 pub(crate) use server::Admin;
+pub(crate) use watch::Watch;

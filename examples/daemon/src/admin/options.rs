@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::history::ANSWER_MAX;
 use crate::ingress::address;
 
 #[derive(clap::Args)]
@@ -18,4 +19,11 @@ pub(crate) struct AdminOptions {
     /// itself always do. It may be given more than once.
     #[arg(long, value_name = "NAME", requires = "admin")]
     pub(crate) admin_host: Vec<String>,
+}
+
+impl AdminOptions {
+    /// How many bytes of answers are kept for the page.
+    pub(crate) const fn answers(&self) -> usize {
+        if self.admin.is_some() { ANSWER_MAX } else { 0 }
+    }
 }

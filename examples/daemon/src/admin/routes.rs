@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension, Form, Request, State};
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::extract::{DefaultBodyLimit, Extension, Form, Query, Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -15,7 +17,9 @@ use tokio::time::timeout;
 
 use super::gate::{By, Gate, Pass};
 use super::guard::{HEADERS, Hosts, is_from_own_page, names_a_page};
+use super::page::{self, Pages};
 use super::server::Local;
+use super::status::{self, Status};
 
 /// The longest body of a request, in bytes: forms with a number or a token.
 const BODY_MAX: usize = 4 * 1024;
@@ -26,12 +30,19 @@ const REQUEST: Duration = Duration::from_secs(10);
 pub(super) struct Shared {
     pub(super) hosts: Hosts,
     pub(super) gate: Gate,
+    pub(super) pages: Arc<Pages>,
+    pub(super) status: Arc<Status>,
 }
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let open = Router::new().route("/healthz", get(async || "ok\n")).route("/login", post(log_in));
+    let open = Router::new()
+        .route("/", get(overview))
+        .route("/login", get(async || page::log_in(None, false)).post(log_in))
+        .merge(page::open(Arc::clone(&shared.pages)))
+        .merge(status::open(Arc::clone(&shared.status)));
     let kept = Router::new()
         .route("/logout", post(log_out))
+        .merge(page::kept(Arc::clone(&shared.pages)))
         .route_layer(from_fn_with_state(Arc::clone(&shared), with_token));
     open.merge(kept)
         .fallback(async || StatusCode::NOT_FOUND)
@@ -86,23 +97,40 @@ async fn with_token(State(shared): State<Arc<Shared>>, request: Request, next: N
             refusal(StatusCode::FORBIDDEN, "a change by cookie names its page")
         }
         Pass::Granted(_) => next.run(request).await,
-        Pass::Refused => unauthorized(),
+        Pass::Refused => {
+            let then = request.uri().path().strip_prefix("/endpoints/").filter(|_| is_read);
+            unauthorized(then, request.headers().contains_key(AUTHORIZATION))
+        }
         Pass::Later(wait) => later(wait),
     }
+}
+
+/// All endpoints, without what is in events: for that nobody is asked for the token.
+async fn overview(
+    State(shared): State<Arc<Shared>>,
+    query: Query<page::Page>,
+    headers: HeaderMap,
+) -> Response {
+    let is_in = matches!(shared.gate.pass(&headers, Instant::now()), Pass::Granted(By::Cookie));
+    page::overview(&shared.pages, &query, is_in)
 }
 
 #[derive(Deserialize)]
 struct LogIn {
     token: String,
+    /// The endpoint that was asked for.
+    #[serde(default)]
+    then: String,
 }
 
 async fn log_in(State(shared): State<Arc<Shared>>, Form(form): Form<LogIn>) -> Response {
     let now = Instant::now();
     match shared.gate.try_token(form.token.trim().as_bytes(), now) {
         Pass::Granted(_) => {
-            ([(SET_COOKIE, shared.gate.log_in(now))], Redirect::to("/")).into_response()
+            let then = page::after_log_in(&shared.pages, &form.then);
+            ([(SET_COOKIE, shared.gate.log_in(now))], then).into_response()
         }
-        Pass::Refused => unauthorized(),
+        Pass::Refused => unauthorized(Some(&form.then), true),
         Pass::Later(wait) => later(wait),
     }
 }
@@ -111,9 +139,10 @@ async fn log_out(State(shared): State<Arc<Shared>>) -> Response {
     ([(SET_COOKIE, shared.gate.log_out())], Redirect::to("/")).into_response()
 }
 
-fn unauthorized() -> Response {
-    let answer = refusal(StatusCode::UNAUTHORIZED, "this needs the token");
-    ([(WWW_AUTHENTICATE, "Bearer")], answer).into_response()
+/// The page that asks for the token, which leads on to the endpoint `then`.
+fn unauthorized(then: Option<&str>, was_wrong: bool) -> Response {
+    let asked = page::log_in(then.filter(|then| !then.is_empty()), was_wrong);
+    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], asked).into_response()
 }
 
 fn later(wait: Duration) -> Response {

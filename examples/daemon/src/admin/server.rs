@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,18 +15,22 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use log::{info, warn};
+use pilot_webhook_std::Hub;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tracing::{info, warn};
 
 use super::gate::Gate;
 use super::guard::Hosts;
 use super::options::AdminOptions;
+use super::page::Pages;
 use super::routes::{self, Shared};
+use super::status::Status;
 use super::token;
+use super::watch::Watch;
 use crate::Failure;
 use crate::aside::aside;
 
@@ -50,6 +54,7 @@ pub(crate) struct Admin {
     listener: TcpListener,
     hosts: Hosts,
     gate: Gate,
+    watch: Arc<Watch>,
 }
 
 impl Admin {
@@ -61,6 +66,7 @@ impl Admin {
         options: &AdminOptions,
         home: Option<&Path>,
         socket: Option<&Path>,
+        watch: Arc<Watch>,
     ) -> Result<Option<Self>, Failure> {
         let Some(address) = options.admin else { return Ok(None) };
         let fail = |error| Failure::runtime(format!("{address}: {error}"));
@@ -72,33 +78,45 @@ impl Admin {
         if !address.ip().is_loopback() {
             warn!("the admin address is reached from other machines, and there is no TLS");
         }
-        Ok(Some(Self { listener, hosts: Hosts::new(&options.admin_host), gate }))
+        Ok(Some(Self { listener, hosts: Hosts::new(&options.admin_host), gate, watch }))
     }
 
-    /// Answers, for ever. What is under way ends when this is dropped.
-    pub(crate) async fn serve(self) -> Infallible {
-        let Self { listener, hosts, gate } = self;
-        let router = routes::router(Arc::new(Shared { hosts, gate }));
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut connections = JoinSet::new();
-        loop {
-            let (stream, _) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    warn!("no connection to the admin address could be accepted: {error}");
-                    sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            // This one waits with nothing read of it, and those behind it are not accepted.
-            let place = Arc::clone(&places).acquire_owned().await;
-            while connections.try_join_next().is_some() {}
-            let router = router.clone();
-            connections.spawn(async move {
-                answer(stream, router).await;
-                drop(place);
-            });
+    /// Shows these endpoints, and the dead letters of the outbox with this file, for ever. What is under way ends when
+    /// this is dropped.
+    pub(crate) async fn serve(self, hub: Hub, outbox: Option<PathBuf>) -> Infallible {
+        let Self { listener, hosts, gate, watch } = self;
+        let status = Arc::new(Status::new(hub.clone(), Arc::clone(&watch)));
+        let pages = Arc::new(Pages::new(hub, watch, outbox));
+        let shared = Shared { hosts, gate, pages: Arc::clone(&pages), status };
+        let router = routes::router(Arc::new(shared));
+        tokio::select! {
+            never = accept(listener, router) => never,
+            never = pages.look() => never,
         }
+    }
+}
+
+/// Accepts connections, for ever.
+async fn accept(listener: TcpListener, router: Router) -> Infallible {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                warn!("no connection to the admin address could be accepted: {error}");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // This one waits with nothing read of it, and those behind it are not accepted.
+        let place = Arc::clone(&places).acquire_owned().await;
+        while connections.try_join_next().is_some() {}
+        let router = router.clone();
+        connections.spawn(async move {
+            answer(stream, router).await;
+            drop(place);
+        });
     }
 }
 
@@ -130,7 +148,6 @@ async fn answer(stream: TcpStream, router: Router) {
     let stream = Watched { stream, moved: &moved };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .half_close(true)
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_MAX)
         .serve_connection(TokioIo::new(stream), service);

@@ -1,7 +1,7 @@
 //! The one way in for sources.
 
-use log::info;
-use pilot_webhook_core::EmitError;
+use pilot_webhook_core::{Data, EmitError, Event};
+use tracing::info;
 
 use super::Client;
 #[cfg(feature = "outbox")]
@@ -23,37 +23,67 @@ impl<To: Target> Client<To> {
     pub async fn pull<S: Source>(&self, source: &mut S) {
         loop {
             let can_wait = source.can_wait();
-            let Some(item) = source.next().await else { return };
-            let answer = self.hand_in(item, can_wait).await;
-            source.answered(answer);
+            let Some(mut item) = source.next().await else { return };
+            let mut receipt = item.receipt.take().map(Owed::new);
+            let answer = self.hand_in(&item, &mut receipt, can_wait).await;
+            source.answered(told(answer, receipt));
         }
     }
 
-    async fn hand_in<R: Receipt>(
+    /// Hands an event in. A receipt that is still there afterwards is that of an event that was not taken.
+    /// Cancel-safe, but with an outbox.
+    pub(crate) async fn hand_in<R: Receipt>(
         &self,
-        mut item: Incoming<'_, R>,
+        item: &Incoming<'_, R>,
+        receipt: &mut Option<Owed>,
         can_wait: bool,
     ) -> Result<Option<u64>, EmitError> {
-        let mut receipt = item.receipt.take().map(Owed::new);
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
-            let answer = self.store(durable, &item, &mut receipt, can_wait).await;
-            return told(answer, receipt);
+            return self.store(durable, item, receipt, can_wait).await;
         }
         loop {
-            let answer = self.queue(&item, &mut receipt, can_wait).await;
+            let answer = self.queue(item, receipt, can_wait).await;
             if answer != Ok(None) || !can_wait {
-                return told(answer, receipt);
+                return answer;
             }
             // Made before it is tried again, so that no target is missed.
             let retargeted = self.handle.retargeted.notified();
-            let answer = self.queue(&item, &mut receipt, can_wait).await;
+            let answer = self.queue(item, receipt, can_wait).await;
             if answer != Ok(None) {
-                return told(answer, receipt);
+                return answer;
             }
             info!("there is no webhook: the events wait for one");
             retargeted.await;
         }
+    }
+
+    /// As [`emit_event`](Self::emit_event), with a receipt, which is still there when the event was not taken.
+    pub(crate) fn hand_in_now<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        receipt: &mut Option<Owed>,
+    ) -> Result<Option<u64>, EmitError> {
+        if receipt.is_none() {
+            return self.emit_event(event, data);
+        }
+        let receipts = &self.dispatcher().observer().receipts;
+        receipts.hand_in(receipt, || self.emit_event(event, data))
+    }
+
+    /// As [`emit_if_room`](Self::emit_if_room), with a receipt, which is still there when the event was not taken.
+    pub(crate) fn hand_in_if_room<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        receipt: &mut Option<Owed>,
+    ) -> Result<Option<u64>, EmitError> {
+        if receipt.is_none() {
+            return self.emit_if_room(event, data);
+        }
+        let receipts = &self.dispatcher().observer().receipts;
+        receipts.hand_in(receipt, || self.emit_if_room(event, data))
     }
 
     /// Hands it to the engine, and keeps its receipt.
@@ -67,15 +97,12 @@ impl<To: Target> Client<To> {
         match (receipt.is_some(), can_wait) {
             (false, true) => return self.emit_when_room(event, data).await,
             (false, false) => return self.emit_event(event, data),
-            (true, _) => {}
+            (true, false) => return self.hand_in_now(event, data, receipt),
+            (true, true) => {}
         }
-        let receipts = &self.dispatcher().observer().receipts;
         loop {
-            let answer = receipts.hand_in(receipt, || match can_wait {
-                true => self.emit_if_room(event, data),
-                false => self.emit_event(event, data),
-            });
-            if answer != Err(EmitError::Full) || !can_wait {
+            let answer = self.hand_in_if_room(event, data, receipt);
+            if answer != Err(EmitError::Full) {
                 return answer;
             }
             self.room().await;
@@ -109,7 +136,7 @@ impl<To: Target> Client<To> {
 }
 
 /// The receipt that is still there is that of an event that was not taken.
-fn told(
+pub(crate) fn told(
     answer: Result<Option<u64>, EmitError>,
     receipt: Option<Owed>,
 ) -> Result<Option<u64>, EmitError> {

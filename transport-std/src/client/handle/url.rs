@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pilot_webhook_core::{Clock as _, Policy};
+use pilot_webhook_core::Policy;
 
 use super::Client;
 use crate::client::destination::{Destination, DestinationError};
@@ -73,7 +73,7 @@ pub(super) fn pace_as_allowed<To: Target>(http: &HttpShared, shared: &Arc<Shared
     let shared = Arc::downgrade(shared);
     http.on_rate(move |rate| {
         if let Some(shared) = shared.upgrade() {
-            shared.dispatcher.set_rate(rate, shared.clock.now());
+            shared.set_rate(rate);
         }
     });
 }
