@@ -7,7 +7,9 @@ use std::sync::Arc;
 use clap::ValueEnum;
 #[cfg(feature = "nats")]
 use pilot_webhook_core::OnOpen;
-use pilot_webhook_std::{Client, ClientBuilder, EndpointOptions, ServiceOptions, WebhookService};
+use pilot_webhook_std::{
+    Client, ClientBuilder, EndpointOptions, Hub, ServiceOptions, WebhookService,
+};
 use tracing::{info, warn};
 
 use crate::Failure;
@@ -30,7 +32,7 @@ pub(crate) fn service(options: &Run, histories: &Histories) -> Result<WebhookSer
         // The sources decide which of them wait.
         endpoint: EndpointOptions { waits: true, ..builder(options, histories)?.into() },
         home: options.home.clone(),
-        ..ServiceOptions::default()
+        hub: options.store.open()?.map_or_else(Hub::new, Hub::with_outbox),
     };
     let url = webhook_url::initial(options, options.delivery.endpoint.policy())?;
     WebhookService::new(&url, service).map_err(Failure::usage)
@@ -46,9 +48,6 @@ fn builder(options: &Run, histories: &Histories) -> Result<ClientBuilder, Failur
     if options.takes_from_stream() {
         // The stream has what the receiver does not take now.
         builder = builder.on_open(OnOpen::Hold).format(Relay);
-    }
-    if let Some(outbox) = options.store.open()? {
-        builder = builder.outbox(outbox);
     }
     Ok(builder)
 }
