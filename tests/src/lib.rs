@@ -30,8 +30,8 @@
 //! The tables of `core/tests/data` are played in the same manner ([`conformance`]), and receivers that are
 //! hostile ([`hostile`]), both through the real worker loop ([`deliver`]).
 //!
-//! Beside that: certificates right and wrong ([`pki`]), a TLS 1.3 server that cheats as it is told
-//! ([`hostile_tls`]), an SNTP server ([`time_server`]), and this host's sockets for transports over
+//! Beside that: certificates right and wrong ([`pki`]), chains as public receivers have them ([`public`]), TLS
+//! servers that others wrote ([`real_tls`]), a TLS 1.3 server that cheats as it is told ([`hostile_tls`]), an SNTP server ([`time_server`]), and this host's sockets for transports over
 //! `embedded-nal-async` ([`nal`]).
 //!
 //! The servers use no code of the crates under test. They sleep only where slowness is tested; all other
@@ -52,6 +52,8 @@ pub mod hostile_tls;
 pub mod nal;
 mod nats_server;
 pub mod pki;
+pub mod public;
+pub mod real_tls;
 mod run;
 mod scenario;
 mod scenarios;

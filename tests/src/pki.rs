@@ -4,7 +4,7 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CidrSubnet, CustomExtension, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
-    SignatureAlgorithm, date_time_ymd,
+    PKCS_RSA_SHA384, SignatureAlgorithm, date_time_ymd,
 };
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,8 +13,9 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 
 use crate::hostile_tls::Identity;
 
-/// A key that openssl made for these tests (`openssl genpkey -algorithm RSA`), because ring makes none.
+/// Keys that openssl made for these tests (`openssl genpkey -algorithm RSA`), because ring makes none.
 const RSA_KEY: &str = include_str!("../data/rsa-key.pem");
+const RSA_4096_KEY: &str = include_str!("../data/rsa-4096-key.pem");
 
 /// The name in good certificates.
 pub const NAME: &str = "receiver.test";
@@ -26,8 +27,14 @@ pub enum Kind {
     P256,
     /// ECDSA on P-384, signing with SHA-384.
     P384,
-    /// RSA, PKCS#1 v1.5 with SHA-256.
+    /// RSA of 2,048 bits, PKCS#1 v1.5 with SHA-256.
     Rsa,
+    /// The same with SHA-384.
+    RsaSha384,
+    /// RSA of 4,096 bits, PKCS#1 v1.5 with SHA-256.
+    Rsa4096,
+    /// The same with SHA-384.
+    Rsa4096Sha384,
     /// Ed25519.
     Ed25519,
 }
@@ -37,17 +44,20 @@ impl Kind {
         match self {
             Self::P256 => &PKCS_ECDSA_P256_SHA256,
             Self::P384 => &PKCS_ECDSA_P384_SHA384,
-            Self::Rsa => &PKCS_RSA_SHA256,
+            Self::Rsa | Self::Rsa4096 => &PKCS_RSA_SHA256,
+            Self::RsaSha384 | Self::Rsa4096Sha384 => &PKCS_RSA_SHA384,
             Self::Ed25519 => &PKCS_ED25519,
         }
     }
 
     /// A new key, or for RSA always the same.
     pub fn key(self) -> KeyPair {
-        match self {
-            Self::Rsa => KeyPair::from_pkcs8_pem_and_sign_algo(RSA_KEY, &PKCS_RSA_SHA256).unwrap(),
-            kind => KeyPair::generate_for(kind.algorithm()).unwrap(),
-        }
+        let pem = match self {
+            Self::Rsa | Self::RsaSha384 => RSA_KEY,
+            Self::Rsa4096 | Self::Rsa4096Sha384 => RSA_4096_KEY,
+            kind => return KeyPair::generate_for(kind.algorithm()).unwrap(),
+        };
+        KeyPair::from_pkcs8_pem_and_sign_algo(pem, self.algorithm()).unwrap()
     }
 }
 
@@ -62,9 +72,7 @@ pub fn leaf_for(name: &str) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, "a receiver");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.not_before = date_time_ymd(2026, 1, 1);
-    params.not_after = date_time_ymd(2027, 1, 1);
-    params
+    lasting(params)
 }
 
 /// A CA's certificate.
@@ -73,8 +81,13 @@ pub fn ca(name: &str) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.not_before = date_time_ymd(2025, 1, 1);
-    params.not_after = date_time_ymd(2035, 1, 1);
+    lasting(params)
+}
+
+/// Valid as long as these tests may be run, whether their clock stands still or is the host's.
+fn lasting(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = date_time_ymd(2000, 1, 1);
+    params.not_after = date_time_ymd(2090, 1, 1);
     params
 }
 
@@ -147,6 +160,11 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let chain = [&[certificate.der().to_vec()], &self.chain[..]].concat();
         Self { issuer: Issuer::new(params, key), certificate, chain }
+    }
+
+    /// Another certificate with this one's key, by another authority.
+    pub fn cross_signed(&self, by: &Self, params: &CertificateParams) -> Vec<u8> {
+        params.signed_by(self.issuer.key(), &by.issuer).unwrap().der().to_vec()
     }
 
     /// The certificate to trust, in DER.

@@ -85,12 +85,12 @@ fn a_fully_qualified_name_is_the_same_name() {
 }
 
 #[tokio::test]
-async fn the_smallest_transmit_buffer_takes_the_longest_name() {
+async fn the_smallest_buffers_take_the_longest_name() {
     let label = |length| "n".repeat(length);
     let name = [label(63), label(63), label(63), label(61)].join(".");
     let server = good_tls(pki::rustls(&authority().issue(Kind::P256, leaf_for(&name)))).await;
     let roots: &'static [&'static [u8]] = vec![authority().root()].leak();
-    let buffers = Box::leak(Box::new(TlsBuffers::<16_640, 512>::new()));
+    let buffers = Box::leak(Box::new(TlsBuffers::<1_280, 512>::new()));
     let clock = Box::leak(Box::new(|| Some(NOW)));
     let options = Tls::new(buffers, roots, Box::leak(Box::new(rand_core::OsRng)), clock);
     let net = TokioNet::default().with(&name, "127.0.0.1");

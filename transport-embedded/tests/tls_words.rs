@@ -11,7 +11,8 @@ fn what_a_feature_adds_is_said_by_the_error() {
         // Servers older than TLS 1.3 look for a cipher, and find none.
         (TlsFailure::Alert(40), &["no TLS 1.3", "rsa", "p384", "rustls"]),
         (TlsFailure::Alert(80), &["alert 80"]),
-        (TlsFailure::Aborted, &["rsa", "p384"]),
+        (TlsFailure::Alert(116), &["certificate of ours", "feature rustls"]),
+        (TlsFailure::Aborted, &["rsa", "p384", "certificate of ours", "rustls"]),
         (TlsFailure::UnsupportedAlgorithm(Algorithm::Rsa), &["feature rsa"]),
         (TlsFailure::UnsupportedAlgorithm(Algorithm::RsaPss), &["feature rsa"]),
         (TlsFailure::UnsupportedAlgorithm(Algorithm::EcdsaSha384), &["feature p384"]),

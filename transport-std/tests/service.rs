@@ -11,7 +11,7 @@ use pilot_webhook_core::{BreakerState, EndpointError, OnOpen};
 use pilot_webhook_std::{
     Client, ClientBuilder, ClientError, Deps, DestinationError, EventBus, HubError, Identity,
     LocalBus, MAX_URL, PANIC_TOPIC, Payload, Service, ServiceOptions, ServiceRegistry,
-    WebhookService, load_persisted_url, save_persisted_url,
+    UNHEALTHY_TOPIC, WebhookService, load_persisted_url, save_persisted_url,
 };
 use support::{Receivers, black_hole};
 use tempfile::TempDir;
@@ -300,7 +300,8 @@ async fn a_panic_in_a_hook_is_caught_counted_published_and_loses_and_repeats_not
     let deps = Deps { events: Some(Arc::clone(&bus) as _), identity: None };
     service.start(&deps).await.unwrap();
     bus.publish("a", Payload::none());
-    assert_eq!(panics.next().await.unwrap().payload.as_str(), "{\"panics\":1}");
+    let expected = r#"{"plugin":"webhook","plugin_panics":1,"recovered_total":1}"#;
+    assert_eq!(panics.next().await.unwrap().payload.as_str(), expected);
     bus.publish("b", Payload::none());
     receivers.wait_for(3).await;
     service.client().unwrap().drained().await;
@@ -312,6 +313,33 @@ async fn a_panic_in_a_hook_is_caught_counted_published_and_loses_and_repeats_not
     assert_eq!(service.stats().delivered, 3);
     // The other hook was told of three attempts and three ends.
     assert_eq!(told.load(Relaxed), 6);
+}
+
+/// As pilot's supervisor is told.
+#[tokio::test]
+async fn the_third_panic_is_said_to_make_the_plugin_unhealthy_and_that_once() {
+    let receivers = Receivers::start(1).await;
+    let armed = Arc::new(AtomicBool::new(false));
+    let trigger = Arc::clone(&armed);
+    let client =
+        Client::builder("").on_notice(move |_| assert!(!trigger.swap(false, Relaxed), "expected"));
+    let home = tempfile::tempdir().unwrap();
+    let service = WebhookService::new(&receivers.url(0), options(client, &home)).unwrap();
+    let bench = Bench { service, bus: Arc::default(), home };
+    bench.service.start(&bench.deps()).await.unwrap();
+    let mut told = bench.bus.subscribe("plugin.webhook.*");
+    for count in 1..=5 {
+        armed.store(true, Relaxed);
+        bench.bus.publish("a", Payload::none());
+        let expected =
+            format!(r#"{{"plugin":"webhook","plugin_panics":{count},"recovered_total":{count}}}"#);
+        let topics = [PANIC_TOPIC, UNHEALTHY_TOPIC];
+        for topic in &topics[..if count == 3 { 2 } else { 1 }] {
+            let event = told.next().await.unwrap();
+            assert_eq!((&*event.topic, event.payload.as_str()), (*topic, &*expected));
+        }
+        bench.service.drained().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

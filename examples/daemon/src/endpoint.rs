@@ -53,6 +53,9 @@ pub(crate) struct Endpoint {
     #[cfg(feature = "proxy")]
     #[arg(long, value_name = "URL|env")]
     proxy: Option<String>,
+    /// Send no header `traceparent`, by which a receiver's traces show which attempts were for one event.
+    #[arg(long)]
+    no_traceparent: bool,
     /// Refuse loopback, private and special-purpose destinations.
     #[arg(long)]
     pub(crate) deny_private: bool,
@@ -69,7 +72,7 @@ impl Endpoint {
     /// # Errors
     /// When an option or a file cannot be used.
     pub(crate) fn client(&self, builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
-        let builder = builder.http_timeout(self.http_timeout);
+        let builder = builder.http_timeout(self.http_timeout).traceparent(!self.no_traceparent);
         let builder = self.format.choose(builder)?;
         self.asks.client(signing::sign(builder, self)?)
     }

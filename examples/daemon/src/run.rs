@@ -12,23 +12,26 @@ use pilot_webhook_std::{
     Deps, Destination, EventBus, Hub, Identity, LocalBus, ServiceRegistry, Throttle, WebhookService,
 };
 use tokio::signal::unix::Signal;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::Failure;
-use crate::admin::{Admin, Histories};
+use crate::admin::{Admin, Watch};
 use crate::args::Run;
 use crate::aside::aside;
+use crate::config::{Declared, Settings, Source};
+use crate::delivery::PILOT;
 #[cfg(feature = "nats")]
 use crate::gateway::Gateway;
-use crate::ingress::{Ingress, Intake, Serving, leads_back};
+use crate::ingress::{COMES_BACK, Ingress, Intake, comes_back};
 use crate::input;
 use crate::ipc::{self, Handler, Lost, Server};
 use crate::lines::LineOptions;
 use crate::logging;
 use crate::reader::{self, Reading};
+use crate::reload::{Asked, Reloader};
 use crate::report::Report;
-use crate::setup;
+use crate::setup::{self, Setup};
 use crate::signals::Signals;
 use crate::signing;
 use crate::stats_file;
@@ -38,7 +41,16 @@ use crate::tally::Tally;
 /// Which part of the drain's time the posts under way have at the end, before it.
 const POSTS_SHARE: u32 = 5;
 
-pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
+/// What the configuration file has, beside the options.
+pub(crate) struct Configured {
+    pub(crate) source: Source,
+    pub(crate) endpoints: Vec<Declared>,
+    /// What is set for the process.
+    pub(crate) process: Settings,
+}
+
+/// Runs until the events are at their end, or a signal comes.
+pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Result<(), Failure> {
     // Before anything that waits.
     let mut signals = Signals::listen().map_err(Failure::runtime)?;
     logging::start(options.log_format);
@@ -52,15 +64,29 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         gateway = Gateway::open(&options) => gateway?,
         () = signals.ends.recv() => return Ok(()),
     };
-    let histories = Arc::<Histories>::default();
-    let (for_setup, for_hooks) = (Arc::clone(&options), Arc::clone(&histories));
-    let setup = aside(move || {
-        Ok((setup::service(&for_setup, &for_hooks)?, signing::listen_secret(&for_setup)?))
+    let watch = Arc::<Watch>::default();
+    let setup = Setup { options: Arc::clone(&options), watch: Arc::clone(&watch) };
+    let (source, endpoints, process) = match configured {
+        Some(Configured { source, endpoints, process }) => (Some(source), endpoints, process),
+        None => (None, Vec::new(), Settings::new()),
+    };
+    let made = aside(move || {
+        let endpoints = match source {
+            Some(_) => endpoints,
+            None => vec![Declared::of_options(&setup.options)?],
+        };
+        let (service, secret) =
+            (setup.service(&endpoints)?, signing::listen_secret(&setup.options)?);
+        Ok((Reloader { setup, service, source, endpoints, process, listens: None }, secret))
     });
-    let (service, listen_secret) = tokio::select! {
-        setup = setup => setup??,
+    let (mut reloader, listen_secret) = tokio::select! {
+        made = made => made??,
         () = signals.ends.recv() => return Ok(()),
     };
+    let service = reloader.service.clone();
+    if reloader.endpoints.iter().all(|it| it.args.name != PILOT) {
+        service.hub().remove(PILOT).await.map_err(Failure::runtime)?;
+    }
     let hub = service.hub().clone();
     let server = match options.socket.as_deref() {
         Some(path) => {
@@ -77,10 +103,11 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         &options.admin,
         options.home.as_deref(),
         options.socket.as_deref(),
-        Arc::clone(&histories),
+        Arc::clone(&watch),
     )
     .await?;
     let listens = ingress.as_ref().map(Ingress::address);
+    reloader.listens = listens;
     let tally = Arc::<Tally>::default();
     let open = |path: &Path| {
         // With an outbox, a file that is followed goes on behind the last line that was stored.
@@ -110,7 +137,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     if targets().any(|target| comes_back(Some(&target), listens)) {
         return Err(Failure::usage(format!("the webhook {COMES_BACK}: give another --webhook")));
     }
-    let summary = setup::summary(&options, listens, url.as_deref());
+    let summary = setup::summary(&options, listens, &reloader.endpoints, url.as_deref());
     info!("{summary}");
     if listens.is_some_and(|address| !address.ip().is_loopback()) && listen_secret.is_none() {
         warn!("whoever reaches that address can post events: there is no --listen-secret-file");
@@ -118,12 +145,15 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let is_stored = hub.outbox().is_some();
     let lines = LineOptions {
         node_id: options.node.node_id,
-        can_wait: options.delivery.blocks() || is_stored,
+        can_wait: reloader.blocks() || is_stored,
         is_stored,
         name: options.events.as_deref().map(input::name).unwrap_or_default(),
         tally: Arc::clone(&tally),
     };
+    let (ask, asked) = mpsc::channel(1);
+    let when_full = reloader.when_full();
     let commands = Commands {
+        ask,
         service: service.clone(),
         listens,
         node_id: options.node.node_id,
@@ -135,7 +165,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         let reading = input.map(|input| reader::start(hub.clone(), input, lines));
         let mut reading = reading.transpose()?;
         let serving = ingress.map(|ingress| {
-            let intake = Intake::new(hub.clone(), options.delivery.when_full(), Arc::clone(&tally));
+            let intake = Intake::new(hub.clone(), when_full, Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
         #[cfg(feature = "nats")]
@@ -147,10 +177,11 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             Ok(Lost) = &mut lost_socket => {
                 Err(Failure::runtime("the socket was taken away: commands would not arrive"))
             }
-            never = reload(&service, serving.as_ref(), &options, &mut signals.hang_up) => match never {},
+            never = reloader.serve(serving.as_ref(), &mut signals.hang_up, asked) => match never {},
             never = tell(&hub, &tally, &mut signals.user_1) => match never {},
         };
         supervisor::stopping();
+        watch.stopping();
         #[cfg(feature = "nats")]
         if let Some(taking) = &mut taking {
             taking.stop().await;
@@ -201,21 +232,6 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     }
 }
 
-/// Reads again, at each signal, what is in files.
-async fn reload(
-    service: &WebhookService,
-    serving: Option<&Serving>,
-    options: &Arc<Run>,
-    hang_up: &mut Signal,
-) -> Infallible {
-    while hang_up.recv().await.is_some() {
-        if let Some(client) = service.client() {
-            setup::reload(&client, serving, options).await;
-        }
-    }
-    pending().await
-}
-
 /// Logs the counters at each signal.
 async fn tell(hub: &Hub, tally: &Tally, user_1: &mut Signal) -> Infallible {
     while user_1.recv().await.is_some() {
@@ -264,18 +280,10 @@ async fn serve(
     pending().await
 }
 
-/// What is wrong with a webhook from which events come back.
-const COMES_BACK: &str =
-    "is the address that --listen takes events at, so they would go round for ever";
-
-/// Whether what is delivered to `target` comes back to the address that is listened at.
-fn comes_back(target: Option<&Destination>, listens: Option<SocketAddr>) -> bool {
-    let target = target.and_then(Destination::http);
-    target.zip(listens).is_some_and(|(target, own)| leads_back(&target.get(), own))
-}
-
 /// Executes commands from the socket.
 struct Commands {
+    /// To whom reloads are asked for.
+    ask: mpsc::Sender<Asked>,
     service: WebhookService,
     listens: Option<SocketAddr>,
     node_id: u32,
@@ -320,6 +328,13 @@ impl Handler for Commands {
 
     fn health(&self) -> serde_json::Value {
         ipc::health(self.start.elapsed(), &self.service.stats())
+    }
+
+    async fn reload(&self) -> Result<Vec<String>, String> {
+        let (tell, told) = oneshot::channel();
+        // Nobody is there to take it, or to answer it, when the daemon ends.
+        let _ = self.ask.send(tell).await;
+        told.await.map_err(|_| "the daemon is ending".to_owned())?
     }
 }
 

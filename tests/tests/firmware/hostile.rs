@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pilot_webhook_embassy::{Algorithm, CertificateFault, Error, TlsFailure};
 use pilot_webhook_tests::hostile_tls::{Behaviour, HostileServer, Identity, Message};
-use pilot_webhook_tests::pki::{self, Authority, Kind};
+use pilot_webhook_tests::pki::{self, Authority, Kind, leaf_for};
 use pilot_webhook_tests::{Server, pki::rustls};
 use rcgen::DnType;
 
@@ -15,13 +15,13 @@ use Message::{
 };
 
 use crate::node::{HOST, Image, Node};
-use crate::receiver::{CaFile, answers, authority, expect_ids, lasting, leaf, url, url_of};
+use crate::receiver::{CaFile, answers, authority, expect_ids, url, url_of};
 
 /// Attempts that an event gets.
 const ATTEMPTS: usize = 3;
 
 fn good() -> Identity {
-    authority().issue(Kind::P256, leaf(HOST))
+    authority().issue(Kind::P256, leaf_for(HOST))
 }
 
 /// A node has one event for this server. The failure is the error of each attempt.
@@ -87,66 +87,66 @@ async fn a_wrong_proof() {
 
 #[tokio::test]
 async fn an_ordinary_certificate_as_a_ca() {
-    let ordinary = authority().below(Kind::P256, leaf("other.test"));
-    let identity = ordinary.issue(Kind::P256, leaf(HOST));
+    let ordinary = authority().below(Kind::P256, leaf_for("other.test"));
+    let identity = ordinary.issue(Kind::P256, leaf_for(HOST));
     refused_certificate(identity, fault(CertificateFault::ServerAsCa)).await;
 }
 
 #[tokio::test]
 async fn a_certificate_that_is_not_for_servers() {
-    let identity = authority().issue(Kind::P256, pki::for_clients(leaf(HOST)));
+    let identity = authority().issue(Kind::P256, pki::for_clients(leaf_for(HOST)));
     refused_certificate(identity, fault(CertificateFault::Usage)).await;
 }
 
 #[tokio::test]
 async fn a_critical_extension_that_is_not_known() {
-    let identity = authority().issue(Kind::P256, pki::with_critical_extension(leaf(HOST)));
+    let identity = authority().issue(Kind::P256, pki::with_critical_extension(leaf_for(HOST)));
     refused_certificate(identity, fault(CertificateFault::CriticalExtension)).await;
 }
 
 #[tokio::test]
 async fn a_name_outside_of_what_the_ca_may_certify() {
-    let ca = lasting(pki::constrained(pki::ca("for others")));
-    let identity = authority().below(Kind::P256, ca).issue(Kind::P256, leaf(HOST));
+    let ca = pki::constrained(pki::ca("for others"));
+    let identity = authority().below(Kind::P256, ca).issue(Kind::P256, leaf_for(HOST));
     refused_certificate(identity, fault(CertificateFault::NameConstraint)).await;
 }
 
 #[tokio::test]
 async fn a_forged_certificate_with_an_ed25519_signature() {
-    let forger = Authority::of(Kind::Ed25519, lasting(pki::ca("the tests' root")));
-    let identity = forger.issue(Kind::P256, leaf(HOST));
+    let forger = Authority::of(Kind::Ed25519, pki::ca("the tests' root"));
+    let identity = forger.issue(Kind::P256, leaf_for(HOST));
     refused_certificate(identity, TlsFailure::UnsupportedAlgorithm(Algorithm::Ed25519)).await;
 }
 
 #[tokio::test]
 async fn a_certificate_of_another_name_with_a_common_name_that_matches() {
-    let mut params = leaf("other.test");
+    let mut params = leaf_for("other.test");
     params.distinguished_name.push(DnType::CommonName, HOST);
     refused_certificate(authority().issue(Kind::P256, params), TlsFailure::WrongName).await;
 }
 
 #[tokio::test]
 async fn a_certificate_of_another_name() {
-    let identity = authority().issue(Kind::P256, leaf("192.0.2.1"));
+    let identity = authority().issue(Kind::P256, leaf_for("192.0.2.1"));
     refused_certificate(identity, TlsFailure::WrongName).await;
 }
 
 #[tokio::test]
 async fn an_expired_certificate() {
-    let identity = authority().issue(Kind::P256, pki::expired(leaf(HOST)));
+    let identity = authority().issue(Kind::P256, pki::expired(leaf_for(HOST)));
     refused_certificate(identity, TlsFailure::Expired).await;
 }
 
 #[tokio::test]
 async fn a_certificate_of_the_future() {
-    let identity = authority().issue(Kind::P256, pki::not_yet_valid(leaf(HOST)));
+    let identity = authority().issue(Kind::P256, pki::not_yet_valid(leaf_for(HOST)));
     refused_certificate(identity, TlsFailure::NotYetValid).await;
 }
 
 #[tokio::test]
 async fn a_certificate_by_nobody_we_trust() {
-    let stranger = Authority::of(Kind::P256, lasting(pki::ca("a stranger")));
-    let identity = stranger.issue(Kind::P256, leaf(HOST));
+    let stranger = Authority::of(Kind::P256, pki::ca("a stranger"));
+    let identity = stranger.issue(Kind::P256, leaf_for(HOST));
     refused_certificate(identity, TlsFailure::UnknownIssuer).await;
 }
 
@@ -211,8 +211,8 @@ async fn a_server_below_an_intermediate_is_accepted() {
     if !Image::An386.is_there() {
         return;
     }
-    let between = authority().below(Kind::P256, lasting(pki::ca("between")));
-    let config = Arc::new(rustls(&between.issue(Kind::P256, leaf(HOST))));
+    let between = authority().below(Kind::P256, pki::ca("between"));
+    let config = Arc::new(rustls(&between.issue(Kind::P256, leaf_for(HOST))));
     let server = Server::start(vec![answers(200, 2)], Some(config)).await;
     let ca = CaFile::new();
     let words = [url("https", &server), ca.argument(), "events=2".into()];

@@ -6,9 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, Mac};
-use pilot_webhook_tests::pki::{self, Authority, Kind};
+use pilot_webhook_tests::pki::{self, Authority, Kind, leaf_for};
 use pilot_webhook_tests::{Act, Script, Seen, Server};
-use rcgen::{CertificateParams, date_time_ymd};
 use rustls::ServerConfig;
 use serde_json::Value;
 use sha2::Sha256;
@@ -31,22 +30,10 @@ pub(crate) fn url_of(scheme: &str, host: &str, port: u16) -> String {
     format!("url={scheme}://{host}:{port}/hook?key=1")
 }
 
-/// The only authority that the nodes trust. The nodes know the time, so it is valid for long.
+/// The only authority that the nodes trust.
 pub(crate) fn authority() -> &'static Authority {
     static AUTHORITY: OnceLock<Authority> = OnceLock::new();
-    AUTHORITY.get_or_init(|| Authority::of(Kind::P256, lasting(pki::ca("the tests' root"))))
-}
-
-/// Valid as long as these tests may be run.
-pub(crate) fn lasting(mut params: CertificateParams) -> CertificateParams {
-    params.not_before = date_time_ymd(2000, 1, 1);
-    params.not_after = date_time_ymd(2090, 1, 1);
-    params
-}
-
-/// A good server's certificate.
-pub(crate) fn leaf(name: &str) -> CertificateParams {
-    lasting(pki::leaf_for(name))
+    AUTHORITY.get_or_init(Authority::new)
 }
 
 /// A good server's configuration.
@@ -55,7 +42,7 @@ pub(crate) fn tls() -> Arc<ServerConfig> {
 }
 
 pub(crate) fn tls_for(name: &str) -> Arc<ServerConfig> {
-    Arc::new(pki::rustls(&authority().issue(Kind::P256, leaf(name))))
+    Arc::new(pki::rustls(&authority().issue(Kind::P256, leaf_for(name))))
 }
 
 /// The authority's certificate in a file, which is gone when this is.

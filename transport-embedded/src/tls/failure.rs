@@ -34,9 +34,11 @@ pub enum TlsFailure {
     /// The server ended the handshake with this alert (RFC 8446, section 6). 70: it has no TLS 1.3, and there is
     /// no way to reach it. 40: it has nothing in common with us. It may be too old for TLS 1.3; or its certificates
     /// are RSA ones (the feature `rsa`) or P-384 ones (`p384`); or it wants another group or cipher (`rustls`).
+    /// 116: it wants a certificate of ours (`rustls`, and `ClientIdentity`).
     Alert(u8),
     /// The server ended the connection with an encrypted alert, whose code embedded-tls does not
-    /// tell. A server with nothing but an RSA certificate may do so (the feature `rsa`), or one that wants ours.
+    /// tell. A server with nothing but an RSA certificate may do so (the feature `rsa`), or one that wants ours
+    /// (`rustls`, and `ClientIdentity`).
     Aborted,
     /// The server closed the connection during the handshake.
     Closed,
@@ -148,8 +150,14 @@ impl fmt::Display for TlsFailure {
                 "the server finds nothing in common (alert 40): it has no TLS 1.3, or \
                  needs the feature rsa, p384 or rustls"
             }
+            Self::Alert(116) => {
+                "the server wants a certificate of ours (alert 116), which the feature rustls shows"
+            }
             Self::Alert(code) => return write!(f, "the server sent alert {code}"),
-            Self::Aborted => "the server ended the connection; it may need the feature rsa or p384",
+            Self::Aborted => {
+                "the server ended the connection; it may need the feature rsa or p384, or want a \
+                 certificate of ours, which the feature rustls shows"
+            }
             Self::Closed => "the server closed the connection during the handshake",
             Self::TooLong => "the handshake is too long",
             Self::BadRecord => "a record could not be decrypted",

@@ -89,22 +89,6 @@ pub fn tls_in<const RX: usize, const TX: usize>(
     panic!("this test needs the feature tls");
 }
 
-/// With rustls, and a certificate of the node's own, if any.
-#[cfg(feature = "rustls")]
-pub fn rustls_as(
-    own: Option<pilot_webhook_embassy::ClientIdentity>,
-    net: TokioNet,
-    roots: &[&[u8]],
-) -> Node {
-    let roots: Vec<&'static [u8]> = roots.iter().map(|root| &*root.to_vec().leak()).collect();
-    let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
-    let tls = Rustls::new(buffers, roots.leak(), leak(rand_core::OsRng), leak(|| Some(NOW)));
-    plain(net).with_tls(match own {
-        Some(own) => tls.with_identity(own),
-        None => tls,
-    })
-}
-
 /// A record with a ticket of this length, good for an hour.
 pub fn ticket(length: usize) -> hostile_tls::After {
     let size = u16::try_from(length).unwrap().to_be_bytes();

@@ -23,6 +23,7 @@ use crate::client::durable::StoredIn;
 use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts};
 use crate::client::observer::{Hook, PanicHook};
+use crate::client::trace::Trace;
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
 use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
@@ -65,6 +66,7 @@ struct Options {
     secret: Option<Option<Secret>>,
     keys: Vec<SigningKey>,
     signer: Arc<dyn Signer + Send>,
+    trace: Trace,
     called: Option<Arc<str>>,
     hooks: Vec<Hook>,
     on_panic: Option<PanicHook>,
@@ -274,6 +276,14 @@ impl<V> ClientBuilder<V> {
         self.options.outbox.is_some()
     }
 
+    /// Whether each attempt has the header `traceparent` (W3C Trace Context), by which a receiver's traces show which
+    /// attempts were for one message: its trace is made from the message's id, and each attempt is a span of its own.
+    /// Default: it has.
+    pub const fn traceparent(mut self, is_sent: bool) -> Self {
+        self.options.trace = Trace { is_wanted: is_sent };
+        self
+    }
+
     /// What the client is called in log lines, as their field `endpoint`. Default: nothing.
     pub fn name(mut self, name: &str) -> Self {
         self.options.called = Some(name.into());
@@ -350,8 +360,8 @@ impl Options {
             outbox: self.outbox,
             is_gone: self.is_gone,
         };
-        let Self { format, signer, .. } = self;
-        let equipment = Equipment { transport, format, signer, buffer_bytes };
+        let Self { format, signer, trace, .. } = self;
+        let equipment = Equipment { transport, format, signer, trace, buffer_bytes };
         Client::start(parts, equipment, target)
     }
 }
@@ -370,6 +380,7 @@ impl Default for Options {
             secret: None,
             keys: Vec::new(),
             signer: Arc::new(()),
+            trace: Trace { is_wanted: true },
             called: None,
             hooks: Vec::new(),
             on_panic: None,

@@ -15,6 +15,7 @@ mod raw_mutex;
 mod receipts;
 pub(crate) mod scratch;
 mod source;
+pub(crate) mod trace;
 mod url_text;
 mod waiting;
 mod within;

@@ -12,6 +12,7 @@ use crate::client::clock::TokioClock;
 use crate::client::observer::{LogObserver, Panics};
 use crate::client::pausing::Pausing;
 use crate::client::raw_mutex::StdRawMutex;
+use crate::client::trace::Trace;
 
 /// The most POSTs in flight, each by a worker of its own. Arbitrary: more than any benchmark gains from.
 pub(crate) const MAX_IN_FLIGHT: u16 = 64;
@@ -46,6 +47,7 @@ pub(crate) struct Equipment<F> {
     pub(crate) format: Arc<dyn Format + Send>,
     /// The signer in addition to the secret and the keys.
     pub(crate) signer: Arc<dyn Signer + Send>,
+    pub(crate) trace: Trace,
     /// Bytes for what is in flight.
     pub(crate) buffer_bytes: usize,
 }
@@ -88,7 +90,7 @@ where
     F: Fn() -> S + Send + Sync + 'static,
 {
     let mut transport = (equipment.transport)();
-    let signer = (&shared.secret, (&shared.keys, &*equipment.signer));
+    let signer = (&shared.secret, (&shared.keys, (&*equipment.signer, &equipment.trace)));
     let encoding = Encoding { format: &*equipment.format, signer: &signer };
     let mut buffer = vec![0; equipment.buffer_bytes];
     let Shared { dispatcher, clock, .. } = &*shared;

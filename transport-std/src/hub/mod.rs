@@ -265,6 +265,7 @@ impl Hub {
         after: Option<watch::Receiver<()>>,
     ) -> Result<HubEndpoint, HubError> {
         let EndpointOptions { filter, waits, client } = options;
+        let client = client.name(name);
         #[cfg(feature = "outbox")]
         let (client, stored) = {
             if client.has_outbox() {

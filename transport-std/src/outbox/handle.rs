@@ -222,7 +222,7 @@ impl Outbox {
     }
 
     /// Nothing more waits for the endpoint of this name, and what does is removed, and counted as purged. Its dead letters
-    /// and its counters stay. Completes when that is done, which takes half a second and more.
+    /// and its counters stay. Completes when that is done.
     ///
     /// # Errors
     /// When there is no such endpoint, or the outbox is closed meanwhile.
@@ -231,6 +231,7 @@ impl Outbox {
             return Err(self.says(OutboxErrorKind::NoEndpoint(name.to_owned())));
         };
         line.remove();
+        self.0.intake.call();
         match self.0.intake.done(|| !line.is_clearing()).await {
             true => Ok(()),
             false => Err(self.says(OutboxErrorKind::Closed)),

@@ -35,6 +35,8 @@ struct State {
     since: Option<Instant>,
     /// Somebody waits for the batch.
     is_urgent: bool,
+    /// Somebody waits for the writer to look after the file.
+    is_called: bool,
     /// In the batch and in the writer's hands.
     waiting_bytes: u64,
     stored_bytes: u64,
@@ -71,6 +73,11 @@ impl State {
                 || self.since.is_some_and(|since| now.duration_since(since) >= delay))
     }
 
+    /// What the writer is woken for when it changes.
+    const fn calls(&self) -> (bool, bool, bool, Phase) {
+        (self.batch.len() >= GROUP, self.is_urgent, self.is_called, self.phase)
+    }
+
     /// What is waited for is counted as if it were stored.
     fn admit(&self, size: u64, max_bytes: u64) -> Result<(), PutError> {
         let fits = |taken: u64, most: u64| taken.checked_add(size).is_some_and(|sum| sum <= most);
@@ -91,15 +98,12 @@ impl State {
 }
 
 impl Intake {
-    pub(crate) const fn max_bytes(&self) -> u64 {
-        self.max_bytes
-    }
-
     pub(crate) fn new(max_bytes: u64, delay: Duration, stored_bytes: u64) -> Self {
         let state = State {
             batch: Batch::default(),
             since: None,
             is_urgent: false,
+            is_called: false,
             waiting_bytes: 0,
             stored_bytes,
             disk_fails: false,
@@ -107,6 +111,10 @@ impl Intake {
             lost: 0,
         };
         Self { state: state.into(), work: Condvar::new(), news: Notify::new(), max_bytes, delay }
+    }
+
+    pub(crate) const fn max_bytes(&self) -> u64 {
+        self.max_bytes
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -117,13 +125,13 @@ impl Intake {
     /// Changes the state, and wakes the writer when that gave it a reason to begin or to count the time.
     fn hand_in<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state();
-        let was = (state.batch.len() >= GROUP, state.is_urgent, state.phase);
+        let was = state.calls();
         let result = change(&mut state);
         let is_first = state.since.is_none() && !state.batch.is_empty();
         if is_first {
             state.since = Some(Instant::now());
         }
-        let wakes = is_first || was != (state.batch.len() >= GROUP, state.is_urgent, state.phase);
+        let wakes = is_first || was != state.calls();
         drop(state);
         if wakes {
             self.work.notify_one();
@@ -169,6 +177,11 @@ impl Intake {
         })
     }
 
+    /// The writer is to look after the file now.
+    pub(crate) fn call(&self) {
+        self.hand_in(|state| state.is_called = true);
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.state().phase == Phase::Open
     }
@@ -201,7 +214,7 @@ impl Intake {
             if state.phase != Phase::Open {
                 return Woken::Closed;
             }
-            if now >= time {
+            if now >= time || std::mem::take(&mut state.is_called) {
                 return Woken::Time;
             }
             let until = state.since.map_or(time, |since| time.min(since + self.delay));

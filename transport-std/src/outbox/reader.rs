@@ -59,3 +59,26 @@ pub(crate) fn read(
     }
     Ok(events)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::schema::{Opener, open};
+
+    /// However much waits for others.
+    #[test]
+    fn what_waits_for_an_endpoint_is_found_by_the_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open(&directory.path().join("events.db"), Opener::Outbox).unwrap();
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql())).unwrap();
+        let steps = plan.query_map((1, 1, 1), |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        assert_eq!(
+            steps,
+            [
+                "SEARCH deliveries USING PRIMARY KEY (endpoint=? AND id>?)",
+                "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"
+            ]
+        );
+    }
+}

@@ -101,7 +101,7 @@ impl Writer<'_> {
                         return batch.lost();
                     }
                 }
-                Woken::Time => {}
+                Woken::Time => time = Instant::now(),
                 Woken::Closed => return 0,
             }
             if Instant::now() >= time {

@@ -21,9 +21,15 @@ use crate::plugin::registry::{BoxError, BoxFuture, Deps, STOP_TIMEOUT, Service};
 
 /// The name of the service's endpoint in its hub: the one whose URL it sets and persists.
 pub const ENDPOINT: &str = "pilot";
+/// What the service is called.
+const NAME: &str = "webhook";
 
 /// The topic that panics of the delivery are published under.
 pub const PANIC_TOPIC: &str = "plugin.webhook.panic";
+/// The topic that is published once, at the third panic of the delivery: whoever supervises plugins may act on it.
+pub const UNHEALTHY_TOPIC: &str = "plugin.webhook.unhealthy";
+/// The panic at which the plugin is called unhealthy, as in pilot.
+const UNHEALTHY_AT: u64 = 3;
 
 /// The longest the service drains, so that it has stopped, its last step and a late timer included,
 /// before the registry gives up on it ([`STOP_TIMEOUT`]).
@@ -221,8 +227,11 @@ fn equipped(
     client
         .drain_at_most(DRAIN_MAX)
         .on_panic(move |panics| {
-            if let (Some(bus), Ok(payload)) = (bus.get(), Payload::new(&Panics { panics })) {
-                bus.publish(PANIC_TOPIC, payload);
+            if let (Some(bus), Ok(payload)) = (bus.get(), Payload::new(&Panics::new(panics))) {
+                bus.publish(PANIC_TOPIC, payload.clone());
+                if panics == UNHEALTHY_AT {
+                    bus.publish(UNHEALTHY_TOPIC, payload);
+                }
             }
         })
         .on_notice(move |notice| {
@@ -243,7 +252,7 @@ async fn note_gone(inner: Weak<Inner>, mut is_gone: mpsc::UnboundedReceiver<()>)
 
 impl Service for WebhookService {
     fn name(&self) -> &'static str {
-        "webhook"
+        NAME
     }
 
     /// After the core's foundation (50 to 79), before application services (from 100).
@@ -272,9 +281,19 @@ impl fmt::Debug for WebhookService {
     }
 }
 
+/// The panics so far, under pilot's keys.
 #[derive(serde::Serialize)]
 struct Panics {
-    panics: u64,
+    plugin: &'static str,
+    plugin_panics: u64,
+    /// Those of all plugins, in pilot. This plugin knows of its own.
+    recovered_total: u64,
+}
+
+impl Panics {
+    const fn new(count: u64) -> Self {
+        Self { plugin: NAME, plugin_panics: count, recovered_total: count }
+    }
 }
 
 /// The last write's end.

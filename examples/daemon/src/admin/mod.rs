@@ -10,8 +10,10 @@ mod options;
 mod page;
 mod routes;
 mod server;
+mod status;
 mod token;
+mod watch;
 
-pub(crate) use history::Histories;
 pub(crate) use options::AdminOptions;
 pub(crate) use server::Admin;
+pub(crate) use watch::Watch;

@@ -19,6 +19,7 @@ use super::gate::{By, Gate, Pass};
 use super::guard::{HEADERS, Hosts, is_from_own_page, names_a_page};
 use super::page::{self, Pages};
 use super::server::Local;
+use super::status::{self, Status};
 
 /// The longest body of a request, in bytes: forms with a number or a token.
 const BODY_MAX: usize = 4 * 1024;
@@ -30,14 +31,15 @@ pub(super) struct Shared {
     pub(super) hosts: Hosts,
     pub(super) gate: Gate,
     pub(super) pages: Arc<Pages>,
+    pub(super) status: Arc<Status>,
 }
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let open = Router::new()
         .route("/", get(overview))
-        .route("/healthz", get(async || "ok\n"))
         .route("/login", get(async || page::log_in(None, false)).post(log_in))
-        .merge(page::open(Arc::clone(&shared.pages)));
+        .merge(page::open(Arc::clone(&shared.pages)))
+        .merge(status::open(Arc::clone(&shared.status)));
     let kept = Router::new()
         .route("/logout", post(log_out))
         .merge(page::kept(Arc::clone(&shared.pages)))

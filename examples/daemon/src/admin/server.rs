@@ -25,11 +25,12 @@ use tracing::{info, warn};
 
 use super::gate::Gate;
 use super::guard::Hosts;
-use super::history::Histories;
 use super::options::AdminOptions;
 use super::page::Pages;
 use super::routes::{self, Shared};
+use super::status::Status;
 use super::token;
+use super::watch::Watch;
 use crate::Failure;
 use crate::aside::aside;
 
@@ -53,7 +54,7 @@ pub(crate) struct Admin {
     listener: TcpListener,
     hosts: Hosts,
     gate: Gate,
-    histories: Arc<Histories>,
+    watch: Arc<Watch>,
 }
 
 impl Admin {
@@ -65,7 +66,7 @@ impl Admin {
         options: &AdminOptions,
         home: Option<&Path>,
         socket: Option<&Path>,
-        histories: Arc<Histories>,
+        watch: Arc<Watch>,
     ) -> Result<Option<Self>, Failure> {
         let Some(address) = options.admin else { return Ok(None) };
         let fail = |error| Failure::runtime(format!("{address}: {error}"));
@@ -77,15 +78,17 @@ impl Admin {
         if !address.ip().is_loopback() {
             warn!("the admin address is reached from other machines, and there is no TLS");
         }
-        Ok(Some(Self { listener, hosts: Hosts::new(&options.admin_host), gate, histories }))
+        Ok(Some(Self { listener, hosts: Hosts::new(&options.admin_host), gate, watch }))
     }
 
     /// Shows these endpoints, and the dead letters of the outbox with this file, for ever. What is under way ends when
     /// this is dropped.
     pub(crate) async fn serve(self, hub: Hub, outbox: Option<PathBuf>) -> Infallible {
-        let Self { listener, hosts, gate, histories } = self;
-        let pages = Arc::new(Pages::new(hub, histories, outbox));
-        let router = routes::router(Arc::new(Shared { hosts, gate, pages: Arc::clone(&pages) }));
+        let Self { listener, hosts, gate, watch } = self;
+        let status = Arc::new(Status::new(hub.clone(), Arc::clone(&watch)));
+        let pages = Arc::new(Pages::new(hub, watch, outbox));
+        let shared = Shared { hosts, gate, pages: Arc::clone(&pages), status };
+        let router = routes::router(Arc::new(shared));
         tokio::select! {
             never = accept(listener, router) => never,
             never = pages.look() => never,

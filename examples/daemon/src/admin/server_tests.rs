@@ -19,6 +19,7 @@ const TOKEN: &str = "0123456789abcdef";
 struct World {
     address: SocketAddr,
     client: Client,
+    watch: Arc<Watch>,
 }
 
 /// What a receiver says, and a topic is: text that acts where it is not escaped.
@@ -45,20 +46,19 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let further: Vec<_> = further.iter().map(|&name| name.to_owned()).collect();
-        let histories = Arc::<Histories>::default();
+        let watch = Arc::<Watch>::default();
         let client = Client::builder(hostile_receiver().await)
-            .http(pilot_webhook_std::HttpConfig::new().answers(2048))
-            .on_notice(histories.of("pilot").hook());
+            .http(pilot_webhook_std::HttpConfig::new().answers(2048));
         let hub = Hub::new();
-        let client = hub.add("pilot", client.into()).unwrap();
+        let client = hub.add("pilot", watch.client("pilot", client).into()).unwrap();
         let admin = Admin {
             listener,
-            histories,
+            watch: Arc::clone(&watch),
             hosts: Hosts::new(&further),
             gate: Gate::new(TOKEN.as_bytes(), address.port()).unwrap(),
         };
         tokio::spawn(admin.serve(hub, None));
-        Self { address, client }
+        Self { address, client, watch }
     }
 
     /// The whole answer to a request whose lines these are.
@@ -334,4 +334,68 @@ async fn pages_are_kept_live_and_readers_are_few() {
         }
     }
     panic!("no place came free");
+}
+
+/// Without a script: what the page shows and asks for stands in it.
+#[tokio::test]
+async fn the_page_is_whole_without_its_script() {
+    let world = World::new(&[]).await;
+    world.fail("a.topic", &json!(7)).await;
+    let cookie = format!("cookie: {}", world.log_in().await);
+    let own = format!("origin: http://{}", world.address);
+    let page = world.get("/endpoints/pilot", &[&cookie]).await;
+    for there in [
+        "delivering",
+        ">400<",
+        "a.topic",
+        "action=\"/endpoints/pilot/pause\"",
+        "data-paused=\"false\"",
+    ] {
+        assert!(page.body().contains(there), "{there}: {}", page.0);
+    }
+    for (action, is_paused) in [("pause", true), ("resume", false)] {
+        let path = format!("/endpoints/pilot/{action}");
+        let answer = world.ask("POST", &path, &[&cookie, &own], "").await;
+        assert_eq!(answer.status(), 303);
+        assert_eq!(world.client.is_paused(), is_paused);
+        let then = world.get(answer.header("location").unwrap(), &[&cookie]).await;
+        assert!(then.body().contains(&format!("data-paused=\"{is_paused}\"")), "{}", then.0);
+    }
+    for unknown in ["/endpoints/none/pause", "/endpoints/pilot/explode"] {
+        let answer = world.ask("POST", unknown, &[&cookie, &own], "").await;
+        assert!(matches!(answer.status(), 400 | 404), "{unknown}: {}", answer.0);
+    }
+}
+
+#[tokio::test]
+async fn machines_are_told_without_the_token_and_only_at_this_host() {
+    let world = World::new(&[]).await;
+    world.fail("a", &HOSTILE).await;
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let answer = world.get(path, &[]).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(!answer.body().contains("secret"), "{path}");
+        let elsewhere = world.get(path, &["host: evil.example"]).await;
+        assert_eq!(elsewhere.status(), 421, "{path}");
+    }
+    let plain = world.get("/metrics", &[]).await;
+    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let sample = "pilot_webhook_attempts_total{endpoint=\"pilot\",class=\"4xx\"} 1\n";
+    assert!(plain.body().contains(sample), "{}", plain.body());
+    let open = world.get("/metrics", &["accept: application/openmetrics-text;q=0.9"]).await;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(open.header("content-type"), Some(kind));
+    assert!(open.body().contains(sample) && open.body().ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn who_takes_no_events_says_why() {
+    let world = World::new(&[]).await;
+    let ready = world.get("/readyz", &[]).await;
+    assert_eq!((ready.status(), ready.body()), (200, "{\"ready\":true,\"reasons\":[]}\n"));
+    world.client.clear();
+    world.watch.stopping();
+    let not = world.get("/readyz", &[]).await;
+    let expected = "{\"ready\":false,\"reasons\":[\"stopping\",\"no-webhook\"]}\n";
+    assert_eq!((not.status(), not.body()), (503, expected));
 }

@@ -40,7 +40,7 @@ pub(super) fn check(
         let can_read = files(&keys, &settings, problems);
         if let (Some(url), true) = (url, can_read) {
             usable(&args, &url, line, &settings, problems);
-            endpoints.push(Declared { args, url, settings });
+            endpoints.push(Declared { args: args.into(), url, settings });
         }
     }
     secrets(top, problems);
@@ -60,7 +60,7 @@ pub(super) fn check(
         let url = url_of_pilot(run, top, &args, 1, problems);
         if let (Some(url), true) = (url, files(&keys, &settings, problems)) {
             usable(&args, &url, 1, &settings, problems);
-            endpoints.push(Declared { args, url, settings });
+            endpoints.push(Declared { args: args.into(), url, settings });
         }
     }
     endpoints

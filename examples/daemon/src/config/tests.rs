@@ -43,6 +43,27 @@ fn load(text: &str) -> Result<Config, Failure> {
     load_with(TempDir::new().unwrap().path(), text, &[])
 }
 
+/// Loads a configuration for which all files that it names are there.
+pub(super) fn loads_with_its_files(text: &str) {
+    let directory = TempDir::new().unwrap();
+    let text = text.replace("/run/credentials/pilot-webhookd.service/", "");
+    for line in text.lines().map(|line| line.trim_start_matches("# ")) {
+        let Some((key, value)) = line.split_once(" = ") else { continue };
+        for name in value.split('"').skip(1).step_by(2) {
+            let content = match key {
+                "url_file" | "webhook_file" => "https://hooks.example.org/token",
+                "ca_file" => continue,
+                key if key.ends_with("_file") && !name.starts_with('/') => "user:password",
+                _ => continue,
+            };
+            fs::write(directory.path().join(name), content).unwrap();
+        }
+    }
+    if let Err(failure) = load_with(directory.path(), &text, &[]) {
+        panic!("{}", failure.message);
+    }
+}
+
 /// What is wrong: `LINE: key: what`.
 fn errors(text: &str) -> Vec<String> {
     let failure = load(text).err().unwrap_or_else(|| panic!("it is good: {text}"));

@@ -14,6 +14,8 @@ use super::body::Posted;
 use super::repeats::{Origin, Repeats};
 use crate::tally::Tally;
 
+/// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
+const ROOM_WAIT: Duration = Duration::from_secs(2);
 /// How long a POST waits for the disk. Arbitrary: less than the five seconds that the original waits for an answer.
 const STORE_WAIT: Duration = Duration::from_secs(4);
 
@@ -34,6 +36,12 @@ pub(crate) enum WhenFull {
     SendBack,
     /// The oldest event makes room. The endpoints' options say so, too.
     DropOldest,
+}
+
+impl Default for WhenFull {
+    fn default() -> Self {
+        Self::Wait(ROOM_WAIT)
+    }
 }
 
 /// Of the events of a POST not all are queued.

@@ -135,7 +135,10 @@ impl Families {
         out.gauges(("pilot_webhook_breaker_state", help, None), states)?;
         let help = "How often the breaker opened.";
         let openings = self.each(|of| u64::from(of.stats.circuit_opens));
-        out.counters(("pilot_webhook_breaker_openings", help, None), openings)
+        out.counters(("pilot_webhook_breaker_openings", help, None), openings)?;
+        let help = "1 while somebody has paused it.";
+        let paused = self.each(|of| u64::from(of.is_paused));
+        out.gauges(("pilot_webhook_paused", help, None), paused)
     }
 
     fn connections(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -161,8 +164,23 @@ impl Families {
         let help = "Dead letters in the outbox.";
         let dead = ledgers().map(|(label, ledger)| (label, ledger.dead));
         out.gauges(("pilot_webhook_dead_letters", help, None), dead)?;
+        let help = "Events and dead letters that the outbox let go of, over its file's whole life.";
+        let lost = ledgers().flat_map(|([endpoint], ledger)| {
+            let causes = [
+                ("dropped", ledger.dropped),
+                ("aged-out", ledger.aged_out),
+                ("expired", ledger.expired),
+            ];
+            causes.map(|(cause, count)| ([endpoint, ("cause", cause)], count))
+        });
+        out.counters(("pilot_webhook_outbox_lost", help, None), lost)?;
         let help = "Room that the outbox's events take.";
-        out.gauges(("pilot_webhook_outbox", help, BYTES), [(NO_LABELS, file.bytes)])
+        out.gauges(("pilot_webhook_outbox", help, BYTES), [(NO_LABELS, file.bytes)])?;
+        let help = "Room that there is for the outbox's events.";
+        out.gauges(
+            ("pilot_webhook_outbox_capacity", help, BYTES),
+            [(NO_LABELS, file.capacity_bytes)],
+        )
     }
 
     /// A number of each endpoint.

@@ -57,11 +57,13 @@ pub(crate) struct Metrics {
     recorded: Mutex<HashMap<String, Weak<Recorded>>>,
 }
 
-impl Metrics {
-    pub(crate) fn new() -> Self {
+impl Default for Metrics {
+    fn default() -> Self {
         Self { start: SystemTime::now(), recorded: Mutex::default() }
     }
+}
 
+impl Metrics {
     /// What the client of an endpoint is to call with its notices. The numbers of an endpoint go on when another client
     /// takes the place of one that still lives.
     pub(crate) fn hook(&self, endpoint: &str) -> impl Fn(&Notice<'_>) + Send + Sync + use<> {

@@ -16,8 +16,10 @@ pub(super) struct Tickets {
 }
 
 struct Last {
-    /// Whether tickets of the present connection may be kept.
+    /// Whether the server of the present connection is known to be authentic.
     is_open: bool,
+    /// Whether the ticket came before that was known.
+    is_early: bool,
     /// Whether a ticket in what rustls is reading now is short enough.
     is_short: bool,
     ticket: Option<(ServerName<'static>, Tls13ClientSessionValue)>,
@@ -26,13 +28,18 @@ struct Last {
 
 impl Tickets {
     pub(super) const fn new() -> Self {
-        let last = Last { is_open: false, is_short: false, ticket: None, group: None };
+        let last =
+            Last { is_open: false, is_early: false, is_short: false, ticket: None, group: None };
         Self { last: Mutex::new(RefCell::new(last)) }
     }
 
-    /// A handshake begins: from now on no ticket is kept.
+    /// A handshake begins. A ticket of the last one is forgotten, unless that server was authentic.
     pub(super) fn begin(&self) {
-        self.with(|last| last.is_open = false);
+        let early = self.with(|last| {
+            last.is_open = false;
+            last.ticket.take_if(|_| last.is_early)
+        });
+        drop(early);
     }
 
     /// Forgets the ticket.
@@ -42,9 +49,10 @@ impl Tickets {
         drop(ticket);
     }
 
-    /// The server of the present connection is authentic: its tickets may be kept.
+    /// The server of the present connection is authentic: its tickets may be kept, and so may one that it sent
+    /// along with its proof, as Go's servers do.
     pub(super) fn open(&self) {
-        self.with(|last| last.is_open = true);
+        self.with(|last| (last.is_open, last.is_early) = (true, false));
     }
 
     /// rustls begins to read something, in which tickets are short enough or not. They come back in a
@@ -78,7 +86,8 @@ impl ClientSessionStore for Tickets {
     fn insert_tls13_ticket(&self, name: ServerName<'static>, ticket: Tls13ClientSessionValue) {
         let ticket = Some((name, ticket));
         let old = self.with(|last| {
-            if last.is_open && last.is_short {
+            if last.is_short {
+                last.is_early = !last.is_open;
                 core::mem::replace(&mut last.ticket, ticket)
             } else {
                 ticket

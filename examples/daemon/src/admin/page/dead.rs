@@ -58,12 +58,17 @@ impl From<Chosen> for Which<'_> {
 }
 
 impl Letters {
-    /// Those of the file behind the id `after`.
-    pub(super) fn read(path: Option<&Path>, after: u64) -> Self {
+    fn none() -> Self {
+        Self::There { count: 0, letters: Vec::new(), next: None }
+    }
+
+    /// Those of an endpoint, behind the id `after`.
+    pub(super) fn read(path: Option<&Path>, endpoint: &str, after: u64) -> Self {
         let Some(path) = path else { return Self::NoOutbox };
         let look = || {
             let file = OutboxFile::open(path)?;
-            let (count, found) = (file.status()?.ledger.dead, file.dead("pilot", after, SHOWN)?);
+            let Some(count) = count_in(&file, endpoint)? else { return Ok(Self::none()) };
+            let found = file.dead(endpoint, after, SHOWN)?;
             let next = found.last().filter(|_| found.len() == SHOWN).map(|last| last.event.id);
             let letters = found.into_iter().map(Letter::from).collect();
             Ok(Self::There { count, letters, next })
@@ -75,25 +80,31 @@ impl Letters {
     }
 }
 
-/// How many there are. `None` where they cannot be counted.
-pub(super) fn count(path: &Path) -> Option<u64> {
-    Some(OutboxFile::open(path).ok()?.status().ok()?.ledger.dead)
+/// How many there are of an endpoint. `None` where they cannot be counted.
+pub(super) fn count(path: &Path, endpoint: &str) -> Option<u64> {
+    count_in(&OutboxFile::open(path).ok()?, endpoint).ok()?
+}
+
+/// `None`: the file has never had an event for it.
+fn count_in(file: &OutboxFile, endpoint: &str) -> Result<Option<u64>, OutboxError> {
+    let all = file.status()?.endpoints;
+    Ok(all.iter().find(|it| it.name == endpoint).map(|it| it.ledger.dead))
 }
 
 /// Has them put back.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn replay(path: &Path, chosen: Chosen) -> Result<u64, OutboxError> {
-    OutboxFile::open(path)?.replay(chosen.into(), None)
+pub(super) fn replay(path: &Path, endpoint: &str, chosen: Chosen) -> Result<u64, OutboxError> {
+    OutboxFile::open(path)?.replay(chosen.into(), Some(endpoint))
 }
 
 /// Removes them for good.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn discard(path: &Path, chosen: Chosen) -> Result<u64, OutboxError> {
-    OutboxFile::open(path)?.purge(chosen.into(), None)
+pub(super) fn discard(path: &Path, endpoint: &str, chosen: Chosen) -> Result<u64, OutboxError> {
+    OutboxFile::open(path)?.purge(chosen.into(), Some(endpoint))
 }
 
 impl From<DeadLetter> for Letter {

@@ -174,7 +174,10 @@ fn letters(name: &str, dead: &Letters) -> Markup {
             p.said { "The outbox cannot be read now. The log says why." }
         },
         Letters::There { count, letters, next, .. } => html! {
-            p { span data-field="dead" { (count) } " in all." }
+            p {
+                span data-field="dead" { (count) } " in all. "
+                a href={ "/endpoints/" (name) "?after=0#dead" } { "Look again" }
+            }
             @if *count > 0 {
                 div.actions {
                     form method="post" action={ "/endpoints/" (name) "/replay" } {

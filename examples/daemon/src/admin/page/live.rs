@@ -77,12 +77,13 @@ fn overview(pages: &Pages, page: usize) -> Now {
 /// `None`: there is no such endpoint any more.
 async fn endpoint(pages: &Pages, name: &str, seen: &mut Seen) -> Option<Now> {
     let endpoint = pages.find(name)?;
-    let history = pages.histories.of(name);
+    let history = pages.watch.histories.of(name);
     let attempts = history.attempts(seen.attempt);
     seen.attempt = attempts.last().map_or(seen.attempt, |newest| newest.number);
     let mut fields = BTreeMap::new();
     if let Some(path) = pages.outbox.clone().filter(|_| seen.ticks.is_multiple_of(COUNT)) {
-        let count = aside(move || dead::count(&path)).await.ok().flatten();
+        let of = name.to_owned();
+        let count = aside(move || dead::count(&path, &of)).await.ok().flatten();
         fields.extend(count.map(|count| ("dead", count.to_string())));
     }
     seen.ticks += 1;

@@ -9,6 +9,7 @@ mod html;
 mod live;
 mod view;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use tracing::{info, warn};
 
 use self::dead::{Chosen, Letters};
 use self::view::{Card, Row, State as Condition};
-use super::history::Histories;
+use super::watch::Watch;
 use crate::aside::aside;
 
 /// Endpoints on one page.
@@ -43,7 +44,7 @@ const TEST_TOPIC: &str = "webhook.test";
 /// What the pages are made from.
 pub(super) struct Pages {
     hub: Hub,
-    histories: Arc<Histories>,
+    watch: Arc<Watch>,
     /// The outbox's file.
     outbox: Option<PathBuf>,
     readers: Arc<Semaphore>,
@@ -52,10 +53,10 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(hub: Hub, histories: Arc<Histories>, outbox: Option<PathBuf>) -> Self {
+    pub(super) fn new(hub: Hub, watch: Arc<Watch>, outbox: Option<PathBuf>) -> Self {
         let (tick, ticks) = watch::channel(());
         let readers = Arc::new(Semaphore::new(READERS));
-        Self { hub, histories, outbox, readers, ticks, tick }
+        Self { hub, watch, outbox, readers, ticks, tick }
     }
 
     /// Looks at all endpoints once a second, for ever.
@@ -66,9 +67,10 @@ impl Pages {
             ticks.tick().await;
             let endpoints = self.hub.endpoints();
             for endpoint in &endpoints {
-                self.histories.of(endpoint.name()).sample(&endpoint.stats());
+                self.watch.histories.of(endpoint.name()).sample(&endpoint.stats());
             }
-            self.histories.keep(|name| endpoints.iter().any(|it| it.name() == name));
+            let names: HashSet<_> = endpoints.iter().map(HubEndpoint::name).collect();
+            self.watch.histories.keep(|name| names.contains(name));
             self.tick.send_replace(());
         }
     }
@@ -103,7 +105,7 @@ fn summary(endpoints: &[HubEndpoint]) -> String {
 fn cards_of(pages: &Pages, endpoints: &[HubEndpoint], page: usize) -> Vec<Card> {
     let first = page.saturating_sub(1).saturating_mul(PER_PAGE);
     let shown = endpoints.iter().skip(first).take(PER_PAGE);
-    shown.map(|it| Card::new(it, &pages.histories.of(it.name()))).collect()
+    shown.map(|it| Card::new(it, &pages.watch.histories.of(it.name()))).collect()
 }
 
 fn answer(markup: maud::Markup) -> Response {
@@ -173,9 +175,10 @@ async fn endpoint(
     shown: Query<Shown>,
 ) -> Response {
     let Some(endpoint) = pages.find(&name) else { return unknown() };
-    let history = pages.histories.of(&name);
+    let history = pages.watch.histories.of(&name);
     let (path, after) = (pages.outbox.clone(), shown.after.unwrap_or(0));
-    let letters = aside(move || Letters::read(path.as_deref(), after)).await;
+    let of = name.clone();
+    let letters = aside(move || Letters::read(path.as_deref(), &of, after)).await;
     let letters = letters.unwrap_or(Letters::Unreadable);
     let rows: Vec<_> = history.attempts(0).iter().map(Row::new).collect();
     let said = shown.done.as_deref().and_then(Done::words);
@@ -254,10 +257,12 @@ async fn act(
                 Ok(None) | Err(_) => "full",
             }
         }
-        Action::Replay => changed(&pages, "replay", move |path| dead::replay(path, chosen)).await,
+        Action::Replay => {
+            changed(&pages, &name, "replay", move |path, of| dead::replay(path, of, chosen)).await
+        }
         Action::Discard if choice.id.is_none() && choice.sure.is_none() => "unsure",
         Action::Discard => {
-            changed(&pages, "discard", move |path| dead::discard(path, chosen)).await
+            changed(&pages, &name, "discard", move |path, of| dead::discard(path, of, chosen)).await
         }
     };
     Redirect::to(&format!("/endpoints/{name}?done={done}")).into_response()
@@ -266,13 +271,15 @@ async fn act(
 /// Changes the outbox's file, and says how that went.
 async fn changed<E: std::fmt::Display + Send + 'static>(
     pages: &Pages,
+    name: &str,
     done: &'static str,
-    change: impl FnOnce(&std::path::Path) -> Result<u64, E> + Send + 'static,
+    change: impl FnOnce(&std::path::Path, &str) -> Result<u64, E> + Send + 'static,
 ) -> &'static str {
     let Some(path) = pages.outbox.clone() else { return "failed" };
-    match aside(move || change(&path)).await {
+    let of = name.to_owned();
+    match aside(move || change(&path, &of)).await {
         Ok(Ok(count)) => {
-            info!("{done} on the page: {count} dead letters");
+            info!("{done} on the page: {count} dead letters of endpoint {name}");
             done
         }
         Ok(Err(error)) => {
