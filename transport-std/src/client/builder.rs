@@ -15,7 +15,11 @@ use pilot_webhook_core::{
     Secret, SendTransport, Signer,
 };
 use tokio::runtime::Handle;
+#[cfg(feature = "outbox")]
+use tokio::sync::watch;
 
+#[cfg(feature = "outbox")]
+use crate::client::durable::StoredIn;
 use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts};
 use crate::client::observer::{Hook, PanicHook};
@@ -67,7 +71,7 @@ struct Options {
     hooks: Vec<Hook>,
     on_panic: Option<PanicHook>,
     #[cfg(feature = "outbox")]
-    outbox: Option<(OutboxEndpoint, bool)>,
+    outbox: Option<StoredIn>,
     /// The target is gone: nothing is sent until one is set.
     is_gone: bool,
 }
@@ -242,7 +246,7 @@ impl<V> ClientBuilder<V> {
     #[cfg(feature = "outbox")]
     #[allow(clippy::needless_pass_by_value, reason = "the client has it, and closes it")]
     pub fn outbox(mut self, outbox: Outbox) -> Self {
-        self.options.outbox = Some((outbox.pilot(), true));
+        self.options.outbox = Some(StoredIn { endpoint: outbox.pilot(), owns: true, after: None });
         self
     }
 
@@ -250,7 +254,7 @@ impl<V> ClientBuilder<V> {
     /// outbox is not closed with the client.
     #[cfg(feature = "outbox")]
     pub fn outbox_endpoint(mut self, endpoint: OutboxEndpoint) -> Self {
-        self.options.outbox = Some((endpoint, false));
+        self.options.outbox = Some(StoredIn { endpoint, owns: false, after: None });
         self
     }
 
@@ -260,6 +264,24 @@ impl<V> ClientBuilder<V> {
     pub const fn traceparent(mut self, is_sent: bool) -> Self {
         self.options.trace = Trace { is_wanted: is_sent };
         self
+    }
+
+    /// As [`outbox_endpoint`](Self::outbox_endpoint), and delivers when the other end of `after` is gone: another client
+    /// delivers for the endpoint until then.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn outbox_endpoint_after(
+        mut self,
+        endpoint: OutboxEndpoint,
+        after: Option<watch::Receiver<()>>,
+    ) -> Self {
+        self.options.outbox = Some(StoredIn { endpoint, owns: false, after });
+        self
+    }
+
+    /// Whether an outbox was given.
+    #[cfg(feature = "outbox")]
+    pub(crate) const fn has_outbox(&self) -> bool {
+        self.options.outbox.is_some()
     }
 
     /// What the client is called in log lines, as their field `endpoint`. Default: nothing.

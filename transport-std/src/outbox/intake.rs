@@ -98,6 +98,10 @@ impl State {
 }
 
 impl Intake {
+    pub(crate) const fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
     pub(crate) fn new(max_bytes: u64, delay: Duration, stored_bytes: u64) -> Self {
         let state = State {
             batch: Batch::default(),
@@ -111,10 +115,6 @@ impl Intake {
             lost: 0,
         };
         Self { state: state.into(), work: Condvar::new(), news: Notify::new(), max_bytes, delay }
-    }
-
-    pub(crate) const fn max_bytes(&self) -> u64 {
-        self.max_bytes
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
