@@ -310,6 +310,8 @@ impl Handler for Commands {
         let target = Destination::parse(url, Policy::default()).ok();
         let set = if comes_back(target.as_ref(), self.listens) {
             Err(format!("the webhook {COMES_BACK}"))
+        } else if self.service.client().is_none() {
+            Err(format!("the configuration has no endpoint called {PILOT}, whose webhook this is"))
         } else {
             self.service.set_url(url).map_err(|error| error.to_string())
         };
