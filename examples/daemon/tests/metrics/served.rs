@@ -1,6 +1,7 @@
 //! A daemon with an admin address, and what it serves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{EVENTS, daemon, end, signal};
+use crate::support::{EVENTS, bare, daemon, end, signal};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,9 +28,7 @@ impl Daemon {
     pub(crate) fn start(url: &str, options: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (outbox, socket) = (home.path().join("events.db"), home.path().join("socket"));
-        let mut command: Command = daemon(url);
-        command.args(["--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--events", EVENTS]);
-        command.args(["--drain-timeout", "200ms", "--home"]).arg(home.path());
+        let mut command = daemon(url);
         for option in options {
             command.arg(match *option {
                 "OUTBOX" => outbox.as_os_str(),
@@ -37,6 +36,22 @@ impl Daemon {
                 option => option.as_ref(),
             });
         }
+        Self::start_so(command, home)
+    }
+
+    /// One with this configuration, that reads the captured events.
+    pub(crate) fn start_with_config(text: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("pilot.toml");
+        fs::write(&path, text).unwrap();
+        let mut command = bare();
+        command.arg("run").arg("--config").arg(path);
+        Self::start_so(command, home)
+    }
+
+    fn start_so(mut command: Command, home: TempDir) -> Self {
+        command.args(["--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--events", EVENTS]);
+        command.args(["--drain-timeout", "200ms", "--home"]).arg(home.path());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (tell, told) = mpsc::channel();
