@@ -93,6 +93,27 @@ fn each_endpoint_has_its_own_numbers() {
 }
 
 #[test]
+fn the_numbers_of_an_endpoint_go_on_when_it_is_configured_anew() {
+    let sink = Sink::start();
+    let config = |capacity: u32| {
+        let url = sink.url();
+        format!(
+            "[[endpoint]]\nname = \"a\"\nurl = \"{url}\"\non_full = \"block\"\nqueue_capacity = {capacity}\n"
+        )
+    };
+    let daemon = Daemon::start_with_config(&config(100));
+    let delivered = "pilot_webhook_events_total{endpoint=\"a\",fate=\"delivered\"}";
+    daemon.metrics_when(delivered, 54.0);
+    daemon.configure(&config(200));
+    let served = daemon.metrics_when("pilot_webhook_queue_capacity_events{endpoint=\"a\"}", 200.0);
+    assert_eq!(served.value(delivered), Some(54.0));
+    assert_eq!(served.sum("pilot_webhook_attempts_total", "class=\"2xx\""), 54.0);
+    let count = "pilot_webhook_attempt_duration_seconds_count{endpoint=\"a\"}";
+    assert_eq!(served.value(count), Some(54.0));
+    daemon.stop();
+}
+
+#[test]
 fn what_waits_is_counted_with_its_age() {
     let nobody = Sink::reserve();
     let daemon = Daemon::start(

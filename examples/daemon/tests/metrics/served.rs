@@ -16,6 +16,9 @@ use crate::support::{EVENTS, bare, daemon, end, signal};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The configuration's file, under the home.
+const CONFIG: &str = "pilot.toml";
+
 /// A daemon that goes on when its events are read.
 pub(crate) struct Daemon {
     child: Child,
@@ -42,7 +45,7 @@ impl Daemon {
     /// One with this configuration, that reads the captured events.
     pub(crate) fn start_with_config(text: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("pilot.toml");
+        let path = home.path().join(CONFIG);
         fs::write(&path, text).unwrap();
         let mut command = bare();
         command.arg("run").arg("--config").arg(path);
@@ -64,6 +67,12 @@ impl Daemon {
         });
         let admin = told.recv_timeout(PATIENCE).unwrap();
         Self { child, admin, home }
+    }
+
+    /// Has it read another configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        fs::write(self.home.path().join(CONFIG), text).unwrap();
+        signal(&self.child, "HUP");
     }
 
     /// The status and the body of an answer.
