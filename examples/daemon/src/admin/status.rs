@@ -77,7 +77,7 @@ impl Status {
     }
 
     fn outbox(&self) -> Option<Outbox> {
-        self.hub.endpoints().first()?.client().outbox().cloned()
+        self.hub.outbox().cloned()
     }
 
     fn reasons(&self) -> Vec<Reason> {
