@@ -324,8 +324,7 @@ async fn the_third_panic_is_said_to_make_the_plugin_unhealthy_and_that_once() {
     let client =
         Client::builder("").on_notice(move |_| assert!(!trigger.swap(false, Relaxed), "expected"));
     let home = tempfile::tempdir().unwrap();
-    let options = ServiceOptions { client, home: Some(home.path().to_owned()) };
-    let service = WebhookService::new(&receivers.url(0), options).unwrap();
+    let service = WebhookService::new(&receivers.url(0), options(client, &home)).unwrap();
     let bench = Bench { service, bus: Arc::default(), home };
     bench.service.start(&bench.deps()).await.unwrap();
     let mut told = bench.bus.subscribe("plugin.webhook.*");

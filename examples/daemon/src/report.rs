@@ -52,10 +52,10 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(hub: &Hub, tally: &Tally) -> Self {
+    /// With `has_several`, the counters of each endpoint are told, also when there is only one now.
+    pub(crate) fn new(hub: &Hub, tally: &Tally, has_several: bool) -> Self {
         let count = |counter: &AtomicU64| counter.load(Relaxed);
         let endpoints = hub.endpoints();
-        let has_several = endpoints.len() > 1;
         let each = || endpoints.iter().map(|it| (it.name().to_owned(), it.stats())).collect();
         Self {
             stats: hub.stats(),

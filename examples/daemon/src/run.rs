@@ -70,6 +70,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         Some(Configured { source, endpoints, process }) => (Some(source), endpoints, process),
         None => (None, Vec::new(), Settings::new()),
     };
+    let has_several = source.is_some();
     let made = aside(move || {
         let endpoints = match source {
             Some(_) => endpoints,
@@ -178,7 +179,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
                 Err(Failure::runtime("the socket was taken away: commands would not arrive"))
             }
             never = reloader.serve(serving.as_ref(), &mut signals.hang_up, asked) => match never {},
-            never = tell(&hub, &tally, &mut signals.user_1) => match never {},
+            never = tell(&hub, &tally, has_several, &mut signals.user_1) => match never {},
         };
         supervisor::stopping();
         watch.stopping();
@@ -216,7 +217,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         never = administer(admin, &hub, &options) => match never {},
         never = supervisor::alive() => match never {},
     };
-    let report = Report::new(&hub, &tally);
+    let report = Report::new(&hub, &tally, has_several);
     let published = report.publish(options.stats_file.as_deref()).await;
     let outcome = outcome.and_then(|end| match end {
         End::Input => report.verdict(),
@@ -233,9 +234,9 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
 }
 
 /// Logs the counters at each signal.
-async fn tell(hub: &Hub, tally: &Tally, user_1: &mut Signal) -> Infallible {
+async fn tell(hub: &Hub, tally: &Tally, has_several: bool, user_1: &mut Signal) -> Infallible {
     while user_1.recv().await.is_some() {
-        match Report::new(hub, tally).line() {
+        match Report::new(hub, tally, has_several).line() {
             Ok(line) => info!("{line}"),
             Err(failure) => warn!("{}", failure.message),
         }

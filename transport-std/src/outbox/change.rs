@@ -31,6 +31,21 @@ pub(crate) struct Touched {
     delta: Account,
     /// The last event that was stored for it; 0 when none was.
     pub(crate) newest: i64,
+    /// The first of the events up to the newest one, without a gap, whose deliveries are not written yet; 0 for none.
+    begun: i64,
+}
+
+/// Events with ids from the first to the last one, without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+}
+
+impl Run {
+    pub(crate) const fn len(self) -> i64 {
+        self.last - self.first + 1
+    }
 }
 
 /// What is on disk.
@@ -46,6 +61,24 @@ impl Touched {
     pub(crate) const fn add(&mut self, entry: Entry, number: i64) {
         self.account.add(entry, number);
         self.delta.add(entry, number);
+    }
+
+    /// An event is stored for it, which is newer than all before. Deliveries are written as long as there is no gap
+    /// between them: returns those before a gap.
+    pub(crate) fn store(&mut self, id: i64) -> Option<Run> {
+        let before = if id == self.newest + 1 { None } else { self.take_run() };
+        if self.begun == 0 {
+            self.begun = id;
+        }
+        self.newest = id;
+        before
+    }
+
+    const fn take_run(&mut self) -> Option<Run> {
+        match std::mem::replace(&mut self.begun, 0) {
+            0 => None,
+            first => Some(Run { first, last: self.newest }),
+        }
     }
 
     /// As it is with what the transaction did so far.
@@ -84,9 +117,19 @@ impl Change<'_, '_> {
             Vacant(place) => {
                 let account =
                     self.account.query_row([endpoint], |row| Account::from_row(row, 0))?;
-                Ok(place.insert(Touched { account, delta: Account::default(), newest: 0 }))
+                Ok(place.insert(Touched {
+                    account,
+                    delta: Account::default(),
+                    newest: 0,
+                    begun: 0,
+                }))
             }
         }
+    }
+
+    /// The deliveries that are not written yet; they are taken to be from now on.
+    pub(crate) fn take_runs(&mut self) -> impl Iterator<Item = (EndpointId, Run)> {
+        self.endpoints.iter_mut().filter_map(|(id, touched)| Some((*id, touched.take_run()?)))
     }
 
     /// The endpoints that it touched so far.

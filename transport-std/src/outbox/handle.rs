@@ -312,7 +312,7 @@ impl Outbox {
         })
     }
 
-    fn look<T>(
+    pub(crate) fn look<T>(
         &self,
         look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, OutboxError> {

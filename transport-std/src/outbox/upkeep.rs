@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::change::{Books, Changed};
+use super::change::{Books, Changed, Run};
 use super::deliveries::{Deliveries, share};
 use super::event::{EndpointId, TEXTS};
 use super::ledger::{Counter, Entry};
@@ -86,15 +86,15 @@ fn give_up(
     let mut deliveries = Deliveries::new(connection)?;
     let (events, changed) = Books::new(connection)?.transaction(|change| {
         let mut events = 0;
-        for id in ids {
-            if deliveries.end(endpoint, *id)? {
-                deliveries.release(change, endpoint, *id, entry)?;
-                events += 1;
+        for run in ids.chunk_by(|id, next| id + 1 == *next) {
+            if let ([first, ..], [.., last]) = (run, run) {
+                let run = Run { first: *first, last: *last };
+                events += deliveries.end(change, endpoint, run, entry)?;
             }
         }
         Ok(events)
     })?;
-    Ok(Some(Slice { events, changed }))
+    Ok((events > 0).then_some(Slice { events, changed }))
 }
 
 /// Whether somebody wants dead letters put back.
@@ -144,6 +144,7 @@ pub(crate) fn replay(connection: &Connection, room: i64) -> rusqlite::Result<Sli
             }
             done.execute((endpoint, id))?;
         }
+        deliveries.finish(change)?;
         Ok(replayed)
     })?;
     Ok(Slice { events, changed })

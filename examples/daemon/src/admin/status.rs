@@ -100,25 +100,32 @@ impl Status {
     /// The metrics. It blocks on the disk where there is an outbox, and takes its time where there are many endpoints.
     fn text(&self, form: Form) -> Result<String, std::fmt::Error> {
         let outbox = self.outbox();
-        let accounts = outbox.as_ref().and_then(|outbox| {
-            let read = || Ok((outbox.ledger()?, outbox.ledgers()?));
+        let stored = outbox.as_ref().and_then(|outbox| {
+            let read = || Ok((outbox.ledger()?, outbox.ledgers()?, outbox.oldest()?));
             let read = read().inspect_err(|error: &OutboxError| warn!("{error}"));
             read.ok()
         });
-        let file = outbox.zip(accounts.as_ref()).map(|(outbox, (ledger, _))| FileReading {
+        let file = outbox.zip(stored.as_ref()).map(|(outbox, (ledger, ..))| FileReading {
             bytes: ledger.stored_bytes,
             capacity_bytes: outbox.max_bytes(),
         });
-        let ledgers: HashMap<_, _> = accounts.into_iter().flat_map(|(_, of)| of).collect();
+        let (_, ledgers, oldest) = stored.unwrap_or_default();
+        let (ledgers, oldest): (HashMap<_, _>, HashMap<_, _>) =
+            (ledgers.into_iter().collect(), oldest.into_iter().collect());
         let endpoints = self.hub.endpoints();
-        let reading = |it: &HubEndpoint| Reading {
-            name: it.name().to_owned(),
-            stats: it.stats(),
-            backlog: it.client().backlog(),
-            connections: it.client().connections(),
-            panics: it.client().panics(),
-            is_paused: it.client().is_paused(),
-            ledger: ledgers.get(it.name()).copied(),
+        let reading = |it: &HubEndpoint| {
+            let (name, client) = (it.name(), it.client());
+            let backlog = client.backlog();
+            Reading {
+                name: name.to_owned(),
+                stats: it.stats(),
+                backlog,
+                oldest: oldest.get(name).copied().or(backlog.oldest),
+                connections: client.connections(),
+                panics: client.panics(),
+                is_paused: client.is_paused(),
+                ledger: ledgers.get(name).copied(),
+            }
         };
         self.watch.metrics.text(form, endpoints.iter().map(reading).collect(), file)
     }

@@ -1,6 +1,6 @@
 //! The numbers of an endpoint at one moment.
 
-use pilot_webhook_core::{Backlog, Stats};
+use pilot_webhook_core::{Backlog, Stats, Timestamp};
 use pilot_webhook_std::Connections;
 use pilot_webhook_std::outbox::Ledger;
 
@@ -10,6 +10,8 @@ pub(crate) struct Reading {
     pub(crate) name: String,
     pub(crate) stats: Stats,
     pub(crate) backlog: Backlog,
+    /// When the event happened that waits longest, in the queue or in the outbox.
+    pub(crate) oldest: Option<Timestamp>,
     pub(crate) connections: Connections,
     pub(crate) panics: u64,
     pub(crate) is_paused: bool,

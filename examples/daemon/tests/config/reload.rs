@@ -1,5 +1,6 @@
 //! Reloads: what did not change goes on, and no event is lost.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -166,14 +167,16 @@ fn under_load_no_event_is_lost_and_what_did_not_change_keeps_its_order() {
     }
     let expected: Vec<_> = (0..EVENTS).map(|n| format!("t{n}")).collect();
     let stats: Value = daemon.terminate();
-    assert_eq!(topics(stable), expected, "{stats}");
-    let mut sorted = expected.clone();
-    sorted.sort();
+    assert!(topics(stable) == expected, "{stats}");
     for sinks in [&[replaced][..], &[moved, other], &[filtered]] {
-        let mut arrived: Vec<_> = sinks.iter().flat_map(|sink| topics(sink)).collect();
-        arrived.sort();
-        assert_eq!(arrived, sorted, "{stats}");
+        let arrived: Vec<_> = sinks.iter().flat_map(|sink| topics(sink)).collect();
+        let once: BTreeSet<_> = arrived.iter().collect();
+        let missing: Vec<_> = expected.iter().filter(|topic| !once.contains(topic)).collect();
+        assert!(missing.is_empty(), "{missing:?} {stats}");
+        // An attempt that is under way when the URL changes is made at the new one, too.
+        let again = if sinks.len() == 2 { EVENTS / STEP } else { 0 };
+        assert!(arrived.len() <= EVENTS + again, "{} {stats}", arrived.len());
     }
     assert_eq!(stats["delivered"], 4 * EVENTS, "{stats}");
-    assert_eq!(stats["lines"], EVENTS, "{stats}");
+    assert_eq!(stats["events"], EVENTS, "{stats}");
 }

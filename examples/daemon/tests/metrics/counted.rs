@@ -87,6 +87,17 @@ fn what_waits_is_counted_with_its_age() {
 }
 
 #[test]
+fn what_is_stored_for_nobody_has_an_age() {
+    let daemon = Daemon::start("", &["--outbox", "OUTBOX", "--socket", "SOCKET"]);
+    let served = daemon.metrics_when("pilot_webhook_outbox_events{endpoint=\"pilot\"}", 54.0);
+    let value = |name: &str| served.value(&format!("{name}{{endpoint=\"pilot\"}}")).unwrap();
+    assert_eq!(value("pilot_webhook_queue_events"), 0.0);
+    assert!(value("pilot_webhook_oldest_event_age_seconds") > 86_400.0);
+    assert_eq!(daemon.get("/readyz", "*/*").0, 200, "events are stored");
+    daemon.stop();
+}
+
+#[test]
 fn a_full_outbox_is_not_ready() {
     let nobody = Sink::reserve();
     let options = ["--outbox", "OUTBOX", "--outbox-max-bytes", "4000"];

@@ -26,12 +26,16 @@ impl Daemon {
     /// One that reads the captured events.
     pub(crate) fn start(url: &str, options: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let outbox = home.path().join("events.db");
+        let (outbox, socket) = (home.path().join("events.db"), home.path().join("socket"));
         let mut command: Command = daemon(url);
         command.args(["--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--events", EVENTS]);
         command.args(["--drain-timeout", "200ms", "--home"]).arg(home.path());
         for option in options {
-            command.arg(if *option == "OUTBOX" { outbox.as_os_str() } else { option.as_ref() });
+            command.arg(match *option {
+                "OUTBOX" => outbox.as_os_str(),
+                "SOCKET" => socket.as_os_str(),
+                option => option.as_ref(),
+            });
         }
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
