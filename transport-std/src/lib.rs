@@ -48,8 +48,8 @@ pub use pilot_webhook_core::{
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{
-    BoxError, BoxFuture, BusEvent, Deps, EventBus, Identity, LocalBus, PANIC_TOPIC, Payload,
-    PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,
+    BoxError, BoxFuture, BusEvent, Deps, ENDPOINT, EventBus, Identity, LocalBus, PANIC_TOPIC,
+    Payload, PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,
     ServiceRegistry, Subscription, UNHEALTHY_TOPIC, WebhookService, load_persisted_url, pilot_home,
     read_home_file, replace_file, save_persisted_url,
 };

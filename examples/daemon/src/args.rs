@@ -52,6 +52,8 @@ pub(crate) enum Command {
     ClearWebhook(Remote),
     /// Show how a running daemon is.
     Info(Remote),
+    /// Have a running daemon read its configuration again. Without one, what is in files.
+    Reload(Remote),
     /// Send one event to a webhook, and say in plain words what happened.
     Test(Box<Test>),
     /// Look at the file of `run --outbox`, and correct it, also while a daemon has it.

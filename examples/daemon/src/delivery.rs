@@ -14,9 +14,6 @@ use crate::args::duration;
 use crate::endpoint::Endpoint;
 use crate::ingress::WhenFull;
 
-/// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
-const ROOM_WAIT: Duration = Duration::from_secs(2);
-
 /// The endpoint whose URL is set over the socket.
 pub(crate) const PILOT: &str = "pilot";
 
@@ -153,7 +150,7 @@ impl Delivery {
     /// What becomes of a posted event that has no room.
     pub(crate) fn when_full(&self) -> WhenFull {
         match self.on_full {
-            _ if self.blocks() => WhenFull::Wait(ROOM_WAIT),
+            _ if self.blocks() => WhenFull::default(),
             OnFullArg::Block | OnFullArg::DropNewest => WhenFull::SendBack,
             OnFullArg::DropOldest => WhenFull::DropOldest,
         }

@@ -25,6 +25,7 @@ mod logging;
 mod metrics;
 mod outbox_commands;
 mod reader;
+mod reload;
 mod report;
 mod rfc3339;
 mod run;
@@ -49,7 +50,8 @@ use std::time::Duration;
 use clap::Parser as _;
 
 use crate::args::{Args, Command, Generate};
-use crate::config::{Declared, Source};
+use crate::config::{Config, Source};
+use crate::run::Configured;
 
 /// How long the exit waits until the last log lines are read. Arbitrary: ample for any reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -97,11 +99,11 @@ pub fn main() -> ExitCode {
     let argv: Vec<OsString> = env::args_os().collect();
     let result = match Source::named(&argv) {
         Some(source) => start(|| {
-            let config = source.load()?;
-            Ok((config.command, config.endpoints, Some(source)))
+            let Config { command, endpoints, process } = source.load()?;
+            Ok((command, Some(Configured { source, endpoints, process })))
         }),
         None => match Args::try_parse_from(&argv) {
-            Ok(args) => start(|| Ok((args.command, Vec::new(), None))),
+            Ok(args) => start(|| Ok((args.command, None))),
             Err(error) if error.use_stderr() => Err(args::one_line(&error)),
             Err(help) => {
                 let _ = help.print();
@@ -134,7 +136,7 @@ fn check_files() -> io::Result<()> {
 }
 
 /// What a command line asks for, with a configuration or without one.
-type Asked = (Command, Vec<Declared>, Option<Source>);
+type Asked = (Command, Option<Configured>);
 
 fn start(ask: impl FnOnce() -> Result<Asked, Failure>) -> Result<(), Failure> {
     check_files().map_err(|error| Failure::runtime(format!("no files to start with: {error}")))?;
@@ -144,21 +146,18 @@ fn start(ask: impl FnOnce() -> Result<Asked, Failure>) -> Result<(), Failure> {
         .build()
         .map_err(Failure::runtime)?;
     let within = runtime.enter();
-    let (command, endpoints, source) = ask()?;
+    let (command, configured) = ask()?;
     drop(within);
     let result = match command {
-        Command::Run(_) if endpoints.iter().any(|it| it.args.name != delivery::PILOT) => {
-            Err(Failure::usage("run has one endpoint, pilot, until the hub is there"))
-        }
-        Command::Run(options) => runtime.block_on(run::run(options.into())),
+        Command::Run(options) => runtime.block_on(run::run(options.into(), configured)),
         #[cfg(feature = "nats")]
         Command::Gateway(options) if !options.takes_from_stream() => {
             Err(Failure::usage("gateway needs --from nats://HOST:PORT/STREAM (see --help)"))
         }
         #[cfg(feature = "nats")]
-        Command::Gateway(options) => runtime.block_on(run::run(options.into())),
-        Command::Check(_) => match source {
-            Some(source) => print(&config::summary(source.path(), &endpoints)),
+        Command::Gateway(options) => runtime.block_on(run::run(options.into(), configured)),
+        Command::Check(_) => match configured {
+            Some(it) => print(&config::summary(it.source.path(), &it.endpoints)),
             None => Err(Failure::usage("check needs --config FILE")),
         },
         Command::SetWebhook { url, webhook_file, remote } => {
@@ -168,6 +167,9 @@ fn start(ask: impl FnOnce() -> Result<Asked, Failure>) -> Result<(), Failure> {
         }
         Command::ClearWebhook(remote) => {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
+        }
+        Command::Reload(remote) => {
+            runtime.block_on(ipc::client::reload(&remote.socket, remote.json))
         }
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
         Command::Test(options) => runtime.block_on(test_url::test(options.into())),

@@ -18,4 +18,4 @@ pub use registry::{
     BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service, ServiceError, ServiceRegistry,
 };
 pub use replace::replace_file;
-pub use service::{PANIC_TOPIC, ServiceOptions, UNHEALTHY_TOPIC, WebhookService};
+pub use service::{ENDPOINT, PANIC_TOPIC, ServiceOptions, UNHEALTHY_TOPIC, WebhookService};

@@ -11,6 +11,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 /// Browsers say with it whose page a request is from.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// And with this one, what it is for.
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// What every answer says to browsers: nothing is loaded from elsewhere or kept, nothing inline is executed, no other
 /// page embeds it or reads it. `same-origin` keeps the `Origin` of forms, which `no-referrer` would make `null`.
@@ -72,14 +74,15 @@ fn plain(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-/// Whether a request may change something as far as its page is concerned. A browser names the page: it must be one of
-/// this address. What is no browser names none.
+/// Whether a request is heard as far as its page is concerned. A browser names the page: it must be one of this address.
+/// Only a link may be on another's. What is no browser names none.
 pub(super) fn is_from_own_page(method: &Method, headers: &HeaderMap) -> bool {
-    if matches!(*method, Method::GET | Method::HEAD) {
-        return true;
-    }
     let site = headers.get(SEC_FETCH_SITE);
-    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+    let is_foreign = site.is_some_and(|site| site != "same-origin" && site != "none");
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return !is_foreign || headers.get(SEC_FETCH_DEST).is_some_and(|it| it == "document");
+    }
+    if is_foreign {
         return false;
     }
     let mut origins = headers.get_all(ORIGIN).iter();
@@ -184,7 +187,21 @@ mod tests {
             let head = head("/", headers);
             assert_eq!(is_from_own_page(&head.method, &head.headers), expected, "{headers:?}");
         }
-        let reads = head("/", &[host, ("sec-fetch-site", "cross-site")]);
-        assert!(is_from_own_page(&Method::GET, &reads.headers));
+    }
+
+    #[test]
+    fn of_another_page_only_a_link_leads_here() {
+        let read = |headers: &[_]| is_from_own_page(&Method::GET, &head("/", headers).headers);
+        let (cross, same_site) =
+            (("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"));
+        assert!(read(&[]));
+        assert!(read(&[("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "script")]));
+        for foreign in [cross, same_site] {
+            assert!(read(&[foreign, ("sec-fetch-dest", "document")]));
+            assert!(!read(&[foreign]));
+            for part in ["iframe", "image", "script", "style", "empty"] {
+                assert!(!read(&[foreign, ("sec-fetch-dest", part)]), "{part}");
+            }
+        }
     }
 }

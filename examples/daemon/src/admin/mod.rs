@@ -3,7 +3,6 @@
 //! `Admin::bind` takes the address and makes the token, `Admin::serve` answers. A request passes `server` (bounds),
 //! `guard` (who may ask at all: hosts and pages), `gate` (who has the token), and then `routes`.
 
-mod endpoints;
 mod gate;
 mod guard;
 mod history;
@@ -15,7 +14,6 @@ mod status;
 mod token;
 mod watch;
 
-pub(crate) use endpoints::Hub;
 pub(crate) use options::AdminOptions;
 pub(crate) use server::Admin;
 pub(crate) use watch::Watch;

@@ -85,17 +85,19 @@ fn the_documentation_has_every_key() {
     }
 }
 
-/// The configurations between ```` ```toml ```` and ```` ``` ````.
+/// The configurations of the documentation, and that of the package.
 #[test]
-fn the_documentation_has_good_configurations() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.md");
-    let text = fs::read_to_string(&path).unwrap();
-    let examples: Vec<_> =
-        text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(examples.len(), 2);
-    for example in examples {
-        super::tests::loads_with_its_files(example);
+fn configurations_that_are_shown_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (file, count) in [("README.md", 1), ("docs/config.md", 2)] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let blocks: Vec<_> = blocks.filter(|block| block.contains("[[endpoint]]")).collect();
+        assert_eq!(blocks.len(), count, "{file}");
+        for block in blocks {
+            super::tests::loads_with_its_files(block);
+        }
     }
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/pilot-webhookd.toml");
+    let package = root.join("examples/daemon/packaging/pilot-webhookd.toml");
     super::tests::loads_with_its_files(&fs::read_to_string(package).unwrap());
 }

@@ -21,7 +21,7 @@ const NO_PATHS: [&str; 2] = ["-", "default"];
 
 /// What a key is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Given {
+pub(crate) enum Given {
     /// An option without a value.
     Switch(bool),
     /// An option with its values, one each time that it is given.
@@ -30,7 +30,7 @@ pub(super) enum Given {
 
 /// A key that is set.
 #[derive(Clone, Debug)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// `None` for one of the command line.
     pub(super) line: Option<usize>,
     pub(super) given: Given,
@@ -44,7 +44,7 @@ impl PartialEq for Setting {
 }
 
 /// The keys that are set.
-pub(super) type Settings = BTreeMap<String, Setting>;
+pub(crate) type Settings = BTreeMap<String, Setting>;
 
 /// The keys of one kind of table.
 pub(super) struct Keys(Command);

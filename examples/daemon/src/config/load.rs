@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
@@ -10,10 +11,12 @@ use super::keys::{self, Given, Keys, Setting, Settings};
 use super::problem::Problems;
 use super::{rules, text};
 use crate::Failure;
-use crate::args::{self, Args, Command};
+use crate::args::{self, Args, Command, Run};
 use crate::delivery::EndpointArgs;
+use crate::webhook_url;
 
 /// Where a configuration comes from: a file, and the command line, which overrides it.
+#[derive(Clone)]
 pub(crate) struct Source {
     path: PathBuf,
     argv: Vec<OsString>,
@@ -24,16 +27,34 @@ pub(crate) struct Config {
     pub(crate) command: Command,
     pub(crate) endpoints: Vec<Declared>,
     /// What is set for the process, and not for an endpoint.
-    #[allow(dead_code, reason = "for reloads, which come with the hub")]
-    pub(super) process: Settings,
+    pub(crate) process: Settings,
 }
 
 /// An endpoint as it is to be.
 pub(crate) struct Declared {
-    pub(crate) args: EndpointArgs,
+    pub(crate) args: Arc<EndpointArgs>,
     /// Empty where there is none yet.
     pub(crate) url: String,
     pub(super) settings: Settings,
+}
+
+impl Declared {
+    /// The only endpoint, where there is no file. Reads the file with its URL, which may be a pipe.
+    ///
+    /// # Errors
+    /// When the URL cannot be used.
+    pub(crate) fn of_options(run: &Run) -> Result<Self, Failure> {
+        let url = webhook_url::initial(run, run.delivery.endpoint.policy())?;
+        let args = EndpointArgs::pilot(run.delivery.clone()).into();
+        Ok(Self { args, url, settings: Settings::new() })
+    }
+
+    /// Whether sources that wait do so for the endpoint: of several, only for those of which it was said.
+    pub(crate) fn waits(&self, has_several: bool) -> bool {
+        let is_said =
+            || ["on_full", "block_when_full"].iter().any(|key| self.settings.contains_key(*key));
+        !has_several || (self.args.delivery.blocks() && is_said())
+    }
 }
 
 impl Source {
@@ -64,6 +85,19 @@ impl Source {
         match config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(Failure::usage(problems.text(&self.path))),
+        }
+    }
+
+    /// As [`load`](Self::load), but a pipe is refused: it has no second content.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub(crate) fn load_again(&self) -> Result<Config, Failure> {
+        match self.path.metadata() {
+            Ok(found) if !found.is_file() => {
+                Err(Failure::usage(format!("{}: not a regular file", self.path.display())))
+            }
+            _ => self.load(),
         }
     }
 

@@ -6,7 +6,6 @@
 mod document;
 mod keys;
 mod load;
-#[cfg_attr(not(test), allow(dead_code, reason = "for reloads, which come with the hub"))]
 mod plan;
 mod problem;
 mod rules;
@@ -18,5 +17,7 @@ mod docs_tests;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use load::{Declared, Source};
+pub(crate) use keys::Settings;
+pub(crate) use load::{Config, Declared, Source};
+pub(crate) use plan::{Change, differences, plan};
 pub(crate) use summary::summary;

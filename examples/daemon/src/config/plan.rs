@@ -57,7 +57,7 @@ pub(crate) fn plan(old: &[Declared], new: &[Declared]) -> Vec<Change> {
 }
 
 /// The keys whose values are others: they count from the next start on.
-pub(super) fn differences(old: &Settings, new: &Settings) -> Vec<String> {
+pub(crate) fn differences(old: &Settings, new: &Settings) -> Vec<String> {
     let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
     let mut keys: Vec<_> = keys.filter(|key| old.get(*key) != new.get(*key)).cloned().collect();
     keys.sort_unstable();
@@ -95,7 +95,7 @@ mod tests {
         let settings =
             keys.map(|(line, (key, value))| ((*key).to_owned(), setting(line, value))).collect();
         let args = EndpointArgs { name: name.to_owned(), ..base.clone() };
-        Declared { args, url: url.to_owned(), settings }
+        Declared { args: args.into(), url: url.to_owned(), settings }
     }
 
     fn base() -> EndpointArgs {

@@ -40,7 +40,7 @@ pub(super) fn check(
         let can_read = files(&keys, &settings, problems);
         if let (Some(url), true) = (url, can_read) {
             usable(&args, &url, line, &settings, problems);
-            endpoints.push(Declared { args, url, settings });
+            endpoints.push(Declared { args: args.into(), url, settings });
         }
     }
     secrets(top, problems);
@@ -52,15 +52,13 @@ pub(super) fn check(
         }
     }
     let is_given = !run.webhook.is_empty() || run.webhook_file.is_some();
-    if !has_pilot
-        && (!has_tables || is_given || run.socket.is_some() || webhook_url::is_in_environment())
-    {
+    if !has_pilot && (!has_tables || is_given || webhook_url::is_in_environment()) {
         let args = EndpointArgs::pilot(run.delivery.clone());
         let settings = Keys::shared().of(top);
         let url = url_of_pilot(run, top, &args, 1, problems);
         if let (Some(url), true) = (url, files(&keys, &settings, problems)) {
             usable(&args, &url, 1, &settings, problems);
-            endpoints.push(Declared { args, url, settings });
+            endpoints.push(Declared { args: args.into(), url, settings });
         }
     }
     endpoints

@@ -137,7 +137,10 @@ impl Task {
 
     async fn settle(&self, message: &Message, ending: Ending) {
         match ending {
-            Ending::Stored(_) | Ending::Ended(Fate::Delivered | Fate::Rejected) => {
+            // No other gateway of this kind has an endpoint for it.
+            Ending::NoEndpoint
+            | Ending::Stored(_)
+            | Ending::Ended(Fate::Delivered | Fate::Rejected) => {
                 self.say(message, AckKind::Ack).await;
             }
             Ending::Ended(Fate::Exhausted) => self.bury(message, "exhausted").await,

@@ -9,6 +9,7 @@ mod html;
 mod live;
 mod view;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use pilot_webhook_std::{Hub, HubEndpoint};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
@@ -27,7 +29,6 @@ use tracing::{info, warn};
 
 use self::dead::{Chosen, Letters};
 use self::view::{Card, Row, State as Condition};
-use super::endpoints::{Hub, HubEndpoint};
 use super::watch::Watch;
 use crate::aside::aside;
 
@@ -68,7 +69,8 @@ impl Pages {
             for endpoint in &endpoints {
                 self.watch.histories.of(endpoint.name()).sample(&endpoint.stats());
             }
-            self.watch.histories.keep(|name| endpoints.iter().any(|it| it.name() == name));
+            let names: HashSet<_> = endpoints.iter().map(HubEndpoint::name).collect();
+            self.watch.histories.keep(|name| names.contains(name));
             self.tick.send_replace(());
         }
     }
@@ -181,15 +183,27 @@ async fn endpoint(
     let rows: Vec<_> = history.attempts(0).iter().map(Row::new).collect();
     let said = shown.done.as_deref().and_then(Done::words);
     let content = html::endpoint(&Card::new(&endpoint, &history), said, &rows, &letters);
-    let live = format!("/endpoints/{}/live", endpoint.name());
+    let seen = rows.last().map_or(0, |newest| newest.number);
+    let live = format!("/endpoints/{}/live?seen={seen}", endpoint.name());
     answer(html::page(endpoint.name(), Some(&live), true, &content))
 }
 
-async fn live_endpoint(pages: State<Arc<Pages>>, Path(name): Path<String>) -> Response {
+#[derive(Deserialize)]
+struct Seen {
+    /// The number of the newest attempt that the reader has.
+    #[serde(default)]
+    seen: u64,
+}
+
+async fn live_endpoint(
+    pages: State<Arc<Pages>>,
+    Path(name): Path<String>,
+    seen: Query<Seen>,
+) -> Response {
     if pages.find(&name).is_none() {
         return unknown();
     }
-    live::stream(&pages, live::Of::Endpoint(name))
+    live::stream(&pages, live::Of::Endpoint { name, seen: seen.seen })
 }
 
 /// What was done, as the page is asked to say it. Only these words are ever said.

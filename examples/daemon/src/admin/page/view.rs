@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pilot_webhook_std::{BreakerState, Stats};
+use pilot_webhook_std::{BreakerState, HubEndpoint, Stats};
 use serde::Serialize;
 
-use super::super::endpoints::HubEndpoint;
 use super::super::history::{Attempt, Cut, History, SAMPLES, Sample};
 use super::chart::path;
 
