@@ -328,6 +328,25 @@ fn a_pilot_has_one_url() {
     assert_eq!(config.endpoints[0].url, "http://127.0.0.1:3/");
 }
 
+#[cfg(feature = "nats")]
+#[test]
+fn a_stream_goes_to_one_endpoint_as_it_is() {
+    let from = "from = \"nats://127.0.0.1/S\"\n";
+    load(&format!("{from}{}", endpoint(""))).ok().unwrap();
+    let said = errors(&format!(
+        "{from}{}format = \"cloudevents\"\n{}",
+        endpoint(""),
+        endpoint("").replace("\"a\"", "\"b\"")
+    ));
+    assert_eq!(
+        said,
+        [
+            "1: from: it goes with one endpoint; start a gateway for each of them, with a consumer of its own",
+            "5: format: it cannot be used with from: bodies are those of the stream",
+        ]
+    );
+}
+
 #[test]
 fn lines_may_end_as_on_windows() {
     load(&GOOD.replace('\n', "\r\n")).ok().unwrap();
