@@ -85,6 +85,8 @@ async fn an_event_is_stored_once_and_goes_when_the_last_endpoint_has_it() {
     b.end(1, rejected());
     a.end(3, End::Delivered);
     flush(&outbox).await;
+    let names: Vec<_> = outbox.oldest().unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["b"], "nothing waits for another");
     let file = OutboxFile::open(&path).unwrap();
     assert_eq!(file.status().unwrap().events, 1);
     let shown = file.show(1, None).unwrap();
@@ -238,9 +240,12 @@ async fn what_is_asked_of_a_large_file_uses_its_indices() {
         "SELECT id, stored_at FROM deliveries CROSS JOIN events USING (id)
          WHERE endpoint = ?1 ORDER BY id LIMIT ?2",
         "SELECT id FROM deliveries WHERE endpoint = ?1 ORDER BY id LIMIT ?2",
-        "DELETE FROM deliveries WHERE endpoint = ?1 AND id = ?2",
-        "DELETE FROM events WHERE id = ?1 AND due = 1 RETURNING octet_length(topic)",
-        "UPDATE events SET due = due - 1 WHERE id = ?1 RETURNING octet_length(topic)",
+        "INSERT INTO deliveries (endpoint, id) SELECT ?1, id FROM events WHERE id BETWEEN ?2 AND ?3",
+        "SELECT count(*), sum(due = 1) FROM deliveries CROSS JOIN events USING (id)
+         WHERE endpoint = ?1 AND id BETWEEN ?2 AND ?3",
+        "DELETE FROM deliveries WHERE endpoint = ?1 AND id BETWEEN ?2 AND ?3",
+        "DELETE FROM events WHERE id BETWEEN ?1 AND ?2 AND due = 1",
+        "UPDATE events SET due = due - 1 WHERE id BETWEEN ?1 AND ?2",
         "DELETE FROM dead WHERE endpoint = ?1 AND id IN
          (SELECT id FROM dead WHERE endpoint = ?1 ORDER BY id LIMIT ?2)",
         "SELECT id FROM dead WHERE endpoint = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
@@ -284,4 +289,34 @@ async fn a_thousand_backlogs_do_not_slow_one_endpoint() {
     assert_eq!((law.accepted, law.stored), (500_000, 499_500));
     outbox.close().await.unwrap();
     verified(&path);
+}
+
+/// What ends in a row is written at once. What lies between and waits for another, or has ended before, is left alone.
+#[tokio::test]
+async fn ends_in_a_row_end_nothing_else() {
+    let (_directory, path) = place();
+    let outbox = open(&path);
+    let (a, b) = (outbox.endpoint("a").unwrap(), outbox.endpoint("b").unwrap());
+    let both = [a.id(), b.id()];
+    let (only_a, only_b) = (&both[..1], &both[1..]);
+    let events = [only_a, &both, only_b, only_a, &both, only_a, only_a, only_a].map(event);
+    outbox.put_all(&events, None).unwrap().await.unwrap();
+    a.end(7, End::Delivered);
+    a.end(8, rejected());
+    flush(&outbox).await;
+    // In any order, more than once, and what was told first counts.
+    for id in [5, 4, 3, 2, 1, 9, 8, 7, 4] {
+        a.end(id, End::Delivered);
+    }
+    a.end(6, rejected());
+    a.end(6, End::Delivered);
+    flush(&outbox).await;
+    assert_eq!((ids(&a).await, ids(&b).await), (vec![], vec![2, 3, 5]));
+    let law = a.ledger().unwrap();
+    assert_eq!((law.accepted, law.delivered, law.rejected), (7, 5, 2));
+    verified(&path);
+    (2..=5).for_each(|id| b.end(id, End::Delivered));
+    flush(&outbox).await;
+    let law = verified(&path);
+    assert_eq!((law.stored, law.stored_bytes, law.delivered), (0, 0, 8));
 }

@@ -109,7 +109,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     .await?;
     let listens = ingress.as_ref().map(Ingress::address);
     reloader.listens = listens;
-    let tally = Arc::<Tally>::default();
+    let tally = watch.tally();
     let open = |path: &Path| {
         // With an outbox, a file that is followed goes on behind the last line that was stored.
         let stored = hub.outbox().filter(|_| options.follow);

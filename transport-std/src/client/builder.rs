@@ -258,14 +258,6 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// Whether each attempt has the header `traceparent` (W3C Trace Context), by which a receiver's traces show which
-    /// attempts were for one message: its trace is made from the message's id, and each attempt is a span of its own.
-    /// Default: it has.
-    pub const fn traceparent(mut self, is_sent: bool) -> Self {
-        self.options.trace = Trace { is_wanted: is_sent };
-        self
-    }
-
     /// As [`outbox_endpoint`](Self::outbox_endpoint), and delivers when the other end of `after` is gone: another client
     /// delivers for the endpoint until then.
     #[cfg(feature = "outbox")]
@@ -282,6 +274,14 @@ impl<V> ClientBuilder<V> {
     #[cfg(feature = "outbox")]
     pub(crate) const fn has_outbox(&self) -> bool {
         self.options.outbox.is_some()
+    }
+
+    /// Whether each attempt has the header `traceparent` (W3C Trace Context), by which a receiver's traces show which
+    /// attempts were for one message: its trace is made from the message's id, and each attempt is a span of its own.
+    /// Default: it has.
+    pub const fn traceparent(mut self, is_sent: bool) -> Self {
+        self.options.trace = Trace { is_wanted: is_sent };
+        self
     }
 
     /// What the client is called in log lines, as their field `endpoint`. Default: nothing.

@@ -170,7 +170,8 @@ impl Durable {
         if let Err(error @ (PutError::Full | PutError::Disk)) = answer {
             self.dropped.fetch_add(1, Relaxed);
             if let Some(left_out) = self.drops.admit(Instant::now()) {
-                warn!("{error}: events are dropped ({left_out} similar lines left out)");
+                let endpoint = self.endpoint.name();
+                warn!(endpoint, "{error}: events are dropped ({left_out} similar lines left out)");
             }
         }
         answer
@@ -309,7 +310,7 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
             Err(error) if matches!(error.kind(), OutboxErrorKind::Closed) => return,
             Err(error) => {
                 if throttle.admit(Instant::now()).is_some() {
-                    error!("{error}");
+                    error!(endpoint = durable.endpoint.name(), "{error}");
                 }
                 tokio::time::sleep(READ_AGAIN).await;
             }

@@ -140,6 +140,11 @@ impl LogObserver {
         }
     }
 
+    /// What the client is called in log lines.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// With an outbox, which learns how each event ended.
     #[cfg(feature = "outbox")]
     pub(crate) fn with_durable(self, durable: Option<Arc<Durable>>) -> Self {
@@ -153,7 +158,7 @@ impl LogObserver {
                 if let Some(n) = self.throttles.attempts.admit(Instant::now()) {
                     let (which, outcome) = (Which(*event_id, *events), Outcome(result));
                     warn!(
-                        endpoint = self.name.as_deref(),
+                        endpoint = self.name(),
                         topic = %Printable::new(message.topic.as_str(), TOPIC_MAX),
                         event = event_id,
                         attempt,
@@ -167,7 +172,7 @@ impl LogObserver {
             Notice::Retry { event_id, wait } => {
                 if let Some(n) = self.throttles.retries.admit(Instant::now()) {
                     info!(
-                        endpoint = self.name.as_deref(),
+                        endpoint = self.name(),
                         event = event_id,
                         next_attempt_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                         "event {event_id}: next attempt in {wait:.1?}{}",
@@ -179,7 +184,7 @@ impl LogObserver {
             Notice::Settled { event_id, fate: Fate::Dropped, .. } => {
                 if let Some(n) = self.throttles.drops.admit(Instant::now()) {
                     warn!(
-                        endpoint = self.name.as_deref(),
+                        endpoint = self.name(),
                         event = event_id,
                         fate = Fate::Dropped.name(),
                         "the event queue is full: events are dropped{}",
@@ -202,7 +207,7 @@ impl LogObserver {
                         _ => "not delivered",
                     };
                     warn!(
-                        endpoint = self.name.as_deref(),
+                        endpoint = self.name(),
                         event = event_id,
                         attempt,
                         fate = fate.name(),
@@ -221,7 +226,7 @@ impl LogObserver {
     }
 
     fn log_breaker(&self, state: BreakerState, left_out: &LeftOut) {
-        let endpoint = self.name.as_deref();
+        let endpoint = self.name();
         match state {
             BreakerState::Open => {
                 warn!(endpoint, breaker = "open", "circuit breaker opened{left_out}");
@@ -241,7 +246,7 @@ impl LogObserver {
         for hook in &self.hooks {
             if catch_unwind(AssertUnwindSafe(|| hook(notice))).is_err() {
                 if let Some(n) = self.throttles.panics.admit(Instant::now()) {
-                    let endpoint = self.name.as_deref();
+                    let endpoint = self.name();
                     error!(endpoint, "a hook for notices panicked{}", LeftOut(n));
                 }
                 self.panics.caught();

@@ -64,7 +64,8 @@ where
         let Abort(worker) = &mut Abort(worker);
         match worker.await {
             Err(stopped) if stopped.is_panic() => {
-                error!("a delivery task panicked; it is started again");
+                let endpoint = shared.dispatcher.observer().name();
+                error!(endpoint, "a delivery task panicked; it is started again");
                 shared.panics.caught();
                 // A worker that panics at once would otherwise spin.
                 tokio::time::sleep(RESTART_DELAY).await;

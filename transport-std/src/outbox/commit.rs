@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Statement};
 
 use super::batch::{Batch, Ended};
-use super::change::{Books, Change, Changed};
+use super::change::{Books, Change, Changed, Run};
 use super::deliveries::{Deliveries, share};
 use super::event::{DELIVERY, DeadFate, DeadReason, End, EndpointId, NewEvent, ROW};
 use super::ledger::{Counter, Entry};
@@ -98,6 +98,7 @@ impl Statements<'_> {
         for event in batch.events() {
             ids.push(unsigned(self.store(change, event, now)?));
         }
+        self.deliveries.finish(change)?;
         for at in batch.positions() {
             self.position.execute((at.source, at.text, now))?;
         }
@@ -153,20 +154,18 @@ impl Statements<'_> {
         // Another file's number is nobody's here.
         let Some(line) = self.lines.get(endpoint) else { return Ok(false) };
         let account = change.of(endpoint)?;
-        let lost = if line.is_removed() {
-            Some(Entry::Removed)
-        } else if account.account().get(Entry::StoredBytes) + share(texts) > line.max_bytes() {
-            Some(Entry::Dropped)
-        } else {
-            None
+        let is_over = account.account().get(Entry::StoredBytes) + share(texts) > line.max_bytes();
+        let lost = match line.is_removed() {
+            true => Some(Entry::Removed),
+            false => is_over.then_some(Entry::Dropped),
         };
         if let Some(entry) = lost {
             account.add(Entry::Accepted, 1);
             account.add(entry, 1);
             return Ok(false);
         }
-        let is_new = self.deliveries.begin(change, endpoint, id, texts)?;
-        change.of(endpoint)?.add(Entry::Accepted, is_new.into());
+        let is_new = self.deliveries.begin(account, endpoint, id, texts)?;
+        account.add(Entry::Accepted, is_new.into());
         Ok(is_new)
     }
 
@@ -177,38 +176,53 @@ impl Statements<'_> {
         now: i64,
     ) -> rusqlite::Result<()> {
         let mut died = false;
-        for Ended { endpoint, id, end } in ends {
-            let id = signed(*id);
-            if !self.deliveries.end(*endpoint, id)? {
-                continue;
+        // What was told first counts, so that a death stays where it is among the others.
+        let same =
+            |one: &Ended, other: &Ended| one.end == End::Delivered && other.end == End::Delivered;
+        for ends in ends.chunk_by(same) {
+            if let [Ended { endpoint, id, end: End::Dead(reason) }] = ends {
+                died |= self.bury(change, *endpoint, signed(*id), reason, now)?;
+            } else {
+                self.delivered(change, ends)?;
             }
-            let entry = match end {
-                End::Delivered => Entry::Delivered,
-                End::Dead(reason) => {
-                    self.bury(*endpoint, id, reason, now)?;
-                    died = true;
-                    match reason.fate {
-                        DeadFate::Rejected => Entry::Rejected,
-                        DeadFate::Exhausted => Entry::Exhausted,
-                        DeadFate::Oversize => Entry::Oversize,
-                    }
-                }
-            };
-            self.deliveries.release(change, *endpoint, id, entry)?;
         }
         if died { self.make_room_for_dead(change) } else { Ok(()) }
     }
 
+    fn delivered(&mut self, change: &mut Change<'_, '_>, ends: &[Ended]) -> rusqlite::Result<()> {
+        let mut ended: Vec<_> = ends.iter().map(|it| (it.endpoint, signed(it.id))).collect();
+        ended.sort_unstable();
+        ended.dedup();
+        for run in ended.chunk_by(|(of, id), next| (*of, id + 1) == *next) {
+            if let ([(endpoint, first), ..], [.., (_, last)]) = (run, run) {
+                let run = Run { first: *first, last: *last };
+                self.deliveries.end(change, *endpoint, run, Entry::Delivered)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the endpoint waited for the event, which is a dead letter now.
     fn bury(
         &mut self,
+        change: &mut Change<'_, '_>,
         endpoint: EndpointId,
         id: i64,
         reason: &DeadReason,
         now: i64,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
+        if !self.deliveries.waits(endpoint, id)? {
+            return Ok(false);
+        }
         let DeadReason { fate, attempts, status, error, url } = reason;
         self.bury.execute((endpoint, id, now, fate.name(), attempts, status, error, url))?;
-        Ok(())
+        let entry = match fate {
+            DeadFate::Rejected => Entry::Rejected,
+            DeadFate::Exhausted => Entry::Exhausted,
+            DeadFate::Oversize => Entry::Oversize,
+        };
+        self.deliveries.end(change, endpoint, Run { first: id, last: id }, entry)?;
+        Ok(true)
     }
 
     /// The oldest dead letters of an endpoint give way.

@@ -98,10 +98,6 @@ impl State {
 }
 
 impl Intake {
-    pub(crate) const fn max_bytes(&self) -> u64 {
-        self.max_bytes
-    }
-
     pub(crate) fn new(max_bytes: u64, delay: Duration, stored_bytes: u64) -> Self {
         let state = State {
             batch: Batch::default(),

@@ -16,6 +16,7 @@ mod ledger;
 mod lines;
 mod lock;
 mod look;
+mod oldest;
 mod pending;
 mod reader;
 mod rows;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::change::{Books, Changed};
+use super::change::{Books, Changed, Run};
 use super::deliveries::{Deliveries, share};
 use super::event::{EndpointId, TEXTS};
 use super::ledger::{Counter, Entry};
@@ -86,15 +86,15 @@ fn give_up(
     let mut deliveries = Deliveries::new(connection)?;
     let (events, changed) = Books::new(connection)?.transaction(|change| {
         let mut events = 0;
-        for id in ids {
-            if deliveries.end(endpoint, *id)? {
-                deliveries.release(change, endpoint, *id, entry)?;
-                events += 1;
+        for run in ids.chunk_by(|id, next| id + 1 == *next) {
+            if let ([first, ..], [.., last]) = (run, run) {
+                let run = Run { first: *first, last: *last };
+                events += deliveries.end(change, endpoint, run, entry)?;
             }
         }
         Ok(events)
     })?;
-    Ok(Some(Slice { events, changed }))
+    Ok((events > 0).then_some(Slice { events, changed }))
 }
 
 /// Whether somebody wants dead letters put back.
@@ -136,14 +136,16 @@ pub(crate) fn replay(connection: &Connection, room: i64) -> rusqlite::Result<Sli
                 let new_id = change.next_id();
                 put_back.execute((endpoint, id, new_id, now))?;
                 remove.execute((endpoint, id))?;
-                deliveries.begin(change, endpoint, new_id, texts)?;
+                let account = change.of(endpoint)?;
+                deliveries.begin(account, endpoint, new_id, texts)?;
+                account.add(Entry::Replayed, 1);
                 change.add(Counter::Events, 1);
                 change.add(Counter::StoredBytes, size);
-                change.of(endpoint)?.add(Entry::Replayed, 1);
                 replayed += 1;
             }
             done.execute((endpoint, id))?;
         }
+        deliveries.finish(change)?;
         Ok(replayed)
     })?;
     Ok(Slice { events, changed })

@@ -184,8 +184,8 @@ impl Writer<'_> {
             {
                 self.committed(0, &slice.changed);
                 moved += slice.events;
-                let (events, name) = (slice.events, Printable::new(&line.name, NAME));
-                tracing::warn!("outbox: {events} events for {name} became too old and are lost");
+                let (events, endpoint) = (slice.events, Printable::new(&line.name, NAME));
+                tracing::warn!(%endpoint, "outbox: {events} events became too old and are lost");
             }
             if line.is_clearing() {
                 let slice = upkeep::clear(self.connection, line.id)?;
@@ -213,10 +213,11 @@ impl Writer<'_> {
             if dropped > 0
                 && let Some(more) = self.drops.admit(Instant::now())
             {
-                let name = Printable::new(&line.name, NAME);
+                let endpoint = Printable::new(&line.name, NAME);
                 tracing::warn!(
-                    "outbox: the backlog of the endpoint {name} has reached its bound: \
-                     new events for it are dropped ({more} similar lines left out)"
+                    %endpoint,
+                    "outbox: the backlog has reached its bound: new events are dropped \
+                     ({more} similar lines left out)"
                 );
             }
         }

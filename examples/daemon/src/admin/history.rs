@@ -281,6 +281,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn told(body: &[u8]) -> Told<'_> {
@@ -323,6 +325,31 @@ mod tests {
         assert!(attempt.body.is_cut);
         let counted: usize = all[0].attempts(0).iter().map(Attempt::size).sum();
         assert_eq!(counted, lock(&all[0].memory).bytes);
+    }
+
+    proptest! {
+        /// Whatever comes, and however many share the memory.
+        #[test]
+        fn the_memory_is_bounded_and_counted(
+            lengths in proptest::collection::vec((0..40_000_usize, 1..2_000_usize), 1..300),
+        ) {
+            let histories = Histories::default();
+            let history = histories.of("a");
+            let long = vec![b'x'; 40_000];
+            for (length, endpoints) in lengths {
+                histories.endpoints.store(endpoints, Relaxed);
+                history.attempted(&told(&long[..length]));
+                let share = (BYTES / endpoints).min(SHARE_MAX);
+                let memory = lock(&history.memory);
+                let counted: usize = memory.attempts.iter().map(Attempt::size).sum();
+                prop_assert_eq!(counted, memory.bytes);
+                prop_assert!(memory.bytes <= share || memory.attempts.len() == 1);
+                prop_assert!((1..=ATTEMPTS).contains(&memory.attempts.len()));
+                let numbers: Vec<_> = memory.attempts.iter().map(|it| it.number).collect();
+                prop_assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+                prop_assert_eq!(numbers.last(), Some(&memory.newest));
+            }
+        }
     }
 
     #[test]

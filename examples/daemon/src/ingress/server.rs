@@ -258,11 +258,12 @@ impl Answering {
         }
         let status = refusal.status();
         let throttle = if status.is_server_error() { &self.sent_back } else { &self.bad };
+        let status = status.as_u16();
         match throttle.admit(Instant::now()) {
             None => {}
-            Some(0) => warn!("a request was answered {}: {refusal}", status.as_u16()),
+            Some(0) => warn!(status, "a request was answered {status}: {refusal}"),
             Some(n) => {
-                warn!("a request was answered {}, after {n} more: {refusal}", status.as_u16());
+                warn!(status, "a request was answered {status}, after {n} more: {refusal}");
             }
         }
     }

@@ -27,6 +27,7 @@ pub(super) struct Families {
     pub(super) now: Duration,
     pub(super) endpoints: Vec<(Reading, Arc<Recorded>)>,
     pub(super) file: Option<FileReading>,
+    pub(super) input: Vec<(&'static str, u64)>,
 }
 
 impl Collector for Families {
@@ -51,7 +52,10 @@ impl Families {
         out.gauges(
             ("process_start_time", "When the process began, since 1970.", SECONDS),
             [(NO_LABELS, self.start.as_secs_f64())],
-        )
+        )?;
+        let help = "What came in, and what of it was no event or not taken.";
+        let input = self.input.iter().map(|(kind, count)| ([("kind", *kind)], *count));
+        out.counters(("pilot_webhook_input", help, None), input)
     }
 
     fn events(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -109,12 +113,12 @@ impl Families {
         let help = "Room that the queue has.";
         let bytes = self.each(|of| of.backlog.capacity_bytes as u64);
         out.gauges(("pilot_webhook_queue_capacity", help, BYTES), bytes)?;
-        let help = "Age of the oldest event in the queue; 0 when it is empty.";
+        let help = "Age of the event that waits longest; 0 when none does.";
         let age = |then: Timestamp| {
             let then = u64::try_from(then.seconds()).unwrap_or(0);
             self.now.saturating_sub(Duration::from_secs(then)).as_secs_f64()
         };
-        let ages = self.each(|of| of.backlog.oldest.map_or(0.0, age));
+        let ages = self.each(|of| of.oldest.map_or(0.0, age));
         out.gauges(("pilot_webhook_oldest_event_age", help, SECONDS), ages)
     }
 

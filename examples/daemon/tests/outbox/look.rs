@@ -217,3 +217,64 @@ async fn a_long_list_goes_through_a_pipe_that_is_closed_early() {
     }
     outbox.close().await.unwrap();
 }
+
+/// Of several endpoints each has its own list, and an event is exported once.
+#[tokio::test]
+async fn the_endpoint_is_shown_and_chosen() {
+    let place = Place::new();
+    let outbox = place.filled().await;
+    let audit = outbox.endpoint("a\u{1b}[2Jb").unwrap();
+    let both = [outbox.pilot().id(), audit.id()];
+    let event = NewEvent::new("conn.open", 7, NOON).for_endpoints(&both);
+    assert_eq!(outbox.put(event).unwrap().await, Ok(7));
+    assert_eq!(outbox.put(event.for_endpoints(&both[1..])).unwrap().await, Ok(8));
+    let name = ["--endpoint", "a\u{1b}[2Jb"];
+    let with = |command: &'static str| [&[command], &name[..]].concat();
+
+    let ids = |arguments: &[&str]| {
+        let events = place.json(arguments);
+        let pair = |event: &Value| (event["endpoint"].clone(), event["id"].as_u64().unwrap());
+        events.iter().map(pair).collect::<Vec<_>>()
+    };
+    let (pilot, other) = (json!("pilot"), json!(name[1]));
+    let all: Vec<_> = [4, 5, 6, 7].into_iter().map(|id| (pilot.clone(), id)).collect();
+    let its = vec![(other.clone(), 7), (other.clone(), 8)];
+    assert_eq!(ids(&["list"]), [all, its.clone()].concat());
+    assert_eq!(ids(&with("list")), its);
+    assert_eq!(ids(&["dead"]), [(pilot.clone(), 2), (pilot.clone(), 3)]);
+    assert_eq!(ids(&with("dead")), []);
+    assert_eq!(ids(&["show", "7"]), [(pilot, 7), (other, 7)]);
+    assert!(place.out(&with("list")).starts_with("       7  a\\u{1b}[2Jb  2026-01-15T"));
+    // Those that wait, each once, and two dead letters.
+    assert_eq!(place.out(&["export"]).lines().count(), 5 + 2);
+    assert_eq!(place.out(&with("export")).lines().count(), 2);
+
+    let shown = place.out(&["status"]);
+    assert!(row(&shown, "waiting").starts_with("5 events, "), "{shown}");
+    assert!(row(&shown, "endpoint").starts_with("pilot: 7 accepted = 1 delivered"), "{shown}");
+    assert!(shown.contains("\nendpoint     a\\u{1b}[2Jb: 2 accepted = 0 delivered"), "{shown}");
+    let shown = place.out(&with("status"));
+    assert_eq!(row(&shown, "endpoint"), "a\\u{1b}[2Jb");
+    assert!(row(&shown, "oldest").starts_with("event 7, waits for "), "{shown}");
+    let law = "2 accepted = 0 delivered + 0 dead + 0 purged + 0 expired + 0 aged out + 0 dropped + 2 stored";
+    assert_eq!(row(&shown, "all events"), law);
+    assert_eq!(place.out(&with("verify")), format!("all is well: {law}\n"));
+    let status = &place.json(&["status"])[0];
+    assert_eq!((&status["events"], &status["stored"]), (&json!(5), &json!(6)));
+    let endpoints = status["endpoints"].as_array().unwrap();
+    assert_eq!((&endpoints[1]["endpoint"], &endpoints[1]["stored"]), (&json!(name[1]), &json!(2)));
+
+    assert_eq!(place.json(&[&with("replay")[..], &["--all"]].concat())[0]["asked"], 0);
+    assert_eq!(place.json(&[&with("purge")[..], &["--all"]].concat())[0]["purged"], 0);
+    let done = place.run(&["purge", "2", name[0], name[1]]);
+    assert_eq!(
+        (done.status, done.err.as_str()),
+        (1, "pilot-webhookd: there is no dead letter 2\n")
+    );
+    for command in [&["status"][..], &["list"], &["dead"], &["verify"], &["replay", "--all"]] {
+        let done = place.run(&[command, &["--endpoint", "nobody"]].concat());
+        assert_eq!((done.status, done.out.as_str()), (1, ""), "{command:?}");
+        assert!(done.err.contains("endpoint") && done.err.contains("nobody"), "{}", done.err);
+    }
+    outbox.close().await.unwrap();
+}

@@ -156,10 +156,10 @@ impl Browser {
         self.debug("Emulation.setEmulatedMedia", features).await;
     }
 
-    /// A phone, or a window of this width.
-    pub(crate) async fn width(&self, width: u32, is_phone: bool) {
+    /// A phone, or a window, of this size.
+    pub(crate) async fn size(&self, width: u32, height: u32, is_phone: bool) {
         let size =
-            json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": is_phone});
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone});
         self.debug("Emulation.setDeviceMetricsOverride", size).await;
     }
 }

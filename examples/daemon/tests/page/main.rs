@@ -45,7 +45,7 @@ async fn an_endpoint_fails_is_seen_mended_and_its_dead_letter_replayed() {
     let Some(browser) = Browser::start().await else { return };
     let home = TempDir::new().unwrap();
     let outbox = home.path().join("events.db");
-    let receiver = Receiver::start(204, "thank you");
+    let receiver = Receiver::start(204, "closed for maintenance until noon\n");
     let arguments = [&QUICK[..], &["--outbox", outbox.to_str().unwrap()]].concat();
     let mut daemon = Daemon::start(&receiver.url, &home, &arguments);
 
@@ -63,7 +63,6 @@ async fn an_endpoint_fails_is_seen_mended_and_its_dead_letter_replayed() {
     receiver.answer(503);
     daemon.event("trust.revoked", &json!({"peer_node_id": 3}));
     browser.until(&state_is("failing: breaker open")).await;
-    screenshot(&browser, "dark", "page-dark.png").await;
 
     // It is mended, and the breaker's probe finds out.
     receiver.answer(204);
@@ -79,7 +78,8 @@ async fn an_endpoint_fails_is_seen_mended_and_its_dead_letter_replayed() {
     browser.until("document.querySelector('#attempts [data-field=topic]')?.textContent === 'file.received'").await;
     let topics: Vec<_> = receiver.taken().iter().map(|body| body["event"].clone()).collect();
     assert_eq!(topics, ["conn.established", "trust.revoked", "file.received"]);
-    screenshot(&browser, "light", "page-light.png").await;
+    browser.click("#attempts li:nth-child(3) summary").await;
+    screenshot(&browser, "light", 800, "page-light.png").await;
 
     // Discarded: all of them, when it is said twice.
     receiver.answer(400);
@@ -91,6 +91,84 @@ async fn an_endpoint_fails_is_seen_mended_and_its_dead_letter_replayed() {
     browser.click("form.actions[action$=discard] button").await;
     browser.until("document.querySelector('.said')?.textContent.startsWith('Discarded')").await;
     browser.until("document.querySelector('[data-field=dead]')?.textContent === '0'").await;
+    assert_eq!(browser.console().await, [""; 0]);
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_endpoints_the_one_in_trouble_is_seen_at_a_glance() {
+    let Some(browser) = Browser::start().await else { return };
+    let home = TempDir::new().unwrap();
+    let (archive, alerts) = (Receiver::start(204, ""), Receiver::start(204, ""));
+    let config = format!(
+        "outbox = \"events.db\"
+         circuit_threshold = 1
+         circuit_cooldown = \"1s\"
+         retry_backoff = \"10ms\"
+         [[endpoint]]
+         name = \"archive\"
+         url = \"{}\"
+         [[endpoint]]
+         name = \"alerts\"
+         url = \"{}\"
+         topics = [\"security.*\"]
+         ",
+        archive.url, alerts.url
+    );
+    let path = home.path().join("pilot.toml");
+    fs::write(&path, config).unwrap();
+    let mut daemon = Daemon::start_with(&home, &["--config", path.to_str().unwrap()]);
+    let letters = |count: &str| {
+        format!("document.querySelector('[data-field=dead]')?.textContent === '{count}'")
+    };
+
+    let state = |name: &str, state: &str| {
+        format!("document.querySelector('[data-endpoint={name}][data-state={state}]')")
+    };
+    let summary = |text: &str| {
+        format!("document.querySelector('[data-field=summary]').textContent === {}", json!(text))
+    };
+    browser.open(&daemon.page).await;
+    browser.until(&summary("2 delivering.")).await;
+    alerts.answer(503);
+    for _ in 0..20 {
+        daemon.event("conn.established", &json!({"peer_node_id": 2}));
+    }
+    daemon.event("security.refused", &json!({"peer_node_id": 3}));
+    browser.until(&state("alerts", "open")).await;
+    browser.until(&state("archive", "well")).await;
+    browser.until(&summary("1 delivering, 1 in trouble: alerts.")).await;
+    let delivered = |name: &str| {
+        format!(
+            "document.querySelector('[data-endpoint={name}] dd[data-field=delivered]').textContent"
+        )
+    };
+    browser.until(&format!("{} === '21'", delivered("archive"))).await;
+    assert_eq!(browser.value(&delivered("alerts")).await, "0");
+    screenshot(&browser, "dark", 350, "page-dark.png").await;
+
+    alerts.answer(204);
+    browser.until(&summary("2 delivering.")).await;
+    browser.until(&format!("{} === '1'", delivered("alerts"))).await;
+    assert_eq!(alerts.taken().len(), 1);
+
+    // A dead letter is one endpoint's, and so is its replay.
+    alerts.answer(400);
+    daemon.event("security.refused", &json!({"peer_node_id": 4}));
+    log_in(&browser, &daemon, "/endpoints/archive").await;
+    browser.until(&format!("{} === '22'", delivered("archive"))).await;
+    browser.until(&letters("0")).await;
+    browser.open(&format!("{}/endpoints/alerts", daemon.page)).await;
+    browser.until(&letters("1")).await;
+    alerts.answer(204);
+    browser.client.refresh().await.unwrap();
+    browser.click("form[action$=replay] button").await;
+    browser.until(&letters("0")).await;
+    browser.until(&format!("{} === '2'", delivered("alerts"))).await;
+    let nodes: Vec<_> =
+        alerts.taken().iter().map(|it| it["data"]["peer_node_id"].clone()).collect();
+    assert_eq!(nodes, [3, 4]);
+    assert_eq!(archive.taken().len(), 22);
     assert_eq!(browser.console().await, [""; 0]);
     browser.end().await;
 }
@@ -151,7 +229,7 @@ async fn it_works_by_keyboard_and_on_a_phone() {
     let mut daemon = Daemon::start(&receiver.url, &home, &QUICK);
     daemon.event(&"long-topic-".repeat(20), &json!({"long": "x".repeat(2_000)}));
 
-    browser.width(360, true).await;
+    browser.size(360, 740, true).await;
     browser.open(&daemon.page).await;
     browser.until("document.getElementById('link').textContent === 'live'").await;
     fits(&browser).await;
@@ -217,10 +295,10 @@ async fn fits(browser: &Browser) {
 }
 
 /// Writes a picture into the documentation, when it is asked for.
-async fn screenshot(browser: &Browser, scheme: &str, name: &str) {
+async fn screenshot(browser: &Browser, scheme: &str, height: u32, name: &str) {
     if std::env::var("PILOT_SCREENSHOTS").is_ok_and(|it| it == "1") {
         browser.scheme(scheme).await;
-        browser.width(900, false).await;
+        browser.size(900, height, false).await;
         let picture = browser.client.screenshot().await.unwrap();
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
         fs::write(docs.join(name), picture).unwrap();

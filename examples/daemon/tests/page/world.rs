@@ -24,7 +24,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// It says this in each answer.
+    /// It says this in each answer that may have a body.
     pub(crate) fn start(status: u16, says: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -38,6 +38,7 @@ impl Receiver {
                 if status < 300 {
                     bodies.lock().unwrap().push(body);
                 }
+                let says = if status == 204 { "" } else { says };
                 let head = format!("HTTP/1.1 {status} Told\r\nconnection: close");
                 let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{says}", says.len());
                 let _ = stream.write_all(answer.as_bytes());
@@ -95,9 +96,15 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
+    /// One with a single endpoint.
     pub(crate) fn start(url: &str, home: &TempDir, arguments: &[&str]) -> Self {
-        let mut command = support::daemon(url);
-        command.args(["--events", "-", "--admin", "0", "--home"]).arg(home.path()).args(arguments);
+        Self::start_with(home, &[&["--webhook", url], arguments].concat())
+    }
+
+    pub(crate) fn start_with(home: &TempDir, arguments: &[&str]) -> Self {
+        let mut command = support::bare();
+        command.args(["run", "--events", "-", "--admin", "0", "--home"]).arg(home.path());
+        command.args(arguments);
         command.env("PILOT_HOME", home.path()).env_remove("XDG_RUNTIME_DIR");
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());

@@ -42,14 +42,7 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
-        let mut scratch = Scratch::take(self.handle.scratch_bytes());
-        #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
-            let answer = durable.count(durable.submit(event, data));
-            return answer.map(|()| None).map_err(emit_error);
-        }
-        self.dispatcher().emit(event, data, scratch.bytes())
+        self.take_in(event, data, true)
     }
 
     /// Takes in an event if there is room. One that has none is the caller's still, and is not counted.
@@ -61,13 +54,29 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
+        self.take_in(event, data, false)
+    }
+
+    /// Takes in an event. With `counts`, one that finds no room is lost and counted; else it is the caller's still.
+    fn take_in<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        counts: bool,
+    ) -> Result<Option<u64>, EmitError> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
-            return durable.submit(event, data).map(|()| None).map_err(emit_error);
+            let answer = durable.submit(event, data);
+            let answer = if counts { durable.count(answer) } else { answer };
+            return answer.map(|()| None).map_err(emit_error);
         }
-        self.dispatcher().emit_if_room(event, data, scratch.bytes())
+        if counts {
+            self.dispatcher().emit(event, data, scratch.bytes())
+        } else {
+            self.dispatcher().emit_if_room(event, data, scratch.bytes())
+        }
     }
 
     /// What [`emit_if_room`](Self::emit_if_room) would answer to an event that it would not take for what is in the queue

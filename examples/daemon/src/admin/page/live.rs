@@ -22,7 +22,11 @@ const COUNT: u64 = 5;
 /// Which page.
 pub(super) enum Of {
     Overview(usize),
-    Endpoint(String),
+    /// With the number of the newest attempt that the reader has.
+    Endpoint {
+        name: String,
+        seen: u64,
+    },
 }
 
 /// A message.
@@ -41,28 +45,21 @@ pub(super) fn stream(pages: &Arc<Pages>, of: Of) -> Response {
     let mut ticks = pages.ticks.clone();
     // The first one is sent at once.
     ticks.mark_changed();
-    let state = (Arc::clone(pages), ticks, of, Seen { attempt: 0, ticks: 0 });
-    let messages = stream::unfold(state, |(pages, mut ticks, of, mut seen)| async move {
+    let state = (Arc::clone(pages), ticks, of, 0);
+    let messages = stream::unfold(state, |(pages, mut ticks, mut of, tick)| async move {
         ticks.changed().await.ok()?;
-        let now = match &of {
+        let now = match &mut of {
             Of::Overview(page) => overview(&pages, *page),
-            Of::Endpoint(name) => endpoint(&pages, name, &mut seen).await?,
+            Of::Endpoint { name, seen } => endpoint(&pages, name, seen, tick).await?,
         };
         let text = serde_json::to_string(&now).ok()?;
-        Some((Ok::<_, Infallible>(Event::default().data(text)), (pages, ticks, of, seen)))
+        Some((Ok::<_, Infallible>(Event::default().data(text)), (pages, ticks, of, tick + 1)))
     });
     // The place is free when the stream is gone.
     let messages = messages.take(LENGTH).inspect(move |_| {
         let _ = &place;
     });
     Sse::new(messages).into_response()
-}
-
-/// What a reader has.
-struct Seen {
-    /// The number of the newest attempt.
-    attempt: u64,
-    ticks: u64,
 }
 
 fn overview(pages: &Pages, page: usize) -> Now {
@@ -75,18 +72,17 @@ fn overview(pages: &Pages, page: usize) -> Now {
 }
 
 /// `None`: there is no such endpoint any more.
-async fn endpoint(pages: &Pages, name: &str, seen: &mut Seen) -> Option<Now> {
+async fn endpoint(pages: &Pages, name: &str, seen: &mut u64, tick: u64) -> Option<Now> {
     let endpoint = pages.find(name)?;
     let history = pages.watch.histories.of(name);
-    let attempts = history.attempts(seen.attempt);
-    seen.attempt = attempts.last().map_or(seen.attempt, |newest| newest.number);
+    let attempts = history.attempts(*seen);
+    *seen = attempts.last().map_or(*seen, |newest| newest.number);
     let mut fields = BTreeMap::new();
-    if let Some(path) = pages.outbox.clone().filter(|_| seen.ticks.is_multiple_of(COUNT)) {
+    if let Some(path) = pages.outbox.clone().filter(|_| u64::is_multiple_of(tick, COUNT)) {
         let of = name.to_owned();
         let count = aside(move || dead::count(&path, &of)).await.ok().flatten();
         fields.extend(count.map(|count| ("dead", count.to_string())));
     }
-    seen.ticks += 1;
     let cards = vec![Card::new(&endpoint, &history)];
     Some(Now { fields, cards, attempts: attempts.iter().map(Row::new).collect() })
 }

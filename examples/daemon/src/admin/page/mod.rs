@@ -183,15 +183,27 @@ async fn endpoint(
     let rows: Vec<_> = history.attempts(0).iter().map(Row::new).collect();
     let said = shown.done.as_deref().and_then(Done::words);
     let content = html::endpoint(&Card::new(&endpoint, &history), said, &rows, &letters);
-    let live = format!("/endpoints/{}/live", endpoint.name());
+    let seen = rows.last().map_or(0, |newest| newest.number);
+    let live = format!("/endpoints/{}/live?seen={seen}", endpoint.name());
     answer(html::page(endpoint.name(), Some(&live), true, &content))
 }
 
-async fn live_endpoint(pages: State<Arc<Pages>>, Path(name): Path<String>) -> Response {
+#[derive(Deserialize)]
+struct Seen {
+    /// The number of the newest attempt that the reader has.
+    #[serde(default)]
+    seen: u64,
+}
+
+async fn live_endpoint(
+    pages: State<Arc<Pages>>,
+    Path(name): Path<String>,
+    seen: Query<Seen>,
+) -> Response {
     if pages.find(&name).is_none() {
         return unknown();
     }
-    live::stream(&pages, live::Of::Endpoint(name))
+    live::stream(&pages, live::Of::Endpoint { name, seen: seen.seen })
 }
 
 /// What was done, as the page is asked to say it. Only these words are ever said.

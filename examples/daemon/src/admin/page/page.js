@@ -50,7 +50,10 @@ function say(text) {
 if (page) {
   const events = new EventSource(page.dataset.live);
   events.onopen = () => say("live");
-  events.onerror = () => say("not live: the daemon does not answer");
+  events.onerror = () => {
+    const is_over = events.readyState === EventSource.CLOSED;
+    say(is_over ? "not live: load the page again" : "not live: the daemon does not answer");
+  };
   events.onmessage = (message) => {
     const now = JSON.parse(message.data);
     fill(document, now.fields);
