@@ -113,6 +113,10 @@ impl Intake {
         Self { state: state.into(), work: Condvar::new(), news: Notify::new(), max_bytes, delay }
     }
 
+    pub(crate) const fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change under it is complete before anything can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
