@@ -244,12 +244,6 @@ impl Outbox {
         }
     }
 
-    /// The room for events, in bytes: [`OutboxOptions::max_bytes`].
-    #[must_use]
-    pub fn max_bytes(&self) -> u64 {
-        self.0.intake.max_bytes()
-    }
-
     pub(crate) fn end(&self, ended: Ended) {
         self.0.intake.end(ended);
     }
