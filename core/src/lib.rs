@@ -11,6 +11,7 @@ mod event;
 mod format;
 pub mod http;
 mod json;
+#[cfg(feature = "nats")]
 pub mod nats;
 mod queue;
 mod sign;
@@ -34,7 +35,7 @@ pub use engine::retry::{
     RETRY_AFTER_WAIT,
 };
 pub use engine::schedule::Schedule;
-pub use engine::stats::Stats;
+pub use engine::stats::{Backlog, Stats};
 pub use engine::worker::{Encoding, run};
 pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Timestamp, to_json};
 pub use format::Format;

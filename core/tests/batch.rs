@@ -349,7 +349,7 @@ impl Transport<EndpointBuf<64>> for &Receiver {
         _: &EndpointBuf<64>,
         request: &Message<'_>,
     ) -> Result<Reply, ErrorKind> {
-        assert_eq!(request.topic, "t");
+        assert_eq!(request.topic.as_str(), "t");
         let owned = request.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
         self.headers.borrow_mut().push(owned.collect());
         self.bodies.borrow_mut().push(String::from_utf8(request.body.to_vec()).unwrap());

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     Config, Dispatcher, EmitError, EndpointBuf, Event, Instant, Next, OnFull, PilotFormat, Policy,
     Stats, Timestamp,
@@ -53,6 +54,31 @@ fn what_is_turned_away_is_not_encoded() {
     let closed = Err(EmitError::Closed);
     assert_eq!((core.refuse(), emit_unseen(&core)), (Some(closed), closed));
     assert_eq!(core.stats().emitted, 3);
+}
+
+#[test]
+fn the_backlog_tells_the_room_that_is_taken_and_the_oldest_event() {
+    let core = core(Config { capacity: 7, ..Config::DEFAULT }, 1_000);
+    let at = |seconds| Timestamp::new(seconds, 0);
+    let state = |core: &Core| {
+        let backlog = core.backlog();
+        assert_eq!((backlog.capacity, backlog.capacity_bytes), (7, 1_000));
+        (backlog.bytes, backlog.oldest)
+    };
+    assert_eq!(state(&core), (0, None));
+    for seconds in [5, 3] {
+        let event = Event::new("t", 1, at(seconds));
+        core.emit(&event, "", &mut [0; 1_024]).unwrap();
+    }
+    assert_eq!(state(&core), (2 * EMPTY, Some(at(5))));
+    // While it is under way it is the oldest still.
+    let (Next::Attempt(mut delivery), _) = core.next(NOW, PilotFormat::BOUND, &mut [0; 1_024])
+    else {
+        panic!("nothing goes out")
+    };
+    assert_eq!(state(&core), (2 * EMPTY, Some(at(5))));
+    core.finish(&mut delivery, Ok(Response::status(200).into()), NOW, Timestamp::UNIX_EPOCH);
+    assert_eq!(state(&core), (EMPTY, Some(at(3))));
 }
 
 #[test]

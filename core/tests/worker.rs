@@ -123,6 +123,8 @@ enum Answer {
     Never,
 }
 
+const SAID: &[u8] = b"said";
+
 /// Answers by the script, and notes who asked when and what the worker said of it.
 #[derive(Default)]
 struct Receiver<'t> {
@@ -168,16 +170,40 @@ impl Transport<EndpointBuf<64>> for &Receiver<'_> {
             Answer::Never => pending().await,
         }
     }
+
+    fn answer(&self) -> &[u8] {
+        SAID
+    }
 }
 
 /// What it was told, a line each.
 #[derive(Default)]
-struct Notices(RefCell<Vec<String>>);
+struct Notices(RefCell<Vec<String>>, RefCell<Vec<Told>>);
+
+/// Of an attempt: how long it took and when it ended, in seconds; the attempt by its message, the ids in it, the length
+/// of its body, and the answer.
+type Told = (u64, i64, u8, Vec<u64>, usize, &'static [u8]);
 
 impl Observer for Notices {
     fn notice(&self, notice: Notice<'_>) {
         let line = match notice {
-            Notice::Attempt { event_id, attempt, is_probe, result, .. } => {
+            Notice::Attempt {
+                event_id,
+                attempt,
+                is_probe,
+                result,
+                message,
+                contents,
+                took,
+                ended,
+                answer,
+                ..
+            } => {
+                let ids = contents.iter().map(|event| event.id).collect();
+                let answer = if answer.is_empty() { &[] } else { SAID };
+                let (took, ended) = (took.as_secs(), ended.seconds() - WALL);
+                let told = (took, ended, message.attempt, ids, message.body.len(), answer);
+                self.1.borrow_mut().push(told);
                 let result =
                     result.map_or_else(|error| error.to_string(), |answer| answer.code.to_string());
                 format!("{event_id}.{attempt}{}: {result}", if is_probe { " probe" } else { "" })
@@ -187,6 +213,7 @@ impl Observer for Notices {
                 let last = if attempt > 1 { format!(" after {attempt}") } else { String::new() };
                 format!("{event_id} {fate:?}{last}")
             }
+            Notice::Retry { event_id, wait } => format!("{event_id} again in {wait:?}"),
             Notice::Breaker(state) => format!("{state:?}"),
             _ => panic!("an unknown notice"),
         };
@@ -214,8 +241,14 @@ fn an_event_is_tried_again_after_its_backoffs_and_each_attempt_is_told() {
     let mut worker = Box::pin(worker(&core, &receiver));
     assert!(time.run_until(60, &mut worker).is_pending());
     assert_eq!(receiver.times(), [0, 1, 3]);
-    let expected =
-        ["1.1: 500", "1.2: the connection could not be made", "1.3: 204", "1 Delivered after 3"];
+    let expected = [
+        "1.1: 500",
+        "1 again in 1s",
+        "1.2: the connection could not be made",
+        "1 again in 2s",
+        "1.3: 204",
+        "1 Delivered after 3",
+    ];
     assert_eq!(notices(&core), expected);
 }
 
@@ -228,10 +261,28 @@ fn an_attempt_without_an_answer_ends_at_the_timeout() {
     assert!(time.run_until(60, &mut worker).is_pending());
     assert_eq!(receiver.times(), [0, 6]);
     let timeout = "no answer within the HTTP timeout";
-    let expected =
-        [format!("1.1: {timeout}"), format!("1.2: {timeout}"), "1 Exhausted after 2".into()];
+    let expected = [
+        format!("1.1: {timeout}"),
+        "1 again in 1s".into(),
+        format!("1.2: {timeout}"),
+        "1 Exhausted after 2".into(),
+    ];
     assert_eq!(notices(&core), expected);
     assert_eq!(core.stats().last_status, 0);
+}
+
+#[test]
+fn an_attempt_is_told_with_its_times_its_message_and_what_was_answered() {
+    let core = core(Config { max_attempts: 2, ..Config::DEFAULT }, 1);
+    let time = Time::default();
+    let receiver = Receiver::new(&time, [Answer::Never, Answer::Status(500)]);
+    let mut worker = Box::pin(worker(&core, &receiver));
+    assert!(time.run_until(60, &mut worker).is_pending());
+    let body = br#"{"event_id":1,"event":"t","node_id":1,"timestamp":"1970-01-01T00:00:00Z"}"#;
+    let told = core.observer().1.borrow();
+    let expected: [Told; 2] =
+        [(5, 5, 1, vec![1], body.len(), b""), (0, 6, 2, vec![1], body.len(), SAID)];
+    assert_eq!(*told, expected);
 }
 
 #[test]
@@ -326,8 +377,8 @@ fn a_retry_waits_for_the_breaker_and_goes_out_when_the_probe_succeeds() {
     assert!(time.run_until(300, &mut workers).is_pending());
     assert_eq!(receiver.times(), [0, 0, 100, 100]);
     let told = notices(&core);
-    assert_eq!(told[..4], ["1.1: 500", "2.1: 503", "Open", "HalfOpen"]);
-    assert!(told[4].ends_with(" probe: 204"), "{told:?}");
+    assert_eq!(told[..5], ["1.1: 500", "1 again in 1s", "2.1: 503", "Open", "HalfOpen"]);
+    assert!(told[5].ends_with(" probe: 204"), "{told:?}");
     assert!(told.iter().any(|line| line == "Closed"), "{told:?}");
     assert_eq!(core.stats().delivered, 2);
 }

@@ -59,7 +59,7 @@ fn read_at_once(mut bytes: &[u8]) -> Vec<Result<Option<Frame>, Option<usize>>> {
 fn request(frame: Frame) {
     let text = String::from_utf8(frame.payload.clone());
     match (frame.command, Request::read(frame.clone())) {
-        (0x0d, Ok(Request::Info)) | (0x21, Ok(Request::Health)) => {}
+        (0x0d, Ok(Request::Info)) | (0x21, Ok(Request::Health)) | (0xf0, Ok(Request::Reload)) => {}
         (0x06 | 0x0b | 0x2b, Err(NoRequest::Unanswered)) => {}
         (0x08, Err(NoRequest::Close(id))) => assert_eq!(frame.payload[..4], id.to_be_bytes()),
         (0x08, Err(NoRequest::CloseWhat)) => assert!(frame.payload.len() < 4),

@@ -100,3 +100,30 @@ fn a_published_crate_carries_what_the_registry_and_a_user_ask_for() {
         }
     }
 }
+
+/// On the page of a registry there are no files beside it.
+#[test]
+fn a_published_readme_leads_to_no_file_of_this_tree_and_its_crate_finds_its_siblings() {
+    let metadata = metadata();
+    let version = |name: &str| {
+        let mut packages = array(&metadata["packages"]).iter();
+        packages.find(|p| text(&p["name"]) == name).map(|p| text(&p["version"]).to_owned())
+    };
+    for package in published(&metadata) {
+        let name = text(&package["name"]);
+        let folder = Path::new(text(&package["manifest_path"])).parent().unwrap();
+        let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+        for (_, rest) in readme.match_indices("](").map(|(at, _)| readme.split_at(at + 2)) {
+            let to = rest.split(')').next().unwrap_or_default();
+            let is_there = to.starts_with("https://") || to.starts_with('#');
+            assert!(is_there || to.contains("::"), "{name}: its README leads to {to}");
+        }
+        // A path alone is none on the registry.
+        let own = array(&package["dependencies"]).iter();
+        for own in own.filter(|d| d["kind"].is_null() && !d["path"].is_null()) {
+            let sibling = text(&own["name"]);
+            let expected = version(sibling).map(|version| format!("^{version}"));
+            assert_eq!(Some(text(&own["req"])), expected.as_deref(), "{name}: {sibling}");
+        }
+    }
+}

@@ -63,7 +63,7 @@ impl SendTransport<SocketAddr> for Datagrams {
             _ => UdpSocket::bind("127.0.0.1:0").await.map_err(failed)?,
         };
         let headers = message.headers.iter().map(|(name, value)| format!("{name}={value}\n"));
-        let mut text = format!("to {}, attempt {}\n", message.topic, message.attempt);
+        let mut text = format!("to {}, attempt {}\n", message.topic.as_str(), message.attempt);
         text.extend(headers);
         let datagram = [text.as_bytes(), message.body].concat();
         socket.send_to(&datagram, to).await.map_err(failed)?;

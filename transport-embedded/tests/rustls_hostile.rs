@@ -1,4 +1,4 @@
-//! rustls without its standard library: the tests of `tls_hostile.rs`, and what is sent for it alone.
+//! rustls without its standard library: the tests of `tls_hostile`, and what is sent for it alone.
 
 #![allow(
     clippy::expect_used,
@@ -7,7 +7,7 @@
     reason = "tests say where and why"
 )]
 
-#[path = "tls_hostile.rs"]
+#[path = "tls_hostile/mod.rs"]
 mod tls_hostile;
 
 use pilot_webhook_tests::hostile_tls::{Behaviour, HostileServer, Message};

@@ -3,7 +3,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
+mod glob;
 mod http;
+mod hub;
 mod logging;
 #[cfg(feature = "nats")]
 mod nats;
@@ -22,9 +24,10 @@ pub use client::{
     TokioClock,
 };
 pub use http::{
-    HttpConfig, HttpConfigError, HttpError, HttpReport, HttpShared, HttpTransport, RequestHeaders,
-    Resolve, Resolving, SystemResolver, USER_AGENT,
+    Connections, HttpConfig, HttpConfigError, HttpError, HttpReport, HttpShared, HttpTransport,
+    RequestHeaders, Resolve, Resolving, SystemResolver, USER_AGENT,
 };
+pub use hub::{EndpointOptions, Filter, Hub, HubEndpoint, HubError};
 pub use logging::{Printable, Throttle};
 #[cfg(feature = "nats")]
 pub use nats::{
@@ -37,15 +40,16 @@ pub use over_reqwest::{Proxy, ProxyError, ReqwestTransport};
 // What a client's options, answers and transports are made of: nobody needs a second dependency for it.
 pub use pilot_webhook_core::http::{HeaderError, NoSuccess, Success};
 pub use pilot_webhook_core::{
-    BreakerState, CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Data,
-    EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format, Json, Message,
-    MessageId, Notice, OnFull, OnOpen, PilotFormat, PilotGoFormat, Policy, Rate, Refusal, Reply,
-    Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TransportError, Verdict, standard,
+    Backlog, BreakerState, CloudEvents, CloudEventsBinaryFormat, CloudEventsError,
+    CloudEventsFormat, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
+    Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, PilotGoFormat, Policy, Rate,
+    Refusal, Reply, Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TransportError,
+    Verdict, standard,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{
-    BoxError, BoxFuture, BusEvent, Deps, EventBus, Identity, LocalBus, PANIC_TOPIC, Payload,
-    PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,
-    ServiceRegistry, Subscription, WebhookService, load_persisted_url, pilot_home, read_home_file,
-    replace_file, save_persisted_url,
+    BoxError, BoxFuture, BusEvent, Deps, ENDPOINT, EventBus, Identity, LocalBus, PANIC_TOPIC,
+    Payload, PersistError, PersistErrorKind, STOP_TIMEOUT, Service, ServiceError, ServiceOptions,
+    ServiceRegistry, Subscription, UNHEALTHY_TOPIC, WebhookService, load_persisted_url, pilot_home,
+    read_home_file, replace_file, save_persisted_url,
 };

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pilot_webhook_core::{ErrorKind, Message, Reply, SendTransport, Verdict};
-use pilot_webhook_std::outbox::{DeadFate, OutboxFile};
-use pilot_webhook_std::{Client, ClientBuilder, Outbox, OutboxOptions, Over, StoreError};
+use pilot_webhook_std::outbox::{DeadFate, NewEvent, OutboxFile};
+use pilot_webhook_std::{
+    Client, ClientBuilder, Outbox, OutboxOptions, Over, StoreError, Timestamp,
+};
 
 /// The name of a target, and what was sent to it: the ids of events, and of messages.
 type Sent = Arc<Mutex<Vec<(&'static str, u64, String)>>>;
@@ -96,7 +98,7 @@ async fn what_no_receiver_takes_is_a_dead_letter_and_stalls_no_others() {
     let file = OutboxFile::open(&file).unwrap();
     let ledger = file.status().unwrap().ledger;
     assert_eq!((ledger.delivered, ledger.rejected, ledger.exhausted), (17, 1, 2));
-    let dead = file.dead(0, 10).unwrap();
+    let dead = file.dead("pilot", 0, 10).unwrap();
     let dead: Vec<_> = dead.iter().map(|letter| (letter.event.id, &letter.reason)).collect();
     assert_eq!((dead[0].0, dead[0].1.fate, dead[0].1.status), (2, DeadFate::Rejected, Some(404)));
     assert_eq!((dead[1].0, dead[1].1.fate, dead[1].1.status), (3, DeadFate::Exhausted, Some(500)));
@@ -199,4 +201,71 @@ async fn an_event_that_is_too_long_is_an_error_and_not_stored() {
     client.close().await;
     assert!(client.emit("t", &1).is_err());
     assert_eq!(ids(&sent), [1]);
+}
+
+/// Two clients over one outbox: each delivers what is for its endpoint, and one that is closed leaves the other alone.
+#[tokio::test]
+async fn clients_of_several_endpoints_share_an_outbox() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("events.db");
+    let shared = outbox(&file);
+    let (a, b) = (shared.endpoint("a").unwrap(), shared.endpoint("b").unwrap());
+    let both = [a.id(), b.id()];
+    let (to_a, to_b) = (Sent::default(), Sent::default());
+    let start_a = || {
+        let client = builder(&to_a, Some("a"), |_| ACCEPTED);
+        client.outbox_endpoint(a.clone()).build().unwrap()
+    };
+    let first = start_a();
+    let refusing = |_| Ok(Reply { verdict: Verdict::Refused, code: 404 });
+    let second = builder(&to_b, Some("b"), refusing).outbox_endpoint(b.clone()).build().unwrap();
+    for _ in 0..200 {
+        let event = NewEvent::new("t", 7, Timestamp::UNIX_EPOCH).for_endpoints(&both);
+        shared.put(event).unwrap().await.unwrap();
+    }
+    // What a client takes is for its endpoint.
+    assert_eq!(second.emit_durable("t", &1).await, Ok(201));
+    first.drained().await;
+    first.close().await;
+    assert!(first.emit("t", &1).is_err() && first.emit_durable("t", &1).await.is_err());
+    assert_eq!(ids(&to_a), (1..=200).collect::<Vec<_>>());
+    second.drained().await;
+    assert_eq!(b.ledger().unwrap().rejected, 201);
+
+    // Another client goes on where that one was, with all of its ends on disk.
+    assert_eq!(
+        shared
+            .put(NewEvent::new("t", 7, Timestamp::UNIX_EPOCH).for_endpoints(&both))
+            .unwrap()
+            .await,
+        Ok(202)
+    );
+    let third = start_a();
+    third.drained().await;
+    third.close().await;
+    assert_eq!(ids(&to_a), (1..=200).chain([202]).collect::<Vec<_>>());
+    second.drained().await;
+    drop(second);
+    shared.close().await.unwrap();
+    let found = OutboxFile::open(&file).unwrap().verify().unwrap();
+    assert_eq!(found.problems, [""; 0]);
+    assert_eq!((found.ledger.accepted, found.ledger.delivered, found.ledger.dead), (403, 201, 202));
+}
+
+/// A client that is dropped keeps nobody from opening the file again.
+#[tokio::test]
+async fn a_client_that_is_dropped_leaves_its_outbox() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("events.db");
+    let client =
+        builder(&Sent::default(), None, |_| ACCEPTED).outbox(outbox(&file)).build().unwrap();
+    client.emit_durable("t", &1).await.unwrap();
+    drop(client);
+    let free = async {
+        while OutboxFile::open(&file).unwrap().status().unwrap().is_live {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), free).await.unwrap();
+    assert_eq!(outbox(&file).ledger().unwrap().stored, 1);
 }

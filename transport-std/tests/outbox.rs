@@ -35,7 +35,7 @@ fn dead(fate: DeadFate) -> End {
         attempts: 5,
         status: Some(503),
         error: None,
-        endpoint: "http://127.0.0.1:9/hook".into(),
+        url: "http://127.0.0.1:9/hook".into(),
     }))
 }
 
@@ -44,7 +44,8 @@ fn verified(path: &PathBuf) -> pilot_webhook_std::outbox::Ledger {
     let found = OutboxFile::open(path).unwrap().verify().unwrap();
     assert_eq!(found.problems, Vec::<String>::new());
     let it = found.ledger;
-    let sum = it.delivered + it.dead + it.purged + it.expired + it.aged_out + it.stored;
+    let sum =
+        it.delivered + it.dead + it.purged + it.expired + it.aged_out + it.dropped + it.stored;
     assert_eq!(it.accepted, sum, "{it}");
     it
 }
@@ -73,15 +74,19 @@ async fn an_event_comes_back_as_it_was_put_also_after_a_restart() {
 
     let outbox = open(&path);
     assert_eq!(outbox.instance(), instance);
-    let events = outbox.read(0, 10, usize::MAX).await.unwrap();
+    let events = outbox.pilot().read(0, 10, usize::MAX).await.unwrap();
     let [first, second] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!((first.id, first.topic.as_str(), first.node_id), (1, "conn.fin", 7));
     assert_eq!((first.data.as_deref(), first.timestamp), (Some(r#"{"ä":1}"#), NOON));
     assert_eq!((first.origin_id, first.first_id), (Some(u64::MAX), None));
     assert_eq!((second.id, second.topic.as_str(), second.data.as_ref()), (2, "", None));
     assert_eq!((second.node_id, second.timestamp), (u32::MAX, Timestamp::UNIX_EPOCH));
-    assert_eq!(outbox.read(0, 10, 1).await.unwrap().len(), 1, "the first one, however long");
-    assert_eq!(outbox.read(2, 10, 9).await.unwrap(), []);
+    assert_eq!(
+        outbox.pilot().read(0, 10, 1).await.unwrap().len(),
+        1,
+        "the first one, however long"
+    );
+    assert_eq!(outbox.pilot().read(2, 10, 9).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -89,7 +94,7 @@ async fn ids_go_on_after_the_highest_one_is_gone() {
     let (_directory, path) = place();
     let outbox = open(&path);
     assert_eq!(outbox.put(event("a")).unwrap().await, Ok(1));
-    outbox.end(1, End::Delivered);
+    outbox.pilot().end(1, End::Delivered);
     outbox.close().await.unwrap();
     let outbox = open(&path);
     assert_eq!(outbox.put(event("b")).unwrap().await, Ok(2));
@@ -114,15 +119,15 @@ async fn what_nobody_waits_for_is_stored_too() {
     let outbox = open(&path);
     outbox.submit(event("a")).unwrap();
     drop(outbox.put(event("b")).unwrap());
-    assert!(outbox.changed(1).await);
+    assert!(outbox.pilot().changed(1).await);
     assert_eq!(verified(&path).stored, 2);
     // One handle of two closes nothing when it is dropped.
     drop(outbox.clone());
     outbox.submit(event("c")).unwrap();
     outbox.close().await.unwrap();
     assert_eq!(outbox.put(event("d")).unwrap_err(), PutError::Closed);
-    assert!(!outbox.changed(3).await);
-    outbox.read(0, 1, 1).await.unwrap_err();
+    assert!(!outbox.pilot().changed(3).await);
+    outbox.pilot().read(0, 1, 1).await.unwrap_err();
     assert_eq!(verified(&path).stored, 3);
 }
 
@@ -138,7 +143,7 @@ async fn an_event_of_an_origin_is_stored_once() {
     // Also when the repetition comes before the commit.
     let unit = outbox.put_all(&[first, first, later, elsewhere], None).unwrap();
     assert_eq!(unit.await, Ok(vec![1, 1, 2, 3]));
-    outbox.end(1, End::Delivered);
+    outbox.pilot().end(1, End::Delivered);
     outbox.close().await.unwrap();
     let outbox = open(&path);
     assert_eq!(outbox.put(first).unwrap().await, Ok(1));
@@ -182,11 +187,12 @@ async fn room_is_counted_in_bytes_and_waited_for() {
     assert_eq!(outbox.room(event(&long).size()).await, Err(PutError::TooLarge));
     second.await.unwrap();
     assert_eq!(outbox.submit(event("c")), Err(PutError::Full));
-    let (room, ()) = tokio::join!(outbox.room(size), async { outbox.end(1, End::Delivered) });
+    let (room, ()) =
+        tokio::join!(outbox.room(size), async { outbox.pilot().end(1, End::Delivered) });
     assert_eq!(room, Ok(()));
     assert_eq!(outbox.put(event("c")).unwrap().await, Ok(3));
     // A repetition takes no room.
-    outbox.end(2, End::Delivered);
+    outbox.pilot().end(2, End::Delivered);
     outbox.room(size).await.unwrap();
     outbox.close().await.unwrap();
     assert_eq!(outbox.room(size).await, Err(PutError::Closed));
@@ -206,13 +212,13 @@ async fn what_is_not_delivered_is_a_dead_letter_and_the_oldest_give_way() {
         outbox.put(event(topic).with_data("[1]")).unwrap().await.unwrap();
     }
     for (id, fate) in [(1, DeadFate::Rejected), (2, DeadFate::Exhausted), (3, DeadFate::Oversize)] {
-        outbox.end(id, dead(fate));
-        outbox.end(id, dead(fate));
-        outbox.end(id, End::Delivered);
+        outbox.pilot().end(id, dead(fate));
+        outbox.pilot().end(id, dead(fate));
+        outbox.pilot().end(id, End::Delivered);
     }
     outbox.close().await.unwrap();
     let file = OutboxFile::open(&path).unwrap();
-    let letters = file.dead(0, 10).unwrap();
+    let letters = file.dead("pilot", 0, 10).unwrap();
     assert_eq!(letters.iter().map(|letter| letter.event.id).collect::<Vec<_>>(), [2, 3]);
     assert_eq!(End::Dead(Box::new(letters[0].reason.clone())), dead(DeadFate::Exhausted));
     assert_eq!(letters[0].event.data.as_deref(), Some("[1]"));
@@ -228,30 +234,30 @@ async fn a_live_outbox_notices_replays_and_purges() {
     for topic in ["tunnel.up", "tunnel?up", "conn.fin"] {
         outbox.put(event(topic)).unwrap().await.unwrap();
     }
-    (1..=3).for_each(|id| outbox.end(id, dead(DeadFate::Rejected)));
+    (1..=3).for_each(|id| outbox.pilot().end(id, dead(DeadFate::Rejected)));
     let file = OutboxFile::open(&path).unwrap();
-    soon(|| file.dead(0, 9).unwrap().len() == 3).await;
+    soon(|| file.dead("pilot", 0, 9).unwrap().len() == 3).await;
     assert!(file.status().unwrap().is_live);
 
-    assert_eq!(file.replay(Which::Topic("tunnel?*")).unwrap(), 1, "only the star is special");
+    assert_eq!(file.replay(Which::Topic("tunnel?*"), None).unwrap(), 1, "only the star is special");
     let asked = Instant::now();
-    assert!(outbox.changed(3).await);
+    assert!(outbox.pilot().changed(3).await);
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
-    let again = outbox.read(3, 9, 999).await.unwrap();
+    let again = outbox.pilot().read(3, 9, 999).await.unwrap();
     assert_eq!(
         (again[0].id, again[0].topic.as_str(), again[0].first_id),
         (4, "tunnel?up", Some(2))
     );
     // A second time it keeps its first id.
-    outbox.end(4, dead(DeadFate::Exhausted));
-    soon(|| file.dead(3, 9).unwrap().len() == 1).await;
-    assert_eq!(file.replay(Which::Id(4)).unwrap(), 1);
-    assert!(outbox.changed(4).await);
-    assert_eq!(outbox.read(4, 9, 999).await.unwrap()[0].first_id, Some(2));
+    outbox.pilot().end(4, dead(DeadFate::Exhausted));
+    soon(|| file.dead("pilot", 3, 9).unwrap().len() == 1).await;
+    assert_eq!(file.replay(Which::Id(4), None).unwrap(), 1);
+    assert!(outbox.pilot().changed(4).await);
+    assert_eq!(outbox.pilot().read(4, 9, 999).await.unwrap()[0].first_id, Some(2));
 
-    assert_eq!(file.purge(Which::Id(1)).unwrap(), 1);
-    assert_eq!(file.purge(Which::All).unwrap(), 1);
-    assert_eq!(file.purge(Which::All).unwrap(), 0);
+    assert_eq!(file.purge(Which::Id(1), None).unwrap(), 1);
+    assert_eq!(file.purge(Which::All, None).unwrap(), 1);
+    assert_eq!(file.purge(Which::All, None).unwrap(), 0);
     let ledger = verified(&path);
     assert_eq!((ledger.accepted, ledger.replayed, ledger.purged), (3, 2, 2));
     assert_eq!((ledger.dead, ledger.stored), (0, 1));
@@ -265,26 +271,26 @@ async fn replays_of_a_stopped_file_are_done_at_the_next_start_as_there_is_room()
     for _ in 0..3 {
         outbox.submit(event("a")).unwrap();
     }
-    assert!(outbox.changed(2).await);
-    (1..=3).for_each(|id| outbox.end(id, dead(DeadFate::Exhausted)));
+    assert!(outbox.pilot().changed(2).await);
+    (1..=3).for_each(|id| outbox.pilot().end(id, dead(DeadFate::Exhausted)));
     outbox.close().await.unwrap();
     let file = OutboxFile::open(&path).unwrap();
-    assert_eq!(file.replay(Which::All).unwrap(), 3);
-    assert_eq!(file.replay(Which::All).unwrap(), 0);
+    assert_eq!(file.replay(Which::All, None).unwrap(), 3);
+    assert_eq!(file.replay(Which::All, None).unwrap(), 0);
     let status = file.status().unwrap();
     assert!(!status.is_live);
     assert_eq!((status.replays, status.last_id, status.oldest), (3, 3, None));
-    assert!(file.dead(0, 1).unwrap()[0].replay);
-    assert_eq!(file.purge(Which::Id(1)).unwrap(), 1);
+    assert!(file.dead("pilot", 0, 1).unwrap()[0].replay);
+    assert_eq!(file.purge(Which::Id(1), None).unwrap(), 1);
     assert_eq!(file.status().unwrap().replays, 2, "what is gone is not asked for any more");
 
     let mut options = OutboxOptions::default();
     options.max_bytes = size;
     let outbox = Outbox::open(&path, options).unwrap();
-    assert!(outbox.changed(3).await);
+    assert!(outbox.pilot().changed(3).await);
     assert_eq!(file.status().unwrap().replays, 1);
-    outbox.end(4, End::Delivered);
-    assert!(outbox.changed(4).await);
+    outbox.pilot().end(4, End::Delivered);
+    assert!(outbox.pilot().changed(4).await);
     assert_eq!(verified(&path).stored, 1);
 }
 
@@ -302,7 +308,7 @@ async fn events_that_are_too_old_are_a_named_loss() {
     let outbox = Outbox::open(&path, options).unwrap();
     soon(|| outbox.ledger().unwrap().aged_out == 1500).await;
     // One that is still in somebody's hands is not counted again.
-    outbox.end(7, End::Delivered);
+    outbox.pilot().end(7, End::Delivered);
     outbox.close().await.unwrap();
     let ledger = verified(&path);
     assert_eq!((ledger.delivered, ledger.stored, ledger.stored_bytes), (0, 0, 0));
@@ -314,28 +320,30 @@ async fn the_file_shows_and_hands_out_what_is_in_it() {
     let outbox = open(&path);
     let events = vec![event("a"); 1200];
     outbox.put_all(&events, None).unwrap().await.unwrap();
-    outbox.end(2, dead(DeadFate::Rejected));
-    outbox.end(3, End::Delivered);
+    outbox.pilot().end(2, dead(DeadFate::Rejected));
+    outbox.pilot().end(3, End::Delivered);
     outbox.close().await.unwrap();
     let file = OutboxFile::open(&path).unwrap();
-    assert!(matches!(file.show(1).unwrap(), Some(Item::Waiting(event)) if event.id == 1));
-    assert!(matches!(file.show(2).unwrap(), Some(Item::Dead(letter)) if letter.event.id == 2));
-    assert_eq!(file.show(3).unwrap(), None);
+    assert!(
+        matches!(&*file.show(1, None).unwrap(), [Item::Waiting { event, .. }] if event.id == 1)
+    );
+    assert!(matches!(&*file.show(2, None).unwrap(), [Item::Dead(letter)] if letter.event.id == 2));
+    assert_eq!(file.show(3, None).unwrap(), []);
     let mut ids = Vec::new();
     let keep = |event: Stored| {
         ids.push(event.id);
         Ok::<(), OutboxError>(())
     };
-    file.each_waiting(keep).unwrap();
+    file.each_event(keep).unwrap();
     assert_eq!(ids, [1].into_iter().chain(4..=1200).collect::<Vec<_>>());
     let mut dead = Vec::new();
     let keep = |letter: DeadLetter| {
         dead.push(letter.event.id);
         Ok::<(), OutboxError>(())
     };
-    file.each_dead(keep).unwrap();
+    file.each_dead(None, keep).unwrap();
     assert_eq!(dead, [2]);
-    assert_eq!(file.list(5, 2).unwrap().iter().map(|e| e.id).collect::<Vec<_>>(), [6, 7]);
+    assert_eq!(file.list("pilot", 5, 2).unwrap().iter().map(|e| e.id).collect::<Vec<_>>(), [6, 7]);
 }
 
 /// The outbox is emptied; a file that has grown gets smaller, and its log does.
@@ -351,7 +359,7 @@ async fn the_file_is_small_again_after_an_outage() {
     }
     let length = || std::fs::metadata(&path).unwrap().len();
     for id in 1..=last {
-        outbox.end(id, End::Delivered);
+        outbox.pilot().end(id, End::Delivered);
     }
     soon(|| outbox.ledger().unwrap().stored == 0).await;
     soon(|| length() < 8 << 20).await;

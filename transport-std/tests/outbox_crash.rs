@@ -56,14 +56,9 @@ async fn plays_its_part() {
 }
 
 fn dead() -> End {
-    let endpoint = String::from("http://127.0.0.1:9/");
-    let reason = DeadReason {
-        fate: DeadFate::Rejected,
-        attempts: 1,
-        status: Some(404),
-        error: None,
-        endpoint,
-    };
+    let url = String::from("http://127.0.0.1:9/");
+    let reason =
+        DeadReason { fate: DeadFate::Rejected, attempts: 1, status: Some(404), error: None, url };
     End::Dead(Box::new(reason))
 }
 
@@ -90,20 +85,20 @@ async fn writes(path: &Path) {
             match id % 4 {
                 0 => {
                     say(&format!("ends {id}"));
-                    outbox.end(id, End::Delivered);
+                    outbox.pilot().end(id, End::Delivered);
                 }
                 1 => {
                     say(&format!("ends {id}"));
-                    outbox.end(id, dead());
+                    outbox.pilot().end(id, dead());
                 }
                 _ => {}
             }
         }
         // What waits does not grow without end.
         if number.is_multiple_of(300) {
-            for event in outbox.read(0, 100, usize::MAX).await.unwrap() {
+            for event in outbox.pilot().read(0, 100, usize::MAX).await.unwrap() {
                 say(&format!("ends {}", event.id));
-                outbox.end(event.id, End::Delivered);
+                outbox.pilot().end(event.id, End::Delivered);
             }
         }
     }
@@ -144,7 +139,7 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
         let outbox = Outbox::open(&path, OutboxOptions::default()).unwrap();
         let there: BTreeSet<u64> = OutboxFile::open(&path)
             .unwrap()
-            .list(0, usize::MAX)
+            .list("pilot", 0, usize::MAX)
             .unwrap()
             .iter()
             .map(|event| event.id)
@@ -266,10 +261,10 @@ async fn works_on(path: &Path) {
     // Several times as much as there is room for.
     let mut ended = 0;
     while ended < 2000 {
-        let waiting = outbox.read(ended, 32, usize::MAX).await.unwrap();
+        let waiting = outbox.pilot().read(ended, 32, usize::MAX).await.unwrap();
         for event in waiting {
             ended = event.id;
-            outbox.end(ended, End::Delivered);
+            outbox.pilot().end(ended, End::Delivered);
         }
         let room = outbox.room(event.size());
         // What was delivered so far may not be enough; all of it is.
@@ -294,8 +289,8 @@ async fn fills(path: &Path) {
     let event = NewEvent::new("a", 7, Timestamp::UNIX_EPOCH).with_data(&data);
     let (outbox, pending) = full(path, event).await;
     // What is there can be read, delivered, and told to be.
-    assert_eq!(outbox.read(0, usize::MAX, usize::MAX).await.unwrap().len(), 100);
-    (1..=50).for_each(|id| outbox.end(id, End::Delivered));
+    assert_eq!(outbox.pilot().read(0, usize::MAX, usize::MAX).await.unwrap().len(), 100);
+    (1..=50).for_each(|id| outbox.pilot().end(id, End::Delivered));
     fs::remove_file(path.with_file_name("ballast")).unwrap();
     let start = Instant::now();
     outbox.room(event.size()).await.unwrap();

@@ -44,7 +44,7 @@ async fn what_is_no_outbox_is_refused_and_left_as_it_is() {
         ("text", None, "not a SQLite database"),
         ("foreign", Some((false, foreign)), "a SQLite database, but no outbox"),
         ("other", Some((true, of_another)), "a SQLite database, but no outbox"),
-        ("newer", Some((true, newer)), "of version 9, and only versions up to 1 are known here"),
+        ("newer", Some((true, newer)), "of version 9, and only versions up to 2 are known here"),
         ("negative", Some((true, "PRAGMA user_version = -1")), "damaged"),
         ("torn", Some((true, "DROP TABLE counters")), "no such table: counters"),
     ] {
@@ -84,7 +84,7 @@ async fn a_damaged_file_is_told_by_verify_and_loses_nothing_more() {
     bytes[middle..middle + 4096].fill(0xa5);
     fs::write(&path, &bytes).unwrap();
     let outbox = Outbox::open(&path, OutboxOptions::default()).unwrap();
-    let error = outbox.read(0, 1000, usize::MAX).await.unwrap_err();
+    let error = outbox.pilot().read(0, 1000, usize::MAX).await.unwrap_err();
     assert!(matches!(error.kind(), OutboxErrorKind::Corrupt), "{error}");
     let file = OutboxFile::open(&path).unwrap();
     // The check itself may find a page that it cannot read at all.
@@ -97,8 +97,8 @@ async fn a_damaged_file_is_told_by_verify_and_loses_nothing_more() {
 async fn counters_that_do_not_agree_with_what_is_there_are_told() {
     for (text, says) in [
         (
-            "UPDATE counters SET value = 2 WHERE name = 'accepted'",
-            "events that wait: 2 by the counters, 1 there",
+            "UPDATE endpoints SET accepted = 2",
+            "events that wait for pilot: 2 by the counters, 1 there",
         ),
         (
             "UPDATE counters SET value = 0 WHERE name = 'stored_bytes'",
@@ -112,7 +112,21 @@ async fn counters_that_do_not_agree_with_what_is_there_are_told() {
             "UPDATE counters SET value = -1 WHERE name = 'repeats'",
             "the counter repeats is negative",
         ),
+        (
+            "UPDATE endpoints SET stored_bytes = 0",
+            "bytes that wait for pilot: 0 by the counters, 33 there",
+        ),
+        (
+            "UPDATE endpoints SET rejected = 1, exhausted = -1",
+            "the counter exhausted of pilot is negative",
+        ),
         ("DELETE FROM events", "events that wait: 1 by the counters, 0 there"),
+        ("DELETE FROM deliveries", "events that wait for pilot: 1 by the counters, 0 there"),
+        ("UPDATE events SET due = 2", "their bytes: 33 by the counters, 49 there"),
+        (
+            "INSERT INTO deliveries VALUES (2, 1)",
+            "1 events wait for more or fewer endpoints than they say",
+        ),
     ] {
         let (_directory, path) = place();
         filled(&path).await;
@@ -134,7 +148,7 @@ async fn there_is_one_live_outbox_a_file() {
     outbox.close().await.unwrap();
     assert!(!file.status().unwrap().is_live);
     filled(&path).await;
-    assert_eq!(file.purge(Which::All).unwrap(), 0);
+    assert_eq!(file.purge(Which::All, None).unwrap(), 0);
 }
 
 #[test]

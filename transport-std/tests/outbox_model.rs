@@ -9,13 +9,17 @@ use std::time::Duration;
 
 use pilot_webhook_std::Timestamp;
 use pilot_webhook_std::outbox::{
-    DeadFate, DeadReason, End, Ledger, NewEvent, Outbox, OutboxFile, OutboxOptions, Position, Which,
+    DeadFate, DeadReason, End, EndpointBounds, EndpointId, Ledger, NewEvent, Outbox,
+    OutboxEndpoint, OutboxError, OutboxFile, OutboxOptions, Position, Stored, Which,
 };
 use proptest::prelude::*;
 
 const TOPICS: [&str; 4] = ["conn.fin", "conn.syn", "tunnel.up", ""];
 const FATES: [DeadFate; 3] = [DeadFate::Rejected, DeadFate::Exhausted, DeadFate::Oversize];
 const DEAD_MAX: usize = 4;
+/// The last one has a bound, in bytes.
+const NAMES: [&str; 3] = ["pilot", "b", "c"];
+const BOUND: u64 = 8000;
 
 #[derive(Clone, Copy, Debug)]
 struct Put {
@@ -23,6 +27,8 @@ struct Put {
     length: Option<usize>,
     origin: Option<u64>,
     second: i64,
+    /// The endpoints that it is for, a bit each; at least one.
+    to: usize,
 }
 
 /// Some of the dead letters.
@@ -39,30 +45,45 @@ enum Op {
     PutAll(Vec<Put>),
     /// Each alone, without a receipt.
     Submit(Vec<Put>),
-    /// The n-th of the ids that were ever given, from the back.
-    End {
-        nth: usize,
-        fate: Option<usize>,
-    },
-    Purge(Letters),
+    /// The n-th of the ids that were ever given, from the back, for one endpoint.
+    End { nth: usize, endpoint: usize, fate: Option<usize> },
+    /// Of one endpoint, or of all.
+    Purge(Letters, Option<usize>),
     /// Closed, replays asked for, opened.
-    Reopen(Option<Letters>),
+    Reopen(Option<(Letters, Option<usize>)>),
+    /// An endpoint is removed, and is there again.
+    Remove(usize),
     /// The handle dropped, and opened when the file is free.
     Drop,
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let put = (0..4_usize, prop::option::of(2..5000_usize), prop::option::of(0..4_u64), 0..2_i64)
-        .prop_map(|(topic, length, origin, second)| Put { topic, length, origin, second });
+    let put = (
+        0..4_usize,
+        prop::option::of(2..5000_usize),
+        prop::option::of(0..4_u64),
+        0..2_i64,
+        1..8_usize,
+    )
+        .prop_map(|(topic, length, origin, second, to)| Put {
+            topic,
+            length,
+            origin,
+            second,
+            to,
+        });
     let puts = prop::collection::vec(put, 0..6);
+    let one = prop::option::of(0..3_usize);
     let some =
         prop_oneof![Just(Letters::All), (0..8_usize).prop_map(Letters::Nth), Just(Letters::Conn)];
     prop_oneof![
         3 => puts.clone().prop_map(Op::PutAll),
         3 => puts.prop_map(Op::Submit),
-        8 => (0..12_usize, prop::option::of(0..3_usize)).prop_map(|(nth, fate)| Op::End { nth, fate }),
-        1 => some.clone().prop_map(Op::Purge),
-        2 => prop::option::of(some).prop_map(Op::Reopen),
+        16 => (0..12_usize, 0..3_usize, prop::option::of(0..3_usize))
+            .prop_map(|(nth, endpoint, fate)| Op::End { nth, endpoint, fate }),
+        1 => (some.clone(), one.clone()).prop_map(|(some, one)| Op::Purge(some, one)),
+        2 => prop::option::of((some, one)).prop_map(Op::Reopen),
+        1 => (0..3_usize).prop_map(Op::Remove),
         1 => Just(Op::Drop),
     ]
 }
@@ -76,83 +97,169 @@ struct Event {
     first_id: Option<u64>,
 }
 
+/// By endpoint and id.
+type Table<T> = BTreeMap<(usize, u64), T>;
+
 #[derive(Default)]
 struct Model {
     last_id: u64,
-    stored: BTreeMap<u64, Event>,
-    dead: BTreeMap<u64, (Event, DeadFate)>,
+    stored: Table<Event>,
+    dead: Table<(Event, DeadFate)>,
     origins: BTreeMap<(u64, i64), u64>,
+    repeats: u64,
     position: Option<String>,
-    ledger: Ledger,
+    ledgers: [Ledger; 3],
+}
+
+impl Event {
+    fn texts(&self) -> u64 {
+        (self.topic.len() + self.data.as_ref().map_or(0, String::len)) as u64
+    }
 }
 
 impl Model {
-    fn put(&mut self, event: Event) -> u64 {
+    fn bytes(&self, endpoint: usize) -> u64 {
+        let its = self.stored.range((endpoint, 0)..(endpoint + 1, 0));
+        its.map(|(_, event)| event.texts() + 32).sum()
+    }
+
+    fn put(&mut self, event: &Event, to: usize) -> u64 {
         if let Some(origin) = event.origin {
             if let Some(id) = self.origins.get(&(origin, event.second)) {
-                self.ledger.repeats += 1;
+                self.repeats += 1;
                 return *id;
             }
             self.origins.insert((origin, event.second), self.last_id + 1);
         }
         self.last_id += 1;
-        self.ledger.accepted += 1;
-        self.stored.insert(self.last_id, event);
+        for endpoint in (0..3).filter(|endpoint| to & (1 << endpoint) != 0) {
+            self.ledgers[endpoint].accepted += 1;
+            if endpoint == 2 && self.bytes(endpoint) + event.texts() + 32 > BOUND {
+                self.ledgers[endpoint].dropped += 1;
+            } else {
+                self.stored.insert((endpoint, self.last_id), event.clone());
+            }
+        }
         self.last_id
     }
 
-    fn end(&mut self, id: u64, fate: Option<usize>) {
-        let Some(event) = self.stored.remove(&id) else { return };
+    fn end(&mut self, endpoint: usize, id: u64, fate: Option<usize>) {
+        let Some(event) = self.stored.remove(&(endpoint, id)) else { return };
+        let ledger = &mut self.ledgers[endpoint];
         match fate {
-            None => self.ledger.delivered += 1,
+            None => ledger.delivered += 1,
             Some(fate) => {
-                self.dead.insert(id, (event, FATES[fate]));
-                *[
-                    &mut self.ledger.rejected,
-                    &mut self.ledger.exhausted,
-                    &mut self.ledger.oversize,
-                ][fate] += 1;
-                if self.dead.len() > DEAD_MAX {
-                    self.dead.pop_first();
-                    self.ledger.expired += 1;
+                self.dead.insert((endpoint, id), (event, FATES[fate]));
+                *[&mut ledger.rejected, &mut ledger.exhausted, &mut ledger.oversize][fate] += 1;
+                let its = self.dead.range((endpoint, 0)..(endpoint + 1, 0));
+                let (count, oldest) = (its.clone().count(), its.clone().next());
+                if count > DEAD_MAX {
+                    let oldest = *oldest.unwrap().0;
+                    self.dead.remove(&oldest);
+                    ledger.expired += 1;
                 }
             }
         }
     }
 
-    fn which(&self, some: Letters) -> (Which<'static>, BTreeSet<u64>) {
+    fn remove(&mut self, endpoint: usize) {
+        let before = self.stored.len();
+        self.stored.retain(|(of, _), _| *of != endpoint);
+        self.ledgers[endpoint].purged += (before - self.stored.len()) as u64;
+    }
+
+    fn which(&self, some: Letters, one: Option<usize>) -> (Which<'static>, BTreeSet<(usize, u64)>) {
+        let its = self.dead.iter().filter(|((of, _), _)| one.is_none_or(|one| one == *of));
         match some {
-            Letters::All => (Which::All, self.dead.keys().copied().collect()),
-            Letters::Conn => {
-                let matches =
-                    |(_, (event, _)): &(&u64, &(Event, _))| event.topic.starts_with("conn.");
-                (
-                    Which::Topic("conn.*"),
-                    self.dead.iter().filter(matches).map(|(id, _)| *id).collect(),
-                )
-            }
+            Letters::All => (Which::All, its.map(|(key, _)| *key).collect()),
+            Letters::Conn => (
+                Which::Topic("conn.*"),
+                its.filter(|(_, (event, _))| event.topic.starts_with("conn."))
+                    .map(|(key, _)| *key)
+                    .collect(),
+            ),
             Letters::Nth(nth) => {
-                let id = self.dead.keys().nth(nth).copied();
-                (Which::Id(id.unwrap_or(u64::MAX >> 1)), id.into_iter().collect())
+                let id = its.clone().nth(nth).map_or(u64::MAX >> 1, |((_, id), _)| *id);
+                (Which::Id(id), its.map(|(key, _)| *key).filter(|(_, of)| *of == id).collect())
             }
         }
     }
 
-    fn replay(&mut self, ids: BTreeSet<u64>) {
-        for id in ids {
-            let (mut event, _) = self.dead.remove(&id).unwrap();
+    fn purge(&mut self, keys: &BTreeSet<(usize, u64)>) {
+        keys.iter().for_each(|(endpoint, _)| self.ledgers[*endpoint].purged += 1);
+        self.dead.retain(|key, _| !keys.contains(key));
+    }
+
+    fn replay(&mut self, keys: BTreeSet<(usize, u64)>) {
+        let mut keys: Vec<_> = keys.into_iter().collect();
+        keys.sort_by_key(|(endpoint, id)| (*id, *endpoint));
+        for (endpoint, id) in keys {
+            let (mut event, _) = self.dead.remove(&(endpoint, id)).unwrap();
             event.first_id = event.first_id.or(Some(id));
             self.last_id += 1;
-            self.stored.insert(self.last_id, event);
-            self.ledger.replayed += 1;
+            self.stored.insert((endpoint, self.last_id), event);
+            self.ledgers[endpoint].replayed += 1;
         }
+    }
+
+    fn ledger(&self, endpoint: usize) -> Ledger {
+        let count = |keys: &mut dyn Iterator<Item = &(usize, u64)>| {
+            keys.filter(|(of, _)| *of == endpoint).count() as u64
+        };
+        let mut ledger = self.ledgers[endpoint];
+        ledger.stored = count(&mut self.stored.keys());
+        ledger.dead = count(&mut self.dead.keys());
+        ledger.stored_bytes = self.bytes(endpoint);
+        let Ledger { delivered, dead, purged, expired, aged_out, dropped, stored, .. } = ledger;
+        let sum = delivered + dead + purged + expired + aged_out + dropped + stored;
+        assert_eq!(ledger.accepted, sum, "the law");
+        ledger
+    }
+
+    /// The file's: the sum, where an event takes room once, and 16 bytes for each endpoint.
+    fn file(&self) -> Ledger {
+        let mut sum = Ledger::default();
+        for it in [0, 1, 2].map(|endpoint| self.ledger(endpoint)) {
+            for (sum, number) in [
+                (&mut sum.accepted, it.accepted),
+                (&mut sum.delivered, it.delivered),
+                (&mut sum.rejected, it.rejected),
+                (&mut sum.exhausted, it.exhausted),
+                (&mut sum.oversize, it.oversize),
+                (&mut sum.replayed, it.replayed),
+                (&mut sum.purged, it.purged),
+                (&mut sum.expired, it.expired),
+                (&mut sum.dropped, it.dropped),
+                (&mut sum.dead, it.dead),
+                (&mut sum.stored, it.stored),
+            ] {
+                *sum += number;
+            }
+        }
+        let events: BTreeMap<u64, u64> =
+            self.stored.iter().map(|((_, id), event)| (*id, event.texts())).collect();
+        sum.stored_bytes = events.values().map(|texts| texts + 16).sum::<u64>() + 16 * sum.stored;
+        sum.repeats = self.repeats;
+        sum
     }
 }
 
 fn open(path: &Path) -> Outbox {
     let mut options = OutboxOptions::default();
     options.dead_max = DEAD_MAX as u64;
-    Outbox::open(path, options).unwrap()
+    let outbox = Outbox::open(path, options).unwrap();
+    let mut bounds = EndpointBounds::default();
+    bounds.max_bytes = Some(BOUND);
+    endpoint(&outbox, 2).set_bounds(bounds);
+    outbox
+}
+
+fn endpoint(outbox: &Outbox, index: usize) -> OutboxEndpoint {
+    outbox.endpoint(NAMES[index]).unwrap()
+}
+
+fn ids(outbox: &Outbox) -> [EndpointId; 3] {
+    [0, 1, 2].map(|index| endpoint(outbox, index).id())
 }
 
 /// Everything that was handed in before is on disk.
@@ -166,44 +273,52 @@ fn dead(fate: DeadFate) -> End {
         attempts: 3,
         status: None,
         error: Some("refused".into()),
-        endpoint: "http://h/".into(),
+        url: "http://h/".into(),
     };
     End::Dead(Box::new(reason))
 }
 
 /// The file says what the model says.
-async fn compare(outbox: &Outbox, path: &Path, model: &mut Model) {
+async fn compare(outbox: &Outbox, path: &Path, model: &Model) {
     flush(outbox).await;
-    let of = |event: &pilot_webhook_std::outbox::Stored| Event {
+    let of = |event: &Stored| Event {
         topic: TOPICS.into_iter().find(|topic| *topic == event.topic).unwrap(),
         data: event.data.clone(),
         origin: event.origin_id,
         second: event.timestamp.seconds(),
         first_id: event.first_id,
     };
-    // In pages, as the engine reads.
-    let (mut after, mut stored) = (0, Vec::new());
-    loop {
-        let page = outbox.read(after, 3, 6000).await.unwrap();
-        let Some(last) = page.last() else { break };
-        after = last.id;
-        stored.extend(page.iter().map(|event| (event.id, of(event))));
-    }
-    assert!(stored.is_sorted_by_key(|(id, _)| *id));
-    assert_eq!(stored, model.stored.clone().into_iter().collect::<Vec<_>>());
     let file = OutboxFile::open(path).unwrap();
-    let letters = file.dead(0, usize::MAX).unwrap();
-    let letters: Vec<_> =
-        letters.iter().map(|it| (it.event.id, (of(&it.event), it.reason.fate))).collect();
-    assert_eq!(letters, model.dead.clone().into_iter().collect::<Vec<_>>());
-    let size = |event: &Event| {
-        (event.topic.len() + event.data.as_ref().map_or(0, String::len)) as u64 + 32
-    };
-    model.ledger.stored = model.stored.len() as u64;
-    model.ledger.dead = model.dead.len() as u64;
-    model.ledger.stored_bytes = model.stored.values().map(size).sum();
+    let (mut stored, mut dead) = (Table::new(), Table::new());
+    for (index, name) in NAMES.into_iter().enumerate() {
+        let endpoint = endpoint(outbox, index);
+        // In pages, as the engine reads.
+        let mut after = 0;
+        loop {
+            let page = endpoint.read(after, 3, 6000).await.unwrap();
+            let Some(last) = page.last() else { break };
+            assert!(page.is_sorted_by_key(|event| event.id) && page[0].id > after);
+            after = last.id;
+            stored.extend(page.iter().map(|event| ((index, event.id), of(event))));
+        }
+        for letter in file.dead(name, 0, usize::MAX).unwrap() {
+            assert_eq!(letter.endpoint, name);
+            dead.insert((index, letter.event.id), (of(&letter.event), letter.reason.fate));
+        }
+        assert_eq!(endpoint.ledger().unwrap(), model.ledger(index), "{name}");
+    }
+    assert_eq!((&stored, &dead), (&model.stored, &model.dead));
     let found = file.verify().unwrap();
-    assert_eq!((found.ledger, found.problems), (model.ledger, vec![]));
+    assert_eq!((found.ledger, found.problems), (model.file(), vec![]));
+    let mut once = Vec::new();
+    let keep = |event: Stored| {
+        once.push(event.id);
+        Ok::<(), OutboxError>(())
+    };
+    file.each_event(keep).unwrap();
+    let events: BTreeSet<u64> = stored.keys().map(|(_, id)| *id).collect();
+    assert_eq!(once, events.iter().copied().collect::<Vec<_>>());
+    assert_eq!(file.status().unwrap().events, once.len() as u64);
     assert_eq!(file.status().unwrap().last_id, model.last_id);
     assert_eq!(outbox.position("s").unwrap(), model.position);
 }
@@ -214,57 +329,75 @@ async fn play(ops: Vec<Op>) {
     let mut outbox = open(&path);
     let instance = outbox.instance();
     let mut model = Model::default();
+    let ids = ids(&outbox);
     for (step, op) in ops.into_iter().enumerate() {
         match op {
             Op::PutAll(puts) | Op::Submit(puts) if puts.is_empty() => flush(&outbox).await,
             Op::PutAll(puts) => {
                 let texts: Vec<_> = puts.iter().map(data).collect();
-                let events: Vec<_> =
-                    puts.iter().zip(&texts).map(|(put, text)| new(put, text)).collect();
+                let to: Vec<_> = puts.iter().map(|put| to(put, ids)).collect();
+                let events: Vec<_> = puts
+                    .iter()
+                    .zip(&texts)
+                    .zip(&to)
+                    .map(|((put, text), to)| new(put, text).for_endpoints(to))
+                    .collect();
                 let text = step.to_string();
                 let at = Position { source: "s", text: &text };
-                let ids = outbox.put_all(&events, Some(at)).unwrap().await.unwrap();
-                let expected: Vec<u64> =
-                    puts.iter().zip(texts).map(|(put, text)| model.put(event(put, text))).collect();
-                assert_eq!(ids, expected);
+                let given = outbox.put_all(&events, Some(at)).unwrap().await.unwrap();
+                let expected: Vec<u64> = puts
+                    .iter()
+                    .zip(texts)
+                    .map(|(put, text)| model.put(&event(put, text), put.to))
+                    .collect();
+                assert_eq!(given, expected);
                 model.position = Some(text);
             }
             Op::Submit(puts) => {
                 for put in &puts {
                     let text = data(put);
-                    outbox.submit(new(put, &text)).unwrap();
-                    model.put(event(put, text));
+                    outbox.submit(new(put, &text).for_endpoints(&to(put, ids))).unwrap();
+                    model.put(&event(put, text), put.to);
                 }
                 // An id that nobody knows yet cannot be ended.
                 flush(&outbox).await;
             }
-            Op::End { nth, fate } => {
+            Op::End { nth, endpoint: index, fate } => {
                 let id = model.last_id.saturating_sub(nth as u64);
-                outbox.end(id, fate.map_or(End::Delivered, |fate| dead(FATES[fate])));
-                model.end(id, fate);
+                let end = fate.map_or(End::Delivered, |fate| dead(FATES[fate]));
+                endpoint(&outbox, index).end(id, end);
+                model.end(index, id, fate);
             }
-            Op::Purge(some) => {
+            Op::Purge(some, one) => {
                 flush(&outbox).await;
-                let (which, ids) = model.which(some);
-                let purged = OutboxFile::open(&path).unwrap().purge(which).unwrap();
-                assert_eq!(purged, ids.len() as u64);
-                model.ledger.purged += purged;
-                model.dead.retain(|id, _| !ids.contains(id));
+                let (which, keys) = model.which(some, one);
+                let name = one.map(|one| NAMES[one]);
+                let purged = OutboxFile::open(&path).unwrap().purge(which, name).unwrap();
+                assert_eq!(purged, keys.len() as u64);
+                model.purge(&keys);
+            }
+            Op::Remove(index) => {
+                // What is handed in before is stored before.
+                flush(&outbox).await;
+                outbox.remove(NAMES[index]).await.unwrap();
+                model.remove(index);
+                endpoint(&outbox, index);
             }
             Op::Reopen(some) => {
                 outbox.close().await.unwrap();
                 let file = OutboxFile::open(&path).unwrap();
-                if let Some(some) = some {
-                    let (which, ids) = model.which(some);
-                    assert_eq!(file.replay(which).unwrap(), ids.len() as u64);
-                    model.replay(ids);
+                if let Some((some, one)) = some {
+                    let (which, keys) = model.which(some, one);
+                    let name = one.map(|one| NAMES[one]);
+                    assert_eq!(file.replay(which, name).unwrap(), keys.len() as u64);
+                    model.replay(keys);
                 }
                 outbox = open(&path);
                 while file.status().unwrap().replays > 0 {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 assert_eq!(outbox.instance(), instance);
-                compare(&outbox, &path, &mut model).await;
+                compare(&outbox, &path, &model).await;
             }
             Op::Drop => {
                 drop(outbox);
@@ -273,15 +406,19 @@ async fn play(ops: Vec<Op>) {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 outbox = open(&path);
-                compare(&outbox, &path, &mut model).await;
+                compare(&outbox, &path, &model).await;
             }
         }
     }
-    compare(&outbox, &path, &mut model).await;
+    compare(&outbox, &path, &model).await;
 }
 
 fn data(put: &Put) -> Option<String> {
     put.length.map(|length| format!("\"{}\"", "x".repeat(length - 2)))
+}
+
+fn to(put: &Put, ids: [EndpointId; 3]) -> Vec<EndpointId> {
+    (0..3).filter(|index| put.to & (1 << index) != 0).map(|index| ids[index]).collect()
 }
 
 fn new<'a>(put: &Put, text: &'a Option<String>) -> NewEvent<'a> {

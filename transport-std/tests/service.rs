@@ -4,14 +4,14 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use pilot_webhook_core::{BreakerState, EndpointError, OnOpen};
 use pilot_webhook_std::{
-    Client, ClientError, Deps, DestinationError, EventBus, Identity, LocalBus, MAX_URL,
-    PANIC_TOPIC, Payload, Service, ServiceOptions, ServiceRegistry, WebhookService,
-    load_persisted_url, save_persisted_url,
+    Client, ClientBuilder, ClientError, Deps, DestinationError, EventBus, HubError, Identity,
+    LocalBus, MAX_URL, PANIC_TOPIC, Payload, Service, ServiceOptions, ServiceRegistry,
+    UNHEALTHY_TOPIC, WebhookService, load_persisted_url, save_persisted_url,
 };
 use support::{Receivers, black_hole};
 use tempfile::TempDir;
@@ -41,13 +41,18 @@ impl Bench {
     }
 }
 
+fn options(client: ClientBuilder, home: &TempDir) -> ServiceOptions {
+    let home = Some(home.path().to_owned());
+    ServiceOptions { endpoint: client.into(), home, ..ServiceOptions::default() }
+}
+
 fn bench(url: &str) -> Bench {
     bench_at(url, tempfile::tempdir().unwrap())
 }
 
 fn bench_at(url: &str, home: TempDir) -> Bench {
     let client = Client::builder("").retry_backoff(Duration::from_millis(1));
-    let options = ServiceOptions { client, home: Some(home.path().to_owned()) };
+    let options = options(client, &home);
     let service = WebhookService::new(url, options).unwrap();
     Bench { service, bus: Arc::default(), home }
 }
@@ -80,7 +85,7 @@ async fn without_an_identity_what_is_published_comes_from_the_clients_node() {
     let receivers = Receivers::start(1).await;
     let home = tempfile::tempdir().unwrap();
     let client = Client::builder("").node_id(9);
-    let options = ServiceOptions { client, home: Some(home.path().to_owned()) };
+    let options = options(client, &home);
     let service = WebhookService::new(&receivers.url(0), options).unwrap();
     let bus: Arc<LocalBus> = Arc::default();
     let deps = Deps { events: Some(Arc::clone(&bus) as _), identity: None };
@@ -153,7 +158,7 @@ async fn a_stop_that_drains_to_the_end_of_its_time_is_no_stall() {
     let mut registry = ServiceRegistry::new();
     registry.register(Arc::new(bench.service.clone()));
     registry.start(&bench.deps()).await.unwrap();
-    bench.service.client().emit("t", &()).unwrap();
+    bench.service.client().unwrap().emit("t", &()).unwrap();
     let errors: Vec<_> = registry.stop().await.iter().map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(bench.service.stats().abandoned, 1);
@@ -182,7 +187,7 @@ async fn the_given_url_comes_before_the_persisted_one_and_that_before_none() {
         save_persisted_url(home.path(), &persisted).unwrap();
         let bench = bench_at(&given, home);
         bench.service.start(&bench.deps()).await.unwrap();
-        assert_eq!(bench.service.client().url(), expected.map(|n| receivers.url(n)));
+        assert_eq!(bench.service.client().unwrap().url(), expected.map(|n| receivers.url(n)));
         bench.service.stop().await.unwrap();
         let file = std::fs::read_to_string(bench.home.path().join("webhook_url"));
         assert_eq!(file.unwrap_or_default(), persisted);
@@ -198,13 +203,16 @@ async fn a_url_that_is_set_is_persisted_and_a_wrong_one_changes_nothing() {
     bench.service.saved().await.unwrap();
     assert_eq!(bench.persisted(), Some(receivers.url(1)));
     let error = bench.service.set_url("http://169.254.169.254/").unwrap_err();
-    assert!(matches!(error, ClientError::Url(_)));
-    assert_eq!(bench.service.client().url(), Some(receivers.url(1)));
+    assert!(matches!(error, HubError::Client(ClientError::Url(_))));
+    assert_eq!(bench.service.client().unwrap().url(), Some(receivers.url(1)));
     bench.service.set_url("").unwrap();
     bench.service.saved().await.unwrap();
     assert_eq!(bench.persisted(), None);
     bench.service.stop().await.unwrap();
-    assert!(matches!(bench.service.set_url(&receivers.url(0)), Err(ClientError::Closed)));
+    assert!(matches!(
+        bench.service.set_url(&receivers.url(0)),
+        Err(HubError::Client(ClientError::Closed))
+    ));
 }
 
 /// It was taken, as what is left of it without the fragment fits, and then not loaded again.
@@ -218,7 +226,7 @@ async fn a_url_that_is_too_long_for_the_file_is_refused() {
     assert_eq!(bench.persisted(), None);
     assert!(matches!(
         refused,
-        Err(ClientError::Url(DestinationError::Http(EndpointError::TooLong)))
+        Err(HubError::Client(ClientError::Url(DestinationError::Http(EndpointError::TooLong))))
     ));
 }
 
@@ -233,7 +241,7 @@ async fn a_url_that_is_set_before_the_start_comes_before_the_persisted_one() {
         bench.service.set_url(&set).unwrap();
         bench.service.start(&bench.deps()).await.unwrap();
         let expected = Some(set).filter(|url| !url.is_empty());
-        assert_eq!(bench.service.client().url(), expected);
+        assert_eq!(bench.service.client().unwrap().url(), expected);
         bench.service.saved().await.unwrap();
         assert_eq!(bench.persisted(), expected);
     }
@@ -248,7 +256,7 @@ async fn a_home_that_cannot_be_written_is_said_and_delivery_goes_on() {
     service.start(&Deps::default()).await.unwrap();
     service.set_url(&receivers.url(0)).unwrap();
     assert!(service.saved().await.is_err());
-    service.client().emit("t", &()).unwrap();
+    service.client().unwrap().emit("t", &()).unwrap();
     receivers.wait_for(1).await;
 }
 
@@ -259,15 +267,15 @@ async fn a_swap_from_a_black_hole_with_a_full_queue_is_at_once_and_loses_nothing
     let receivers = Receivers::start(1).await;
     let bench = bench(&hole.url);
     for n in 1..=500 {
-        assert_eq!(bench.service.client().emit("t", &n), Ok(Some(n)));
+        assert_eq!(bench.service.client().unwrap().emit("t", &n), Ok(Some(n)));
     }
     hole.wait_for_a_request().await;
     let start = Instant::now();
     bench.service.set_url(&receivers.url(0)).unwrap();
     let took = start.elapsed();
-    assert_eq!(bench.service.client().emit("t", &501), Ok(Some(501)));
+    assert_eq!(bench.service.client().unwrap().emit("t", &501), Ok(Some(501)));
     receivers.wait_for(501).await;
-    bench.service.client().drained().await;
+    bench.service.client().unwrap().drained().await;
     assert_eq!(receivers.ids(), (1..=501).collect::<Vec<_>>());
     // Far from 1 ms, and farther from a timeout; the exact figure is measured below, over many.
     assert!(took < Duration::from_millis(100), "{took:?}");
@@ -275,30 +283,63 @@ async fn a_swap_from_a_black_hole_with_a_full_queue_is_at_once_and_loses_nothing
 }
 
 #[tokio::test]
-async fn a_panic_in_the_hook_is_caught_counted_published_and_loses_and_repeats_nothing() {
+async fn a_panic_in_a_hook_is_caught_counted_published_and_loses_and_repeats_nothing() {
     let receivers = Receivers::start(1).await;
     let armed = Arc::new(AtomicBool::new(true));
     let trigger = Arc::clone(&armed);
-    let client =
-        Client::builder("").on_notice(move |_| assert!(!trigger.swap(false, Relaxed), "expected"));
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&told);
+    let client = Client::builder("")
+        .on_notice(move |_| assert!(!trigger.swap(false, Relaxed), "expected"))
+        .on_notice(move |_| _ = count.fetch_add(1, Relaxed));
     let home = tempfile::tempdir().unwrap();
-    let options = ServiceOptions { client, home: Some(home.path().to_owned()) };
+    let options = options(client, &home);
     let service = WebhookService::new(&receivers.url(0), options).unwrap();
     let bus: Arc<LocalBus> = Arc::default();
     let mut panics = bus.subscribe(PANIC_TOPIC);
     let deps = Deps { events: Some(Arc::clone(&bus) as _), identity: None };
     service.start(&deps).await.unwrap();
     bus.publish("a", Payload::none());
-    assert_eq!(panics.next().await.unwrap().payload.as_str(), "{\"panics\":1}");
+    let expected = r#"{"plugin":"webhook","plugin_panics":1,"recovered_total":1}"#;
+    assert_eq!(panics.next().await.unwrap().payload.as_str(), expected);
     bus.publish("b", Payload::none());
     receivers.wait_for(3).await;
-    service.client().drained().await;
+    service.client().unwrap().drained().await;
     let events = receivers.events();
     let mut topics: Vec<_> = events.iter().filter_map(|event| event["event"].as_str()).collect();
     topics.sort_unstable();
     assert_eq!(topics, ["a", "b", PANIC_TOPIC]);
-    assert_eq!(service.client().panics(), 1);
+    assert_eq!(service.client().unwrap().panics(), 1);
     assert_eq!(service.stats().delivered, 3);
+    // The other hook was told of three attempts and three ends.
+    assert_eq!(told.load(Relaxed), 6);
+}
+
+/// As pilot's supervisor is told.
+#[tokio::test]
+async fn the_third_panic_is_said_to_make_the_plugin_unhealthy_and_that_once() {
+    let receivers = Receivers::start(1).await;
+    let armed = Arc::new(AtomicBool::new(false));
+    let trigger = Arc::clone(&armed);
+    let client =
+        Client::builder("").on_notice(move |_| assert!(!trigger.swap(false, Relaxed), "expected"));
+    let home = tempfile::tempdir().unwrap();
+    let service = WebhookService::new(&receivers.url(0), options(client, &home)).unwrap();
+    let bench = Bench { service, bus: Arc::default(), home };
+    bench.service.start(&bench.deps()).await.unwrap();
+    let mut told = bench.bus.subscribe("plugin.webhook.*");
+    for count in 1..=5 {
+        armed.store(true, Relaxed);
+        bench.bus.publish("a", Payload::none());
+        let expected =
+            format!(r#"{{"plugin":"webhook","plugin_panics":{count},"recovered_total":{count}}}"#);
+        let topics = [PANIC_TOPIC, UNHEALTHY_TOPIC];
+        for topic in &topics[..if count == 3 { 2 } else { 1 }] {
+            let event = told.next().await.unwrap();
+            assert_eq!((&*event.topic, event.payload.as_str()), (*topic, &*expected));
+        }
+        bench.service.drained().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -313,14 +354,14 @@ async fn swapping_under_load_loses_and_repeats_nothing() {
         .queue_capacity(200_000)
         .on_open(OnOpen::Hold)
         .retry_backoff(Duration::from_millis(1));
-    let options = ServiceOptions { client, home: Some(home.path().to_owned()) };
+    let options = options(client, &home);
     let service = WebhookService::new(&receivers.url(0), options).unwrap();
     service.start(&Deps::default()).await.unwrap();
 
     let stop = Arc::new(AtomicBool::new(false));
     let producers: Vec<_> = (0..PRODUCERS)
         .map(|n| {
-            let (client, stop) = (service.client().clone(), Arc::clone(&stop));
+            let (client, stop) = (service.client().unwrap(), Arc::clone(&stop));
             tokio::spawn(async move {
                 let mut emitted = 0_u64;
                 while !stop.load(Relaxed) {
@@ -358,7 +399,7 @@ async fn swapping_under_load_loses_and_repeats_nothing() {
     for producer in producers {
         emitted += producer.await.unwrap();
     }
-    service.client().drained().await;
+    service.client().unwrap().drained().await;
     service.stop().await.unwrap();
 
     let stats = service.stats();
@@ -378,4 +419,20 @@ async fn swapping_under_load_loses_and_repeats_nothing() {
     println!("set_url: p50 {:?}, p99 {:?}", all[all.len() / 2], all[all.len() * 99 / 100]);
     assert!(*slowest < Duration::from_millis(1), "{slowest:?}");
     assert_eq!(load_persisted_url(home.path(), <_>::default()).unwrap(), Some(receivers.url(0)));
+}
+
+/// Its URL, and that it is gone, are what was set; its hooks go with it.
+#[tokio::test]
+async fn an_endpoint_that_is_replaced_has_its_url_still() {
+    let receivers = Receivers::start(1).await;
+    let bench = bench(&receivers.url(0));
+    let client = Client::builder("http://127.0.0.1:9/").batch(5);
+    bench.service.replace(client.into()).unwrap();
+    assert_eq!(bench.service.client().unwrap().url(), Some(receivers.url(0)));
+    bench.service.hub().emit("t", &1).unwrap();
+    receivers.wait_for(1).await;
+    assert!(receivers.events()[0].is_array(), "by the new options");
+    bench.service.hub().remove(pilot_webhook_std::ENDPOINT).await.unwrap();
+    assert!(matches!(bench.service.set_url(&receivers.url(0)), Err(HubError::Unknown)));
+    assert!(bench.service.client().is_none());
 }

@@ -8,65 +8,11 @@ use heapless::String;
 use crate::ascii::{is_same, number};
 use crate::destination::error::EndpointError;
 use crate::destination::host::{self, Host};
+use crate::destination::nats;
 use crate::destination::policy::Policy;
+use crate::destination::scheme::Scheme;
 use crate::destination::text::{is_plain_byte, part, push, split_before};
 use crate::destination::userinfo::{Credentials, Userinfo};
-
-/// Plain or over TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// `http`, port 80 unless given.
-    Http,
-    /// `https`, port 443 unless given.
-    Https,
-    /// `nats`, port 4222 unless given.
-    Nats,
-    /// `tls`, which is NATS over TLS, port 4222 unless given.
-    Tls,
-}
-
-impl Scheme {
-    /// The name as it stands in a URL.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Nats => "nats",
-            Self::Tls => "tls",
-        }
-    }
-
-    const fn prefix(self) -> &'static str {
-        match self {
-            Self::Http => "http://",
-            Self::Https => "https://",
-            Self::Nats => "nats://",
-            Self::Tls => "tls://",
-        }
-    }
-
-    /// The port that a URL without one means.
-    #[must_use]
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-            // https://docs.nats.io/running-a-nats-service/configuration
-            Self::Nats | Self::Tls => 4222,
-        }
-    }
-
-    /// Whether it is over TLS.
-    #[must_use]
-    pub const fn is_tls(self) -> bool {
-        matches!(self, Self::Https | Self::Tls)
-    }
-
-    const fn is_nats(self) -> bool {
-        matches!(self, Self::Nats | Self::Tls)
-    }
-}
 
 /// A checked endpoint, borrowed from the [`EndpointBuf`] that holds its text.
 ///
@@ -192,9 +138,7 @@ impl<const N: usize> EndpointBuf<N> {
         if !percents_are_encodings(target) {
             return Err(EndpointError::Percent);
         }
-        if scheme.is_nats() {
-            check_nats(userinfo.is_there(), target)?;
-        }
+        nats::check(scheme, userinfo.is_there(), target)?;
         // As nginx and others write it. A port may be empty, but a host of that name has none in use.
         if is_same(authority.as_bytes(), b"unix:") {
             return Err(EndpointError::Socket);
@@ -301,19 +245,6 @@ fn split_scheme<'u>(url: &'u str, schemes: &[Scheme]) -> Result<(Scheme, &'u str
     match sockets.iter().any(|socket| is_same(scheme.as_bytes(), socket)) {
         true => Err(EndpointError::Socket),
         false => Err(EndpointError::Scheme),
-    }
-}
-
-/// What a NATS server's URL may not have, and must.
-fn check_nats(has_userinfo: bool, target: &str) -> Result<(), EndpointError> {
-    let is_token = |token: &[u8]| {
-        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        !token.is_empty() && token.iter().all(is_plain)
-    };
-    match target.as_bytes() {
-        _ if has_userinfo => Err(EndpointError::Login),
-        [b'/', prefix @ ..] if prefix.split(|byte| *byte == b'.').all(is_token) => Ok(()),
-        _ => Err(EndpointError::Subject),
     }
 }
 

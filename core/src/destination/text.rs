@@ -19,7 +19,10 @@ pub(super) fn part(text: &str, from: usize, to: usize) -> &str {
 pub(super) fn split_before<'t>(text: &'t str, ends: &str) -> (&'t str, &'t str) {
     let is_end = |byte| ends.bytes().any(|end| end == byte);
     let end = text.bytes().position(is_end).unwrap_or(text.len());
-    text.split_at_checked(end).unwrap_or((text, ""))
+    match text.split_at_checked(end) {
+        Some(parts) => parts,
+        None => (text, ""),
+    }
 }
 
 /// RFC 3986's `unreserved` and `sub-delims`, and the colon: what a user name and a path may have as it is.

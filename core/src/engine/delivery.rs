@@ -43,6 +43,22 @@ pub enum Fate {
     Abandoned,
 }
 
+impl Fate {
+    /// One word for it, in lower case, as counters are called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Rejected => "rejected",
+            Self::Exhausted => "exhausted",
+            Self::Skipped => "skipped",
+            Self::Dropped => "dropped",
+            Self::Oversize => "oversize",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// An event in a worker's hands, or a batch of events that share their story.
 ///
 /// It must come back, through [`finish`](crate::Dispatcher::finish) after its attempt, or through

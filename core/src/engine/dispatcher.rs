@@ -23,7 +23,7 @@ use crate::engine::delivery::Fate;
 use crate::engine::observer::{Notice, Observer};
 use crate::engine::rate::Rate;
 use crate::engine::state::{Snapshot, State};
-use crate::engine::stats::Stats;
+use crate::engine::stats::{Backlog, Stats};
 use crate::engine::waker_set::{WaitQueue, WakerSet, Woken};
 use crate::event::EmitError;
 
@@ -215,6 +215,11 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: Observer,
 {
+    /// The events that have not ended, at this instant.
+    pub fn backlog(&self) -> Backlog {
+        self.lock(|inner| inner.state.backlog())
+    }
+
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
     /// tells the observer.
     fn change(&self, mut step: impl FnMut(&mut State<B, T, SLOTS>)) -> Seen {

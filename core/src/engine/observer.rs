@@ -1,9 +1,12 @@
 //! What a host is told as it happens.
 
+use core::time::Duration;
+
 use crate::engine::breaker::BreakerState;
 use crate::engine::delivery::Fate;
-use crate::event::MessageId;
-use crate::transport::{Reply, TransportError};
+use crate::event::{MessageId, Timestamp};
+use crate::queue::Events;
+use crate::transport::{Message, Reply, TransportError};
 
 /// Something that happened.
 #[derive(Clone, Copy)]
@@ -21,6 +24,24 @@ pub enum Notice<'a> {
         is_probe: bool,
         /// The answer, or the transport's own words for why there was none.
         result: Result<Reply, &'a dyn TransportError>,
+        /// What was sent: its id, its headers and its body. Payloads and signatures are secrets.
+        message: &'a Message<'a>,
+        /// The events in it, with their topics and times.
+        contents: &'a Events<'a>,
+        /// How long it took.
+        took: Duration,
+        /// When it ended, by the wall clock.
+        ended: Timestamp,
+        /// The beginning of what the receiver said in its answer, for people:
+        /// [`Transport::answer`](crate::Transport::answer).
+        answer: &'a [u8],
+    },
+    /// After an attempt that failed: the message waits for its next one.
+    Retry {
+        /// The event's id; a batch's first event's.
+        event_id: u64,
+        /// How long it waits, at least: a rate or the breaker may make it longer.
+        wait: Duration,
     },
     /// An event's story is over. It is told once for every event that was counted, and for each event of
     /// a batch.

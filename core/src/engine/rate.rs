@@ -23,6 +23,8 @@ pub struct Rate {
 impl Rate {
     /// No limit.
     pub const UNLIMITED: Self = Self { distance: 0 };
+    /// No attempts at all, until another rate is set.
+    pub const PAUSED: Self = Self { distance: u64::MAX };
 
     /// So many `attempts` in the time `per`, at most; `None` for no attempts at all.
     #[must_use]

@@ -16,8 +16,8 @@ use crate::clock::Instant;
 use crate::engine::breaker::{Breaker, BreakerState};
 use crate::engine::config::Config;
 use crate::engine::delivery::{Fate, Fit};
-use crate::engine::rate::Pace;
-use crate::engine::stats::{Counters, Stats};
+use crate::engine::rate::{Pace, Rate};
+use crate::engine::stats::{Backlog, Counters, Stats};
 use crate::queue::Queue;
 
 /// What the dispatcher is there for at the moment.
@@ -165,6 +165,15 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog {
+            capacity: self.config.capacity,
+            bytes: self.queue.used(),
+            capacity_bytes: self.queue.capacity(),
+            oldest: self.queue.first_time(),
+        }
+    }
+
     /// What those who wait watch for.
     pub(crate) fn snapshot(&self) -> Snapshot {
         // A probe needs no place.
@@ -172,6 +181,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         let places = if is_closed { self.places() } else { u32::MAX };
         Snapshot {
             control: (self.phase, self.breaker.state(), self.endpoint_epoch, self.not_before),
+            rate: self.config.rate,
             available: self.queue.queued().min(places),
             may_retry: self.sending < self.window || self.retrying.is_empty(),
             held: self.queue.held(),
@@ -283,6 +293,8 @@ const fn first_random(seed: u64) -> u32 {
 #[derive(Clone, Copy)]
 pub(crate) struct Snapshot {
     pub(crate) control: (Phase, BreakerState, u32, Instant),
+    /// Who waits for the time that the rate allows looks again when another one is set.
+    pub(crate) rate: Rate,
     /// Events that wait and may be taken, as far as the messages under way allow.
     pub(crate) available: u32,
     /// No message that waits for its next attempt is held up by those under way.
@@ -297,6 +309,7 @@ impl Snapshot {
     /// That of a new state.
     pub(crate) const FIRST: Self = Self {
         control: (Phase::Disabled, BreakerState::Closed, 0, Instant::from_micros(0)),
+        rate: Rate::UNLIMITED,
         available: 0,
         may_retry: true,
         held: 0,

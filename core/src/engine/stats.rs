@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::engine::breaker::BreakerState;
 use crate::engine::delivery::Fate;
+use crate::event::Timestamp;
 
 /// Everything that happened to every event, seen at one instant.
 ///
@@ -59,6 +60,20 @@ impl Stats {
                 + self.queued as u64
                 + self.in_flight as u64
     }
+}
+
+/// The events that have not ended, and the room that they take, seen at one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backlog {
+    /// How many there may be.
+    pub capacity: u32,
+    /// Bytes that they take in the queue: topic and data, and 32 for each.
+    pub bytes: usize,
+    /// Bytes that the queue holds.
+    pub capacity_bytes: usize,
+    /// When the one happened that came first.
+    pub oldest: Option<Timestamp>,
 }
 
 /// The counters that only grow (but for the last status).

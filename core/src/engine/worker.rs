@@ -224,16 +224,27 @@ where
             }
         };
 
+        let (now, wall) = (self.clock.now(), self.clock.wall());
         let notice = Notice::Attempt {
             event_id: delivery.event_id(),
             events: delivery.events(),
             attempt: delivery.attempt(),
             is_probe: delivery.is_probe(),
             result: result.as_ref().copied().map_err(|error| error as &dyn TransportError),
+            message: &message,
+            contents: events,
+            took: now.saturating_since(started),
+            ended: wall,
+            answer: if result.is_ok() { self.transport.answer() } else { &[] },
         };
         self.dispatcher.observer().notice(notice);
         let result = result.map_err(|error| error.kind());
-        Some(self.dispatcher.finish(delivery, result, self.clock.now(), self.clock.wall()))
+        let after = self.dispatcher.finish(delivery, result, now, wall);
+        if let After::Retry(due) = after {
+            let wait = due.saturating_since(now);
+            self.dispatcher.observer().notice(Notice::Retry { event_id: id.first, wait });
+        }
+        Some(after)
     }
 }
 

@@ -192,7 +192,7 @@ impl<S: AsRef<str> + Sync> Format for CloudEventsBinaryFormat<S> {
         let topic = between_quotes(&event);
         let prefix = self.0.type_prefix(topic);
         if prefix.is_empty() && topic.iter().all(|byte| is_plain(*byte)) {
-            headers.push("ce-type", events.topic());
+            headers.push("ce-type", events.topic().as_str());
         } else {
             headers.write("ce-type", |out| {
                 out.push(prefix.as_bytes())?;

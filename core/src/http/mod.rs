@@ -34,6 +34,7 @@ use core::error::Error;
 use core::fmt;
 
 pub use answer::HEADS_MAX;
+#[cfg(feature = "nats")]
 pub(crate) use exchange::AUTHORITY_MAX;
 pub use exchange::{AGE_MAX, DRAIN_MAX, DRAIN_TIME, Exchange, Failure, IDLE_MAX};
 pub use request::{HeaderError, basic, check_header, is_header};

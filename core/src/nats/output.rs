@@ -117,7 +117,7 @@ pub fn publication(
     let length = VERSION.len() + headers().map(length).sum::<usize>() + 2;
 
     let prefix = to.target().trim_start_matches('/');
-    let subject = Subject { prefix, node_id: message.id.node_id, topic: message.topic };
+    let subject = Subject { prefix, node_id: message.id.node_id, topic: message.topic.as_str() };
     out.push(b"HPUB ")?;
     subject.write_to(out).map_err(|_| EncodeError::TooLong)?;
     out.push(b" ")?;

@@ -10,7 +10,7 @@ use super::input::KEPT;
 use super::*;
 use crate::destination::{EndpointBuf, EndpointError, Policy};
 use crate::transport::{Reply, Verdict};
-use crate::{Instant, Message, MessageId, Writer};
+use crate::{Instant, Message, MessageId, Text, Writer};
 
 const NOW: Instant = Instant::from_micros(0);
 const INFO: &str = "INFO {\"server_id\":\"X\",\"headers\":true}\r\n";
@@ -33,7 +33,7 @@ fn asked() -> Session {
 
 fn message() -> Message<'static> {
     let mut message = Message::new(&[("Content-Type", "application/json")], b"{}");
-    message.topic = "conn.established";
+    message.topic = Text::new("conn.established");
     message.id = MessageId { node_id: 7, instance: 0xab, first: 3, last: 3, events: 1 };
     message
 }
@@ -247,7 +247,8 @@ proptest! {
     fn lengths_are_right(topic in "\\PC{0,40}", value in "[ -~]{0,40}", body in "\\PC{0,40}") {
         let mut message = message();
         let headers = [("A", &*value), ("B", "b")];
-        (message.topic, message.headers, message.body) = (&topic, &headers, body.as_bytes());
+        (message.topic, message.headers, message.body) =
+            (Text::new(&topic), &headers, body.as_bytes());
         let mut buf = [0; 1_024];
         let mut out = Writer::new(&mut buf);
         let to = endpoint("nats://h/p").unwrap();

@@ -35,6 +35,12 @@ pub struct EventRef<'a> {
 pub struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
+    /// This text.
+    #[must_use]
+    pub const fn new(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+
     /// Its bytes, which are UTF-8.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
@@ -69,11 +75,11 @@ impl<'a> Events<'a> {
     }
 
     /// The topic of the first event, as it stands in a JSON string.
-    pub(crate) fn topic(&self) -> &'a str {
+    pub(crate) fn topic(&self) -> Text<'a> {
         let quoted = split_first(self.entries)
             .and_then(|(entry, texts, _)| texts.get(..entry.topic_len as usize));
         let quoted = quoted.unwrap_or_default();
-        Text(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()).as_str()
+        Text(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
     }
 
     /// The ids of the events, the oldest's first.

@@ -6,6 +6,7 @@
 //! one entry, or of a batch: of entries next to each other. Leased entries are among the first ones,
 //! at most one lease for each worker; removing those that are not the first moves those before them.
 
+use crate::event::Timestamp;
 use crate::queue::entry::Entry;
 
 mod bound;
@@ -109,6 +110,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     /// Bytes that are free, headers to be paid from them.
     pub(crate) fn free(&self) -> usize {
         self.capacity() - self.used
+    }
+
+    /// The time of the first entry, leased or not.
+    pub(crate) fn first_time(&self) -> Option<Timestamp> {
+        self.find(|_| true).map(|(_, entry)| entry.timestamp)
     }
 
     /// Appends an entry with its texts; `false`, and nothing happens, when it does not fit.

@@ -12,7 +12,10 @@ pub(crate) const MOST: usize = 16;
 /// Bytes for the values that are made for one message: 219 for pilot's signature, the time and three signatures of
 /// Standard Webhooks, and 167 for CloudEvents in binary mode with a type of 64, which is more than for pilot's format.
 /// Signatures by Ed25519 are twice as long.
-pub(crate) const ROOM: usize = if cfg!(feature = "ed25519") { 528 } else { 392 };
+pub(crate) const ROOM: usize = SIGNATURES + TRACE;
+const SIGNATURES: usize = if cfg!(feature = "ed25519") { 528 } else { 392 };
+/// For W3C's `traceparent`.
+const TRACE: usize = if cfg!(feature = "traceparent") { 55 } else { 0 };
 
 /// The headers of a message, as a format and a signer give them.
 ///

@@ -4,6 +4,7 @@ use core::fmt;
 use core::future::Future;
 
 use crate::event::MessageId;
+use crate::queue::Text;
 
 mod headers;
 mod retry_after;
@@ -23,7 +24,7 @@ pub struct Message<'a> {
     pub id: MessageId,
     /// The topic of the first event, as it stands in a JSON string: without escapes, as all of pilot's
     /// topics are, it is the topic itself.
-    pub topic: &'a str,
+    pub topic: Text<'a>,
     /// The attempt's number in this round, from 1.
     pub attempt: u8,
     /// An earlier attempt failed, or this is the breaker's probe: a transport looks its target up
@@ -40,7 +41,7 @@ impl<'a> Message<'a> {
     #[must_use]
     pub const fn new(headers: &'a [(&'a str, &'a str)], body: &'a [u8]) -> Self {
         let id = MessageId { node_id: 0, instance: 0, first: 0, last: 0, events: 1 };
-        Self { id, topic: "", attempt: 1, fresh: false, headers, body }
+        Self { id, topic: Text::new(""), attempt: 1, fresh: false, headers, body }
     }
 }
 
@@ -105,6 +106,23 @@ pub enum ErrorKind {
     Local,
 }
 
+impl ErrorKind {
+    /// One word for it, in lower case, for counters and fields of logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Refused => "refused",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Disconnected => "disconnected",
+            Self::Protocol => "protocol",
+            Self::Local => "local",
+        }
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -153,6 +171,11 @@ pub trait Transport<To> {
         to: &To,
         message: &Message<'_>,
     ) -> impl Future<Output = Result<Reply, Self::Error>>;
+
+    /// The beginning of what the receiver said in the last answer, as far as it was kept, for people. Default: nothing.
+    fn answer(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// A [`Transport`] whose futures are `Send`, so that a worker can be spawned on a runtime of several
@@ -170,6 +193,11 @@ pub trait SendTransport<To>: Send {
         to: &To,
         message: &Message<'_>,
     ) -> impl Future<Output = Result<Reply, Self::Error>> + Send;
+
+    /// As [`Transport::answer`].
+    fn answer(&self) -> &[u8] {
+        &[]
+    }
 }
 
 impl<To, T: SendTransport<To>> Transport<To> for T {
@@ -181,5 +209,9 @@ impl<To, T: SendTransport<To>> Transport<To> for T {
         message: &Message<'_>,
     ) -> impl Future<Output = Result<Reply, Self::Error>> {
         SendTransport::send(self, to, message)
+    }
+
+    fn answer(&self) -> &[u8] {
+        SendTransport::answer(self)
     }
 }

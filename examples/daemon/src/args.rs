@@ -7,20 +7,18 @@ use std::time::Duration;
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
-use pilot_webhook_core::{OnFull, OnOpen};
 
 use crate::Failure;
-use crate::endpoint::Endpoint;
+use crate::admin::AdminOptions;
+use crate::delivery::Delivery;
+use crate::endpoint::NodeId;
 #[cfg(feature = "nats")]
 use crate::gateway::FromStream;
-use crate::ingress::{WhenFull, address};
+use crate::ingress::address;
 use crate::ipc::{OnLost, default_socket};
 use crate::outbox_commands::OutboxCommand;
 use crate::store::Store;
 use crate::test_url::Test;
-
-/// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
-const ROOM_WAIT: Duration = Duration::from_secs(2);
 
 /// Delivers the events of a pilot daemon to a webhook.
 #[derive(Parser)]
@@ -37,6 +35,8 @@ pub(crate) enum Command {
     /// Deliver the events of a stream: `run` with --from, which must be given.
     #[cfg(feature = "nats")]
     Gateway(Box<Run>),
+    /// Check the options of `run`, those of --config with them, and say all that is wrong.
+    Check(Box<Run>),
     /// Have a running daemon deliver to another URL.
     SetWebhook {
         /// Where events are delivered to from now on.
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     ClearWebhook(Remote),
     /// Show how a running daemon is.
     Info(Remote),
+    /// Have a running daemon read its configuration again. Without one, what is in files.
+    Reload(Remote),
     /// Send one event to a webhook, and say in plain words what happened.
     Test(Box<Test>),
     /// Look at the file of `run --outbox`, and correct it, also while a daemon has it.
@@ -66,6 +68,18 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = duration, hide = true)]
         pace: Duration,
     },
+}
+
+impl Command {
+    /// The options of the commands that have a configuration.
+    pub(crate) fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Run(run) | Self::Check(run) => Some(run),
+            #[cfg(feature = "nats")]
+            Self::Gateway(run) => Some(run),
+            _ => None,
+        }
+    }
 }
 
 /// What is made of the definition of the command line.
@@ -97,6 +111,10 @@ pub(crate) struct Remote {
 
 #[derive(clap::Args)]
 pub(crate) struct Run {
+    /// Take options from this TOML file, too: each is a key there, with `_` for `-`, and each [[endpoint]] may have its
+    /// own. Those of the command line override it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Where events are delivered to. Without it: the URL in --webhook-file, in $PILOT_WEBHOOK_URL, in pilot's
     /// config.json, or the one that was set over the socket.
     #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
@@ -119,43 +137,12 @@ pub(crate) struct Run {
     /// Take only POSTs that are signed with the secret in this file (white space at its end is ignored).
     #[arg(long, value_name = "FILE", requires = "listen")]
     pub(crate) listen_secret_file: Option<PathBuf>,
-    /// The wait before the second attempt; it doubles for each further one.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
-    pub(crate) retry_backoff: Duration,
-    /// By how many percent, at most, waits between attempts are made longer at random, 0 to 100.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
-    pub(crate) retry_jitter: u8,
-    /// Events in a row that must use up their attempts for the breaker to open.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) circuit_threshold: u16,
-    /// How long the breaker stays open before a probe.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    pub(crate) circuit_cooldown: Duration,
-    /// Events the queue holds.
-    #[arg(long, value_name = "N", default_value_t = 1_024)]
-    pub(crate) queue_capacity: u32,
-    /// What happens to an event when the queue is full: who brings it waits, or an event is lost.
-    #[arg(long, value_name = "POLICY", default_value = "block")]
-    pub(crate) on_full: OnFullArg,
-    /// What happens to events while the breaker is open.
-    #[arg(long, value_name = "POLICY", default_value = "skip")]
-    pub(crate) on_open: OnOpenArg,
-    /// POSTs in flight at once, 1 to 64; with more than one, their order is not kept.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) max_in_flight: u16,
-    /// Events in one POST, at most; with more than one, every body is a JSON array.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) batch: u16,
-    /// How long a batch that is not full waits for more events.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
-    pub(crate) batch_delay: Duration,
     #[command(flatten)]
-    pub(crate) endpoint: Endpoint,
+    pub(crate) node: NodeId,
+    #[command(flatten)]
+    pub(crate) delivery: Delivery,
     #[command(flatten)]
     pub(crate) store: Store,
-    /// Another word for `--on-full block`, and stronger than any other `--on-full`.
-    #[arg(long)]
-    pub(crate) block_when_full: bool,
     /// Take commands at this socket; `default` is pilot's own: $XDG_RUNTIME_DIR/pilot.sock, else
     /// /tmp/pilot.sock.
     #[arg(long, value_name = "PATH", value_parser = socket())]
@@ -166,6 +153,8 @@ pub(crate) struct Run {
     /// Keep the URL that was set over the socket in this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) admin: AdminOptions,
     /// Even with a socket, or an address to listen at, end at the end of the events.
     #[arg(long)]
     pub(crate) exit_at_end: bool,
@@ -181,20 +170,6 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Whether the reader of events waits while they cannot be taken.
-    pub(crate) fn blocks(&self) -> bool {
-        self.block_when_full || self.on_full == OnFullArg::Block
-    }
-
-    /// What becomes of a posted event that has no room.
-    pub(crate) fn when_full(&self) -> WhenFull {
-        match self.on_full {
-            _ if self.blocks() => WhenFull::Wait(ROOM_WAIT),
-            OnFullArg::Block | OnFullArg::DropNewest => WhenFull::SendBack,
-            OnFullArg::DropOldest => WhenFull::DropOldest,
-        }
-    }
-
     /// Whether events come from a stream.
     #[cfg_attr(not(feature = "nats"), allow(clippy::unused_self))]
     pub(crate) const fn takes_from_stream(&self) -> bool {
@@ -207,38 +182,6 @@ impl Run {
     /// Whether more may come when all events are read.
     pub(crate) fn goes_on(&self) -> bool {
         (self.socket.is_some() || self.listen.is_some()) && !self.exit_at_end
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OnFullArg {
-    Block,
-    DropNewest,
-    DropOldest,
-}
-
-impl From<OnFullArg> for OnFull {
-    fn from(arg: OnFullArg) -> Self {
-        match arg {
-            // What is on the bus cannot wait.
-            OnFullArg::Block | OnFullArg::DropNewest => Self::DropNewest,
-            OnFullArg::DropOldest => Self::DropOldest,
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum OnOpenArg {
-    Skip,
-    Hold,
-}
-
-impl From<OnOpenArg> for OnOpen {
-    fn from(arg: OnOpenArg) -> Self {
-        match arg {
-            OnOpenArg::Skip => Self::Skip,
-            OnOpenArg::Hold => Self::Hold,
-        }
     }
 }
 

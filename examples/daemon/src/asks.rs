@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use log::warn;
 use pilot_webhook_receiver::secrets;
 use pilot_webhook_std::{
     ClientBuilder, HeaderError, HttpConfig, Rate, RequestHeaders, Schedule, Success,
 };
+use tracing::warn;
 
 use crate::Failure;
 use crate::args::duration;
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Asks {
     /// Add a header to every request, as `Name: value`. May be given more than once.
     #[arg(long, value_name = "HEADER")]

@@ -16,10 +16,14 @@ use crate::format::Format;
 use crate::signing;
 
 #[derive(clap::Args)]
-pub(crate) struct Endpoint {
+pub(crate) struct NodeId {
     /// The node that events are from, unless they say otherwise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) node_id: u32,
+}
+
+#[derive(Clone, clap::Args)]
+pub(crate) struct Endpoint {
     /// The longest an attempt may take.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) http_timeout: Duration,
@@ -49,6 +53,9 @@ pub(crate) struct Endpoint {
     #[cfg(feature = "proxy")]
     #[arg(long, value_name = "URL|env")]
     proxy: Option<String>,
+    /// Send no header `traceparent`, by which a receiver's traces show which attempts were for one event.
+    #[arg(long)]
+    no_traceparent: bool,
     /// Refuse loopback, private and special-purpose destinations.
     #[arg(long)]
     pub(crate) deny_private: bool,
@@ -65,7 +72,7 @@ impl Endpoint {
     /// # Errors
     /// When an option or a file cannot be used.
     pub(crate) fn client(&self, builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
-        let builder = builder.node_id(self.node_id).http_timeout(self.http_timeout);
+        let builder = builder.http_timeout(self.http_timeout).traceparent(!self.no_traceparent);
         let builder = self.format.choose(builder)?;
         self.asks.client(signing::sign(builder, self)?)
     }

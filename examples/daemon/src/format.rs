@@ -6,7 +6,7 @@ use pilot_webhook_std::{ClientBuilder, HttpConfig};
 
 use crate::Failure;
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Format {
     /// How events become bodies: as pilot's Go plugin has them, as it has them to the last byte, or as CloudEvents
     /// 1.0 in structured or binary mode.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use log::warn;
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::Failure;
 use crate::follow::Followed;

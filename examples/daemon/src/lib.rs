@@ -3,9 +3,12 @@
 //! The program is [`main`]. The parsers of external input are public for the fuzzers only, and [`follow`] for who
 //! stores how far it has read; they are not a stable interface.
 
+mod admin;
 mod args;
 mod aside;
 mod asks;
+mod config;
+mod delivery;
 mod demo;
 mod endpoint;
 pub mod events;
@@ -19,8 +22,10 @@ mod input;
 pub mod ipc;
 mod lines;
 mod logging;
+mod metrics;
 mod outbox_commands;
 mod reader;
+mod reload;
 mod report;
 mod rfc3339;
 mod run;
@@ -35,6 +40,8 @@ mod tally;
 mod test_url;
 mod webhook_url;
 
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -43,11 +50,14 @@ use std::time::Duration;
 use clap::Parser as _;
 
 use crate::args::{Args, Command, Generate};
+use crate::config::{Config, Source};
+use crate::run::Configured;
 
 /// How long the exit waits until the last log lines are read. Arbitrary: ample for any reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The message of a failed command, and its exit status.
+#[derive(Debug)]
 struct Failure {
     message: String,
     status: u8,
@@ -86,13 +96,20 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let result = match Args::try_parse() {
-        Ok(args) => dispatch(args.command),
-        Err(error) if error.use_stderr() => Err(args::one_line(&error)),
-        Err(help) => {
-            let _ = help.print();
-            return ExitCode::SUCCESS;
-        }
+    let argv: Vec<OsString> = env::args_os().collect();
+    let result = match Source::named(&argv) {
+        Some(source) => start(|| {
+            let Config { command, endpoints, process } = source.load()?;
+            Ok((command, Some(Configured { source, endpoints, process })))
+        }),
+        None => match Args::try_parse_from(&argv) {
+            Ok(args) => start(|| Ok((args.command, None))),
+            Err(error) if error.use_stderr() => Err(args::one_line(&error)),
+            Err(help) => {
+                let _ = help.print();
+                return ExitCode::SUCCESS;
+            }
+        },
     };
     match result {
         Ok(()) => {
@@ -101,7 +118,10 @@ pub fn main() -> ExitCode {
         }
         Err(failure) => {
             // If it cannot be printed, the exit status tells.
-            let line = format!("pilot-webhookd: {}\n", failure.message);
+            let (before, last) =
+                failure.message.rsplit_once('\n').unwrap_or(("", &failure.message));
+            let before = if before.is_empty() { String::new() } else { format!("{before}\n") };
+            let line = format!("{before}pilot-webhookd: {last}\n");
             stderr::last_line(line.as_bytes(), LAST_WORDS);
             ExitCode::from(failure.status)
         }
@@ -115,21 +135,31 @@ fn check_files() -> io::Result<()> {
     pairs.map(drop)
 }
 
-fn dispatch(command: Command) -> Result<(), Failure> {
+/// What a command line asks for, with a configuration or without one.
+type Asked = (Command, Option<Configured>);
+
+fn start(ask: impl FnOnce() -> Result<Asked, Failure>) -> Result<(), Failure> {
     check_files().map_err(|error| Failure::runtime(format!("no files to start with: {error}")))?;
     // One thread: there is nothing to compute, and an event need not cross threads to be sent.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;
+    let within = runtime.enter();
+    let (command, configured) = ask()?;
+    drop(within);
     let result = match command {
-        Command::Run(options) => runtime.block_on(run::run(options.into())),
+        Command::Run(options) => runtime.block_on(run::run(options.into(), configured)),
         #[cfg(feature = "nats")]
         Command::Gateway(options) if !options.takes_from_stream() => {
             Err(Failure::usage("gateway needs --from nats://HOST:PORT/STREAM (see --help)"))
         }
         #[cfg(feature = "nats")]
-        Command::Gateway(options) => runtime.block_on(run::run(options.into())),
+        Command::Gateway(options) => runtime.block_on(run::run(options.into(), configured)),
+        Command::Check(_) => match configured {
+            Some(it) => print(&config::summary(it.source.path(), &it.endpoints)),
+            None => Err(Failure::usage("check needs --config FILE")),
+        },
         Command::SetWebhook { url, webhook_file, remote } => {
             webhook_url::given(url, webhook_file.as_deref()).and_then(|url| {
                 runtime.block_on(ipc::client::set_webhook(&remote.socket, url, remote.json))
@@ -137,6 +167,9 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::ClearWebhook(remote) => {
             runtime.block_on(ipc::client::clear_webhook(&remote.socket, remote.json))
+        }
+        Command::Reload(remote) => {
+            runtime.block_on(ipc::client::reload(&remote.socket, remote.json))
         }
         Command::Info(remote) => runtime.block_on(ipc::client::info(&remote.socket, remote.json)),
         Command::Test(options) => runtime.block_on(test_url::test(options.into())),

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
-use log::warn;
 use pilot_webhook_core::{Clock as _, EmitError, Event, Timestamp};
 use pilot_webhook_std::outbox::Position;
 use pilot_webhook_std::{Incoming, Source, Throttle, TokioClock};
+use tracing::warn;
 
 use crate::events::Lines;
 use crate::input::Gate;
@@ -32,7 +32,7 @@ pub(crate) struct LineOptions {
 pub(crate) struct LineSource {
     lines: Lines<BufReader<Gate>>,
     options: LineOptions,
-    /// Set when the client is closed: no further line is read.
+    /// Set when the hub is closed: no further line is read.
     stop: Arc<AtomicBool>,
     /// The last event: its line's number, its texts, and where the next line begins.
     number: u64,
@@ -118,18 +118,22 @@ impl Source for LineSource {
         match answer {
             // What is stored waits for a webhook in the outbox.
             Ok(None) if *is_stored => {}
-            // The client counts them, and logs that its queue is full.
+            // The endpoints count them, and log that a queue is full.
             Ok(Some(_)) | Err(EmitError::Full) => {}
             Ok(None) | Err(EmitError::Closed) => {
                 tally.not_taken.fetch_add(1, Relaxed);
                 self.stop.fetch_or(answer.is_err(), Relaxed);
             }
             Err(error) => {
-                // Without an outbox the client counts it.
+                // Without an outbox an endpoint counts it.
                 tally.bad_lines.fetch_add(u64::from(*is_stored), Relaxed);
                 self.complaints.say(self.number, &error);
             }
         }
+    }
+
+    fn unmatched(&mut self) {
+        self.options.tally.unmatched.fetch_add(1, Relaxed);
     }
 }
 

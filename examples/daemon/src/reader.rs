@@ -1,4 +1,4 @@
-//! The thread that reads events and hands them to the client.
+//! The thread that reads events and hands them to the hub.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use pilot_webhook_std::Client;
+use pilot_webhook_std::Hub;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -27,16 +27,12 @@ pub(crate) struct Reading {
     tally: Arc<Tally>,
 }
 
-/// Reads on a thread of its own, as reading a pipe blocks: to the end, or to the end of what was read when the client
+/// Reads on a thread of its own, as reading a pipe blocks: to the end, or to the end of what was read when the hub
 /// was closed. Within a tokio runtime.
 ///
 /// # Errors
 /// When there can be no more threads.
-pub(crate) fn start(
-    client: Client,
-    input: Input,
-    options: LineOptions,
-) -> Result<Reading, Failure> {
+pub(crate) fn start(hub: Hub, input: Input, options: LineOptions) -> Result<Reading, Failure> {
     let (done, end) = oneshot::channel();
     let (progress, watched) = watch::channel(Progress::Busy);
     let (stop, tally) = (Arc::<AtomicBool>::default(), Arc::clone(&options.tally));
@@ -44,7 +40,7 @@ pub(crate) fn start(
     let mut lines = LineSource::new(gate, options, Arc::clone(&stop));
     let runtime = Handle::current();
     let read = move || {
-        runtime.block_on(client.pull(&mut lines));
+        runtime.block_on(hub.pull(&mut lines));
         // The gate goes before it is told.
         let end = lines.end();
         let _ = done.send(end);
@@ -66,7 +62,7 @@ impl Reading {
         outcome.map_err(|error| Failure::runtime(format!("the events could not be read: {error}")))
     }
 
-    /// Stops reading, at the end of a line where that comes soon, once the client is closed. Then all
+    /// Stops reading, at the end of a line where that comes soon, once the hub is closed. Then all
     /// that was read is accounted for. The thread may be left behind, waiting for bytes.
     pub(crate) async fn stop(mut self) {
         self.stop.store(true, Relaxed);

@@ -1,11 +1,12 @@
 //! The counters as one JSON line.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use pilot_webhook_core::Stats;
-use pilot_webhook_std::Client;
+use pilot_webhook_std::Hub;
 use pilot_webhook_std::outbox::Ledger;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -17,18 +18,21 @@ use crate::{Failure, print, stats_file};
 /// How long the exit waits until the counters are read. Arbitrary: ample for any reader.
 const PRINT_MAX: Duration = Duration::from_secs(2);
 
-/// All counters of the webhook, and the daemon's own.
+/// All counters of the endpoints, their sum and the daemon's own.
 ///
 /// Every line and every posted event is in one of them, as [`Tally`] says. (What the daemon itself emits, which are
 /// panics of the delivery, comes on top of `emitted`.) With an outbox, `emitted` counts what was taken out of it to be
 /// delivered, and a line that could not be stored is a bad line.
 #[derive(Serialize)]
 pub(crate) struct Report {
+    /// The sum of all endpoints.
     #[serde(flatten)]
     stats: Stats,
     bad_lines: u64,
     lines: u64,
     not_taken: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    unmatched: u64,
     messages: u64,
     bad_messages: u64,
     requests: u64,
@@ -36,20 +40,32 @@ pub(crate) struct Report {
     posted: u64,
     repeats: u64,
     sent_back: u64,
+    /// The events that at least one of several endpoints took or counted as lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<u64>,
+    /// The counters of each of them, by its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoints: Option<BTreeMap<String, Stats>>,
     /// What became of all events of the outbox's file, over its whole life.
     #[serde(skip_serializing_if = "Option::is_none")]
     outbox: Option<Ledger>,
 }
 
 impl Report {
-    pub(crate) fn new(client: &Client, tally: &Tally) -> Self {
+    /// With `has_several`, the counters of each endpoint are told, also when there is only one now.
+    pub(crate) fn new(hub: &Hub, tally: &Tally, has_several: bool) -> Self {
         let count = |counter: &AtomicU64| counter.load(Relaxed);
+        let endpoints = hub.endpoints();
+        let each = || endpoints.iter().map(|it| (it.name().to_owned(), it.stats())).collect();
         Self {
-            stats: client.stats(),
-            outbox: client.outbox().and_then(|outbox| outbox.ledger().ok()),
+            stats: hub.stats(),
+            events: has_several.then(|| hub.events()),
+            endpoints: has_several.then(each),
+            outbox: hub.outbox().and_then(|outbox| outbox.ledger().ok()),
             bad_lines: count(&tally.bad_lines),
             lines: count(&tally.lines),
             not_taken: count(&tally.not_taken),
+            unmatched: count(&tally.unmatched),
             messages: count(&tally.messages),
             bad_messages: count(&tally.bad_messages),
             requests: count(&tally.requests),
@@ -105,7 +121,7 @@ impl Report {
         let line = self.line()?;
         let printed = print_in_time(line.clone()).await;
         if !self.stats.is_balanced() {
-            log::error!("the counters do not add up: this is a bug");
+            tracing::error!("the counters do not add up: this is a bug");
         }
         if let Some(path) = file {
             stats_file::write(path, &(line + "\n"))
@@ -113,6 +129,11 @@ impl Report {
         }
         printed
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Prints it, unless the pipe is full and nobody reads it.

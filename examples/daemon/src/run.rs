@@ -7,28 +7,31 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use log::{error, info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{
-    Client, Deps, Destination, EventBus, Identity, LocalBus, ServiceRegistry, Throttle,
-    WebhookService,
+    Deps, Destination, EventBus, Hub, Identity, LocalBus, ServiceRegistry, Throttle, WebhookService,
 };
 use tokio::signal::unix::Signal;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
 
 use crate::Failure;
+use crate::admin::{Admin, Watch};
 use crate::args::Run;
 use crate::aside::aside;
+use crate::config::{Declared, Settings, Source};
+use crate::delivery::PILOT;
 #[cfg(feature = "nats")]
 use crate::gateway::Gateway;
-use crate::ingress::{Ingress, Intake, Serving, leads_back};
+use crate::ingress::{COMES_BACK, Ingress, Intake, comes_back};
 use crate::input;
 use crate::ipc::{self, Handler, Lost, Server};
 use crate::lines::LineOptions;
 use crate::logging;
 use crate::reader::{self, Reading};
+use crate::reload::{Asked, Reloader};
 use crate::report::Report;
-use crate::setup;
+use crate::setup::{self, Setup};
 use crate::signals::Signals;
 use crate::signing;
 use crate::stats_file;
@@ -38,7 +41,16 @@ use crate::tally::Tally;
 /// Which part of the drain's time the posts under way have at the end, before it.
 const POSTS_SHARE: u32 = 5;
 
-pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
+/// What the configuration file has, beside the options.
+pub(crate) struct Configured {
+    pub(crate) source: Source,
+    pub(crate) endpoints: Vec<Declared>,
+    /// What is set for the process.
+    pub(crate) process: Settings,
+}
+
+/// Runs until the events are at their end, or a signal comes.
+pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Result<(), Failure> {
     // Before anything that waits.
     let mut signals = Signals::listen().map_err(Failure::runtime)?;
     logging::start(options.log_format);
@@ -52,14 +64,31 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         gateway = Gateway::open(&options) => gateway?,
         () = signals.ends.recv() => return Ok(()),
     };
-    let for_setup = Arc::clone(&options);
-    let setup =
-        aside(move || Ok((setup::service(&for_setup)?, signing::listen_secret(&for_setup)?)));
-    let (service, listen_secret) = tokio::select! {
-        setup = setup => setup??,
+    let watch = Arc::<Watch>::default();
+    let setup = Setup { options: Arc::clone(&options), watch: Arc::clone(&watch) };
+    let (source, endpoints, process) = match configured {
+        Some(Configured { source, endpoints, process }) => (Some(source), endpoints, process),
+        None => (None, Vec::new(), Settings::new()),
+    };
+    let has_several = source.is_some();
+    let made = aside(move || {
+        let endpoints = match source {
+            Some(_) => endpoints,
+            None => vec![Declared::of_options(&setup.options)?],
+        };
+        let (service, secret) =
+            (setup.service(&endpoints)?, signing::listen_secret(&setup.options)?);
+        Ok((Reloader { setup, service, source, endpoints, process, listens: None }, secret))
+    });
+    let (mut reloader, listen_secret) = tokio::select! {
+        made = made => made??,
         () = signals.ends.recv() => return Ok(()),
     };
-    let client = service.client().clone();
+    let service = reloader.service.clone();
+    if reloader.endpoints.iter().all(|it| it.args.name != PILOT) {
+        service.hub().remove(PILOT).await.map_err(Failure::runtime)?;
+    }
+    let hub = service.hub().clone();
     let server = match options.socket.as_deref() {
         Some(path) => {
             let on_lost = options.on_socket_lost.into();
@@ -71,11 +100,19 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
         Some(address) => Some(Ingress::bind(address).await?),
         None => None,
     };
+    let admin = Admin::bind(
+        &options.admin,
+        options.home.as_deref(),
+        options.socket.as_deref(),
+        Arc::clone(&watch),
+    )
+    .await?;
     let listens = ingress.as_ref().map(Ingress::address);
-    let tally = Arc::<Tally>::default();
+    reloader.listens = listens;
+    let tally = watch.tally();
     let open = |path: &Path| {
         // With an outbox, a file that is followed goes on behind the last line that was stored.
-        let stored = client.outbox().filter(|_| options.follow);
+        let stored = hub.outbox().filter(|_| options.follow);
         let begin = stored.map(|outbox| outbox.position(&input::name(path))).transpose();
         let begin = begin.map_err(Failure::runtime)?.flatten();
         input::open(path, options.follow, begin.as_deref())
@@ -86,65 +123,71 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let mut registry = ServiceRegistry::new();
     registry.register(Arc::new(service.clone()));
     let bus: Arc<dyn EventBus> = Arc::new(LocalBus::new());
-    let identity: Arc<dyn Identity> = Arc::new(Node(options.endpoint.node_id));
+    let identity: Arc<dyn Identity> = Arc::new(Node(options.node.node_id));
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
     let has_source = input.is_some() || listens.is_some() || options.takes_from_stream();
-    if has_source && server.is_none() && client.url().is_none() {
+    let url = service.client().and_then(|pilot| pilot.url());
+    let targets = || hub.endpoints().into_iter().filter_map(|it| it.client().target());
+    if has_source && server.is_none() && targets().next().is_none() {
         return Err(Failure::usage(
             "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
         ));
     }
-    if comes_back(client.target().as_ref(), listens) {
+    if targets().any(|target| comes_back(Some(&target), listens)) {
         return Err(Failure::usage(format!("the webhook {COMES_BACK}: give another --webhook")));
     }
-    let summary = setup::summary(&options, listens, client.url().as_deref());
+    let summary = setup::summary(&options, listens, &reloader.endpoints, url.as_deref());
     info!("{summary}");
     if listens.is_some_and(|address| !address.ip().is_loopback()) && listen_secret.is_none() {
         warn!("whoever reaches that address can post events: there is no --listen-secret-file");
     }
-    let is_stored = client.outbox().is_some();
+    let is_stored = hub.outbox().is_some();
     let lines = LineOptions {
-        node_id: options.endpoint.node_id,
-        can_wait: options.blocks() || is_stored,
+        node_id: options.node.node_id,
+        can_wait: reloader.blocks() || is_stored,
         is_stored,
         name: options.events.as_deref().map(input::name).unwrap_or_default(),
         tally: Arc::clone(&tally),
     };
+    let (ask, asked) = mpsc::channel(1);
+    let when_full = reloader.when_full();
     let commands = Commands {
-        service,
+        ask,
+        service: service.clone(),
         listens,
-        node_id: options.endpoint.node_id,
+        node_id: options.node.node_id,
         start: Instant::now(),
         refusals: Throttle::default(),
     };
     let (socket_lost, mut lost_socket) = oneshot::channel();
     let delivered = async {
-        let reading = input.map(|input| reader::start(client.clone(), input, lines));
+        let reading = input.map(|input| reader::start(hub.clone(), input, lines));
         let mut reading = reading.transpose()?;
         let serving = ingress.map(|ingress| {
-            let intake = Intake::new(client.clone(), options.when_full(), Arc::clone(&tally));
+            let intake = Intake::new(hub.clone(), when_full, Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
         #[cfg(feature = "nats")]
-        let mut taking = gateway.map(|it| it.start(client.clone(), Arc::clone(&tally)));
+        let mut taking = gateway.map(|it| it.start(hub.clone(), Arc::clone(&tally)));
         supervisor::ready(&summary);
         let outcome = tokio::select! {
-            outcome = deliver(&client, reading.as_mut(), &options) => outcome.map(|()| End::Input),
+            outcome = deliver(&hub, reading.as_mut(), &options) => outcome.map(|()| End::Input),
             () = signals.ends.recv() => Ok(End::Signal),
             Ok(Lost) = &mut lost_socket => {
                 Err(Failure::runtime("the socket was taken away: commands would not arrive"))
             }
-            never = reload(&client, serving.as_ref(), &options, &mut signals.hang_up) => match never {},
-            never = tell(&client, &tally, &mut signals.user_1) => match never {},
+            never = reloader.serve(serving.as_ref(), &mut signals.hang_up, asked) => match never {},
+            never = tell(&hub, &tally, has_several, &mut signals.user_1) => match never {},
         };
         supervisor::stopping();
+        watch.stopping();
         #[cfg(feature = "nats")]
         if let Some(taking) = &mut taking {
             taking.stop().await;
         }
-        // Before the client refuses what is posted.
+        // Before the hub refuses what is posted.
         if let Some(serving) = serving {
             serving.stop(options.drain_timeout / POSTS_SHARE).await;
         }
@@ -152,7 +195,7 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
             warn!("{error}");
         }
         // Where stopping took too long, what is left is accounted for here.
-        client.close().await;
+        hub.close().await;
         #[cfg(feature = "nats")]
         if let Some(taking) = taking {
             taking.settled().await;
@@ -171,9 +214,10 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     let outcome = tokio::select! {
         outcome = delivered => outcome,
         never = serve(server, commands, socket_lost) => match never {},
+        never = administer(admin, &hub, &options) => match never {},
         never = supervisor::alive() => match never {},
     };
-    let report = Report::new(&client, &tally);
+    let report = Report::new(&hub, &tally, has_several);
     let published = report.publish(options.stats_file.as_deref()).await;
     let outcome = outcome.and_then(|end| match end {
         End::Input => report.verdict(),
@@ -189,23 +233,10 @@ pub(crate) async fn run(options: Arc<Run>) -> Result<(), Failure> {
     }
 }
 
-/// Reads again, at each signal, what is in files.
-async fn reload(
-    client: &Client,
-    serving: Option<&Serving>,
-    options: &Arc<Run>,
-    hang_up: &mut Signal,
-) -> Infallible {
-    while hang_up.recv().await.is_some() {
-        setup::reload(client, serving, options).await;
-    }
-    pending().await
-}
-
 /// Logs the counters at each signal.
-async fn tell(client: &Client, tally: &Tally, user_1: &mut Signal) -> Infallible {
+async fn tell(hub: &Hub, tally: &Tally, has_several: bool, user_1: &mut Signal) -> Infallible {
     while user_1.recv().await.is_some() {
-        match Report::new(client, tally).line() {
+        match Report::new(hub, tally, has_several).line() {
             Ok(line) => info!("{line}"),
             Err(failure) => warn!("{}", failure.message),
         }
@@ -230,6 +261,14 @@ impl Identity for Node {
     }
 }
 
+/// Serves the page, where there is one.
+async fn administer(admin: Option<Admin>, hub: &Hub, options: &Run) -> Infallible {
+    match admin {
+        Some(admin) => admin.serve(hub.clone(), options.store.outbox.clone()).await,
+        None => pending().await,
+    }
+}
+
 /// Answers commands. That the socket was lost, where that is the end, is told.
 async fn serve(
     server: Option<Server>,
@@ -242,18 +281,10 @@ async fn serve(
     pending().await
 }
 
-/// What is wrong with a webhook from which events come back.
-const COMES_BACK: &str =
-    "is the address that --listen takes events at, so they would go round for ever";
-
-/// Whether what is delivered to `target` comes back to the address that is listened at.
-fn comes_back(target: Option<&Destination>, listens: Option<SocketAddr>) -> bool {
-    let target = target.and_then(Destination::http);
-    target.zip(listens).is_some_and(|(target, own)| leads_back(&target.get(), own))
-}
-
 /// Executes commands from the socket.
 struct Commands {
+    /// To whom reloads are asked for.
+    ask: mpsc::Sender<Asked>,
     service: WebhookService,
     listens: Option<SocketAddr>,
     node_id: u32,
@@ -279,6 +310,8 @@ impl Handler for Commands {
         let target = Destination::parse(url, Policy::default()).ok();
         let set = if comes_back(target.as_ref(), self.listens) {
             Err(format!("the webhook {COMES_BACK}"))
+        } else if self.service.client().is_none() {
+            Err(format!("the configuration has no endpoint called {PILOT}, whose webhook this is"))
         } else {
             self.service.set_url(url).map_err(|error| error.to_string())
         };
@@ -292,25 +325,28 @@ impl Handler for Commands {
     }
 
     fn info(&self) -> serde_json::Value {
-        let url = self.service.client().url();
+        let url = self.service.client().and_then(|pilot| pilot.url());
         ipc::info(self.node_id, "", self.start.elapsed(), &self.service.stats(), url.as_deref())
     }
 
     fn health(&self) -> serde_json::Value {
         ipc::health(self.start.elapsed(), &self.service.stats())
     }
+
+    async fn reload(&self) -> Result<Vec<String>, String> {
+        let (tell, told) = oneshot::channel();
+        // Nobody is there to take it, or to answer it, when the daemon ends.
+        let _ = self.ask.send(tell).await;
+        told.await.map_err(|_| "the daemon is ending".to_owned())?
+    }
 }
 
 /// Delivers the whole input. Without one, or when more may come, waits for a signal then.
-async fn deliver(
-    client: &Client,
-    reading: Option<&mut Reading>,
-    options: &Run,
-) -> Result<(), Failure> {
+async fn deliver(hub: &Hub, reading: Option<&mut Reading>, options: &Run) -> Result<(), Failure> {
     let Some(reading) = reading else { return pending().await };
     let outcome = reading.end().await;
     info!("end of the events, draining");
-    client.drained().await;
+    hub.drained().await;
     outcome?;
     if options.goes_on() {
         return pending().await;

@@ -1,65 +1,99 @@
-//! Builds the service from the options, and reloads files while it runs.
+//! Builds the service from the options, and reads files again while it runs.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use log::{info, warn};
 #[cfg(feature = "nats")]
 use pilot_webhook_core::OnOpen;
-use pilot_webhook_std::{Client, ClientBuilder, ServiceOptions, WebhookService};
+use pilot_webhook_std::{
+    Client, EndpointOptions, Filter, Hub, RequestHeaders, ServiceOptions, WebhookService,
+};
+use tracing::{info, warn};
 
 use crate::Failure;
-use crate::args::{OnFullArg, Run};
+use crate::admin::Watch;
+use crate::args::Run;
 use crate::aside::aside;
+use crate::config::Declared;
+use crate::delivery::{EndpointArgs, OnFullArg, PILOT};
 #[cfg(feature = "nats")]
 use crate::gateway::Relay;
-use crate::ingress::Serving;
 use crate::signing;
-use crate::webhook_url;
 
-/// The service that the options describe. Reads files, which may be pipes. Within a tokio runtime.
-///
-/// # Errors
-/// When the options cannot be used.
-pub(crate) fn service(options: &Run) -> Result<WebhookService, Failure> {
-    let service = ServiceOptions { client: builder(options)?, home: options.home.clone() };
-    let url = webhook_url::initial(options, options.endpoint.policy())?;
-    WebhookService::new(&url, service).map_err(Failure::usage)
+/// How many endpoints are named in a log line. Arbitrary.
+const NAMED_MAX: usize = 8;
+
+/// What all endpoints are made with.
+pub(crate) struct Setup {
+    pub(crate) options: Arc<Run>,
+    pub(crate) watch: Arc<Watch>,
 }
 
-fn builder(options: &Run) -> Result<ClientBuilder, Failure> {
-    let mut builder = Client::builder("")
-        .retry_backoff(options.retry_backoff)
-        .retry_jitter(options.retry_jitter)
-        .circuit_threshold(options.circuit_threshold)
-        .circuit_cooldown(options.circuit_cooldown)
-        .queue_capacity(options.queue_capacity)
-        .on_full(options.on_full.into())
-        .on_open(options.on_open.into())
-        .max_in_flight(options.max_in_flight)
-        .batch(options.batch)
-        .batch_delay(options.batch_delay)
-        .drain_timeout(options.drain_timeout);
-    builder = options.endpoint.client(builder)?;
-    #[cfg(feature = "nats")]
-    {
-        builder = builder.nats(options.from_stream.nats(options.endpoint.ca_file.as_deref()));
+impl Setup {
+    /// The service, with these endpoints. Reads files, which may be pipes. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the options cannot be used.
+    pub(crate) fn service(&self, endpoints: &[Declared]) -> Result<WebhookService, Failure> {
+        let has_several = endpoints.len() > 1;
+        let hub = self.options.store.open()?.map_or_else(Hub::new, Hub::with_outbox);
+        let mut service =
+            ServiceOptions { home: self.options.home.clone(), ..ServiceOptions::default() };
+        let mut url = "";
+        for declared in endpoints {
+            let mut options = self.endpoint(&declared.args, &declared.url)?;
+            options.waits = declared.waits(has_several);
+            if declared.args.name == PILOT {
+                (service.endpoint, url) = (options, &declared.url);
+            } else {
+                let added = hub.add(&declared.args.name, options);
+                added
+                    .map_err(|error| Failure::usage(format!("{}: {error}", declared.args.name)))?;
+            }
+        }
+        service.hub = hub;
+        WebhookService::new(url, service).map_err(Failure::usage)
     }
-    #[cfg(feature = "nats")]
-    if options.takes_from_stream() {
-        // The stream has what the receiver does not take now.
-        builder = builder.on_open(OnOpen::Hold).format(Relay);
+
+    /// An endpoint that delivers to `url`, or nowhere where that is empty. Reads files, which may be pipes.
+    ///
+    /// # Errors
+    /// When the options cannot be used.
+    pub(crate) fn endpoint(
+        &self,
+        args: &EndpointArgs,
+        url: &str,
+    ) -> Result<EndpointOptions, Failure> {
+        let options = &self.options;
+        let mut client = args.delivery.client(url, options.admin.answers())?;
+        if options.admin.admin.is_some() {
+            client = self.watch.client(&args.name, client);
+        }
+        client = client.node_id(options.node.node_id).drain_timeout(options.drain_timeout);
+        #[cfg(feature = "nats")]
+        if options.takes_from_stream() {
+            // The stream has what the receiver does not take now.
+            client = client.on_open(OnOpen::Hold).format(Relay);
+        }
+        Ok(EndpointOptions { filter: filter(args), client, ..EndpointOptions::default() })
     }
-    if let Some(outbox) = options.store.open()? {
-        builder = builder.outbox(outbox);
-    }
-    Ok(builder.http(options.endpoint.http()?))
+}
+
+/// Which events an endpoint gets.
+pub(crate) fn filter(args: &EndpointArgs) -> Filter {
+    let EndpointArgs { topics, exclude, nodes, .. } = args;
+    Filter::new().topics(topics).exclude(exclude).nodes(nodes.iter().copied())
 }
 
 /// A log line about what the daemon is going to do. Of the URL it shows only scheme, host and port.
-pub(crate) fn summary(options: &Run, listens: Option<SocketAddr>, url: Option<&str>) -> String {
+pub(crate) fn summary(
+    options: &Run,
+    listens: Option<SocketAddr>,
+    endpoints: &[Declared],
+    url: Option<&str>,
+) -> String {
     let read = options.events.as_deref().map(|path| match path {
         path if path == Path::new("-") => "events of standard input".to_owned(),
         path => format!("events of {}", path.display()),
@@ -79,16 +113,27 @@ pub(crate) fn summary(options: &Run, listens: Option<SocketAddr>, url: Option<&s
         (Some(what), None) | (None, Some(what)) => what,
         (Some(read), Some(posted)) => format!("{read} and {posted}"),
     };
+    let [Declared { args, .. }] = endpoints else {
+        let names: Vec<_> =
+            endpoints.iter().map(|it| it.args.name.as_str()).take(NAMED_MAX).collect();
+        let more = if endpoints.len() > NAMED_MAX { ", ..." } else { "" };
+        return format!(
+            "delivering {what} to {} endpoints: {}{more}",
+            endpoints.len(),
+            names.join(", ")
+        );
+    };
     let to = url.map_or("nowhere until a webhook is set", origin);
-    let signed = signing::word(&options.endpoint);
-    let full = if options.blocks() { OnFullArg::Block } else { options.on_full };
+    let delivery = &args.delivery;
+    let signed = signing::word(&delivery.endpoint);
     if let Some(path) = &options.store.outbox {
         return format!("delivering {what} to {to}, {signed}, by the outbox {}", path.display());
     }
+    let full = if delivery.blocks() { OnFullArg::Block } else { delivery.on_full };
     format!(
         "delivering {what} to {to}, {signed}; --on-full {}, --on-open {}",
         word(&full),
-        word(&options.on_open)
+        word(&delivery.on_open)
     )
 }
 
@@ -103,22 +148,26 @@ fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Reads the trusted certificates again, and the secrets and headers, if they are in files. Where that fails, the old ones
-/// still count.
-pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Arc<Run>) {
+/// Reads the trusted certificates of an endpoint again, and the secrets and headers. Where that fails, the old ones still
+/// count. `of` is what log lines call it.
+pub(crate) async fn read_again(client: &Client, args: &Arc<EndpointArgs>, of: &str) {
     let trusting = client.clone();
     let read = aside(move || trusting.reload_trust().map_err(Failure::runtime));
     match read.await.and_then(|read| read) {
-        Ok(_) => info!("the trusted certificates were read again"),
+        Ok(_) => info!("the trusted certificates{of} were read again"),
         Err(failure) => {
-            warn!("the trusted certificates are still the old ones: {}", failure.message);
+            warn!("the trusted certificates{of} are still the old ones: {}", failure.message);
         }
     }
-    signing::reload(client, serving, options).await;
-    if !options.endpoint.asks.files().is_empty() {
-        let again = Arc::clone(options);
-        let read = move || again.endpoint.asks.headers().map_err(|failure| failure.message);
-        let headers = signing::read_again(options.endpoint.asks.files(), read).await;
-        signing::report("the headers", headers.map(|headers| client.set_headers(headers)));
-    }
+    signing::reload(client, args, of).await;
+    let again = Arc::clone(args);
+    let files = args.delivery.endpoint.asks.files();
+    let read = move || again.delivery.endpoint.asks.headers().map_err(|failure| failure.message);
+    let has_files = !files.is_empty();
+    let headers: Result<RequestHeaders, Failure> = signing::read_again(files, read).await;
+    signing::report(
+        has_files,
+        &format!("the headers{of}"),
+        headers.map(|headers| client.set_headers(headers)),
+    );
 }

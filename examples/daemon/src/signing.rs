@@ -4,15 +4,16 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use log::{info, warn};
 use pilot_webhook_core::Secret;
 use pilot_webhook_receiver::secrets::{self, Secrets, Sign};
 use pilot_webhook_std::standard::{MAX_KEYS, SigningKey};
 use pilot_webhook_std::{Client, ClientBuilder};
+use tracing::{info, warn};
 
 use crate::Failure;
 use crate::args::Run;
 use crate::aside::aside;
+use crate::delivery::EndpointArgs;
 use crate::endpoint::Endpoint;
 use crate::ingress::Serving;
 
@@ -71,25 +72,30 @@ pub(crate) fn listen_secret(options: &Run) -> Result<Option<Secret>, Failure> {
     Ok(secret.as_deref().and_then(Secret::new))
 }
 
-/// Reads the secrets again. Where that fails, the old ones still count.
-pub(crate) async fn reload(client: &Client, serving: Option<&Serving>, options: &Arc<Run>) {
-    if !options.endpoint.secret_file.is_empty() {
-        let (files, again) = (options.endpoint.secret_file.clone(), Arc::clone(options));
-        let read = read_again(files, move || Signing::read(&again.endpoint));
-        report("the secret", read.await.and_then(|signing| set(client, &signing)));
-    }
+/// Reads the secrets of an endpoint again. Where that fails, the old ones still count. `of` is what log lines call it.
+pub(crate) async fn reload(client: &Client, args: &Arc<EndpointArgs>, of: &str) {
+    let (files, again) = (args.delivery.endpoint.secret_file.clone(), Arc::clone(args));
+    let has_files = !files.is_empty();
+    let read = read_again(files, move || Signing::read(&again.delivery.endpoint));
+    let signing = read.await.and_then(|signing| set(client, &signing));
+    report(has_files, &format!("the secret{of}"), signing);
+}
+
+/// Reads the secret of posts again, if there is one. Where that fails, the old one still counts.
+pub(crate) async fn reload_of_posts(serving: Option<&Serving>, options: &Run) {
     if let (Some(path), Some(serving)) = (&options.listen_secret_file, serving) {
         let file = path.clone();
         let read = move || secrets::read(&file, |told| warn!("{told}"));
         let secret = read_again(vec![path.clone()], read).await;
         let set = |s: Vec<u8>| Secret::new(&s).into_iter().for_each(|s| serving.set_secret(s));
-        report("the secret of posts", secret.map(set));
+        report(true, "the secret of posts", secret.map(set));
     }
 }
 
 fn set(client: &Client, signing: &Signing) -> Result<(), Failure> {
-    if let Some(secret) = &signing.pilot {
-        client.set_secret(secret).map_err(Failure::runtime)?;
+    match &signing.pilot {
+        Some(secret) => client.set_secret(secret).map_err(Failure::runtime)?,
+        None => client.clear_secret(),
     }
     client.set_signing_keys(&signing.keys).map_err(Failure::runtime)
 }
@@ -107,10 +113,11 @@ pub(crate) async fn read_again<T: Send + 'static>(
     read.await.and_then(|read| read)
 }
 
-/// Says whether something was read again.
-pub(crate) fn report(what: &str, set: Result<(), Failure>) {
+/// Says whether something was read again, if there was something to read.
+pub(crate) fn report(has_files: bool, what: &str, set: Result<(), Failure>) {
     match set {
-        Ok(()) => info!("{what} was read again"),
+        Ok(()) if has_files => info!("{what} was read again"),
+        Ok(()) => {}
         Err(failure) => warn!("{what} is still the old one: {}", failure.message),
     }
 }

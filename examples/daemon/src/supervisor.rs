@@ -6,9 +6,9 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::time::Duration;
 
-use log::warn;
 use sd_notify::{NotifyState, notify, watchdog_enabled};
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
 
 /// Events are taken from now on.
 pub(crate) fn ready(summary: &str) {

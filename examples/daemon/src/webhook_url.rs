@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use log::{info, warn};
 use pilot_webhook_core::Policy;
 use pilot_webhook_std::{Destination, pilot_home, read_home_file};
 use serde::Deserialize;
+use tracing::{info, warn};
 
 use crate::Failure;
 use crate::args::Run;
@@ -59,6 +59,11 @@ pub(crate) fn initial(options: &Run, policy: Policy) -> Result<String, Failure> 
             Ok(String::new())
         }
     }
+}
+
+/// Whether there is one in the environment.
+pub(crate) fn is_in_environment() -> bool {
+    std::env::var_os(VARIABLE).is_some_and(|url| !url.is_empty())
 }
 
 /// The URL on the command line, or else in a file.

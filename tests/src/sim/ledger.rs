@@ -5,13 +5,12 @@
 //! and notices at the observer; it predicts everything else.
 
 mod attempts;
+mod intake;
+mod unseen;
 
 use std::collections::BTreeMap;
 
-use pilot_webhook_core::{
-    BreakerState, Config, EmitError, EncodeError, ErrorKind, Fate, OnFull, OnOpen, PilotFormat,
-    Reply, Stats,
-};
+use pilot_webhook_core::{BreakerState, Config, ErrorKind, Fate, PilotFormat, Reply, Stats};
 
 use super::gate::Gate;
 use super::time::micros;
@@ -233,74 +232,6 @@ impl Ledger {
         self.live.iter().find(|(_, entry)| !entry.is_leased).map(|(id, _)| *id)
     }
 
-    /// Whether this body has room now.
-    pub(crate) fn fits(&self, body: &str) -> bool {
-        let used: usize = self.live.values().map(Entry::size).sum();
-        self.live.len() < self.config.capacity as usize && size(body) <= self.queue_bytes - used
-    }
-
-    /// Whether at least half of the queue is free: tasks that wait for room are woken then.
-    pub(crate) fn is_half_empty(&self) -> bool {
-        let used: usize = self.live.values().map(Entry::size).sum();
-        self.live.len() <= self.config.capacity as usize / 2
-            && self.queue_bytes - used >= self.queue_bytes / 2
-    }
-
-    pub(crate) fn body(&self, tail: &str) -> String {
-        format!("{{\"event_id\":{}{tail}", self.counts.emitted + 1)
-    }
-
-    /// An event was handed in, and `answer` came back.
-    pub(crate) fn emitted(
-        &mut self,
-        tail: &str,
-        waits: bool,
-        answer: Result<Option<u64>, EmitError>,
-    ) {
-        let expected = self.take_in(tail, waits);
-        self.note(|| format!("emit -> {answer:?}"));
-        if answer != expected {
-            self.fail("an emit is answered as specified", format!("{answer:?}, not {expected:?}"));
-        }
-    }
-
-    fn take_in(&mut self, tail: &str, waits: bool) -> Result<Option<u64>, EmitError> {
-        match self.phase {
-            Phase::Active => {}
-            Phase::Disabled | Phase::Clearing { .. } => return Ok(None),
-            Phase::Closing { .. } | Phase::Closed => return Err(EmitError::Closed),
-        }
-        let capacity = self.config.capacity as usize;
-        let drops_newest = self.config.on_full == OnFull::DropNewest;
-        let body = self.body(tail);
-        let is_full = self.live.len() >= capacity;
-        let id = self.counts.emitted + 1;
-        if !(is_full && drops_newest && !waits)
-            && (texts(&body) > self.config.max_event_bytes || size(&body) > self.queue_bytes)
-        {
-            self.counts.emitted = id;
-            self.ends(id, Fate::Oversize);
-            return Err(EmitError::Payload(EncodeError::TooLong));
-        }
-        let pinned = || self.live.values().filter(|entry| entry.is_leased);
-        let pinned_bytes: usize = pinned().map(Entry::size).sum();
-        let could_fit =
-            pinned().count() < capacity && size(&body) <= self.queue_bytes - pinned_bytes;
-        while !self.fits(&body) {
-            let oldest = self.oldest_queued().filter(|_| could_fit && !drops_newest && !waits);
-            let Some(oldest) = oldest else {
-                self.counts.emitted = id;
-                self.ends(id, Fate::Dropped);
-                return Err(EmitError::Full);
-            };
-            self.ends(oldest, Fate::Dropped);
-            self.remove(oldest);
-        }
-        self.counts.emitted = id;
-        self.live.insert(id, Entry { body, is_leased: false, accepted: 0, unsure: 0 });
-        Ok(Some(id))
-    }
-
     /// An event ends, and the observer must be notified.
     fn ends(&mut self, id: u64, fate: Fate) {
         *match fate {
@@ -415,106 +346,6 @@ impl Ledger {
         for waiting in std::mem::take(&mut self.retrying) {
             self.lease(&waiting.ids, false);
         }
-    }
-
-    /// The worker's poll is over, or it begins the attempt `starting`: what it did unseen (it
-    /// passed over events, abandoned them, or gave them back) shows in the counters only.
-    pub(crate) fn reconcile(&mut self, worker: usize, stats: &Stats, starting: &[u64]) {
-        let skipped = stats.skipped.saturating_sub(self.counts.skipped);
-        let abandoned = stats.abandoned.saturating_sub(self.counts.abandoned);
-        let oversize = stats.oversize.saturating_sub(self.counts.oversize);
-        let is_again = self.retrying.iter().any(|waiting| waiting.ids == starting);
-        let fresh = if is_again { 0 } else { starting.len() };
-        let leased = stats.in_flight as usize - fresh;
-        if leased < self.leased()
-            && self.hands[worker].sending.is_some_and(|sending| sending.epoch != self.gate.epoch)
-        {
-            // A swap cancelled the attempt.
-            self.give_back(worker);
-        }
-        if abandoned > 0 {
-            self.return_retrying();
-        }
-        while leased < self.leased() {
-            // What the worker's buffer does not hold is no batch for it.
-            let is_back = |waiting: &Waiting| {
-                let is_cut = self.deadline().is_some_and(|deadline| waiting.latest >= deadline);
-                let may_be_due = is_cut || waiting.earliest <= self.now;
-                may_be_due && !self.holds_all(worker, &waiting.ids)
-            };
-            // Of several that may be due, the one that is seen at once, or else the first.
-            let is_seen = |id: &u64| {
-                starting.contains(id)
-                    || self.fates.get(id).is_some_and(|told| told.1 == Some(Fate::Oversize))
-            };
-            let places = (0..self.retrying.len()).filter(|n| is_back(&self.retrying[*n]));
-            let place = places.min_by_key(|n| {
-                let Waiting { ids, earliest, .. } = &self.retrying[*n];
-                (!ids.iter().any(is_seen), *earliest)
-            });
-            let Some(place) = place else {
-                return self.fail("no event goes missing", format!("worker {worker}, {stats:?}"));
-            };
-            let waiting = self.retrying.remove(place);
-            self.lease(&waiting.ids, false);
-        }
-        for _ in 0..skipped {
-            self.oldest_queued().into_iter().for_each(|id| self.skip(id));
-        }
-        for _ in 0..abandoned {
-            self.oldest_queued().into_iter().for_each(|id| self.abandon(id));
-        }
-        for _ in 0..oversize {
-            // A probe passes over those under suspicion.
-            let is_told = |(id, _): &(&u64, &(Option<Fate>, Option<Fate>))| {
-                self.live.get(id).is_some_and(|entry| !entry.is_leased)
-            };
-            let told = self.fates.iter().find(is_told).map(|(id, _)| *id);
-            let id = told.or_else(|| self.oldest_queued());
-            id.into_iter().for_each(|id| self.is_oversize(id, worker));
-        }
-    }
-
-    fn holds_all(&self, worker: usize, ids: &[u64]) -> bool {
-        let texts = ids.iter().map(|id| texts(&self.live[id].body)).sum();
-        let events = u32::try_from(ids.len()).unwrap();
-        holds(self.hands[worker].buffer, events, texts, usize::MAX)
-    }
-
-    fn skip(&mut self, id: u64) {
-        self.ends(id, Fate::Skipped);
-        let is_open = matches!(self.gate.state(), BreakerState::Open | BreakerState::Gone)
-            && self.gate.admits_at().is_some_and(|at| self.now < at.to);
-        if !is_open || self.config.on_open != OnOpen::Skip {
-            self.fail("skipped only while open", format!("event {id}, {:?}", self.gate));
-        }
-        self.remove(id);
-    }
-
-    /// An event that was taken in turned out to be too long for the worker.
-    fn is_oversize(&mut self, id: u64, worker: usize) {
-        self.ends(id, Fate::Oversize);
-        // It was taken for a batch; the next one has a delay of its own.
-        self.gathers_since = None;
-        if self.holds_all(worker, &[id]) {
-            self.fail("oversize only when it is too long", format!("event {id}"));
-        }
-        self.remove(id);
-    }
-
-    fn abandon(&mut self, id: u64) {
-        self.ends(id, Fate::Abandoned);
-        // It was taken for a batch; the next one has a delay of its own.
-        self.gathers_since = None;
-        let is_hopeless = |deadline| {
-            let opens_at = self.gate.admits_at().unwrap_or(self.gate.quiet());
-            self.now >= deadline || opens_at.to >= deadline
-        };
-        let is_over = self.deadline().is_some_and(is_hopeless);
-        if !is_over {
-            self.fail("abandoned only when the time is over", format!("event {id}"));
-        }
-        self.remove(id);
     }
 
     /// Whether what waits is a batch that need not wait for more.

@@ -182,7 +182,7 @@ impl Observer for Watcher {
     fn notice(&self, notice: Notice<'_>) {
         let mut ledger = self.ledger.borrow_mut();
         match notice {
-            Notice::Attempt { event_id, events, attempt, is_probe, result } => {
+            Notice::Attempt { event_id, events, attempt, is_probe, result, .. } => {
                 let wall = self.clock.wall();
                 let attempt = (event_id, events, attempt, is_probe);
                 ledger.attempt_ended(self.worker.get(), attempt, result.ok(), wall);

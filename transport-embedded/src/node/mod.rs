@@ -27,11 +27,10 @@ pub use runner::TlsRunner;
 use crate::clock::{EmbassyClock, WallTime};
 
 /// What a URL may begin with.
-const SCHEMES: &[Scheme] = if cfg!(feature = "nats") {
-    &[Scheme::Http, Scheme::Https, Scheme::Nats, Scheme::Tls]
-} else {
-    &[Scheme::Http, Scheme::Https]
-};
+#[cfg(feature = "nats")]
+const SCHEMES: &[Scheme] = &[Scheme::Http, Scheme::Https, Scheme::Nats, Scheme::Tls];
+#[cfg(not(feature = "nats"))]
+const SCHEMES: &[Scheme] = &[Scheme::Http, Scheme::Https];
 /// Wakers for each kind of waiting: the worker, and a task that waits for room or for the end.
 const WAKERS: usize = 2;
 /// The longest URL, in bytes. The webhook URLs of public services are at most 230 long.

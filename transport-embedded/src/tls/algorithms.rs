@@ -1,5 +1,6 @@
 //! The kinds of signatures that can be verified, and the names of those that cannot.
 
+use embassy_futures::block_on;
 use heapless::Vec;
 use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::Sha256;
@@ -10,6 +11,8 @@ use sha2::Sha512;
 
 use super::der::{self, contents};
 use super::failure::Algorithm;
+#[cfg(feature = "p384")]
+use super::p384;
 #[cfg(feature = "rsa")]
 use super::rsa;
 
@@ -40,7 +43,17 @@ pub(super) const RSA_MAX: usize = 0;
 pub(super) type Hash = Vec<u8, HASH_MAX>;
 
 /// Is this (the third) the key's signature of what has this hash? Key and signature are as in a certificate.
-type Holds = fn(&[u8], &[u8], &[u8]) -> Option<()>;
+type AtOnce = fn(&[u8], &[u8], &[u8]) -> Option<()>;
+
+/// How a signature is checked.
+#[derive(Clone, Copy, Debug)]
+enum Holds {
+    /// Without time for other tasks.
+    AtOnce(AtOnce),
+    /// By [`p384::holds`], in pieces.
+    #[cfg(feature = "p384")]
+    P384,
+}
 
 /// A kind of signature.
 #[derive(Debug)]
@@ -61,7 +74,7 @@ pub(crate) static SCHEMES: [Scheme; SCHEMES_COUNT] = [
         signature: alg_id::ECDSA_SHA256,
         code: 0x0403,
         hash: hash::<Sha256>,
-        holds: p256_holds,
+        holds: Holds::AtOnce(p256_holds),
     },
     #[cfg(feature = "p384")]
     Scheme {
@@ -69,7 +82,7 @@ pub(crate) static SCHEMES: [Scheme; SCHEMES_COUNT] = [
         signature: alg_id::ECDSA_SHA384,
         code: 0x0503,
         hash: hash::<Sha384>,
-        holds: p384_holds,
+        holds: Holds::P384,
     },
     #[cfg(feature = "p384")]
     Scheme {
@@ -77,7 +90,7 @@ pub(crate) static SCHEMES: [Scheme; SCHEMES_COUNT] = [
         signature: alg_id::ECDSA_SHA384,
         code: 0,
         hash: hash::<Sha384>,
-        holds: p256_holds,
+        holds: Holds::AtOnce(p256_holds),
     },
     #[cfg(feature = "p384")]
     Scheme {
@@ -85,7 +98,7 @@ pub(crate) static SCHEMES: [Scheme; SCHEMES_COUNT] = [
         signature: alg_id::ECDSA_SHA256,
         code: 0,
         hash: hash::<Sha256>,
-        holds: p384_holds,
+        holds: Holds::P384,
     },
     #[cfg(feature = "rsa")]
     pkcs1::<Sha256>(alg_id::RSA_PKCS1_SHA256),
@@ -107,41 +120,33 @@ pub(super) const SCHEMES_COUNT: usize =
 /// For certificates only (RFC 8446, section 4.2.3).
 #[cfg(feature = "rsa")]
 const fn pkcs1<D: rsa::Hash>(signature: AlgorithmIdentifier) -> Scheme {
-    let (hash, holds): (_, Holds) = (hash::<D>, rsa::pkcs1_holds::<D>);
-    Scheme { key: alg_id::RSA_ENCRYPTION, signature, code: 0, hash, holds }
+    let holds = Holds::AtOnce(rsa::pkcs1_holds::<D>);
+    Scheme { key: alg_id::RSA_ENCRYPTION, signature, code: 0, hash: hash::<D>, holds }
 }
 
 #[cfg(feature = "rsa")]
 const fn pss<D: rsa::Hash>(signature: AlgorithmIdentifier, code: u16) -> Scheme {
-    let (hash, holds): (_, Holds) = (hash::<D>, rsa::pss_holds::<D>);
-    Scheme { key: alg_id::RSA_ENCRYPTION, signature, code, hash, holds }
+    let holds = Holds::AtOnce(rsa::pss_holds::<D>);
+    Scheme { key: alg_id::RSA_ENCRYPTION, signature, code, hash: hash::<D>, holds }
 }
 
 pub(super) fn hash<D: sha2::Digest>(message: &[u8]) -> Hash {
     Hash::from_slice(&D::digest(message)).unwrap_or_default()
 }
 
-macro_rules! ecdsa {
-    ($name:ident, $curve:ident) => {
-        fn $name(key: &[u8], hash: &[u8], signature: &[u8]) -> Option<()> {
-            use $curve::ecdsa::signature::hazmat::PrehashVerifier as _;
-            use $curve::ecdsa::{Signature, VerifyingKey};
-            let scalar = |digits: &[u8]| {
-                let mut bytes = $curve::FieldBytes::default();
-                let at = bytes.len().checked_sub(digits.len())?;
-                bytes[at..].copy_from_slice(digits);
-                Some(bytes)
-            };
-            let (r, s) = der::two_integers(signature)?;
-            let signature = Signature::from_scalars(scalar(r)?, scalar(s)?).ok()?;
-            VerifyingKey::from_sec1_bytes(key).ok()?.verify_prehash(hash, &signature).ok()
-        }
+fn p256_holds(key: &[u8], hash: &[u8], signature: &[u8]) -> Option<()> {
+    use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+    use p256::ecdsa::{Signature, VerifyingKey};
+    let scalar = |digits: &[u8]| {
+        let mut bytes = p256::FieldBytes::default();
+        let at = bytes.len().checked_sub(digits.len())?;
+        bytes[at..].copy_from_slice(digits);
+        Some(bytes)
     };
+    let (r, s) = der::two_integers(signature)?;
+    let signature = Signature::from_scalars(scalar(r)?, scalar(s)?).ok()?;
+    VerifyingKey::from_sec1_bytes(key).ok()?.verify_prehash(hash, &signature).ok()
 }
-
-ecdsa!(p256_holds, p256);
-#[cfg(feature = "p384")]
-ecdsa!(p384_holds, p384);
 
 impl Scheme {
     /// What it is called in TLS: by a server that proves with it that it holds its key, or else in
@@ -161,9 +166,14 @@ impl Scheme {
         (self.hash)(message)
     }
 
-    /// Is this the key's signature of what has this hash?
-    pub(super) fn holds(&self, key: &[u8], hash: &[u8], signature: &[u8]) -> bool {
-        (self.holds)(key, hash, signature).is_some()
+    /// Is this the key's signature of what has this hash? Other tasks run within a check that takes long.
+    pub(super) async fn holds(&self, key: &[u8], hash: &[u8], signature: &[u8]) -> bool {
+        let holds = match self.holds {
+            Holds::AtOnce(holds) => holds(key, hash, signature),
+            #[cfg(feature = "p384")]
+            Holds::P384 => p384::holds(key, hash, signature).await,
+        };
+        holds.is_some()
     }
 }
 
@@ -175,7 +185,8 @@ impl SignatureVerificationAlgorithm for Scheme {
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
         let hash = self.hash(message);
-        if self.holds(public_key, &hash, signature) { Ok(()) } else { Err(InvalidSignature) }
+        let holds = block_on(self.holds(public_key, &hash, signature));
+        if holds { Ok(()) } else { Err(InvalidSignature) }
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {

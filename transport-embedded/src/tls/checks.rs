@@ -177,7 +177,7 @@ impl List {
             let Some(check) = self.checks.get_mut(number as usize) else { return false };
             if check.right.is_none() {
                 yield_now().await;
-                check.right = Some(check.holds(&self.bytes));
+                check.right = Some(check.holds(&self.bytes).await);
             }
             if check.right != Some(true) {
                 return false;
@@ -219,8 +219,9 @@ impl Check {
         Some([key, hash, rest.get(..self.signature)?])
     }
 
-    fn holds(&self, bytes: &[u8]) -> bool {
-        self.parts(bytes).is_some_and(|[key, hash, sig]| self.scheme.holds(key, hash, sig))
+    async fn holds(&self, bytes: &[u8]) -> bool {
+        let Some([key, hash, signature]) = self.parts(bytes) else { return false };
+        self.scheme.holds(key, hash, signature).await
     }
 }
 

@@ -21,6 +21,8 @@ mod fragment;
 mod guard;
 #[cfg(feature = "tls")]
 mod hello;
+#[cfg(feature = "p384")]
+mod p384;
 #[cfg(feature = "rsa")]
 mod rsa;
 #[cfg(feature = "rustls")]

@@ -3,8 +3,7 @@
 //!
 //! Everything here is public, so nothing takes care to take the same time for all values.
 
-use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{Odd, U4096};
+use crypto_bigint::{NonZero, Odd, U4096};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::algorithms::{HASH_MAX, hash};
@@ -150,17 +149,23 @@ fn open(key: &[u8], signature: &[u8]) -> Option<Signed> {
         return None;
     }
     let modulus = Option::<Odd<U4096>>::from(Odd::new(modulus))?;
-    let base = FixedMontyForm::new(&base, &FixedMontyParams::new_vartime(modulus));
-    let mut power = base;
+    let power = raise(&base, exponent, modulus.as_nz_ref());
+    let mut bytes = [0; MODULUS_MAX];
+    bytes.copy_from_slice(power.to_be_bytes().as_ref());
+    Some(Signed { bytes, length, bits })
+}
+
+/// By division: Montgomery's form is a quarter faster, and takes 4.6 KB more of flash and 5 KB more of stack.
+#[inline(never)]
+fn raise(base: &U4096, exponent: u64, modulus: &NonZero<U4096>) -> U4096 {
+    let mut power = *base;
     for bit in (0..exponent.ilog2()).rev() {
-        power = power.square();
+        power = power.square_mod_vartime(modulus);
         if exponent >> bit & 1 == 1 {
-            power = power.mul(&base);
+            power = power.mul_mod_vartime(base, modulus);
         }
     }
-    let mut bytes = [0; MODULUS_MAX];
-    bytes.copy_from_slice(power.retrieve().to_be_bytes().as_ref());
-    Some(Signed { bytes, length, bits })
+    power
 }
 
 /// The number of these digits, if they are not too many.

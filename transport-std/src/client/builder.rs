@@ -15,14 +15,19 @@ use pilot_webhook_core::{
     Secret, SendTransport, Signer,
 };
 use tokio::runtime::Handle;
+#[cfg(feature = "outbox")]
+use tokio::sync::watch;
 
+#[cfg(feature = "outbox")]
+use crate::client::durable::StoredIn;
 use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts};
 use crate::client::observer::{Hook, PanicHook};
+use crate::client::trace::Trace;
 use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
 use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, OutboxEndpoint};
 
 /// Default bound of an event's topic and data on std, in bytes. Arbitrary: receivers commonly take 64 KiB
 /// and more.
@@ -61,10 +66,12 @@ struct Options {
     secret: Option<Option<Secret>>,
     keys: Vec<SigningKey>,
     signer: Arc<dyn Signer + Send>,
-    hook: Option<Hook>,
+    trace: Trace,
+    called: Option<Arc<str>>,
+    hooks: Vec<Hook>,
     on_panic: Option<PanicHook>,
     #[cfg(feature = "outbox")]
-    outbox: Option<Outbox>,
+    outbox: Option<StoredIn>,
     /// The target is gone: nothing is sent until one is set.
     is_gone: bool,
 }
@@ -223,7 +230,8 @@ impl<V> ClientBuilder<V> {
     /// Events stand in this outbox until their story is over, over restarts, too: what is emitted is stored,
     /// with or without a target, and handed to the engine in order, as it has room. The engine holds events
     /// while the breaker is open (`on_open` does not count), and its queue is a window over the file. What
-    /// is not delivered becomes a dead letter.
+    /// is not delivered becomes a dead letter. In the file it is the endpoint `pilot`. The client closes the outbox when
+    /// it is closed.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -236,34 +244,61 @@ impl<V> ClientBuilder<V> {
     /// # }
     /// ```
     #[cfg(feature = "outbox")]
+    #[allow(clippy::needless_pass_by_value, reason = "the client has it, and closes it")]
     pub fn outbox(mut self, outbox: Outbox) -> Self {
-        self.options.outbox = Some(outbox);
+        self.options.outbox = Some(StoredIn { endpoint: outbox.pilot(), owns: true, after: None });
         self
     }
 
-    /// A hook that is called with every attempt, every change of the breaker's state, and once with the end
+    /// As [`outbox`](Self::outbox), for one of several endpoints of an outbox. What is emitted is stored for this one. The
+    /// outbox is not closed with the client.
+    #[cfg(feature = "outbox")]
+    pub fn outbox_endpoint(mut self, endpoint: OutboxEndpoint) -> Self {
+        self.options.outbox = Some(StoredIn { endpoint, owns: false, after: None });
+        self
+    }
+
+    /// As [`outbox_endpoint`](Self::outbox_endpoint), and delivers when the other end of `after` is gone: another client
+    /// delivers for the endpoint until then.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn outbox_endpoint_after(
+        mut self,
+        endpoint: OutboxEndpoint,
+        after: Option<watch::Receiver<()>>,
+    ) -> Self {
+        self.options.outbox = Some(StoredIn { endpoint, owns: false, after });
+        self
+    }
+
+    /// Whether an outbox was given.
+    #[cfg(feature = "outbox")]
+    pub(crate) const fn has_outbox(&self) -> bool {
+        self.options.outbox.is_some()
+    }
+
+    /// Whether each attempt has the header `traceparent` (W3C Trace Context), by which a receiver's traces show which
+    /// attempts were for one message: its trace is made from the message's id, and each attempt is a span of its own.
+    /// Default: it has.
+    pub const fn traceparent(mut self, is_sent: bool) -> Self {
+        self.options.trace = Trace { is_wanted: is_sent };
+        self
+    }
+
+    /// What the client is called in log lines, as their field `endpoint`. Default: nothing.
+    pub fn name(mut self, name: &str) -> Self {
+        self.options.called = Some(name.into());
+        self
+    }
+
+    /// Another hook that is called with every attempt, every change of the breaker's state, and once with the end
     /// of every event that was counted. Workers call it between attempts; emitters call it when their event,
     /// or the one that it displaced, is lost. It must not block, and must not emit. A panic in it is caught.
     pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
-        self.options.hook = Some(Box::new(hook));
+        self.options.hooks.push(Box::new(hook));
         self
     }
 
-    /// Another hook for notices, before the one that there is.
-    #[cfg(feature = "plugin")]
-    pub(crate) fn and_on_notice(
-        mut self,
-        hook: impl Fn(&Notice<'_>) + Send + Sync + 'static,
-    ) -> Self {
-        let other = self.options.hook.take();
-        self.options.hook = Some(Box::new(move |notice| {
-            hook(notice);
-            other.iter().for_each(|other| other(notice));
-        }));
-        self
-    }
-
-    /// A hook that is called when a panic of a worker, or of the hook for notices, was caught, with the
+    /// A hook that is called when a panic of a worker, or of a hook for notices, was caught, with the
     /// number of such panics so far.
     pub fn on_panic(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Self {
         self.options.on_panic = Some(Box::new(hook));
@@ -317,15 +352,16 @@ impl Options {
             policy,
             http,
             runtime,
-            hook: self.hook,
+            called: self.called,
+            hooks: self.hooks,
             on_panic: self.on_panic,
             name,
             #[cfg(feature = "outbox")]
             outbox: self.outbox,
             is_gone: self.is_gone,
         };
-        let Self { format, signer, .. } = self;
-        let equipment = Equipment { transport, format, signer, buffer_bytes };
+        let Self { format, signer, trace, .. } = self;
+        let equipment = Equipment { transport, format, signer, trace, buffer_bytes };
         Client::start(parts, equipment, target)
     }
 }
@@ -344,7 +380,9 @@ impl Default for Options {
             secret: None,
             keys: Vec::new(),
             signer: Arc::new(()),
-            hook: None,
+            trace: Trace { is_wanted: true },
+            called: None,
+            hooks: Vec::new(),
             on_panic: None,
             #[cfg(feature = "outbox")]
             outbox: None,

@@ -140,9 +140,15 @@ impl SendTransport<Destination> for UrlTransport {
             Destination::Http(to) => self.http.send(to, message).await.map_err(UrlError::Http),
             #[cfg(feature = "nats")]
             Destination::Nats(to) => {
+                self.http.forget();
                 SendTransport::send(&mut self.nats, to, message).await.map_err(UrlError::Nats)
             }
         }
+    }
+
+    /// HTTP's: of NATS's answer, nothing is left to tell.
+    fn answer(&self) -> &[u8] {
+        self.http.answer()
     }
 }
 
@@ -168,6 +174,24 @@ impl Http {
             Self::Own(own) => SendTransport::send(own, to, message).await,
             #[cfg(feature = "reqwest")]
             Self::Proxied(proxied) => SendTransport::send(proxied, to, message).await,
+        }
+    }
+
+    fn answer(&self) -> &[u8] {
+        match self {
+            Self::Own(own) => SendTransport::<HttpTarget>::answer(own),
+            #[cfg(feature = "reqwest")]
+            Self::Proxied(proxied) => SendTransport::<HttpTarget>::answer(proxied),
+        }
+    }
+
+    /// Forgets the last answer.
+    #[cfg(feature = "nats")]
+    fn forget(&mut self) {
+        match self {
+            Self::Own(own) => own.forget(),
+            #[cfg(feature = "reqwest")]
+            Self::Proxied(proxied) => proxied.forget(),
         }
     }
 }

@@ -3,22 +3,24 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::{error, warn};
 use pilot_webhook_core::{
     EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, Stats, TransportError,
     Verdict,
 };
 use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tracing::{error, warn};
 
+use crate::client::within::within;
 use crate::client::worker::{Shared, Target};
 use crate::logging::Throttle;
 use crate::logging::{ERROR_MAX, Printable};
 use crate::outbox::{
-    DeadFate, DeadReason, End, NewEvent, Outbox, OutboxErrorKind, Pending, Position, PutError,
-    Stored, Tell,
+    DeadFate, DeadReason, End, EndpointId, NewEvent, Outbox, OutboxEndpoint, OutboxErrorKind,
+    Pending, Position, PutError, Stored, Tell,
 };
 
 /// How much is read from the file at once: a part of the engine's queue, which is a window over the file.
@@ -27,9 +29,25 @@ const WINDOW_BYTES: usize = 256 * 1024;
 /// The pause after a file that could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
+/// Where a client's events are stored.
+pub(crate) struct StoredIn {
+    pub(crate) endpoint: OutboxEndpoint,
+    /// The outbox is closed with the client.
+    pub(crate) owns: bool,
+    /// Nothing is delivered before the other end of it is gone.
+    pub(crate) after: Option<watch::Receiver<()>>,
+}
+
 /// The outbox of a client, and what its observer notes for it.
 pub(crate) struct Durable {
-    pub(crate) outbox: Outbox,
+    endpoint: OutboxEndpoint,
+    /// The endpoint's number, alone: events are for it.
+    endpoints: [EndpointId; 1],
+    /// The outbox is closed with the client.
+    owns: bool,
+    is_closed: AtomicBool,
+    /// The task that hands events to the engine.
+    feeder: OnceLock<AbortHandle>,
     ends: Ends,
     /// A target was set.
     resumed: Notify,
@@ -37,6 +55,10 @@ pub(crate) struct Durable {
     fed: watch::Sender<u64>,
     /// Events of sources that cannot wait, for which there was no room.
     dropped: AtomicU64,
+    /// Those that the outbox had dropped for the endpoint before.
+    dropped_before: u64,
+    /// Those that it had dropped when the client was stopped.
+    dropped_until: OnceLock<u64>,
     drops: Throttle,
 }
 
@@ -46,7 +68,7 @@ struct Ends {
     /// How the last attempt of a message failed, by the id of its first event.
     failures: Mutex<HashMap<u64, Failure>>,
     /// Where events go, for people.
-    endpoint: Mutex<String>,
+    url: Mutex<String>,
     /// The engine let go of events that are to be delivered later.
     has_left: AtomicBool,
 }
@@ -58,16 +80,64 @@ struct Failure {
 }
 
 impl Durable {
-    pub(crate) fn new(outbox: Outbox) -> Arc<Self> {
-        let (fed, _) = watch::channel(0);
-        let (ends, resumed) = (Ends::default(), Notify::new());
-        let (dropped, drops) = (AtomicU64::new(0), Throttle::default());
-        Arc::new(Self { outbox, ends, resumed, fed, dropped, drops })
+    /// With `owns` the outbox is closed with the client.
+    pub(crate) fn new(endpoint: OutboxEndpoint, owns: bool) -> Arc<Self> {
+        Arc::new(Self {
+            endpoints: [endpoint.id()],
+            owns,
+            is_closed: AtomicBool::new(false),
+            feeder: OnceLock::new(),
+            ends: Ends::default(),
+            resumed: Notify::new(),
+            fed: watch::channel(0).0,
+            dropped: AtomicU64::new(0),
+            dropped_before: endpoint.dropped(),
+            dropped_until: OnceLock::new(),
+            drops: Throttle::default(),
+            endpoint,
+        })
+    }
+
+    pub(crate) const fn outbox(&self) -> &Outbox {
+        self.endpoint.outbox()
+    }
+
+    /// The outbox, as long as the client takes events.
+    fn open(&self) -> Result<&Outbox, PutError> {
+        if self.is_closed.load(Relaxed) { Err(PutError::Closed) } else { Ok(self.outbox()) }
+    }
+
+    /// This task hands events to the engine.
+    pub(crate) fn fed_by(&self, feeder: AbortHandle) {
+        let _ = self.feeder.set(feeder);
+    }
+
+    /// Nothing more is taken, and nothing more is handed to the engine.
+    pub(crate) fn stop(&self) {
+        self.is_closed.store(true, Relaxed);
+        let _ = self.dropped_until.set(self.endpoint.dropped());
+        if let Some(feeder) = self.feeder.get() {
+            feeder.abort();
+        }
+    }
+
+    /// Completes when all that the engine told is on disk, after [`stop`](Self::stop); or after `limit`, when the outbox
+    /// goes on without the client.
+    pub(crate) async fn close(&self, limit: Duration) {
+        if !self.owns {
+            // Of an outbox that is closed before, or whose disk fails, nobody learns more here.
+            let settled = async {
+                let _ = self.settled().await;
+            };
+            within(limit, settled).await;
+        } else if let Err(error) = self.outbox().close().await {
+            error!("{error}");
+        }
     }
 
     /// Events go to another target, which is called so.
-    pub(crate) fn resume(&self, endpoint: String) {
-        *self.ends.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = endpoint;
+    pub(crate) fn resume(&self, url: String) {
+        *self.ends.url.lock().unwrap_or_else(PoisonError::into_inner) = url;
         self.resumed.notify_one();
     }
 
@@ -77,7 +147,7 @@ impl Durable {
             Notice::Attempt { event_id, result, .. } => self.ends.note(*event_id, result),
             Notice::Settled { event_id, fate, message, attempt } => {
                 match self.ends.end(*event_id, *fate, *message, *attempt) {
-                    Some(end) => self.outbox.end(*event_id, end),
+                    Some(end) => self.endpoint.end(*event_id, end),
                     None => self.ends.has_left.store(true, Relaxed),
                 }
             }
@@ -92,7 +162,7 @@ impl Durable {
         origin_id: Option<u64>,
         data: &str,
     ) -> Result<Pending, PutError> {
-        self.outbox.put(NewEvent { origin_id, ..stored(event, data) })
+        self.open()?.put(NewEvent { origin_id, ..self.stored(event, data) })
     }
 
     /// Counts an event that was dropped, if that is why it was not taken. The engine never sees it.
@@ -100,7 +170,8 @@ impl Durable {
         if let Err(error @ (PutError::Full | PutError::Disk)) = answer {
             self.dropped.fetch_add(1, Relaxed);
             if let Some(left_out) = self.drops.admit(Instant::now()) {
-                warn!("{error}: events are dropped ({left_out} similar lines left out)");
+                let endpoint = self.endpoint.name();
+                warn!(endpoint, "{error}: events are dropped ({left_out} similar lines left out)");
             }
         }
         answer
@@ -108,13 +179,15 @@ impl Durable {
 
     /// With the events that were dropped before the engine saw them.
     pub(crate) fn stats(&self, engine: Stats) -> Stats {
-        let dropped = self.dropped.load(Relaxed);
+        let until = self.dropped_until.get().copied().unwrap_or_else(|| self.endpoint.dropped());
+        let by_outbox = until - self.dropped_before;
+        let dropped = self.dropped.load(Relaxed) + by_outbox;
         Stats { emitted: engine.emitted + dropped, dropped: engine.dropped + dropped, ..engine }
     }
 
     /// As `put`, and nobody waits for the disk.
     pub(crate) fn submit(&self, event: &Event<'_>, data: &str) -> Result<(), PutError> {
-        self.outbox.submit(stored(event, data))
+        self.open()?.submit(self.stored(event, data))
     }
 
     /// As `submit`, and as one unit with how far its source was read. `reply` is made when the event is taken. With
@@ -127,13 +200,20 @@ impl Durable {
         mut reply: impl FnMut() -> Tell,
     ) -> Result<(), PutError> {
         loop {
-            match self.outbox.submit_at(event, position, &mut reply) {
+            match self.open()?.submit_at(event, position, &mut reply) {
                 Err(PutError::Full | PutError::Disk) if can_wait => {
-                    self.outbox.room(event.size()).await?;
+                    self.outbox().room(event.size()).await?;
                 }
                 answer => return answer,
             }
         }
+    }
+
+    /// As it is stored, for this endpoint. `null` is no data, as in the engine.
+    pub(crate) fn stored<'e>(&'e self, event: &Event<'e>, data: &'e str) -> NewEvent<'e> {
+        let new = NewEvent::new(event.topic, event.node_id, event.timestamp)
+            .for_endpoints(&self.endpoints);
+        if data == "null" { new } else { new.with_data(data) }
     }
 
     /// Completes when nothing waits in the file or in the engine, of what was handed in before.
@@ -143,7 +223,7 @@ impl Durable {
             if self.settled().await.is_err() {
                 return;
             }
-            let Ok(ledger) = self.outbox.ledger() else { return };
+            let Ok(ledger) = self.endpoint.ledger() else { return };
             if ledger.stored == 0 {
                 return;
             }
@@ -159,7 +239,7 @@ impl Durable {
 
     /// Completes when all that was handed in is on disk.
     async fn settled(&self) -> Result<(), PutError> {
-        self.outbox.put_all(&[], None)?.await.map(drop)
+        self.outbox().put_all(&[], None)?.await.map(drop)
     }
 }
 
@@ -192,9 +272,9 @@ impl Ends {
             _ => return None,
         };
         let Failure { status, error } = failure.unwrap_or_default();
-        let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let url = self.url.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let attempts = attempt.into();
-        Some(End::Dead(Box::new(DeadReason { fate, attempts, status, error, endpoint })))
+        Some(End::Dead(Box::new(DeadReason { fate, attempts, status, error, url })))
     }
 }
 
@@ -202,10 +282,13 @@ impl Ends {
 pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durable>) {
     let throttle = Throttle::default();
     let (mut after, mut scratch) = (0, Vec::new());
+    let endpoint = &durable.endpoint;
     loop {
-        match durable.outbox.read(after, WINDOW_EVENTS, WINDOW_BYTES).await {
+        // What is stored later is not in what is read now, and is waited for.
+        let newest = endpoint.newest();
+        match endpoint.read(after, WINDOW_EVENTS, WINDOW_BYTES).await {
             Ok(events) if events.is_empty() => {
-                if !durable.outbox.changed(after).await {
+                if !endpoint.changed(newest.max(after)).await {
                     return;
                 }
             }
@@ -227,7 +310,7 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
             Err(error) if matches!(error.kind(), OutboxErrorKind::Closed) => return,
             Err(error) => {
                 if throttle.admit(Instant::now()).is_some() {
-                    error!("{error}");
+                    error!(endpoint = durable.endpoint.name(), "{error}");
                 }
                 tokio::time::sleep(READ_AGAIN).await;
             }
@@ -243,15 +326,10 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
     }
 }
 
-/// `null` is no data, as in the engine.
-pub(crate) fn stored<'e>(event: &Event<'e>, data: &'e str) -> NewEvent<'e> {
-    let new = NewEvent::new(event.topic, event.node_id, event.timestamp);
-    if data == "null" { new } else { new.with_data(data) }
-}
-
 pub(crate) const fn emit_error(error: PutError) -> EmitError {
     match error {
-        PutError::Closed => EmitError::Closed,
+        // A client's events are for its endpoint.
+        PutError::Closed | PutError::NoEndpoint => EmitError::Closed,
         PutError::TooLarge => EmitError::Payload(EncodeError::TooLong),
         // Without a disk there is no room.
         PutError::Full | PutError::Disk => EmitError::Full,

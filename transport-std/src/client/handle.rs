@@ -1,25 +1,29 @@
 //! The client's methods, over the engine that its workers share.
 
 mod emit;
+mod pause;
 mod pull;
 mod signing;
 #[cfg(feature = "outbox")]
 mod stored;
 mod url;
 
+pub(crate) use pull::told;
+#[cfg(feature = "outbox")]
+pub(crate) use pull::when_stored;
 pub(crate) use url::destination;
 use url::pace_as_allowed;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytemuck::allocation::try_zeroed_slice_box;
 use pilot_webhook_core::standard::{Keys, SigningKey};
 use pilot_webhook_core::{
-    Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
+    Backlog, Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -28,15 +32,16 @@ use tokio::task::JoinHandle;
 use crate::client::clock::TokioClock;
 use crate::client::destination::Destination;
 #[cfg(feature = "outbox")]
+use crate::client::durable::StoredIn;
+#[cfg(feature = "outbox")]
 use crate::client::durable::{Durable, feed};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
+use crate::client::pausing::Pausing;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 use crate::http::HttpShared;
-#[cfg(feature = "outbox")]
-use crate::outbox::Outbox;
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -105,6 +110,7 @@ struct Handles<To> {
     end: Waiting,
     /// A target was set, or the client was closed.
     retargeted: Notify,
+    is_closing: AtomicBool,
     #[cfg(feature = "outbox")]
     durable: Option<Arc<Durable>>,
     /// What a target is called in a dead letter.
@@ -122,13 +128,16 @@ pub(crate) struct Parts<To> {
     pub(crate) policy: Policy,
     pub(crate) http: Option<HttpShared>,
     pub(crate) runtime: Handle,
-    pub(crate) hook: Option<Hook>,
+    /// What the client is called in log lines.
+    pub(crate) called: Option<Arc<str>>,
+    pub(crate) hooks: Vec<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
     /// What a target is called in a dead letter.
     #[cfg_attr(not(feature = "outbox"), allow(dead_code, reason = "there are none"))]
     pub(crate) name: fn(&To) -> String,
+    /// Where its events stand, and whether that is closed with the client.
     #[cfg(feature = "outbox")]
-    pub(crate) outbox: Option<Outbox>,
+    pub(crate) outbox: Option<StoredIn>,
     /// The target is gone: nothing is sent until one is set.
     pub(crate) is_gone: bool,
 }
@@ -145,14 +154,17 @@ impl<To: Target> Client<To> {
     {
         let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
         let panics = Arc::new(Panics::new(parts.on_panic));
-        let observer = LogObserver::new(parts.hook, Arc::clone(&panics));
+        let observer = LogObserver::new(parts.called, parts.hooks, Arc::clone(&panics));
         let seed = random();
         #[cfg(feature = "outbox")]
-        let durable = parts.outbox.map(Durable::new);
+        let (durable, after) = match parts.outbox {
+            None => (None, None),
+            Some(StoredIn { endpoint, owns, after }) => (Some(Durable::new(endpoint, owns)), after),
+        };
         #[cfg(feature = "outbox")]
         let (observer, seed) = {
             // The ids of a file go on, and so do the names of messages.
-            let seed = durable.as_ref().map_or(seed, |durable| durable.outbox.instance());
+            let seed = durable.as_ref().map_or(seed, |durable| durable.outbox().instance());
             (observer.with_durable(durable.clone()), seed)
         };
         let shared = Arc::new(Shared {
@@ -160,6 +172,7 @@ impl<To: Target> Client<To> {
             secret: SecretCell::new(),
             keys: Keys::new(),
             clock: TokioClock::new(),
+            pausing: Pausing::new(parts.config.rate),
             panics,
         });
         if let Some(http) = &parts.http {
@@ -182,6 +195,7 @@ impl<To: Target> Client<To> {
                 room: Waiting::new(),
                 end: Waiting::new(),
                 retargeted: Notify::new(),
+                is_closing: AtomicBool::new(false),
                 #[cfg(feature = "outbox")]
                 durable: durable.clone(),
                 #[cfg(feature = "outbox")]
@@ -203,9 +217,21 @@ impl<To: Target> Client<To> {
         client.handle.workers().extend((0..parts.config.max_in_flight).map(|_| worker()));
         #[cfg(feature = "outbox")]
         if let Some(durable) = durable {
-            parts.runtime.spawn(feed(shared, durable));
+            let fed = Arc::clone(&durable);
+            let feeder = parts.runtime.spawn(async move {
+                if let Some(mut before) = after {
+                    while before.changed().await.is_ok() {}
+                }
+                feed(shared, fed).await;
+            });
+            durable.fed_by(feeder.abort_handle());
         }
         Ok(client)
+    }
+
+    /// Whether both are one client.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
     }
 
     fn dispatcher(&self) -> &StdDispatcher<To> {
@@ -272,6 +298,13 @@ impl<To: Target> Client<To> {
         stats
     }
 
+    /// The events in the queue that have not ended, and the room that they take, at one instant. With an outbox the queue
+    /// is a window over the file, with the oldest events.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        self.dispatcher().backlog()
+    }
+
     /// Panics of the delivery tasks that were caught. A worker that panicked is started again, and
     /// its event is delivered again.
     #[must_use]
@@ -288,13 +321,25 @@ impl<To: Target> Client<To> {
         self.handle.end.until(self.dispatcher().drained()).await;
     }
 
+    /// The first part of [`close`](Self::close): refuses new events, and sets the deadline of the others.
+    pub(crate) fn begin_close(&self) {
+        self.handle.is_closing.store(true, Relaxed);
+        let shared = &self.handle.shared;
+        shared.dispatcher.close(shared.clock.now());
+        self.handle.stop_feeding();
+        self.handle.retargeted.notify_waiters();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.handle.is_closing.load(Relaxed)
+    }
+
     /// Refuses new events, delivers what is queued for at most the drain timeout, counts the rest
     /// as abandoned, and ends the workers. Idempotent, and cancel-safe: it goes on without the
     /// caller. Also outside of a tokio runtime, and when the client's own has ended.
     pub async fn close(&self) {
+        self.begin_close();
         let shared = &self.handle.shared;
-        shared.dispatcher.close(shared.clock.now());
-        self.handle.retargeted.notify_waiters();
         let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
         let closed = self.handle.end.until(shared.dispatcher.closed());
         // A worker tells the observer of the last event after that is accounted for.
@@ -307,10 +352,8 @@ impl<To: Target> Client<To> {
             self.handle.workers().iter().for_each(JoinHandle::abort);
         }
         #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.handle.durable
-            && let Err(error) = durable.outbox.close().await
-        {
-            log::error!("{error}");
+        if let Some(durable) = &self.handle.durable {
+            durable.close(limit).await;
         }
     }
 }
@@ -321,6 +364,14 @@ impl<To> Handles<To> {
         self.max_event_bytes.saturating_add(4)
     }
 
+    /// What stands in an outbox stays there.
+    fn stop_feeding(&self) {
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.durable {
+            durable.stop();
+        }
+    }
+
     fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -329,6 +380,7 @@ impl<To> Handles<To> {
 impl<To> Drop for Handles<To> {
     fn drop(&mut self) {
         self.shared.dispatcher.close(self.shared.clock.now());
+        self.stop_feeding();
     }
 }
 

@@ -10,10 +10,12 @@ pub(crate) mod error;
 mod gzip;
 pub(crate) mod handle;
 mod observer;
+mod pausing;
 mod raw_mutex;
 mod receipts;
 pub(crate) mod scratch;
 mod source;
+pub(crate) mod trace;
 mod url_text;
 mod waiting;
 mod within;
@@ -22,10 +24,17 @@ mod worker;
 pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
 pub use destination::{Destination, DestinationError};
+#[cfg(feature = "outbox")]
+pub(crate) use durable::emit_error;
 pub use error::ClientError;
 #[cfg(feature = "outbox")]
 pub use error::StoreError;
+pub(crate) use handle::told;
+#[cfg(feature = "outbox")]
+pub(crate) use handle::when_stored;
 pub use handle::{Client, HttpTarget, MAX_URL};
 pub use raw_mutex::StdRawMutex;
+pub(crate) use scratch::Scratch;
+pub(crate) use source::Owed;
 pub use source::{Ending, Incoming, Receipt, Source};
 pub use worker::Target;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use log::{error, info, warn};
 use pilot_webhook_core::{BreakerState, Fate, Notice, Observer, Reply, TransportError, Verdict};
+use tracing::{error, info, warn};
 
 #[cfg(feature = "outbox")]
 use crate::client::durable::Durable;
@@ -14,7 +14,7 @@ use crate::client::receipts::Receipts;
 use crate::logging::Throttle;
 use crate::logging::{ERROR_MAX, Printable};
 
-/// The host's hook for notices. Workers and emitters call it.
+/// A hook of the host for notices. Workers and emitters call it.
 pub(crate) type Hook = Box<dyn Fn(&Notice<'_>) + Send + Sync>;
 
 /// The host's hook for panics, called with their number so far.
@@ -49,20 +49,26 @@ impl Panics {
 struct Throttles {
     drops: Throttle,
     attempts: Throttle,
+    retries: Throttle,
     losses: Throttle,
     breaker: Throttle,
     panics: Throttle,
 }
 
-/// Logs failures, rate-limited, and passes everything on to the hook.
+/// Logs failures, rate-limited, and passes everything on to the hooks.
 pub(crate) struct LogObserver {
+    /// What the client is called in log lines.
+    name: Option<Arc<str>>,
     throttles: Throttles,
-    hook: Option<Hook>,
+    hooks: Vec<Hook>,
     panics: Arc<Panics>,
     pub(crate) receipts: Receipts,
     #[cfg(feature = "outbox")]
     durable: Option<Arc<Durable>>,
 }
+
+/// The longest topic in a log line, in bytes. Arbitrary: several of pilot's.
+const TOPIC_MAX: usize = 256;
 
 /// What is said when an endpoint has answered 410.
 const GONE: &str =
@@ -109,18 +115,81 @@ impl std::fmt::Display for Outcome<'_> {
 
 impl Observer for LogObserver {
     fn notice(&self, notice: Notice<'_>) {
-        match &notice {
-            Notice::Attempt { event_id, events, attempt, result, .. } => {
-                let failed = !matches!(result, Ok(reply) if reply.verdict == Verdict::Accepted);
-                if failed && let Some(n) = self.throttles.attempts.admit(Instant::now()) {
-                    let (which, result) = (Which(*event_id, *events), Outcome(result));
-                    warn!("{which}, attempt {attempt}: {result}{}", LeftOut(n));
+        self.log(&notice);
+        if let Notice::Settled { event_id, fate, .. } = notice {
+            self.receipts.settled(event_id, fate);
+        }
+        #[cfg(feature = "outbox")]
+        if let Some(durable) = &self.durable {
+            durable.notice(&notice);
+        }
+        self.pass_on(&notice);
+    }
+}
+
+impl LogObserver {
+    pub(crate) fn new(name: Option<Arc<str>>, hooks: Vec<Hook>, panics: Arc<Panics>) -> Self {
+        Self {
+            name,
+            throttles: Throttles::default(),
+            hooks,
+            panics,
+            receipts: Receipts::default(),
+            #[cfg(feature = "outbox")]
+            durable: None,
+        }
+    }
+
+    /// What the client is called in log lines.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// With an outbox, which learns how each event ended.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn with_durable(self, durable: Option<Arc<Durable>>) -> Self {
+        Self { durable, ..self }
+    }
+
+    fn log(&self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Attempt { result: Ok(Reply { verdict: Verdict::Accepted, .. }), .. } => {}
+            Notice::Attempt { event_id, events, attempt, result, message, .. } => {
+                if let Some(n) = self.throttles.attempts.admit(Instant::now()) {
+                    let (which, outcome) = (Which(*event_id, *events), Outcome(result));
+                    warn!(
+                        endpoint = self.name(),
+                        topic = %Printable::new(message.topic.as_str(), TOPIC_MAX),
+                        event = event_id,
+                        attempt,
+                        status = result.ok().map(|reply| reply.code),
+                        error = result.err().map(|error| error.kind().name()),
+                        "{which}, attempt {attempt}: {outcome}{}",
+                        LeftOut(n)
+                    );
+                }
+            }
+            Notice::Retry { event_id, wait } => {
+                if let Some(n) = self.throttles.retries.admit(Instant::now()) {
+                    info!(
+                        endpoint = self.name(),
+                        event = event_id,
+                        next_attempt_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                        "event {event_id}: next attempt in {wait:.1?}{}",
+                        LeftOut(n)
+                    );
                 }
             }
             Notice::Settled { fate: Fate::Delivered, .. } => {}
-            Notice::Settled { fate: Fate::Dropped, .. } => {
+            Notice::Settled { event_id, fate: Fate::Dropped, .. } => {
                 if let Some(n) = self.throttles.drops.admit(Instant::now()) {
-                    warn!("the event queue is full: events are dropped{}", LeftOut(n));
+                    warn!(
+                        endpoint = self.name(),
+                        event = event_id,
+                        fate = Fate::Dropped.name(),
+                        "the event queue is full: events are dropped{}",
+                        LeftOut(n)
+                    );
                 }
             }
             // A batch is logged once, with its first event.
@@ -137,59 +206,51 @@ impl Observer for LogObserver {
                         Fate::Oversize => "cannot be sent: too long",
                         _ => "not delivered",
                     };
-                    warn!("{which}: {words}{}", LeftOut(n));
+                    warn!(
+                        endpoint = self.name(),
+                        event = event_id,
+                        attempt,
+                        fate = fate.name(),
+                        "{which}: {words}{}",
+                        LeftOut(n)
+                    );
                 }
             }
             Notice::Breaker(state) => {
                 if let Some(n) = self.throttles.breaker.admit(Instant::now()) {
-                    match state {
-                        BreakerState::Open => warn!("circuit breaker opened{}", LeftOut(n)),
-                        BreakerState::HalfOpen => info!("circuit breaker probes{}", LeftOut(n)),
-                        BreakerState::Closed => info!("circuit breaker closed{}", LeftOut(n)),
-                        BreakerState::Gone => warn!("{GONE}{}", LeftOut(n)),
-                    }
+                    self.log_breaker(*state, &LeftOut(n));
                 }
             }
             _ => {}
         }
-        if let Notice::Settled { event_id, fate, .. } = notice {
-            self.receipts.settled(event_id, fate);
-        }
-        #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.durable {
-            durable.notice(&notice);
-        }
-        self.pass_on(&notice);
-    }
-}
-
-impl LogObserver {
-    pub(crate) fn new(hook: Option<Hook>, panics: Arc<Panics>) -> Self {
-        Self {
-            throttles: Throttles::default(),
-            hook,
-            panics,
-            receipts: Receipts::default(),
-            #[cfg(feature = "outbox")]
-            durable: None,
-        }
     }
 
-    /// With an outbox, which learns how each event ended.
-    #[cfg(feature = "outbox")]
-    pub(crate) fn with_durable(self, durable: Option<Arc<Durable>>) -> Self {
-        Self { durable, ..self }
-    }
-
-    /// A panic in the hook stops neither workers nor emitters, and loses no event.
-    fn pass_on(&self, notice: &Notice<'_>) {
-        if let Some(hook) = &self.hook
-            && catch_unwind(AssertUnwindSafe(|| hook(notice))).is_err()
-        {
-            if let Some(n) = self.throttles.panics.admit(Instant::now()) {
-                error!("the hook for notices panicked{}", LeftOut(n));
+    fn log_breaker(&self, state: BreakerState, left_out: &LeftOut) {
+        let endpoint = self.name();
+        match state {
+            BreakerState::Open => {
+                warn!(endpoint, breaker = "open", "circuit breaker opened{left_out}");
             }
-            self.panics.caught();
+            BreakerState::HalfOpen => {
+                info!(endpoint, breaker = "half-open", "circuit breaker probes{left_out}");
+            }
+            BreakerState::Closed => {
+                info!(endpoint, breaker = "closed", "circuit breaker closed{left_out}");
+            }
+            BreakerState::Gone => warn!(endpoint, breaker = "gone", "{GONE}{left_out}"),
+        }
+    }
+
+    /// A panic in a hook stops neither workers nor emitters nor other hooks, and loses no event.
+    fn pass_on(&self, notice: &Notice<'_>) {
+        for hook in &self.hooks {
+            if catch_unwind(AssertUnwindSafe(|| hook(notice))).is_err() {
+                if let Some(n) = self.throttles.panics.admit(Instant::now()) {
+                    let endpoint = self.name();
+                    error!(endpoint, "a hook for notices panicked{}", LeftOut(n));
+                }
+                self.panics.caught();
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The buffer an event is encoded in. Each thread keeps one, so that `emit` does not allocate.
+//! The buffer an event is encoded in. Each thread keeps one, the longest that it needed, so that `emit` does not allocate.
 
 use std::cell::Cell;
 
@@ -7,27 +7,30 @@ thread_local! {
 }
 
 /// A buffer of `length` bytes, zeroed or used before. The thread that drops it keeps it.
-pub(crate) struct Scratch(Vec<u8>);
+pub(crate) struct Scratch {
+    kept: Vec<u8>,
+    length: usize,
+}
 
 impl Scratch {
     pub(crate) fn take(length: usize) -> Self {
         // While this one is out (a `Serialize` that emits, a thread that ends), another is made.
         let mut buffer = KEPT.try_with(Cell::take).unwrap_or_default();
-        if buffer.len() != length {
+        if buffer.len() < length {
             // Zeroed by the allocator: the memory is touched only as far as events are long.
             buffer = vec![0; length];
         }
-        Self(buffer)
+        Self { kept: buffer, length }
     }
 
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        &mut self.0
+        &mut self.kept[..self.length]
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.0);
+        let buffer = std::mem::take(&mut self.kept);
         // A thread that ends keeps nothing.
         let _ = KEPT.try_with(|kept| kept.set(buffer));
     }

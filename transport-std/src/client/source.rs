@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use log::error;
 use pilot_webhook_core::{EmitError, Event, Fate, Json};
+use tracing::error;
 
 #[cfg(feature = "outbox")]
 use crate::outbox::Position;
@@ -28,6 +28,9 @@ pub trait Source: Send {
     fn answered(&mut self, answer: Result<Option<u64>, EmitError>) {
         let _ = answer;
     }
+
+    /// No endpoint of a [`Hub`](crate::Hub) is to have the event that came last. Told in place of an answer.
+    fn unmatched(&mut self) {}
 }
 
 /// Told how an event ended, exactly once.
@@ -54,6 +57,8 @@ pub enum Ending {
     Stored(u64),
     /// It was not taken, as there is no target, or the client is closed. It is the source's still.
     NotTaken,
+    /// No endpoint of a [`Hub`](crate::Hub) is to have it.
+    NoEndpoint,
 }
 
 /// An event of a source.

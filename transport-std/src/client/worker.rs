@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::error;
 use pilot_webhook_core::standard::Keys;
 use pilot_webhook_core::{Dispatcher, Encoding, Format, SecretCell, SendTransport, Signer, run};
 use tokio::task::JoinHandle;
+use tracing::error;
 
 use crate::client::clock::TokioClock;
 use crate::client::observer::{LogObserver, Panics};
+use crate::client::pausing::Pausing;
 use crate::client::raw_mutex::StdRawMutex;
+use crate::client::trace::Trace;
 
 /// The most POSTs in flight, each by a worker of its own. Arbitrary: more than any benchmark gains from.
 pub(crate) const MAX_IN_FLIGHT: u16 = 64;
@@ -34,6 +36,7 @@ pub(crate) struct Shared<To> {
     pub(crate) secret: SecretCell<StdRawMutex>,
     pub(crate) keys: Keys<StdRawMutex>,
     pub(crate) clock: TokioClock,
+    pub(crate) pausing: Pausing,
     pub(crate) panics: Arc<Panics>,
 }
 
@@ -44,6 +47,7 @@ pub(crate) struct Equipment<F> {
     pub(crate) format: Arc<dyn Format + Send>,
     /// The signer in addition to the secret and the keys.
     pub(crate) signer: Arc<dyn Signer + Send>,
+    pub(crate) trace: Trace,
     /// Bytes for what is in flight.
     pub(crate) buffer_bytes: usize,
 }
@@ -60,7 +64,8 @@ where
         let Abort(worker) = &mut Abort(worker);
         match worker.await {
             Err(stopped) if stopped.is_panic() => {
-                error!("a delivery task panicked; it is started again");
+                let endpoint = shared.dispatcher.observer().name();
+                error!(endpoint, "a delivery task panicked; it is started again");
                 shared.panics.caught();
                 // A worker that panics at once would otherwise spin.
                 tokio::time::sleep(RESTART_DELAY).await;
@@ -86,7 +91,7 @@ where
     F: Fn() -> S + Send + Sync + 'static,
 {
     let mut transport = (equipment.transport)();
-    let signer = (&shared.secret, (&shared.keys, &*equipment.signer));
+    let signer = (&shared.secret, (&shared.keys, (&*equipment.signer, &equipment.trace)));
     let encoding = Encoding { format: &*equipment.format, signer: &signer };
     let mut buffer = vec![0; equipment.buffer_bytes];
     let Shared { dispatcher, clock, .. } = &*shared;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pilot_webhook_core::http::{Response, Success};
 use pilot_webhook_core::{Message, Policy, Rate, Reply, Verdict};
 
+use crate::http::connections::{Connections, Counted};
 use crate::http::error::HttpError;
 use crate::http::handshake::Handshake;
 use crate::http::headers::RequestHeaders;
@@ -44,6 +45,7 @@ pub struct HttpConfig {
     success: Success,
     dial_time: Duration,
     on_report: Option<ReportHook>,
+    answers: usize,
     #[cfg(feature = "reqwest")]
     proxy: Option<Proxy>,
     origin: Option<String>,
@@ -63,6 +65,7 @@ impl HttpConfig {
             success: Success::default(),
             dial_time: UNLIMITED,
             on_report: None,
+            answers: 0,
             #[cfg(feature = "reqwest")]
             proxy: None,
             origin: None,
@@ -142,6 +145,14 @@ impl HttpConfig {
         self
     }
 
+    /// Keeps the first `bytes` bytes of each answer's body, for [`Notice::Attempt`](crate::Notice::Attempt). Where the
+    /// status is no 2xx, an attempt waits for them for up to 250 ms, within the attempt's time; else they are what came
+    /// with the status. Default: 0, and nobody waits.
+    pub const fn answers(mut self, bytes: usize) -> Self {
+        self.answers = bytes;
+        self
+    }
+
     /// Asks each receiver before the first event is sent to it, by the handshake of CloudEvents' web hooks:
     /// `OPTIONS` with this origin, a name such as `pilot.example.org`. Without its consent no event is sent; the
     /// attempts fail with [`HttpError::NoConsent`](crate::HttpError::NoConsent). Of the client's rate and the one
@@ -185,9 +196,11 @@ impl HttpConfig {
                 look_ups: LookUps::new(self.resolver),
                 dial_time: self.dial_time,
                 on_report: self.on_report,
+                answers: self.answers,
                 #[cfg(feature = "reqwest")]
                 proxy: self.proxy,
                 known: Known::default(),
+                connections: Counted::default(),
                 success: self.success,
                 refuses_gzip: Arc::default(),
                 headers: RwLock::new(Arc::new(self.headers)),
@@ -226,9 +239,12 @@ pub(crate) struct Shared {
     /// How long an attempt may take to resolve and connect.
     pub(crate) dial_time: Duration,
     pub(crate) on_report: Option<ReportHook>,
+    /// Bytes of an answer's body that are kept, at most.
+    pub(crate) answers: usize,
     #[cfg(feature = "reqwest")]
     pub(crate) proxy: Option<Proxy>,
     pub(crate) known: Known,
+    pub(crate) connections: Counted,
     pub(crate) success: Success,
     pub(crate) handshake: Option<Handshake>,
     /// The endpoint does not take compressed bodies.
@@ -276,6 +292,12 @@ impl HttpShared {
     /// Other headers of every request from the next attempt on, in place of those before.
     pub fn set_headers(&self, headers: RequestHeaders) {
         *self.inner.headers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(headers);
+    }
+
+    /// The connections of its [`HttpTransport`](crate::HttpTransport)s.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.inner.connections.now()
     }
 
     pub(crate) fn get(&self) -> &Shared {

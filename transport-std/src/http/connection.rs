@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 use pilot_webhook_core::http::{DRAIN_TIME, Exchange, Failure, Response};
 use pilot_webhook_core::{Endpoint, Instant, Message};
 use tokio::io::ReadBuf;
-use tokio::time::{self, timeout};
+use tokio::time::{self, timeout, timeout_at};
 
+use crate::http::connections::Open;
 use crate::http::error::HttpError;
 use crate::http::request::Outgoing;
 use crate::http::stream::Stream;
@@ -24,19 +25,24 @@ pub(crate) struct Connection {
     made_at: time::Instant,
     stream: Stream,
     buffer: Box<[u8; BUFFER]>,
-    /// What was read since it was listened to.
-    heard: Option<Vec<u8>>,
+    /// What was read since it was listened to, as far as it is wanted.
+    heard: Vec<u8>,
+    /// How many bytes are wanted.
+    wanted: usize,
+    _open: Open,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, endpoint: &Endpoint<'_>) -> Self {
+    pub(crate) fn new(stream: Stream, endpoint: &Endpoint<'_>, open: Open) -> Self {
         let exchange = Exchange::new(endpoint, Instant::default());
         Self {
             exchange,
             made_at: time::Instant::now(),
             stream,
             buffer: Box::new([0; BUFFER]),
-            heard: None,
+            heard: Vec::new(),
+            wanted: 0,
+            _open: open,
         }
     }
 
@@ -88,17 +94,40 @@ impl Connection {
         Ok(response)
     }
 
-    /// As [`send`](Self::send). When it listens, it also returns the answer's head as it came, and what came with it.
+    /// As [`send`](Self::send). Of what is said then, so many bytes are kept, for [`heard`](Self::heard).
     pub(crate) async fn talk(
         &mut self,
         head: &[u8],
         body: &[u8],
-        listens: bool,
-    ) -> Result<(Response, Vec<u8>), HttpError> {
-        self.heard = listens.then(Vec::new);
+        wanted: usize,
+    ) -> Result<Response, HttpError> {
+        self.heard.clear();
+        self.wanted = wanted;
         let result = self.send(head, body).await;
-        let heard = self.heard.take().unwrap_or_default();
-        result.map(|response| (response, heard))
+        self.wanted = 0;
+        result
+    }
+
+    /// The answer to the last request, as it came: with its head, and what came with it.
+    pub(crate) fn heard(&self) -> &[u8] {
+        &self.heard
+    }
+
+    /// Hears the rest of the answer, until then at the longest, and `wanted` bytes at the most.
+    pub(crate) async fn hear_out(&mut self, wanted: usize, until: time::Instant) {
+        self.wanted = wanted;
+        let rest = poll_fn(|cx| {
+            while !self.exchange.is_ready() && self.heard.len() < self.wanted {
+                // Of a connection that is not kept, whatever comes is the rest.
+                if ready!(self.poll_receive(cx)).is_err() {
+                    break;
+                }
+            }
+            Poll::Ready(())
+        });
+        // What has come by then is enough.
+        let _ = timeout_at(until, rest).await;
+        self.wanted = 0;
     }
 
     fn now(&self) -> Instant {
@@ -121,9 +150,9 @@ impl Connection {
         let mut buffer = ReadBuf::new(&mut self.buffer[..]);
         let error = match ready!(self.stream.poll_read(cx, &mut buffer)) {
             Ok(()) if !buffer.filled().is_empty() => {
-                if let Some(heard) = &mut self.heard {
-                    heard.extend_from_slice(buffer.filled());
-                }
+                let wanted = self.wanted.saturating_sub(self.heard.len());
+                let heard = buffer.filled().iter().take(wanted);
+                self.heard.extend(heard);
                 let taken = self.exchange.received(buffer.filled(), now);
                 return Poll::Ready(taken.map_err(|failure| (failure, None)));
             }
@@ -169,7 +198,7 @@ mod tests {
         let endpoint =
             EndpointBuf::parse(&format!("http://{address}/"), Policy::default()).unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
-        let connection = Connection::new(Stream::Plain(stream), &endpoint.get());
+        let connection = Connection::new(Stream::Plain(stream), &endpoint.get(), Open::default());
         (connection, listener.accept().await.unwrap().0, endpoint)
     }
 

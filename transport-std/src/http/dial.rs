@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use pilot_webhook_core::{Endpoint, Host, Policy, Scheme};
+use pilot_webhook_core::{Endpoint, Host, Policy};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -30,16 +30,15 @@ pub(crate) async fn dial(
     attempt: &mut Attempt<'_>,
 ) -> Result<Stream, HttpError> {
     // Before connecting: a handshake that cannot succeed need not be begun.
-    let tls = match endpoint.scheme() {
-        Scheme::Http | Scheme::Nats => None,
-        Scheme::Https | Scheme::Tls => {
-            let Some(tls) = shared.trust.tls() else {
-                shared.trust.doubt(Instant::now());
-                return Err(HttpError::NoTrustRoots);
-            };
-            let name = server_name(endpoint.host()).ok_or(HttpError::ServerName)?;
-            Some((TlsConnector::from(attempt.config(tls)), name))
-        }
+    let tls = if endpoint.scheme().is_tls() {
+        let Some(tls) = shared.trust.tls() else {
+            shared.trust.doubt(Instant::now());
+            return Err(HttpError::NoTrustRoots);
+        };
+        let name = server_name(endpoint.host()).ok_or(HttpError::ServerName)?;
+        Some((TlsConnector::from(attempt.config(tls)), name))
+    } else {
+        None
     };
     let tcp = reach(shared, endpoint, attempt, TcpStream::connect).await?;
     // Only costs time if it fails.

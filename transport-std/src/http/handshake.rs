@@ -9,6 +9,7 @@ use pilot_webhook_core::http::is_header;
 use pilot_webhook_core::{Endpoint, Rate};
 
 use crate::http::error::HttpError;
+use crate::http::heard::field;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -86,28 +87,6 @@ pub(crate) const REQUEST_RATE: &str = "WebHook-Request-Rate";
 const ALLOWED_ORIGIN: &str = "WebHook-Allowed-Origin";
 const ALLOWED_RATE: &str = "WebHook-Allowed-Rate";
 
-/// The value of a header of the final answer, which may follow interim ones.
-fn field<'h>(heads: &'h [u8], name: &str) -> Option<&'h str> {
-    let mut is_final = false;
-    for line in heads.split(|byte| *byte == b'\n') {
-        // What is no text is no header that matters here.
-        let Ok(line) = std::str::from_utf8(line).map(str::trim_ascii_end) else { continue };
-        if let Some((_, status)) = line.strip_prefix("HTTP/").and_then(|line| line.split_once(' '))
-        {
-            is_final = !status.starts_with('1');
-        } else if is_final && line.is_empty() {
-            return None;
-        }
-        if let Some((own, value)) = line.split_once(':')
-            && is_final
-            && own.eq_ignore_ascii_case(name)
-        {
-            return Some(value.trim());
-        }
-    }
-    None
-}
-
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake").field("origin", &self.origin).finish_non_exhaustive()
@@ -119,13 +98,6 @@ mod tests {
     use pilot_webhook_core::{EndpointBuf, Policy};
 
     use super::*;
-
-    #[test]
-    fn only_the_final_head_counts() {
-        let heads = b"HTTP/1.1 103 Early\r\nX: early\r\n\r\nHTTP/1.1 200 OK\r\ny\xe9: 1\r\nx:  late \r\n\r\nX: body\r\n";
-        assert_eq!(field(heads, "X"), Some("late"));
-        assert_eq!(field(heads, "Y"), None);
-    }
 
     #[test]
     fn a_consent_is_for_the_origin_and_one_url() {

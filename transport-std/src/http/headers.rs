@@ -4,6 +4,8 @@ use std::fmt;
 
 use pilot_webhook_core::http::{HeaderError, basic, check_header};
 
+use crate::client::trace::TRACEPARENT;
+
 /// The name of the header that holds credentials.
 const AUTHORIZATION: &str = "Authorization";
 
@@ -38,6 +40,9 @@ impl RequestHeaders {
     /// When HTTP cannot carry it, or requests have a header of that name already. Nothing changed then.
     pub fn add(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
         check_header(name, value)?;
+        if name.eq_ignore_ascii_case(TRACEPARENT) {
+            return Err(HeaderError::Own);
+        }
         if !name.eq_ignore_ascii_case(AUTHORIZATION) {
             write_line(&mut self.lines, name, value);
             return Ok(());
@@ -141,6 +146,7 @@ mod tests {
         for (user, password) in [("", "p"), ("u:", "p"), ("u\n", "p"), ("u", "p\0")] {
             assert_eq!(headers.basic(user, password), Err(HeaderError::Value), "{user:?}");
         }
+        assert_eq!(headers.add("Traceparent", "00-1-2-01"), Err(HeaderError::Own));
         assert_eq!(headers, RequestHeaders::new());
         headers.basic("Aladdin", "open sesame").unwrap();
         let expected = "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n";

@@ -4,12 +4,14 @@ mod attempt;
 mod config;
 mod connect;
 mod connection;
+mod connections;
 #[cfg(feature = "reqwest")]
 mod current;
 mod dial;
 mod error;
 mod handshake;
 mod headers;
+mod heard;
 mod identity;
 mod known;
 mod look_ups;
@@ -28,6 +30,7 @@ pub(crate) use attempt::Attempt;
 #[cfg(feature = "reqwest")]
 pub(crate) use config::Shared;
 pub use config::{HttpConfig, HttpShared};
+pub use connections::Connections;
 #[cfg(feature = "reqwest")]
 pub(crate) use current::config as config_now;
 #[cfg(feature = "reqwest")]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pilot_webhook_core::http::Response;
+use pilot_webhook_core::http::{DRAIN_TIME, Response};
 use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport};
 
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use crate::http::connection::Connection;
 use crate::http::dial::dial;
 use crate::http::error::HttpError;
 use crate::http::handshake::{REQUEST_ORIGIN, REQUEST_RATE};
+use crate::http::heard::{self, HEADS};
 use crate::http::request::write_head;
 
 /// Posts over HTTP/1.1, plain or TLS, one request at a time.
@@ -37,19 +38,26 @@ pub struct HttpTransport {
     /// The head of the last request, for its memory.
     head: Vec<u8>,
     idle: Option<Connection>,
+    /// The beginning of the last answer's body, as far as it is wanted.
+    answer: Vec<u8>,
 }
 
 impl HttpTransport {
     /// A transport without a connection yet.
     #[must_use]
     pub fn new(shared: &HttpShared) -> Self {
-        Self { shared: shared.clone(), head: Vec::new(), idle: None }
+        Self { shared: shared.clone(), head: Vec::new(), idle: None, answer: Vec::new() }
     }
 
     /// Whether a connection is kept for the next request.
     #[must_use]
     pub const fn is_connected(&self) -> bool {
         self.idle.is_some()
+    }
+
+    /// Forgets the last answer.
+    pub(crate) fn forget(&mut self) {
+        self.answer.clear();
     }
 
     /// Sends the message over the kept connection, or over a new one. A receiver that must be asked is asked
@@ -70,39 +78,54 @@ impl HttpTransport {
             let mut question = Message::new(&headers, &[]);
             question.fresh = message.fresh;
             write_head(&mut self.head, "OPTIONS", endpoint, &question, asked_for)?;
-            let (answer, head) = self.over_connection(endpoint, &question, attempt, true).await?;
-            handshake.answered(endpoint, answer.status, &head)?;
+            let (answer, connection) =
+                self.over_connection(endpoint, &question, attempt, usize::MAX).await?;
+            let answered = handshake.answered(endpoint, answer.status, connection.heard());
+            self.keep(connection);
+            answered?;
         }
         write_head(&mut self.head, "POST", endpoint, message, asked_for)?;
-        Ok(self.over_connection(endpoint, message, attempt, false).await?.0)
+        let wanted = shared.get().answers;
+        let heard = if wanted > 0 { HEADS + wanted } else { 0 };
+        let (response, mut connection) =
+            self.over_connection(endpoint, message, attempt, heard).await?;
+        if wanted > 0 {
+            if !(200..300).contains(&response.status) {
+                connection.hear_out(heard, attempt.until().min(Instant::now() + DRAIN_TIME)).await;
+            }
+            self.answer = heard::body(connection.heard());
+            self.answer.truncate(wanted);
+        }
+        self.keep(connection);
+        Ok(response)
     }
 
-    /// Sends the head that was written, with the body, over the kept connection or a new one.
+    /// Sends the head that was written, with the body, over the kept connection or a new one. `heard` bytes of what is
+    /// said then are kept with the connection.
     async fn over_connection(
         &mut self,
         endpoint: &Endpoint<'_>,
         message: &Message<'_>,
         attempt: &mut Attempt<'_>,
-        listens: bool,
-    ) -> Result<(Response, Vec<u8>), HttpError> {
+        heard: usize,
+    ) -> Result<(Response, Connection), HttpError> {
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
             && kept.is_ready_for(endpoint, message).await
         {
-            match kept.talk(&self.head, message.body, listens).await {
+            match kept.talk(&self.head, message.body, heard).await {
                 // No byte of the request was sent.
                 Err(HttpError::Closed(_)) => {}
                 result => {
-                    self.keep(kept);
-                    return result;
+                    self.shared.get().connections.reused();
+                    return Ok((result?, kept));
                 }
             }
         }
         let stream = dial(self.shared.get(), endpoint, attempt).await?;
-        let mut connection = Connection::new(stream, endpoint);
-        let result = connection.talk(&self.head, message.body, listens).await;
-        self.keep(connection);
-        result
+        let open = self.shared.get().connections.made();
+        let mut connection = Connection::new(stream, endpoint, open);
+        Ok((connection.talk(&self.head, message.body, heard).await?, connection))
     }
 
     /// Keeps the connection if it can be used again.
@@ -121,6 +144,7 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
     ) -> Result<Reply, HttpError> {
         let shared = self.shared.clone();
         let endpoint = &to.get();
+        self.forget();
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
         attempt.sends(message);
         let response = self.exchange(endpoint, message, &mut attempt).await;
@@ -128,6 +152,10 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
             shared.get().trust.doubt(Instant::now());
         }
         attempt.conclude(response, message)
+    }
+
+    fn answer(&self) -> &[u8] {
+        &self.answer
     }
 }
 

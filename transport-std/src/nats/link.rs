@@ -114,7 +114,7 @@ fn told(state: &watch::Sender<State>, throttle: &Throttle, event: &Event) {
         }
         Event::ServerError(_) | Event::ClientError(_) => {
             if throttle.admit(Instant::now()).is_some() {
-                log::warn!("NATS: {}", Printable::new(event, ERROR_MAX));
+                tracing::warn!("NATS: {}", Printable::new(event, ERROR_MAX));
             }
             state.send_if_modified(|state| match state {
                 State::Up => false,

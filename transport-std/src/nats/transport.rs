@@ -40,7 +40,7 @@ impl SendTransport<NatsTarget> for NatsTransport {
         if message.id.events > 1 {
             return Ok(Reply { verdict: Verdict::TooLarge, code: TOO_LARGE });
         }
-        let (prefix, node_id, topic) = (to.prefix(), message.id.node_id, message.topic);
+        let (prefix, node_id, topic) = (to.prefix(), message.id.node_id, message.topic.as_str());
         let subject = Subject { prefix, node_id, topic }.to_string();
         let mut headers = HeaderMap::new();
         for (name, value) in message.headers {

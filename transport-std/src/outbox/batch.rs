@@ -7,7 +7,7 @@ use pilot_webhook_core::Timestamp;
 use tokio::sync::oneshot;
 
 use super::error::PutError;
-use super::event::{End, NewEvent, Position};
+use super::event::{End, EndpointId, NewEvent, Position};
 
 /// Memory of a batch that was large is given back beyond this, in bytes a list.
 const KEEPS: usize = 128 << 10;
@@ -19,10 +19,14 @@ pub(crate) struct Batch {
     /// Topic and data of each event, one after another.
     texts: String,
     events: Vec<Queued>,
+    /// The endpoints of each event, one after another.
+    endpoints: Vec<EndpointId>,
     receipts: Vec<Receipt>,
     /// How far each source was read: its name, and its last position.
     positions: Vec<(String, String)>,
-    pub(crate) ends: Vec<(u64, End)>,
+    pub(crate) ends: Vec<Ended>,
+    /// Endpoints that the file does not have yet.
+    pub(crate) names: Vec<(EndpointId, String)>,
     /// The room that the events take.
     bytes: u64,
 }
@@ -34,6 +38,15 @@ struct Queued {
     node_id: u32,
     timestamp: Timestamp,
     origin_id: Option<u64>,
+    endpoints: usize,
+}
+
+/// How an event ended for an endpoint.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) endpoint: EndpointId,
+    pub(crate) id: u64,
+    pub(crate) end: End,
 }
 
 /// Somebody waits for these events.
@@ -79,7 +92,9 @@ impl Batch {
                 node_id: event.node_id,
                 timestamp: event.timestamp,
                 origin_id: event.origin_id,
+                endpoints: event.endpoints.len(),
             });
+            self.endpoints.extend_from_slice(event.endpoints);
             self.bytes += event.size();
         }
         if let Some(Position { source, text }) = position {
@@ -94,7 +109,10 @@ impl Batch {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0 && self.receipts.is_empty() && self.positions.is_empty()
+        self.len() == 0
+            && self.receipts.is_empty()
+            && self.positions.is_empty()
+            && self.names.is_empty()
     }
 
     /// Events and ends.
@@ -113,12 +131,18 @@ impl Batch {
             texts = rest;
             taken
         };
-        self.events.iter().map(move |event| NewEvent {
-            topic: take(event.topic),
-            data: event.data.map(&mut take),
-            node_id: event.node_id,
-            timestamp: event.timestamp,
-            origin_id: event.origin_id,
+        let mut rest = self.endpoints.as_slice();
+        self.events.iter().map(move |event| {
+            let endpoints;
+            (endpoints, rest) = rest.split_at(event.endpoints);
+            NewEvent {
+                topic: take(event.topic),
+                data: event.data.map(&mut take),
+                node_id: event.node_id,
+                timestamp: event.timestamp,
+                origin_id: event.origin_id,
+                endpoints,
+            }
         })
     }
 
@@ -161,11 +185,14 @@ impl Batch {
         self.texts.shrink_to(KEEPS);
         self.events.clear();
         self.events.shrink_to(KEEPS / size_of::<Queued>());
+        self.endpoints.clear();
+        self.endpoints.shrink_to(KEEPS / size_of::<EndpointId>());
         self.receipts.clear();
         self.receipts.shrink_to(KEEPS / size_of::<Receipt>());
         self.positions.clear();
+        self.names.clear();
         self.ends.clear();
-        self.ends.shrink_to(KEEPS / size_of::<(u64, End)>());
+        self.ends.shrink_to(KEEPS / size_of::<Ended>());
         self.bytes = 0;
     }
 }

@@ -1,55 +1,211 @@
 //! One transaction, with what it does to the counters.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::collections::BTreeMap;
 
-use super::ledger::{Counter, Counts};
+use rusqlite::{Connection, Statement, Transaction, TransactionBehavior, params_from_iter};
 
-/// The counters within a transaction.
-#[derive(Debug)]
-pub(crate) struct Change {
-    before: Counts,
-    delta: Counts,
+use super::event::EndpointId;
+use super::ledger::{Account, Counter, Counts, Entry};
+
+/// The counters of a file, with the statements that read and write them.
+pub(crate) struct Books<'c> {
+    connection: &'c Connection,
+    counts: Statement<'c>,
+    count: Statement<'c>,
+    account: Statement<'c>,
+    enter: Statement<'c>,
 }
 
-impl Change {
+/// What a transaction did, in numbers: so far, or when it is on disk.
+pub(crate) struct Change<'b, 'c> {
+    counts: Counts,
+    delta: Counts,
+    endpoints: BTreeMap<EndpointId, Touched>,
+    account: &'b mut Statement<'c>,
+}
+
+/// The account of an endpoint, as far as a transaction changed it.
+#[derive(Debug)]
+pub(crate) struct Touched {
+    account: Account,
+    delta: Account,
+    /// The last event that was stored for it; 0 when none was.
+    pub(crate) newest: i64,
+    /// The first of the events up to the newest one, without a gap, whose deliveries are not written yet; 0 for none.
+    begun: i64,
+}
+
+/// Events with ids from the first to the last one, without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+}
+
+impl Run {
+    /// So many at most are dealt with by one statement: the pages of their events are in memory then. Measured: without a
+    /// bound, a batch of 2 MiB takes half as much time again.
+    const MOST: i64 = 64;
+
+    /// In pieces that are short enough.
+    pub(crate) fn pieces(self) -> impl Iterator<Item = Self> {
+        let Self { first, last } = self;
+        let starts = std::iter::successors(Some(first), |first| Some(first + Self::MOST));
+        starts
+            .take_while(move |first| *first <= last)
+            .map(move |first| Self { first, last: last.min(first + Self::MOST - 1) })
+    }
+
+    pub(crate) const fn len(self) -> i64 {
+        self.last - self.first + 1
+    }
+}
+
+/// What is on disk.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    /// The counters, as they are now.
+    pub(crate) counts: Counts,
+    /// The endpoints whose accounts changed.
+    pub(crate) endpoints: BTreeMap<EndpointId, Touched>,
+}
+
+impl Touched {
+    pub(crate) const fn add(&mut self, entry: Entry, number: i64) {
+        self.account.add(entry, number);
+        self.delta.add(entry, number);
+    }
+
+    /// An event is stored for it, which is newer than all before. Its delivery is written with those after it, as long as
+    /// there is no gap between them, and they are not too many: returns those that are to be written now.
+    pub(crate) fn store(&mut self, id: i64) -> Option<Run> {
+        let goes_on = id == self.newest + 1 && id < self.begun + Run::MOST;
+        let before = if goes_on { None } else { self.take_run() };
+        if self.begun == 0 {
+            self.begun = id;
+        }
+        self.newest = id;
+        before
+    }
+
+    const fn take_run(&mut self) -> Option<Run> {
+        match std::mem::replace(&mut self.begun, 0) {
+            0 => None,
+            first => Some(Run { first, last: self.newest }),
+        }
+    }
+
+    /// As it is with what the transaction did so far.
+    pub(crate) const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// What the transaction did.
+    pub(crate) const fn delta(&self) -> &Account {
+        &self.delta
+    }
+}
+
+impl Change<'_, '_> {
     pub(crate) const fn add(&mut self, counter: Counter, number: i64) {
+        self.counts.add(counter, number);
         self.delta.add(counter, number);
     }
 
-    pub(crate) fn counts(&self) -> Counts {
-        self.before.plus(&self.delta)
+    /// As they are with what the transaction did so far.
+    pub(crate) const fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// The next id.
     pub(crate) const fn next_id(&mut self) -> i64 {
         self.add(Counter::LastId, 1);
-        self.before.get(Counter::LastId) + self.delta.get(Counter::LastId)
+        self.counts.get(Counter::LastId)
     }
 
-    fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut update =
-            connection.prepare("UPDATE counters SET value = value + ?1 WHERE name = ?2")?;
-        for (counter, name) in Counter::ALL {
-            match self.delta.get(counter) {
-                0 => {}
-                number => _ = update.execute((number, name))?,
+    /// The account of an endpoint that the file has.
+    pub(crate) fn of(&mut self, endpoint: EndpointId) -> rusqlite::Result<&mut Touched> {
+        use std::collections::btree_map::Entry::{Occupied, Vacant};
+        match self.endpoints.entry(endpoint) {
+            Occupied(touched) => Ok(touched.into_mut()),
+            Vacant(place) => {
+                let account =
+                    self.account.query_row([endpoint], |row| Account::from_row(row, 0))?;
+                Ok(place.insert(Touched {
+                    account,
+                    delta: Account::default(),
+                    newest: 0,
+                    begun: 0,
+                }))
             }
         }
-        Ok(())
+    }
+
+    /// The deliveries that are not written yet; they are taken to be from now on.
+    pub(crate) fn take_runs(&mut self) -> impl Iterator<Item = (EndpointId, Run)> {
+        self.endpoints.iter_mut().filter_map(|(id, touched)| Some((*id, touched.take_run()?)))
+    }
+
+    /// The endpoints that it touched so far.
+    pub(crate) fn touched(&self) -> Vec<EndpointId> {
+        self.endpoints.keys().copied().collect()
     }
 }
 
-/// Does `work` and what it counted in one transaction. It is on disk when this returns, with the counters
-/// as they are then; after an error nothing of it has happened.
-pub(crate) fn transaction<T>(
-    connection: &Connection,
-    work: impl FnOnce(&mut Change) -> rusqlite::Result<T>,
-) -> rusqlite::Result<(T, Counts)> {
-    // It takes the write lock at once, so that nobody writes between what is read and what is written.
-    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let mut change = Change { before: Counts::read(connection)?, delta: Counts::default() };
-    let done = work(&mut change)?;
-    change.write(connection)?;
-    transaction.commit()?;
-    Ok((done, change.counts()))
+impl<'c> Books<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+        let columns = Entry::columns();
+        let sums: Vec<String> = Entry::ALL
+            .iter()
+            .zip(2..)
+            .map(|((_, name), place)| format!("{name} = {name} + ?{place}"))
+            .collect();
+        Ok(Self {
+            connection,
+            counts: connection.prepare(Counts::SQL)?,
+            count: connection.prepare("UPDATE counters SET value = value + ?1 WHERE name = ?2")?,
+            account: connection
+                .prepare(&format!("SELECT {columns} FROM endpoints WHERE id = ?1"))?,
+            enter: connection
+                .prepare(&format!("UPDATE endpoints SET {} WHERE id = ?1", sums.join(", ")))?,
+        })
+    }
+
+    /// Does `work` and what it counted in one transaction. It is on disk when this returns, with the counters as they
+    /// are then; after an error nothing of it has happened.
+    pub(crate) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Change<'_, 'c>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<(T, Changed)> {
+        // It takes the write lock at once, so that nobody writes between what is read and what is written.
+        let transaction =
+            Transaction::new_unchecked(self.connection, TransactionBehavior::Immediate)?;
+        let mut counts = Counts::default();
+        let mut rows = self.counts.query(())?;
+        while let Some(row) = rows.next()? {
+            counts.add_row(row)?;
+        }
+        drop(rows);
+        let mut change = Change {
+            counts,
+            delta: Counts::default(),
+            endpoints: BTreeMap::new(),
+            account: &mut self.account,
+        };
+        let done = work(&mut change)?;
+        let Change { counts, delta, endpoints, .. } = change;
+        for (counter, name) in Counter::ALL {
+            match delta.get(counter) {
+                0 => {}
+                number => _ = self.count.execute((number, name))?,
+            }
+        }
+        for (endpoint, touched) in &endpoints {
+            let numbers = touched.delta.numbers().iter().copied();
+            self.enter
+                .execute(params_from_iter([i64::from(endpoint.0)].into_iter().chain(numbers)))?;
+        }
+        transaction.commit()?;
+        Ok((done, Changed { counts, endpoints }))
+    }
 }

@@ -49,6 +49,8 @@ pub enum OutboxErrorKind {
     Full,
     /// Another process writes to it for longer than five seconds. Try again.
     Busy,
+    /// It has no endpoint of this name.
+    NoEndpoint(String),
     /// The outbox is closed.
     Closed,
     /// The outbox was closed while the disk failed, and this many events that it had taken are lost.
@@ -119,6 +121,7 @@ impl fmt::Display for OutboxErrorKind {
             Self::Corrupt => f.write_str("damaged"),
             Self::Full => f.write_str("the disk is full"),
             Self::Busy => f.write_str("another process keeps writing to it"),
+            Self::NoEndpoint(name) => write!(f, "it has no endpoint {name:?}"),
             Self::Closed => f.write_str("the outbox is closed"),
             Self::Lost(events) => write!(f, "{events} events could not be stored and are lost"),
             Self::Io(error) => error.fmt(f),
@@ -146,6 +149,8 @@ pub enum PutError {
     /// The disk fails, or has less than 32 MiB left, or less than an eighth of it if that is less. Try again
     /// when there is [`room`](crate::outbox::Outbox::room).
     Disk,
+    /// It is for no endpoint.
+    NoEndpoint,
     /// The outbox is closed.
     Closed,
 }
@@ -156,6 +161,7 @@ impl fmt::Display for PutError {
             Self::Full => "the outbox is full",
             Self::TooLarge => "the event is larger than the outbox",
             Self::Disk => "the outbox's disk is full or fails",
+            Self::NoEndpoint => "the event is for no endpoint",
             Self::Closed => "the outbox is closed",
         })
     }

@@ -1,6 +1,7 @@
 //! What goes into the outbox, and what comes out of it.
 
 use pilot_webhook_core::Timestamp;
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 /// An event to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +18,16 @@ pub struct NewEvent<'a> {
     /// The id that its origin gave it, where the origin may send it more than once. Events with the same
     /// origin id, node and timestamp are one event.
     pub origin_id: Option<u64>,
+    /// The endpoints that are to get it, each once; at least one.
+    pub endpoints: &'a [EndpointId],
 }
 
 impl<'a> NewEvent<'a> {
-    /// An event without data whose origin gave it no id.
+    /// An event without data whose origin gave it no id, for the endpoint `pilot`.
     #[must_use]
     pub const fn new(topic: &'a str, node_id: u32, timestamp: Timestamp) -> Self {
-        Self { topic, data: None, node_id, timestamp, origin_id: None }
+        let endpoints = &[EndpointId::PILOT];
+        Self { topic, data: None, node_id, timestamp, origin_id: None, endpoints }
     }
 
     /// With data, a JSON text that the caller has checked.
@@ -38,21 +42,55 @@ impl<'a> NewEvent<'a> {
         Self { origin_id: Some(id), ..self }
     }
 
-    /// How much of the room it takes, in bytes: its texts, and 32 for the rest of its row.
+    /// For these endpoints, each once. With none it is not taken.
+    #[must_use]
+    pub const fn for_endpoints(self, endpoints: &'a [EndpointId]) -> Self {
+        Self { endpoints, ..self }
+    }
+
+    /// How much of the room it takes, in bytes: its texts, 16 for the rest of its row, and 16 for each endpoint.
     #[must_use]
     pub const fn size(&self) -> u64 {
+        self.texts() + ROW + DELIVERY * self.endpoints.len() as u64
+    }
+
+    /// The length of its texts.
+    pub(crate) const fn texts(&self) -> u64 {
         let data = match self.data {
             Some(data) => data.len(),
             None => 0,
         };
-        (self.topic.len() + data) as u64 + ROW
+        (self.topic.len() + data) as u64
     }
 }
 
-/// What a row takes beside its texts, in bytes. The SQL text [`SIZE`] says the same.
-const ROW: u64 = 32;
-/// [`NewEvent::size`] of a row.
-pub(crate) const SIZE: &str = "octet_length(topic) + ifnull(octet_length(data), 0) + 32";
+/// What a row takes beside its texts, in bytes, and what each endpoint that it waits for takes.
+pub(crate) const ROW: u64 = 16;
+/// See [`ROW`].
+pub(crate) const DELIVERY: u64 = 16;
+/// The length of the texts of a row, as SQL.
+pub(crate) const TEXTS: &str = "octet_length(topic) + ifnull(octet_length(data), 0)";
+
+/// Who gets an event: a number that stands for the endpoint's name in one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(pub(crate) u32);
+
+impl EndpointId {
+    /// That of the endpoint `pilot`, which every file has.
+    pub const PILOT: Self = Self(1);
+}
+
+impl ToSql for EndpointId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for EndpointId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        u32::column_result(value).map(Self)
+    }
+}
 
 /// How far a source was read, in its own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +144,7 @@ pub struct DeadReason {
     /// Without an answer, what went wrong in the last attempt.
     pub error: Option<String>,
     /// Where it was sent to. The caller leaves out what may be secret: credentials and the query.
-    pub endpoint: String,
+    pub url: String,
 }
 
 /// The fates that make a dead letter.
@@ -141,6 +179,8 @@ impl DeadFate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
+    /// The name of the endpoint that did not get it.
+    pub endpoint: String,
     /// The event as it was stored.
     pub event: Stored,
     /// When it was given up.

@@ -6,18 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::batch::Tell;
+use super::batch::{Ended, Tell};
 use super::commit::Committer;
+use super::endpoint::{OutboxEndpoint, milliseconds};
 use super::error::{OutboxError, OutboxErrorKind, PutError};
-use super::event::{End, NewEvent, Position, Stored};
+use super::event::{EndpointId, NewEvent, Position};
 use super::intake::Intake;
-use super::ledger::{Counter, Counts, Ledger};
+use super::ledger::{Account, Counter, Counts, Entry, Ledger, accounts, count};
+use super::lines::Lines;
 use super::lock::FileLock;
 use super::pending::Pending;
 use super::reader::{self, Read};
-use super::rows::unsigned;
 use super::schema::{self, Opener};
 use super::writer;
 
@@ -34,7 +36,7 @@ pub struct OutboxOptions {
     pub max_bytes: u64,
     /// Events that are older, by the system's clock, are lost, and counted as such. None.
     pub max_age: Option<Duration>,
-    /// How many dead letters are kept; the oldest go first and are counted. 10,000.
+    /// How many dead letters are kept for each endpoint; the oldest go first and are counted. 10,000.
     pub dead_max: u64,
     /// How long an event that nobody waits for may be in memory only. 5 ms.
     pub delay: Duration,
@@ -61,6 +63,7 @@ pub struct Outbox(Arc<Handle>);
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) intake: Arc<Intake>,
+    pub(crate) lines: Arc<Lines>,
     lock: Option<FileLock>,
 }
 
@@ -69,6 +72,7 @@ impl Drop for Held {
         // Free before the end is told.
         drop(self.lock.take());
         self.intake.closed();
+        self.lines.wake_all();
     }
 }
 
@@ -77,12 +81,15 @@ struct Handle {
     path: PathBuf,
     instance: u64,
     intake: Arc<Intake>,
+    lines: Arc<Lines>,
+    max_age: i64,
     questions: Mutex<Option<Sender<Read>>>,
 }
 
 impl Handle {
     fn close(&self) {
         self.intake.close();
+        self.lines.wake_all();
         self.questions.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
@@ -107,30 +114,41 @@ impl Outbox {
         schema::check_directory(path)?;
         let lock = FileLock::acquire(path)?;
         let writes = schema::open(path, Opener::Outbox)?;
+        let counts = Counts::read(&writes)?;
+        let number = |counter| count(counts.get(counter));
+        let max_age = options.max_age.map_or(i64::MAX, milliseconds);
+        let names = accounts(&writes)?.into_iter().map(|(id, name, _)| (id, name));
+        let lines = Arc::new(Lines::new(names, number(Counter::LastId), max_age));
         // A table that is missing shows here, and not in the writer.
-        drop(Committer::new(&writes, options.dead_max)?);
+        drop(Committer::new(&writes, options.dead_max, Arc::clone(&lines))?);
         let reads = schema::open(path, Opener::Tool)?;
         for connection in [&writes, &reads] {
             connection.pragma_update(None, "cache_size", -CACHE)?;
         }
         let instance = schema::instance(&writes)?;
-        let counts = Counts::read(&writes)?;
-        let number = |counter| unsigned(counts.get(counter).max(0));
-        let (bytes, newest) = (number(Counter::StoredBytes), number(Counter::LastId));
-        let intake = Arc::new(Intake::new(options.max_bytes, options.delay, bytes, newest));
-        let held = Held { intake: Arc::clone(&intake), lock: Some(lock) };
+        let bytes = number(Counter::StoredBytes);
+        let intake = Arc::new(Intake::new(options.max_bytes, options.delay, bytes));
+        let held =
+            Held { intake: Arc::clone(&intake), lines: Arc::clone(&lines), lock: Some(lock) };
         let (sender, questions) = mpsc::channel();
         let thread = |name: &str| thread::Builder::new().name(name.to_owned());
         let reader = thread("outbox-reader").spawn(move || reader::run(reads, questions))?;
         thread("outbox-writer").spawn(move || writer::run(held, writes, reader, options))?;
         let questions = Some(sender).into();
-        Ok(Self(Arc::new(Handle { path: path.to_owned(), instance, intake, questions })))
+        let path = path.to_owned();
+        Ok(Self(Arc::new(Handle { path, instance, intake, lines, max_age, questions })))
     }
 
     /// The random number that was made with the file: with it, its ids are unique for all time.
     #[must_use]
     pub fn instance(&self) -> u64 {
         self.0.instance
+    }
+
+    /// The room for events, in bytes: [`OutboxOptions::max_bytes`].
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.0.intake.max_bytes()
     }
 
     /// Hands an event in, and gives a receipt that completes when it is on disk. It never blocks on the disk.
@@ -188,35 +206,49 @@ impl Outbox {
         self.0.intake.room(bytes).await
     }
 
-    /// Tells how an event ended. It never blocks on the disk. After a crash within
-    /// [`OutboxOptions::delay`] the event waits again. An event that has ended is not ended again. Once the
-    /// outbox is closed, this changes nothing: the event waits.
-    pub fn end(&self, id: u64, end: End) {
-        self.0.intake.end(id, end);
-    }
-
-    /// What waits after the id `after`, in the order of ids: at most `most_events`, and of topics and data at
-    /// most `most_bytes`, but for the first event, which may be longer. An empty answer means that there is
-    /// nothing yet.
+    /// The endpoint that is called so, to which events wait to be delivered. The file gets it when it has none of this
+    /// name, with the next commit; one that was removed takes events again.
     ///
     /// # Errors
-    /// When the file cannot be read, or the outbox is closed.
-    pub async fn read(
-        &self,
-        after: u64,
-        most_events: usize,
-        most_bytes: usize,
-    ) -> Result<Vec<Stored>, OutboxError> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Read { after, most_events, most_bytes, reply });
-        match answer.await {
-            Ok(Ok(events)) => Ok(events),
-            Ok(Err(error)) => Err(OutboxErrorKind::from(error).at(&self.0.path)),
-            Err(_) => Err(OutboxErrorKind::Closed.at(&self.0.path)),
+    /// [`OutboxErrorKind::Closed`], when it is a new one.
+    pub fn endpoint(&self, name: &str) -> Result<OutboxEndpoint, OutboxError> {
+        let Handle { intake, lines, .. } = &*self.0;
+        let line = lines.find_or_add(name, |id| intake.name(id, name));
+        let line = line.map_err(|_| self.says(OutboxErrorKind::Closed))?;
+        line.restore();
+        Ok(OutboxEndpoint::new(self.clone(), line))
+    }
+
+    /// The endpoint `pilot`, which every file has: that of events and clients that name none.
+    #[must_use]
+    pub fn pilot(&self) -> OutboxEndpoint {
+        let pilot = self.0.lines.pilot();
+        pilot.restore();
+        OutboxEndpoint::new(self.clone(), pilot)
+    }
+
+    /// Nothing more waits for the endpoint of this name, and what does is removed, and counted as purged. Its dead letters
+    /// and its counters stay. Completes when that is done.
+    ///
+    /// # Errors
+    /// When there is no such endpoint, or the outbox is closed meanwhile.
+    pub async fn remove(&self, name: &str) -> Result<(), OutboxError> {
+        let Some(line) = self.0.lines.find(name) else {
+            return Err(self.says(OutboxErrorKind::NoEndpoint(name.to_owned())));
+        };
+        line.remove();
+        self.0.intake.call();
+        match self.0.intake.done(|| !line.is_clearing()).await {
+            true => Ok(()),
+            false => Err(self.says(OutboxErrorKind::Closed)),
         }
     }
 
-    fn ask(&self, question: Read) {
+    pub(crate) fn end(&self, ended: Ended) {
+        self.0.intake.end(ended);
+    }
+
+    pub(crate) fn ask(&self, question: Read) {
         let questions = self.0.questions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(questions) = &*questions {
             // A reader that has ended drops the question, and the answer says so.
@@ -224,10 +256,17 @@ impl Outbox {
         }
     }
 
-    /// Completes when an event with a greater id than `after` was stored or replayed: true. When the outbox
-    /// is closed: false.
-    pub async fn changed(&self, after: u64) -> bool {
-        self.0.intake.newer(after).await
+    pub(crate) fn says(&self, kind: OutboxErrorKind) -> OutboxError {
+        kind.at(&self.0.path)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.intake.is_open()
+    }
+
+    /// The greatest age where an endpoint says nothing else, in milliseconds.
+    pub(crate) fn max_age(&self) -> i64 {
+        self.0.max_age
     }
 
     /// How far `source` was read, as it was last stored. It blocks on the disk.
@@ -236,25 +275,50 @@ impl Outbox {
     /// When the file cannot be read.
     pub fn position(&self, source: &str) -> Result<Option<String>, OutboxError> {
         use rusqlite::OptionalExtension as _;
-        let look = || {
-            let connection = schema::open(&self.0.path, Opener::Tool)?;
-            let found = connection.query_row(
-                "SELECT position FROM positions WHERE source = ?1",
-                [source],
-                |row| row.get(0),
-            );
-            Ok(found.optional()?)
-        };
-        look().map_err(|kind: OutboxErrorKind| kind.at(&self.0.path))
+        self.look(|connection| {
+            let sql = "SELECT position FROM positions WHERE source = ?1";
+            connection.query_row(sql, [source], |row| row.get(0)).optional()
+        })
     }
 
-    /// The counters, as they are on disk. It blocks on the disk.
+    /// The counters of the file, as they are on disk: the sum of those of its endpoints. It blocks on the disk.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn ledger(&self) -> Result<Ledger, OutboxError> {
-        let look = || Ok(Counts::read(&schema::open(&self.0.path, Opener::Tool)?)?.into());
-        look().map_err(|kind: OutboxErrorKind| kind.at(&self.0.path))
+        self.look(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let accounts = accounts(&snapshot)?;
+            Ok(Ledger::of_file(&Counts::read(&snapshot)?, accounts.iter().map(|(.., it)| it)))
+        })
+    }
+
+    /// The counters of each endpoint, by its name, as they are on disk. It blocks on the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn ledgers(&self) -> Result<Vec<(String, Ledger)>, OutboxError> {
+        let accounts = self.look(accounts)?;
+        Ok(accounts.iter().map(|(_, name, account)| (name.clone(), account.into())).collect())
+    }
+
+    pub(crate) fn ledger_of(&self, endpoint: EndpointId) -> Result<Ledger, OutboxError> {
+        use rusqlite::OptionalExtension as _;
+        self.look(|connection| {
+            let sql = format!("SELECT {} FROM endpoints WHERE id = ?1", Entry::columns());
+            let account = connection.query_row(&sql, [endpoint], |row| Account::from_row(row, 0));
+            // One that is new is not there before the next commit.
+            Ok((&account.optional()?.unwrap_or_default()).into())
+        })
+    }
+
+    pub(crate) fn look<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, OutboxError> {
+        let connection =
+            schema::open(&self.0.path, Opener::Tool).map_err(|kind| self.says(kind))?;
+        look(&connection).map_err(|error| self.says(error.into()))
     }
 
     /// Takes nothing more, and completes when all that was handed in is on disk and the file is free for
@@ -266,7 +330,7 @@ impl Outbox {
         self.0.close();
         match self.0.intake.end_of_all().await {
             0 => Ok(()),
-            lost => Err(OutboxErrorKind::Lost(lost).at(&self.0.path)),
+            lost => Err(self.says(OutboxErrorKind::Lost(lost))),
         }
     }
 }

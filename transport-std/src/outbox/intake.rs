@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::batch::{Batch, Tell};
+use super::batch::{Batch, Ended, Tell};
 use super::error::PutError;
-use super::event::{End, NewEvent, Position};
+use super::event::{EndpointId, NewEvent, Position};
 
 /// So many events and ends are committed without waiting for more. Measured: four times as many save a
 /// further half of the time, eight times as many nothing.
@@ -22,7 +22,7 @@ pub(crate) struct Intake {
     state: Mutex<State>,
     /// The writer waits here.
     work: Condvar,
-    /// Tasks that wait for room, for events, or for the end.
+    /// Tasks that wait for room, or for the end.
     news: Notify,
     max_bytes: u64,
     delay: Duration,
@@ -35,10 +35,11 @@ struct State {
     since: Option<Instant>,
     /// Somebody waits for the batch.
     is_urgent: bool,
+    /// Somebody waits for the writer to look after the file.
+    is_called: bool,
     /// In the batch and in the writer's hands.
     waiting_bytes: u64,
     stored_bytes: u64,
-    newest: u64,
     disk_fails: bool,
     phase: Phase,
     lost: u64,
@@ -72,6 +73,11 @@ impl State {
                 || self.since.is_some_and(|since| now.duration_since(since) >= delay))
     }
 
+    /// What the writer is woken for when it changes.
+    const fn calls(&self) -> (bool, bool, bool, Phase) {
+        (self.batch.len() >= GROUP, self.is_urgent, self.is_called, self.phase)
+    }
+
     /// What is waited for is counted as if it were stored.
     fn admit(&self, size: u64, max_bytes: u64) -> Result<(), PutError> {
         let fits = |taken: u64, most: u64| taken.checked_add(size).is_some_and(|sum| sum <= most);
@@ -92,19 +98,23 @@ impl State {
 }
 
 impl Intake {
-    pub(crate) fn new(max_bytes: u64, delay: Duration, stored_bytes: u64, newest: u64) -> Self {
+    pub(crate) fn new(max_bytes: u64, delay: Duration, stored_bytes: u64) -> Self {
         let state = State {
             batch: Batch::default(),
             since: None,
             is_urgent: false,
+            is_called: false,
             waiting_bytes: 0,
             stored_bytes,
-            newest,
             disk_fails: false,
             phase: Phase::Open,
             lost: 0,
         };
         Self { state: state.into(), work: Condvar::new(), news: Notify::new(), max_bytes, delay }
+    }
+
+    pub(crate) const fn max_bytes(&self) -> u64 {
+        self.max_bytes
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -115,13 +125,13 @@ impl Intake {
     /// Changes the state, and wakes the writer when that gave it a reason to begin or to count the time.
     fn hand_in<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state();
-        let was = (state.batch.len() >= GROUP, state.is_urgent, state.phase);
+        let was = state.calls();
         let result = change(&mut state);
         let is_first = state.since.is_none() && !state.batch.is_empty();
         if is_first {
             state.since = Some(Instant::now());
         }
-        let wakes = is_first || was != (state.batch.len() >= GROUP, state.is_urgent, state.phase);
+        let wakes = is_first || was != state.calls();
         drop(state);
         if wakes {
             self.work.notify_one();
@@ -136,6 +146,9 @@ impl Intake {
         position: Option<Position<'_>>,
         reply: impl FnOnce() -> Tell,
     ) -> Result<(), PutError> {
+        if events.iter().any(|event| event.endpoints.is_empty()) {
+            return Err(PutError::NoEndpoint);
+        }
         let size = events.iter().map(NewEvent::size).sum();
         self.hand_in(|state| {
             state.admit(size, self.max_bytes)?;
@@ -145,12 +158,32 @@ impl Intake {
         })
     }
 
-    pub(crate) fn end(&self, id: u64, end: End) {
+    pub(crate) fn end(&self, ended: Ended) {
         self.hand_in(|state| {
             if state.phase != Phase::Closed {
-                state.batch.ends.push((id, end));
+                state.batch.ends.push(ended);
             }
         });
+    }
+
+    /// The file is to have an endpoint, before the events that are handed in from now on.
+    pub(crate) fn name(&self, id: EndpointId, name: &str) -> Result<(), PutError> {
+        self.hand_in(|state| match state.phase {
+            Phase::Open => {
+                state.batch.names.push((id, name.to_owned()));
+                Ok(())
+            }
+            Phase::Closing | Phase::Closed => Err(PutError::Closed),
+        })
+    }
+
+    /// The writer is to look after the file now.
+    pub(crate) fn call(&self) {
+        self.hand_in(|state| state.is_called = true);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state().phase == Phase::Open
     }
 
     /// Somebody waits for what was handed in.
@@ -181,7 +214,7 @@ impl Intake {
             if state.phase != Phase::Open {
                 return Woken::Closed;
             }
-            if now >= time {
+            if now >= time || std::mem::take(&mut state.is_called) {
                 return Woken::Time;
             }
             let until = state.since.map_or(time, |since| time.min(since + self.delay));
@@ -191,7 +224,7 @@ impl Intake {
     }
 
     /// Ends that came while the writer tries again are taken along.
-    pub(crate) fn take_ends(&self, ends: &mut Vec<(u64, End)>) {
+    pub(crate) fn take_ends(&self, ends: &mut Vec<Ended>) {
         let mut state = self.state();
         ends.append(&mut state.batch.ends);
         if state.batch.is_empty() {
@@ -214,10 +247,10 @@ impl Intake {
     }
 
     /// Events that took `written` bytes of what waited are on disk, and the file is as told.
-    pub(crate) fn committed(&self, written: u64, stored_bytes: u64, newest: u64) {
+    pub(crate) fn committed(&self, written: u64, stored_bytes: u64) {
         let mut state = self.state();
         state.waiting_bytes -= written;
-        (state.stored_bytes, state.newest) = (stored_bytes, newest);
+        state.stored_bytes = stored_bytes;
         drop(state);
         self.news.notify_waiters();
     }
@@ -266,8 +299,15 @@ impl Intake {
         .await
     }
 
-    pub(crate) async fn newer(&self, than: u64) -> bool {
-        self.until(|state| match state.newest > than {
+    /// Something is done that somebody may wait for.
+    pub(crate) fn tell(&self) {
+        self.news.notify_waiters();
+    }
+
+    /// Completes with true when `is_done`, which is asked again whenever something is done; with false when the outbox is
+    /// closed before.
+    pub(crate) async fn done(&self, is_done: impl Fn() -> bool) -> bool {
+        self.until(|state| match is_done() {
             true => Some(true),
             false => (state.phase != Phase::Open).then_some(false),
         })
@@ -285,12 +325,17 @@ mod tests {
     use pilot_webhook_core::Timestamp;
 
     use super::*;
+    use crate::outbox::event::End;
 
     const DELAY: Duration = Duration::from_millis(5);
     const FAR: Duration = Duration::from_secs(60);
 
     fn event() -> NewEvent<'static> {
         NewEvent::new("a", 7, Timestamp::UNIX_EPOCH)
+    }
+
+    fn ended() -> Ended {
+        Ended { endpoint: EndpointId::PILOT, id: 1, end: End::Delivered }
     }
 
     fn submit(intake: &Intake, times: usize) {
@@ -304,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_batch_waits_for_more_until_somebody_waits_for_it_or_it_is_large() {
-        let intake = Intake::new(1 << 20, DELAY, 0, 0);
+        let intake = Intake::new(1 << 20, DELAY, 0);
         intake.hurry();
         assert!(!is_due(&intake, FAR), "nothing");
         submit(&intake, 1);
@@ -312,7 +357,7 @@ mod tests {
         assert!(is_due(&intake, DELAY));
         submit(&intake, GROUP - 2);
         assert!(!is_due(&intake, Duration::ZERO));
-        intake.end(1, End::Delivered);
+        intake.end(ended());
         assert!(is_due(&intake, Duration::ZERO));
 
         let mut batch = Batch::default();
@@ -326,14 +371,14 @@ mod tests {
     #[test]
     fn what_is_taken_and_not_committed_takes_room() {
         let size = event().size();
-        let intake = Intake::new(3 * size, DELAY, size, 0);
+        let intake = Intake::new(3 * size, DELAY, size);
         submit(&intake, 2);
         assert_eq!(intake.put(&[event()], None, || Tell::Nobody), Err(PutError::Full));
         let mut batch = Batch::default();
         assert_eq!(intake.take(&mut batch, Instant::now() + FAR), Woken::Batch);
         assert_eq!(intake.put(&[event()], None, || Tell::Nobody), Err(PutError::Full));
         // Both were repetitions.
-        intake.committed(batch.bytes(), size, 1);
+        intake.committed(batch.bytes(), size);
         submit(&intake, 2);
         assert_eq!(intake.put(&[event(); 4], None, || Tell::Nobody), Err(PutError::TooLarge));
         intake.disk_fails(true);
@@ -342,12 +387,12 @@ mod tests {
 
     #[test]
     fn ends_that_are_taken_leave_nothing_to_wait_for() {
-        let intake = Intake::new(1 << 20, DELAY, 0, 0);
-        intake.end(1, End::Delivered);
+        let intake = Intake::new(1 << 20, DELAY, 0);
+        intake.end(ended());
         intake.hurry();
         let mut ends = Vec::new();
         intake.take_ends(&mut ends);
-        assert_eq!(ends, [(1, End::Delivered)]);
+        assert_eq!(ends, [ended()]);
         let (mut batch, time) = (Batch::default(), Instant::now() + DELAY);
         assert_eq!(intake.take(&mut batch, time), Woken::Time);
         submit(&intake, 1);
@@ -356,7 +401,7 @@ mod tests {
 
     #[test]
     fn what_was_handed_in_before_the_close_is_written() {
-        let intake = Intake::new(1 << 20, FAR, 0, 0);
+        let intake = Intake::new(1 << 20, FAR, 0);
         submit(&intake, 1);
         intake.close();
         assert_eq!(intake.put(&[event()], None, || Tell::Nobody), Err(PutError::Closed));

@@ -11,7 +11,7 @@ use super::event::{DeadFate, DeadLetter, DeadReason, Stored};
 pub(crate) const EVENT: &str =
     "id, topic, data, node_id, seconds, nanos, origin_id, stored_at, first_id";
 /// The columns of a dead letter after those of its event, in [`dead`]'s order.
-pub(crate) const DEATH: &str = "died_at, fate, attempts, status, error, endpoint";
+pub(crate) const DEATH: &str = "died_at, fate, attempts, status, error, url";
 
 /// An id in the file. SQLite's integers are signed: the upper half of an origin's ids is negative there.
 pub(crate) const fn signed(id: u64) -> i64 {
@@ -48,10 +48,12 @@ pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-/// A dead letter of a row with the columns [`EVENT`], [`DEATH`] and whether it is to be replayed.
-pub(crate) fn dead(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
+/// A dead letter of the endpoint `endpoint`, of a row with the columns [`EVENT`], [`DEATH`] and whether it is to be
+/// replayed.
+pub(crate) fn dead(row: &Row<'_>, endpoint: &str) -> rusqlite::Result<DeadLetter> {
     let fate = DeadFate::from_name(row.get_ref(10)?.as_str()?);
     Ok(DeadLetter {
+        endpoint: endpoint.to_owned(),
         event: stored(row)?,
         died_at: time_of(row.get(9)?),
         reason: DeadReason {
@@ -59,7 +61,7 @@ pub(crate) fn dead(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
             attempts: row.get(11)?,
             status: row.get(12)?,
             error: row.get(13)?,
-            endpoint: row.get(14)?,
+            url: row.get(14)?,
         },
         replay: row.get(15)?,
     })

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::change::transaction;
+use super::change::Books;
 use super::error::{OutboxError, OutboxErrorKind};
-use super::event::{DeadLetter, SIZE, Stored};
-use super::ledger::{Counter, Counts, Ledger};
+use super::event::{DELIVERY, DeadLetter, EndpointId, ROW, Stored, TEXTS};
+use super::ledger::{Account, Counter, Counts, Entry, Ledger, accounts, count};
 use super::lock::FileLock;
 use super::look;
 use super::reader::read;
@@ -40,12 +40,16 @@ pub enum Which<'a> {
     Topic(&'a str),
 }
 
-/// An event of the file.
+/// An event of the file, for one of its endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant, reason = "one at a time")]
 pub enum Item {
     /// It waits.
-    Waiting(Stored),
+    Waiting {
+        /// The name of the endpoint that it waits for.
+        endpoint: String,
+        /// The event.
+        event: Stored,
+    },
     /// It is a dead letter.
     Dead(DeadLetter),
 }
@@ -58,25 +62,43 @@ pub struct OutboxStatus {
     pub is_live: bool,
     /// The random number that was made with the file.
     pub instance: u64,
-    /// What became of all events.
+    /// What became of all events, of all endpoints together.
     pub ledger: Ledger,
+    /// Events that wait, for however many endpoints.
+    pub events: u64,
     /// The id that was given last; 0 before the first.
     pub last_id: u64,
     /// The event that has waited longest.
     pub oldest: Option<Stored>,
     /// Dead letters that are to be put back, and are not yet.
     pub replays: u64,
+    /// The endpoints, in the order in which they were added.
+    pub endpoints: Vec<EndpointStatus>,
     /// The sources whose positions are stored, with these.
     pub positions: Vec<(String, String)>,
     /// The length of the database without its write-ahead log, in bytes.
     pub file_bytes: u64,
 }
 
+/// What is in the file for an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointStatus {
+    /// Its name.
+    pub name: String,
+    /// What became of all events that were for it.
+    pub ledger: Ledger,
+    /// The event that has waited longest for it.
+    pub oldest: Option<Stored>,
+    /// Dead letters that are to be put back for it, and are not yet.
+    pub replays: u64,
+}
+
 /// Whether the file is sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verification {
-    /// What became of all events.
+    /// What became of all events, of all endpoints together.
     pub ledger: Ledger,
     /// What is wrong, a sentence each. Empty: all is well.
     pub problems: Vec<String>,
@@ -111,16 +133,24 @@ impl OutboxFile {
             let snapshot = self.connection.unchecked_transaction()?;
             let counts = Counts::read(&snapshot)?;
             let mut positions = snapshot.prepare("SELECT source, position FROM positions")?;
-            let replays = number(&snapshot, "SELECT count(*) FROM replays")?;
             let pages = number(&snapshot, "SELECT page_count FROM pragma_page_count")?;
             let page = number(&snapshot, "SELECT page_size FROM pragma_page_size")?;
+            let accounts = accounts(&snapshot)?;
+            let ledger = Ledger::of_file(&counts, accounts.iter().map(|(.., account)| account));
+            let endpoints: Vec<_> = accounts
+                .into_iter()
+                .map(|account| endpoint_status(&snapshot, account))
+                .collect::<Result<_, _>>()?;
+            let oldest = endpoints.iter().filter_map(|it| it.oldest.as_ref());
             Ok(OutboxStatus {
                 is_live: FileLock::is_held(&self.path),
                 instance: schema::instance(&snapshot)?,
-                ledger: counts.into(),
+                ledger,
+                events: count(counts.get(Counter::Events)),
                 last_id: count(counts.get(Counter::LastId)),
-                oldest: read(&snapshot, 0, 1, 0)?.pop(),
-                replays: count(replays),
+                oldest: oldest.min_by_key(|event| event.id).cloned(),
+                replays: endpoints.iter().map(|it| it.replays).sum(),
+                endpoints,
                 positions: positions
                     .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?
                     .collect::<Result<_, _>>()?,
@@ -130,82 +160,184 @@ impl OutboxFile {
         self.told(look())
     }
 
-    /// Events that wait, after the id `after`, `most` at most.
-    ///
-    /// # Errors
-    /// As [`status`](Self::status).
-    pub fn list(&self, after: u64, most: usize) -> Result<Vec<Stored>, OutboxError> {
-        self.told(read(&self.connection, after, most, usize::MAX))
+    /// The endpoint that is called so.
+    fn endpoint(&self, name: &str) -> Result<EndpointId, OutboxError> {
+        let sql = "SELECT id FROM endpoints WHERE name = ?1";
+        let found = self.connection.query_row(sql, [name], |row| row.get(0)).optional();
+        let none = || OutboxErrorKind::NoEndpoint(name.to_owned()).at(&self.path);
+        self.told(found)?.ok_or_else(none)
     }
 
-    /// Dead letters after the id `after`, `most` at most.
+    /// All endpoints with their names, or the one that is called so.
+    fn endpoints(&self, name: Option<&str>) -> Result<Vec<(EndpointId, String)>, OutboxError> {
+        match name {
+            Some(name) => Ok(vec![(self.endpoint(name)?, name.to_owned())]),
+            None => {
+                let all = self.told(accounts(&self.connection))?;
+                Ok(all.into_iter().map(|(id, name, _)| (id, name)).collect())
+            }
+        }
+    }
+
+    /// Events that wait for an endpoint, after the id `after`, `most` at most.
     ///
     /// # Errors
-    /// As [`status`](Self::status).
-    pub fn dead(&self, after: u64, most: usize) -> Result<Vec<DeadLetter>, OutboxError> {
+    /// As [`status`](Self::status), and when there is no such endpoint; so for all that name one.
+    pub fn list(
+        &self,
+        endpoint: &str,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<Stored>, OutboxError> {
+        self.list_of(self.endpoint(endpoint)?, after, most)
+    }
+
+    fn list_of(
+        &self,
+        endpoint: EndpointId,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<Stored>, OutboxError> {
+        self.told(read(&self.connection, endpoint, after, most, usize::MAX))
+    }
+
+    /// Dead letters of an endpoint, after the id `after`, `most` at most.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn dead(
+        &self,
+        endpoint: &str,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<DeadLetter>, OutboxError> {
+        self.dead_of((self.endpoint(endpoint)?, endpoint), after, most)
+    }
+
+    fn dead_of(
+        &self,
+        (endpoint, name): (EndpointId, &str),
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<DeadLetter>, OutboxError> {
         let look = || {
             let mut statement = self.connection.prepare(&format!(
-                "SELECT {EVENT}, {DEATH}, id IN (SELECT id FROM replays)
-                 FROM dead WHERE id > ?1 ORDER BY id LIMIT ?2"
+                "SELECT {EVENT}, {DEATH}, id IN (SELECT id FROM replays WHERE endpoint = ?1)
+                 FROM dead WHERE endpoint = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
             ))?;
             let limit = i64::try_from(most).unwrap_or(i64::MAX);
-            statement.query_map((signed(after), limit), dead)?.collect()
+            statement.query_map((endpoint, signed(after), limit), |row| dead(row, name))?.collect()
         };
         self.told(look())
     }
 
-    /// The event with this id, unless it was delivered or lost.
+    /// The event with this id, for each endpoint that it waits for or that it is a dead letter of; or for the one that is
+    /// called so. It is nowhere when it was delivered or lost.
     ///
     /// # Errors
-    /// As [`status`](Self::status).
-    pub fn show(&self, id: u64) -> Result<Option<Item>, OutboxError> {
-        let sql = format!("SELECT {EVENT} FROM events WHERE id = ?1");
-        let waiting = self.connection.query_row(&sql, [signed(id)], stored).optional();
-        if let Some(event) = self.told(waiting)? {
-            return Ok(Some(Item::Waiting(event)));
+    /// As [`list`](Self::list).
+    pub fn show(&self, id: u64, endpoint: Option<&str>) -> Result<Vec<Item>, OutboxError> {
+        let mut items = Vec::new();
+        let before = id.saturating_sub(1);
+        for (endpoint, name) in self.endpoints(endpoint)? {
+            let letters = self.dead_of((endpoint, &name), before, 1)?;
+            items.extend(letters.into_iter().filter(|it| it.event.id == id).map(Item::Dead));
+            let waiting = self.list_of(endpoint, before, 1)?.pop();
+            if let Some(event) = waiting.filter(|event| event.id == id) {
+                items.push(Item::Waiting { endpoint: name, event });
+            }
         }
-        let letter = self.dead(id.saturating_sub(1), 1)?.pop();
-        Ok(letter.filter(|letter| letter.event.id == id).map(Item::Dead))
+        Ok(items)
     }
 
-    /// Asks for dead letters to be put back: the live outbox does it within a second, or the next one when it
-    /// is opened, as there is room. They get new ids, at the end. Returns how many were not asked for before.
+    /// Asks for dead letters to be put back, of all endpoints or of one: the live outbox does it within a second, or the
+    /// next one when it is opened, as there is room. They get new ids, at the end. Returns how many were not asked for
+    /// before.
     ///
     /// # Errors
-    /// As [`status`](Self::status).
-    pub fn replay(&self, which: Which<'_>) -> Result<u64, OutboxError> {
+    /// As [`list`](Self::list).
+    pub fn replay(&self, which: Which<'_>, endpoint: Option<&str>) -> Result<u64, OutboxError> {
         let (condition, value) = which.condition();
-        let sql = format!("INSERT OR IGNORE INTO replays SELECT id FROM dead WHERE {condition}");
-        self.told(self.connection.execute(&sql, [value])).map(|rows| rows as u64)
+        let sql = format!(
+            "INSERT OR IGNORE INTO replays (endpoint, id)
+             SELECT endpoint, id FROM dead WHERE (?2 IS NULL OR endpoint = ?2) AND {condition}"
+        );
+        let endpoint = endpoint.map(|name| self.endpoint(name)).transpose()?;
+        self.told(self.connection.execute(&sql, (value, endpoint))).map(|rows| rows as u64)
     }
 
-    /// Removes dead letters for good, and returns how many.
+    /// Removes dead letters for good, of all endpoints or of one, and returns how many.
     ///
     /// # Errors
-    /// As [`status`](Self::status).
-    pub fn purge(&self, which: Which<'_>) -> Result<u64, OutboxError> {
-        let (condition, value) = which.condition();
-        let purged = transaction(&self.connection, |change| {
-            let sql = format!("DELETE FROM dead WHERE {condition}");
-            let purged = self.connection.execute(&sql, [value])?;
-            let gone = "DELETE FROM replays WHERE id NOT IN (SELECT id FROM dead)";
-            self.connection.execute(gone, ())?;
-            change.add(Counter::Purged, i64::try_from(purged).unwrap_or(i64::MAX));
-            Ok(purged)
-        });
-        self.told(purged).map(|(purged, _)| purged as u64)
+    /// As [`list`](Self::list).
+    pub fn purge(&self, which: Which<'_>, endpoint: Option<&str>) -> Result<u64, OutboxError> {
+        let endpoints = self.endpoints(endpoint)?;
+        self.told(self.purge_of(which, &endpoints))
     }
 
-    /// Hands out every event that waits, in the order of ids, until `to` fails. It looks at the file again
-    /// after some of them: what changes meanwhile may be handed out or not.
+    fn purge_of(
+        &self,
+        which: Which<'_>,
+        endpoints: &[(EndpointId, String)],
+    ) -> rusqlite::Result<u64> {
+        let (condition, value) = which.condition();
+        let sql = format!("DELETE FROM dead WHERE endpoint = ?2 AND {condition}");
+        let mut purge = self.connection.prepare(&sql)?;
+        let mut forget = self.connection.prepare(
+            "DELETE FROM replays WHERE endpoint = ?1
+             AND id NOT IN (SELECT id FROM dead WHERE endpoint = ?1)",
+        )?;
+        let (all, _) = Books::new(&self.connection)?.transaction(|change| {
+            let mut all = 0;
+            for (endpoint, _) in endpoints {
+                let purged = purge.execute((&value, endpoint))?;
+                if purged > 0 {
+                    forget.execute([endpoint])?;
+                    let number = i64::try_from(purged).unwrap_or(i64::MAX);
+                    change.of(*endpoint)?.add(Entry::Purged, number);
+                }
+                all += purged as u64;
+            }
+            Ok(all)
+        })?;
+        Ok(all)
+    }
+
+    /// Hands out every event that waits, in the order of ids, until `to` fails: once, for however many endpoints it
+    /// waits. It looks at the file again after some of them: what changes meanwhile may be handed out or not.
+    ///
+    /// # Errors
+    /// The file's, as those of `to`.
+    pub fn each_event<E: From<OutboxError>>(
+        &self,
+        to: impl FnMut(Stored) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sql = format!("SELECT {EVENT} FROM events WHERE id > ?1 ORDER BY id LIMIT {PAGE}");
+        let page = |after| {
+            let look = || {
+                let mut statement = self.connection.prepare(&sql)?;
+                statement.query_map([signed(after)], stored)?.collect()
+            };
+            self.told(look())
+        };
+        in_pages(page, |event| event.id, to)
+    }
+
+    /// Hands out every event that waits for an endpoint, with the endpoint's name, as [`each_event`](Self::each_event)
+    /// does: of all endpoints, one after the other, or of the one that is called so.
     ///
     /// # Errors
     /// The file's, as those of `to`.
     pub fn each_waiting<E: From<OutboxError>>(
         &self,
-        to: impl FnMut(Stored) -> Result<(), E>,
+        endpoint: Option<&str>,
+        mut to: impl FnMut(&str, Stored) -> Result<(), E>,
     ) -> Result<(), E> {
-        in_pages(|after| self.list(after, PAGE), |event| event.id, to)
+        for (endpoint, name) in self.endpoints(endpoint)? {
+            let page = |after| self.list_of(endpoint, after, PAGE);
+            in_pages(page, |event| event.id, |event| to(&name, event))?;
+        }
+        Ok(())
     }
 
     /// Hands out every dead letter, as [`each_waiting`](Self::each_waiting) does events.
@@ -214,9 +346,14 @@ impl OutboxFile {
     /// The file's, as those of `to`.
     pub fn each_dead<E: From<OutboxError>>(
         &self,
-        to: impl FnMut(DeadLetter) -> Result<(), E>,
+        endpoint: Option<&str>,
+        mut to: impl FnMut(DeadLetter) -> Result<(), E>,
     ) -> Result<(), E> {
-        in_pages(|after| self.dead(after, PAGE), |letter| letter.event.id, to)
+        for (endpoint, name) in self.endpoints(endpoint)? {
+            let page = |after| self.dead_of((endpoint, &name), after, PAGE);
+            in_pages(page, |letter| letter.event.id, &mut to)?;
+        }
+        Ok(())
     }
 
     /// Checks the database, and that its counters agree with one another and with what is there.
@@ -234,12 +371,14 @@ impl OutboxFile {
                 .filter(|line| line != "ok")
                 .collect();
             let counts = Counts::read(&snapshot)?;
+            let accounts = accounts(&snapshot)?;
             // Where the database is damaged, nothing can be counted.
-            match compare(&snapshot, &counts) {
+            match compare(&snapshot, &counts, &accounts) {
                 Ok(found) => problems.extend(found),
                 Err(error) => problems.push(format!("what is there cannot be counted: {error}")),
             }
-            Ok(Verification { ledger: counts.into(), problems })
+            let ledger = Ledger::of_file(&counts, accounts.iter().map(|(.., account)| account));
+            Ok(Verification { ledger, problems })
         };
         self.told(look())
     }
@@ -260,20 +399,63 @@ fn in_pages<T, E: From<OutboxError>>(
     }
 }
 
+fn endpoint_status(
+    snapshot: &Connection,
+    (id, name, account): (EndpointId, String, Account),
+) -> rusqlite::Result<EndpointStatus> {
+    let replays = "SELECT count(*) FROM replays WHERE endpoint = ?1";
+    Ok(EndpointStatus {
+        ledger: (&account).into(),
+        oldest: read(snapshot, id, 0, 1, 0)?.pop(),
+        replays: count(snapshot.query_row(replays, [id], |row| row.get(0))?),
+        name,
+    })
+}
+
 /// Where the counters do not agree with one another or with what is there.
-fn compare(snapshot: &Connection, counts: &Counts) -> rusqlite::Result<Vec<String>> {
+fn compare(
+    snapshot: &Connection,
+    counts: &Counts,
+    accounts: &[(EndpointId, String, Account)],
+) -> rusqlite::Result<Vec<String>> {
     let mut problems = Vec::new();
-    let bytes = format!("SELECT ifnull(sum({SIZE}), 0) FROM events");
-    for (what, counted, sql) in [
-        ("events that wait", counts.stored(), "SELECT count(*) FROM events"),
-        ("their bytes", counts.get(Counter::StoredBytes), bytes.as_str()),
-        ("dead letters", counts.dead(), "SELECT count(*) FROM dead"),
-        ("origins", counts.get(Counter::Origins), "SELECT count(*) FROM origins"),
-    ] {
-        let there = number(snapshot, sql)?;
+    let mut check = |what: &str, counted: i64, there: i64| {
         if there != counted {
             problems.push(format!("{what}: {counted} by the counters, {there} there"));
         }
+    };
+    let bytes = format!("SELECT ifnull(sum({TEXTS} + {ROW} + {DELIVERY} * due), 0) FROM events");
+    for (what, counter, sql) in [
+        ("events that wait", Counter::Events, "SELECT count(*) FROM events"),
+        ("their bytes", Counter::StoredBytes, bytes.as_str()),
+        ("origins", Counter::Origins, "SELECT count(*) FROM origins"),
+    ] {
+        check(what, counts.get(counter), number(snapshot, sql)?);
+    }
+    let mut waiting = snapshot.prepare("SELECT count(*) FROM deliveries WHERE endpoint = ?1")?;
+    let mut bytes = snapshot.prepare(&format!(
+        "SELECT ifnull(sum({TEXTS} + {ROW} + {DELIVERY}), 0)
+         FROM deliveries CROSS JOIN events USING (id) WHERE endpoint = ?1"
+    ))?;
+    let mut dead = snapshot.prepare("SELECT count(*) FROM dead WHERE endpoint = ?1")?;
+    for (id, name, account) in accounts {
+        for (what, counted, statement) in [
+            ("events that wait for", account.stored(), &mut waiting),
+            ("bytes that wait for", account.get(Entry::StoredBytes), &mut bytes),
+            ("dead letters of", account.dead(), &mut dead),
+        ] {
+            let there = statement.query_row([id], |row| row.get(0))?;
+            check(&format!("{what} {name}"), counted, there);
+        }
+    }
+    let wrong = number(
+        snapshot,
+        "SELECT count(*) FROM events
+             LEFT JOIN (SELECT id, count(*) AS there FROM deliveries GROUP BY id) USING (id)
+         WHERE due IS NOT there",
+    )?;
+    if wrong > 0 {
+        problems.push(format!("{wrong} events wait for more or fewer endpoints than they say"));
     }
     let greatest = number(
         snapshot,
@@ -287,6 +469,13 @@ fn compare(snapshot: &Connection, counts: &Counts) -> rusqlite::Result<Vec<Strin
     for (counter, name) in Counter::ALL {
         if counts.get(counter) < 0 {
             problems.push(format!("the counter {name} is negative"));
+        }
+    }
+    for (_, endpoint, account) in accounts {
+        for (entry, name) in Entry::ALL {
+            if account.get(entry) < 0 {
+                problems.push(format!("the counter {name} of {endpoint} is negative"));
+            }
         }
     }
     Ok(problems)
@@ -308,8 +497,4 @@ impl Which<'_> {
 
 fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
     connection.query_row(sql, (), |row| row.get(0))
-}
-
-fn count(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }

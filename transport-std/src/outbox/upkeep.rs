@@ -1,12 +1,11 @@
 //! What the live outbox does for its file from time to time.
 
-use std::time::Duration;
-
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::change::transaction;
-use super::event::SIZE;
-use super::ledger::{Counter, Counts};
+use super::change::{Books, Changed, Run};
+use super::deliveries::{Deliveries, share};
+use super::event::{EndpointId, TEXTS};
+use super::ledger::{Counter, Entry};
 use super::rows::now;
 
 /// So many events at a time, so that nobody waits long for the writer.
@@ -35,36 +34,67 @@ pub(crate) fn is_changed_by_others(
 pub(crate) struct Slice {
     /// How many events it moved or removed.
     pub(crate) events: i64,
-    /// The counters after it.
-    pub(crate) counts: Counts,
+    /// What that did to the counters.
+    pub(crate) changed: Changed,
 }
 
-/// Ends the oldest events that are older than `age`.
-pub(crate) fn age_out(connection: &Connection, age: Duration) -> rusqlite::Result<Slice> {
-    let oldest = now().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-    let (events, counts) = transaction(connection, |change| {
-        // In the order of the ids, which is that of the times unless the clock was set: nothing else
-        // needs to be looked at.
-        let mut statement = connection
-            .prepare(&format!("SELECT id, stored_at, {SIZE} FROM events ORDER BY id LIMIT ?1"))?;
-        let mut rows = statement.query([SLICE])?;
-        let (mut last, mut events, mut bytes) = (0_i64, 0, 0);
-        while let Some(row) = rows.next()? {
-            if row.get::<_, i64>(1)? >= oldest {
-                break;
+/// Ends the oldest events that wait for an endpoint and are older than `age`, in milliseconds, if there are such.
+pub(crate) fn age_out(
+    connection: &Connection,
+    endpoint: EndpointId,
+    age: i64,
+) -> rusqlite::Result<Option<Slice>> {
+    let oldest = now().saturating_sub(age);
+    // In the order of the ids, which is that of the times unless the clock was set: nothing else needs to be looked at.
+    let mut statement = connection.prepare(
+        "SELECT id, stored_at FROM deliveries CROSS JOIN events USING (id)
+         WHERE endpoint = ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let mut rows = statement.query((endpoint, SLICE))?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(1)? >= oldest {
+            break;
+        }
+        ids.push(row.get(0)?);
+    }
+    drop(rows);
+    give_up(connection, endpoint, &ids, Entry::AgedOut)
+}
+
+/// Ends the oldest events that wait for an endpoint which was removed, if there are any.
+pub(crate) fn clear(
+    connection: &Connection,
+    endpoint: EndpointId,
+) -> rusqlite::Result<Option<Slice>> {
+    let mut statement =
+        connection.prepare("SELECT id FROM deliveries WHERE endpoint = ?1 ORDER BY id LIMIT ?2")?;
+    let ids: Vec<i64> =
+        statement.query_map((endpoint, SLICE), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    give_up(connection, endpoint, &ids, Entry::Removed)
+}
+
+fn give_up(
+    connection: &Connection,
+    endpoint: EndpointId,
+    ids: &[i64],
+    entry: Entry,
+) -> rusqlite::Result<Option<Slice>> {
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let mut deliveries = Deliveries::new(connection)?;
+    let (events, changed) = Books::new(connection)?.transaction(|change| {
+        let mut events = 0;
+        for run in ids.chunk_by(|id, next| id + 1 == *next) {
+            if let ([first, ..], [.., last]) = (run, run) {
+                let run = Run { first: *first, last: *last };
+                events += deliveries.end(change, endpoint, run, entry)?;
             }
-            last = row.get(0)?;
-            events += 1;
-            bytes += row.get::<_, i64>(2)?;
         }
-        if events > 0 {
-            connection.execute("DELETE FROM events WHERE id <= ?1", [last])?;
-        }
-        change.add(Counter::AgedOut, events);
-        change.add(Counter::StoredBytes, -bytes);
         Ok(events)
     })?;
-    Ok(Slice { events, counts })
+    Ok((events > 0).then_some(Slice { events, changed }))
 }
 
 /// Whether somebody wants dead letters put back.
@@ -75,38 +105,50 @@ pub(crate) fn has_replays(connection: &Connection) -> rusqlite::Result<bool> {
 /// Puts the oldest dead letters that somebody wants to be put back at the end of what waits, with new ids,
 /// as long as there is room.
 pub(crate) fn replay(connection: &Connection, room: i64) -> rusqlite::Result<Slice> {
-    let (events, counts) = transaction(connection, |change| {
-        let mut wanted = connection.prepare("SELECT id FROM replays ORDER BY id LIMIT ?1")?;
-        let ids: Vec<i64> =
-            wanted.query_map([SLICE], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        let mut size_of = connection.prepare(&format!("SELECT {SIZE} FROM dead WHERE id = ?1"))?;
+    let mut deliveries = Deliveries::new(connection)?;
+    let mut books = Books::new(connection)?;
+    let (events, changed) = books.transaction(|change| {
+        let mut wanted = connection
+            .prepare("SELECT endpoint, id FROM replays ORDER BY id, endpoint LIMIT ?1")?;
+        let wanted: Vec<(EndpointId, i64)> = wanted
+            .query_map([SLICE], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut texts = connection
+            .prepare(&format!("SELECT {TEXTS} FROM dead WHERE endpoint = ?1 AND id = ?2"))?;
         let mut put_back = connection.prepare(
             "INSERT INTO events
-                 (id, topic, data, node_id, seconds, nanos, origin_id, stored_at, first_id)
-             SELECT ?2, topic, data, node_id, seconds, nanos, origin_id, ?3, ifnull(first_id, id)
-             FROM dead WHERE id = ?1",
+                 (id, topic, data, node_id, seconds, nanos, origin_id, stored_at, first_id, due)
+             SELECT ?3, topic, data, node_id, seconds, nanos, origin_id, ?4, ifnull(first_id, id), 1
+             FROM dead WHERE endpoint = ?1 AND id = ?2",
         )?;
-        let mut remove = connection.prepare("DELETE FROM dead WHERE id = ?1")?;
-        let mut done = connection.prepare("DELETE FROM replays WHERE id = ?1")?;
+        let mut remove = connection.prepare("DELETE FROM dead WHERE endpoint = ?1 AND id = ?2")?;
+        let mut done = connection.prepare("DELETE FROM replays WHERE endpoint = ?1 AND id = ?2")?;
         let (now, mut replayed) = (now(), 0);
-        for id in ids {
-            let size: Option<i64> = size_of.query_row([id], |row| row.get(0)).optional()?;
+        for (endpoint, id) in wanted {
+            let texts: Option<i64> =
+                texts.query_row((endpoint, id), |row| row.get(0)).optional()?;
             // One that is gone is no dead letter any more.
-            if let Some(size) = size {
+            if let Some(texts) = texts {
+                let size = share(texts);
                 if change.counts().get(Counter::StoredBytes) + size > room {
                     break;
                 }
-                put_back.execute((id, change.next_id(), now))?;
-                remove.execute([id])?;
-                change.add(Counter::Replayed, 1);
+                let new_id = change.next_id();
+                put_back.execute((endpoint, id, new_id, now))?;
+                remove.execute((endpoint, id))?;
+                let account = change.of(endpoint)?;
+                deliveries.begin(account, endpoint, new_id, texts)?;
+                account.add(Entry::Replayed, 1);
+                change.add(Counter::Events, 1);
                 change.add(Counter::StoredBytes, size);
                 replayed += 1;
             }
-            done.execute([id])?;
+            done.execute((endpoint, id))?;
         }
+        deliveries.finish(change)?;
         Ok(replayed)
     })?;
-    Ok(Slice { events, counts })
+    Ok(Slice { events, changed })
 }
 
 /// Gives pages that were free for a while back to the system.

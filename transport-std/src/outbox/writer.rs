@@ -1,28 +1,34 @@
 //! The one thread that writes the file.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::logging::Throttle;
+use crate::logging::{Printable, Throttle};
 
 use super::batch::Batch;
+use super::change::Changed;
 use super::commit::Committer;
 use super::handle::{Held, OutboxOptions};
 use super::intake::{Intake, Woken};
-use super::ledger::{Counter, Counts};
+use super::ledger::{Counter, Entry, count};
+use super::lines::Lines;
 use super::rows::unsigned;
 use super::upkeep;
 
 /// How often the file is looked after: replays are noticed within a second.
 const UPKEEP: Duration = Duration::from_millis(500);
+/// How much of an endpoint's name a line of the log shows, in bytes.
+const NAME: usize = 80;
 /// After a failure, the first wait and the longest.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 struct Writer<'c> {
     connection: &'c Connection,
     intake: &'c Intake,
+    lines: &'c Lines,
     options: OutboxOptions,
     committer: Committer<'c>,
     /// `PRAGMA data_version`, as last seen.
@@ -30,6 +36,7 @@ struct Writer<'c> {
     /// There are dead letters to be put back.
     has_replays: bool,
     failures: Throttle,
+    drops: Throttle,
 }
 
 /// Says how the writer ended, also when it panicked.
@@ -55,20 +62,22 @@ pub(crate) fn run(
     // A local is dropped before the parameters: the lock is freed last.
     let connection = connection;
     let mut ending = Ending { intake: &held.intake, lost: 0 };
-    match Committer::new(&connection, options.dead_max) {
+    match Committer::new(&connection, options.dead_max, Arc::clone(&held.lines)) {
         Ok(committer) => {
             let mut writer = Writer {
                 connection: &connection,
                 intake: &held.intake,
+                lines: &held.lines,
                 options,
                 committer,
                 seen: 0,
                 has_replays: true,
                 failures: Throttle::default(),
+                drops: Throttle::default(),
             };
             ending.lost = writer.run();
         }
-        Err(error) => log::error!("outbox: {error}"),
+        Err(error) => tracing::error!("outbox: {error}"),
     }
     drop(ending);
     // The connection that is closed last empties the log: of two at once, neither would.
@@ -92,7 +101,7 @@ impl Writer<'_> {
                         return batch.lost();
                     }
                 }
-                Woken::Time => {}
+                Woken::Time => time = Instant::now(),
                 Woken::Closed => return 0,
             }
             if Instant::now() >= time {
@@ -112,8 +121,8 @@ impl Writer<'_> {
         let mut wait = AGAIN.0;
         loop {
             match self.committer.write(batch) {
-                Ok((ids, counts)) => {
-                    self.committed(batch.bytes(), &counts);
+                Ok((ids, changed)) => {
+                    self.committed(batch.bytes(), &changed);
                     batch.stored(&ids);
                     return true;
                 }
@@ -135,8 +144,8 @@ impl Writer<'_> {
     /// The last try of an outbox that is closed.
     fn write_last(&mut self, batch: &mut Batch) -> bool {
         match self.committer.write(batch) {
-            Ok((ids, counts)) => {
-                self.committed(batch.bytes(), &counts);
+            Ok((ids, changed)) => {
+                self.committed(batch.bytes(), &changed);
                 batch.stored(&ids);
                 true
             }
@@ -166,15 +175,27 @@ impl Writer<'_> {
         if self.has_replays {
             let room = i64::try_from(self.options.max_bytes).unwrap_or(i64::MAX);
             let slice = upkeep::replay(self.connection, room)?;
-            self.committed(0, &slice.counts);
+            self.committed(0, &slice.changed);
             moved += slice.events;
         }
-        if let Some(age) = self.options.max_age {
-            let slice = upkeep::age_out(self.connection, age)?;
-            self.committed(0, &slice.counts);
-            moved += slice.events;
-            if slice.events > 0 {
-                log::warn!("outbox: {} events became too old and are lost", slice.events);
+        for line in self.lines.all() {
+            if line.max_age() < i64::MAX
+                && let Some(slice) = upkeep::age_out(self.connection, line.id, line.max_age())?
+            {
+                self.committed(0, &slice.changed);
+                moved += slice.events;
+                let (events, endpoint) = (slice.events, Printable::new(&line.name, NAME));
+                tracing::warn!(%endpoint, "outbox: {events} events became too old and are lost");
+            }
+            if line.is_clearing() {
+                let slice = upkeep::clear(self.connection, line.id)?;
+                if let Some(slice) = slice {
+                    self.committed(0, &slice.changed);
+                    moved += slice.events;
+                } else {
+                    line.cleared();
+                    self.intake.tell();
+                }
             }
         }
         if is_idle {
@@ -183,10 +204,23 @@ impl Writer<'_> {
         Ok(moved > 0)
     }
 
-    fn committed(&self, written: u64, counts: &Counts) {
-        let number = |counter| unsigned(counts.get(counter).max(0));
-        let (bytes, newest) = (number(Counter::StoredBytes), number(Counter::LastId));
-        self.intake.committed(written, bytes, newest);
+    fn committed(&self, written: u64, changed: &Changed) {
+        self.intake.committed(written, count(changed.counts.get(Counter::StoredBytes)));
+        for (endpoint, touched) in &changed.endpoints {
+            let Some(line) = self.lines.get(*endpoint) else { continue };
+            let dropped = count(touched.delta().get(Entry::Dropped));
+            line.committed(unsigned(touched.newest), dropped);
+            if dropped > 0
+                && let Some(more) = self.drops.admit(Instant::now())
+            {
+                let endpoint = Printable::new(&line.name, NAME);
+                tracing::warn!(
+                    %endpoint,
+                    "outbox: the backlog has reached its bound: new events are dropped \
+                     ({more} similar lines left out)"
+                );
+            }
+        }
         self.look_at_disk();
     }
 
@@ -202,7 +236,7 @@ impl Writer<'_> {
 
     fn log(&self, error: &rusqlite::Error) {
         if let Some(more) = self.failures.admit(Instant::now()) {
-            log::error!("outbox: cannot write, and tries again: {error} ({more} more)");
+            tracing::error!("outbox: cannot write, and tries again: {error} ({more} more)");
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io;
 
-use pilot_webhook_core::http::{Malformed, Response, is_header};
+use pilot_webhook_core::http::{DRAIN_TIME, Malformed, Response, is_header};
 use pilot_webhook_core::{
     Endpoint, EndpointBuf, Host, Message, Policy, Reply, RetryAfter, Scheme, SendTransport,
 };
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, ClientBuilder, Method, redirect, retry};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::http::{
     Attempt, HttpError, HttpShared, REQUEST_ORIGIN, REQUEST_RATE, Shared, USER_AGENT, config_now,
@@ -33,6 +33,8 @@ pub struct ReqwestTransport {
     resolver: Resolver,
     /// Or why there is none.
     client: Result<Client, String>,
+    /// The beginning of the last answer's body, as far as it is wanted.
+    answer: Vec<u8>,
 }
 
 impl ReqwestTransport {
@@ -51,13 +53,19 @@ impl ReqwestTransport {
     pub fn with_client(shared: &HttpShared, builder: ClientBuilder) -> Self {
         let resolver = Resolver::new(shared);
         let client = client(shared.get(), &resolver, builder);
-        Self { shared: shared.clone(), resolver, client }
+        Self { shared: shared.clone(), resolver, client, answer: Vec::new() }
+    }
+
+    /// Forgets the last answer.
+    pub(crate) fn forget(&mut self) {
+        self.answer.clear();
     }
 
     async fn exchange(
-        &self,
+        &mut self,
         endpoint: &Endpoint<'_>,
         message: &Message<'_>,
+        until: Instant,
     ) -> Result<Response, HttpError> {
         let shared = self.shared.clone();
         let shared = shared.get();
@@ -97,8 +105,24 @@ impl ReqwestTransport {
             }
             request = request.header(*name, value.as_bytes());
         }
-        let answer = request.body(message.body.to_vec()).send().await.map_err(fault)?;
-        understand(&answer, talks_to)
+        let mut answer = request.body(message.body.to_vec()).send().await.map_err(fault)?;
+        // Each attempt makes one of its own.
+        let _open = shared.connections.made();
+        let response = understand(&answer, talks_to)?;
+        if shared.answers > 0 && !(200..300).contains(&response.status) {
+            let said = &mut self.answer;
+            let rest = async {
+                while said.len() < shared.answers
+                    && let Ok(Some(piece)) = answer.chunk().await
+                {
+                    said.extend_from_slice(&piece);
+                }
+            };
+            // What has come by then is enough.
+            let _ = timeout_at(until.min(Instant::now() + DRAIN_TIME), rest).await;
+            self.answer.truncate(shared.answers);
+        }
+        Ok(response)
     }
 }
 
@@ -167,8 +191,13 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for ReqwestTransport {
         let endpoint = &to.get();
         let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
         attempt.sends(message);
-        let response = self.exchange(endpoint, message).await;
+        self.forget();
+        let response = self.exchange(endpoint, message, attempt.until()).await;
         attempt.conclude(response, message)
+    }
+
+    fn answer(&self) -> &[u8] {
+        &self.answer
     }
 }
 

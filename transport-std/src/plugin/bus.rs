@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::client::builder::MAX_EVENT_BYTES;
 use crate::client::clock::TokioClock;
 use crate::client::scratch::Scratch;
-use crate::plugin::glob;
+use crate::glob;
 
 /// Events a subscriber may be behind before it loses some. Arbitrary: as many as the queue holds.
 const SUBSCRIBER_CAPACITY: usize = 1_024;

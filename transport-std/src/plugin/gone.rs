@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use log::warn;
 use pilot_webhook_core::Policy;
+use tracing::warn;
 
 use crate::client::destination::Destination;
 use crate::client::handle::MAX_URL;

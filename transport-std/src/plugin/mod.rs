@@ -2,7 +2,6 @@
 
 mod bus;
 mod credentials;
-mod glob;
 mod gone;
 mod persist;
 mod pump;
@@ -19,4 +18,4 @@ pub use registry::{
     BoxError, BoxFuture, Deps, Identity, STOP_TIMEOUT, Service, ServiceError, ServiceRegistry,
 };
 pub use replace::replace_file;
-pub use service::{PANIC_TOPIC, ServiceOptions, WebhookService};
+pub use service::{ENDPOINT, PANIC_TOPIC, ServiceOptions, UNHEALTHY_TOPIC, WebhookService};

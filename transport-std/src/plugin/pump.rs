@@ -1,4 +1,4 @@
-//! The bus as a source, and the task that takes events off it and hands them to the client.
+//! The bus as a source, and the task that takes events off it and hands them to the hub.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use pilot_webhook_core::Event;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::client::{Client, Incoming, Source};
+use crate::client::{Incoming, Source};
+use crate::hub::Hub;
 use crate::plugin::bus::{BusEvent, Subscription};
 use crate::plugin::registry::Identity;
 
@@ -27,23 +28,23 @@ enum Order {
 impl Pump {
     /// Must be called within a tokio runtime. The task ends when it is stopped, or with the bus.
     pub(crate) fn start(
-        client: Client,
+        hub: Hub,
         subscription: Subscription,
         identity: Option<Arc<dyn Identity>>,
     ) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let mut bus = Bus {
-            node: (identity, client.clone()),
+            node: (identity, hub.clone()),
             subscription,
             orders: Some(received),
             handing_over: None,
             event: None,
         };
-        tokio::spawn(async move { client.pull(&mut bus).await });
+        tokio::spawn(async move { hub.pull(&mut bus).await });
         Self { orders }
     }
 
-    /// Completes when all that was published before is with the client.
+    /// Completes when all that was published before is with the hub.
     pub(crate) async fn handed_over(&self) {
         let (done, is_done) = oneshot::channel();
         // A task that has ended has no more to hand over.
@@ -51,7 +52,7 @@ impl Pump {
         let _ = is_done.await;
     }
 
-    /// Ends the task. Completes when all that was published before is with the client.
+    /// Ends the task. Completes when all that was published before is with the hub.
     pub(crate) async fn stop(&self) {
         let _ = self.orders.send(Order::Stop);
         self.orders.closed().await;
@@ -60,8 +61,8 @@ impl Pump {
 
 /// What is published on the bus, as a source. It never waits: a bus does not.
 struct Bus {
-    /// Who the events are from: the daemon, or else the client's node.
-    node: (Option<Arc<dyn Identity>>, Client),
+    /// Who the events are from: the daemon, or else the hub's node.
+    node: (Option<Arc<dyn Identity>>, Hub),
     subscription: Subscription,
     /// `None` when the service is gone.
     orders: Option<mpsc::UnboundedReceiver<Order>>,
@@ -99,8 +100,8 @@ impl Source for Bus {
             }
         };
         let event = self.event.as_ref()?;
-        let (identity, client) = &self.node;
-        let node_id = identity.as_ref().map_or_else(|| client.node_id(), |id| id.node_id());
+        let (identity, hub) = &self.node;
+        let node_id = identity.as_ref().map_or_else(|| hub.node_id(), |id| id.node_id());
         let envelope = Event::new(&event.topic, node_id, event.timestamp);
         Some(Incoming::new(envelope, event.payload.as_str()))
     }

@@ -7,21 +7,29 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use log::{info, warn};
 use pilot_webhook_core::{BreakerState, Notice, Stats};
 use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
 
-use crate::client::builder::ClientBuilder;
-use crate::client::error::ClientError;
-use crate::client::handle::Client;
+use crate::client::{Client, ClientBuilder};
+use crate::hub::{EndpointOptions, Hub, HubError};
 use crate::plugin::bus::{EventBus, Payload};
 use crate::plugin::gone;
 use crate::plugin::persist::{PersistError, load_persisted, pilot_home, save_persisted_url};
 use crate::plugin::pump::Pump;
 use crate::plugin::registry::{BoxError, BoxFuture, Deps, STOP_TIMEOUT, Service};
 
+/// The name of the service's endpoint in its hub: the one whose URL it sets and persists.
+pub const ENDPOINT: &str = "pilot";
+/// What the service is called.
+const NAME: &str = "webhook";
+
 /// The topic that panics of the delivery are published under.
 pub const PANIC_TOPIC: &str = "plugin.webhook.panic";
+/// The topic that is published once, at the third panic of the delivery: whoever supervises plugins may act on it.
+pub const UNHEALTHY_TOPIC: &str = "plugin.webhook.unhealthy";
+/// The panic at which the plugin is called unhealthy, as in pilot.
+const UNHEALTHY_AT: u64 = 3;
 
 /// The longest the service drains, so that it has stopped, its last step and a late timer included,
 /// before the registry gives up on it ([`STOP_TIMEOUT`]).
@@ -31,7 +39,8 @@ const DRAIN_MAX: Duration = STOP_TIMEOUT.saturating_sub(Duration::from_millis(50
 /// written. Arbitrary.
 const ORDERS_AT_ONCE: usize = 64;
 
-/// Delivers everything that is published on the daemon's bus.
+/// Delivers everything that is published on the daemon's bus, to each endpoint of a [`Hub`] whose filter lets it pass. One
+/// of them, [`ENDPOINT`], is the service's own: its URL is the one that is set and persisted.
 ///
 /// [`new`](Self::new) within a tokio runtime; [`start`](Service::start) before anything publishes,
 /// so that the first event is not missed; then [`set_url`](Self::set_url) at any time; and
@@ -44,15 +53,19 @@ pub struct WebhookService {
 /// The options of a service.
 #[derive(Debug, Default)]
 pub struct ServiceOptions {
-    /// The client's options. Their URL and `on_panic` are replaced; a drain takes at most 4.5 s, as
+    /// The options of the service's endpoint. Its client's URL and `on_panic` are replaced; a drain takes at most 4.5 s, as
     /// the registry gives a stop 5 s.
-    pub client: ClientBuilder,
+    pub endpoint: EndpointOptions,
     /// The directory the URL is persisted in; `None` stands for [`pilot_home`].
     pub home: Option<PathBuf>,
+    /// The hub that the endpoint is added to. Default: one without others.
+    pub hub: Hub,
 }
 
 struct Inner {
-    client: Client,
+    hub: Hub,
+    /// Told when the endpoint has answered that it is gone.
+    gone: mpsc::UnboundedSender<()>,
     has_url: bool,
     home: Option<PathBuf>,
     /// The bus, once started, for the panics.
@@ -63,37 +76,45 @@ struct Inner {
 }
 
 impl WebhookService {
-    /// A service that delivers to `initial_url`; when that is empty, to the persisted one; when
+    /// A service whose endpoint delivers to `initial_url`; when that is empty, to the persisted one; when
     /// there is none, nowhere.
     ///
     /// # Errors
-    /// As [`ClientBuilder::build`].
-    pub fn new(initial_url: &str, options: ServiceOptions) -> Result<Self, ClientError> {
-        let ServiceOptions { client, home } = options;
+    /// As [`Hub::add`].
+    pub fn new(initial_url: &str, options: ServiceOptions) -> Result<Self, HubError> {
+        let ServiceOptions { mut endpoint, home, hub } = options;
         let events: Arc<OnceLock<Arc<dyn EventBus>>> = Arc::default();
-        let bus = Arc::clone(&events);
         let has_url = !initial_url.is_empty();
-        let client = client.url(initial_url).drain_at_most(DRAIN_MAX).on_panic(move |panics| {
-            if let (Some(bus), Ok(payload)) = (bus.get(), Payload::new(&Panics { panics })) {
-                bus.publish(PANIC_TOPIC, payload);
-            }
-        });
         let (gone, is_gone) = mpsc::unbounded_channel();
-        let client = client.and_on_notice(move |notice| {
-            if matches!(notice, Notice::Breaker(BreakerState::Gone)) {
-                // The task is gone only with its runtime.
-                let _ = gone.send(());
-            }
-        });
         // Without a home directory the URL is not persisted, and events are delivered all the same.
         let home = home.or_else(|| pilot_home().ok());
         let is_known_gone = home.as_deref().is_some_and(|home| gone::is_gone(home, initial_url));
-        let client = client.known_gone(is_known_gone).build()?;
+        endpoint.client = equipped(endpoint.client, &events, &gone).url(initial_url);
+        endpoint.client = endpoint.client.known_gone(is_known_gone);
+        let client = hub.add(ENDPOINT, endpoint)?;
+        hub.set_node_id(client.node_id());
         let saver = Saver::start(home.clone());
-        let inner = Inner { client, has_url, home, events, pump: OnceLock::new(), saver };
+        let inner = Inner { hub, gone, has_url, home, events, pump: OnceLock::new(), saver };
         let inner = Arc::new(inner);
         tokio::spawn(note_gone(Arc::downgrade(&inner), is_gone));
         Ok(Self { inner })
+    }
+
+    /// Gives the service's endpoint another client, by other options, as [`Hub::replace`] does. It delivers to the same
+    /// URL.
+    ///
+    /// # Errors
+    /// As `replace`.
+    pub fn replace(&self, mut options: EndpointOptions) -> Result<Client, HubError> {
+        let Inner { hub, gone, events, saver, .. } = &*self.inner;
+        // No URL is set meanwhile.
+        saver.hold(|| {
+            let old = self.client().ok_or(HubError::Unknown)?;
+            let is_gone = old.stats().breaker == BreakerState::Gone;
+            options.client = equipped(options.client, events, gone).target(old.target());
+            options.client = options.client.known_gone(is_gone);
+            hub.replace(ENDPOINT, options)
+        })
     }
 
     /// Delivers to `url` from now on, or nowhere when it is empty, and persists that. Returns at
@@ -101,10 +122,12 @@ impl WebhookService {
     /// for it). Queued events go to the new URL, event ids go on, the breaker starts closed.
     ///
     /// # Errors
-    /// When the URL names no destination or the service has stopped; nothing changed then.
-    pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
+    /// When the URL names no destination, the service has stopped, or its endpoint was removed; nothing changed then.
+    pub fn set_url(&self, url: &str) -> Result<(), HubError> {
         // In this order under one lock, so that the file ends up with the URL that counts.
-        self.inner.saver.save_after(url, || self.inner.client.set_url(url))
+        self.inner
+            .saver
+            .save_after(url, || Ok(self.client().ok_or(HubError::Unknown)?.set_url(url)?))
     }
 
     /// Completes when the last URL that was set is in the file.
@@ -115,39 +138,45 @@ impl WebhookService {
         self.inner.saver.saved().await
     }
 
-    /// All counters, at one instant.
+    /// All counters, those of all endpoints together.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.client.stats()
+        self.inner.hub.stats()
     }
 
     /// Completes when nothing that was published before is on the bus, and nothing is queued or in flight,
-    /// however long that takes. (`client().drained()` knows nothing of the bus.) Publishers may go on.
+    /// however long that takes. (The hub's `drained` knows nothing of the bus.) Publishers may go on.
     pub async fn drained(&self) {
         if let Some(pump) = self.inner.pump.get() {
             pump.handed_over().await;
         }
-        self.inner.client.drained().await;
+        self.inner.hub.drained().await;
     }
 
-    /// The client, for events that do not come over the bus.
+    /// The hub, for events that do not come over the bus.
     #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.inner.client
+    pub fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    /// The client of the service's endpoint; `None` when that was removed.
+    #[must_use]
+    pub fn client(&self) -> Option<Client> {
+        self.inner.hub.get(ENDPOINT)
     }
 
     fn start_now(&self, deps: &Deps) -> Result<(), BoxError> {
-        let client = &self.inner.client;
+        let hub = &self.inner.hub;
         if let Some(identity) = &deps.identity {
-            client.set_node_id(identity.node_id());
+            hub.set_node_id(identity.node_id());
         }
         if let Some(events) = &deps.events {
             if self.inner.events.set(Arc::clone(events)).is_err() {
                 return Err("started twice".into());
             }
             let subscription = events.subscribe("*");
-            let (client, identity) = (client.clone(), deps.identity.clone());
-            self.inner.pump.get_or_init(|| Pump::start(client, subscription, identity));
+            let (hub, identity) = (hub.clone(), deps.identity.clone());
+            self.inner.pump.get_or_init(|| Pump::start(hub, subscription, identity));
         }
         if !self.inner.has_url {
             self.start_with_persisted();
@@ -157,8 +186,7 @@ impl WebhookService {
 
     /// Loads the persisted URL. A file that is invalid is logged, and there is no URL until one is set.
     fn start_with_persisted(&self) {
-        let Some(home) = &self.inner.home else { return };
-        let client = &self.inner.client;
+        let (Some(home), Some(client)) = (&self.inner.home, self.client()) else { return };
         match load_persisted(home, client.policy()) {
             Ok(None) => {}
             Ok(Some(target)) => match self.inner.saver.unless_set(|| {
@@ -182,13 +210,39 @@ impl Inner {
     /// Persists that the URL is gone, if it still is.
     fn save_gone(&self) {
         self.saver.save_gone(|| {
-            let is_gone = self.client.stats().breaker == BreakerState::Gone;
-            self.client.url().filter(|_| is_gone)
+            let client = self.hub.get(ENDPOINT)?;
+            let is_gone = client.stats().breaker == BreakerState::Gone;
+            client.url().filter(|_| is_gone)
         });
     }
 }
 
-/// Waits for endpoints that are gone, until the client is.
+/// The options of the service's client, which tells its panics to the bus, once there is one.
+fn equipped(
+    client: ClientBuilder,
+    events: &Arc<OnceLock<Arc<dyn EventBus>>>,
+    gone: &mpsc::UnboundedSender<()>,
+) -> ClientBuilder {
+    let (bus, gone) = (Arc::clone(events), gone.clone());
+    client
+        .drain_at_most(DRAIN_MAX)
+        .on_panic(move |panics| {
+            if let (Some(bus), Ok(payload)) = (bus.get(), Payload::new(&Panics::new(panics))) {
+                bus.publish(PANIC_TOPIC, payload.clone());
+                if panics == UNHEALTHY_AT {
+                    bus.publish(UNHEALTHY_TOPIC, payload);
+                }
+            }
+        })
+        .on_notice(move |notice| {
+            if matches!(notice, Notice::Breaker(BreakerState::Gone)) {
+                // The task is gone only with its runtime.
+                let _ = gone.send(());
+            }
+        })
+}
+
+/// Waits for endpoints that are gone, until the service is.
 async fn note_gone(inner: Weak<Inner>, mut is_gone: mpsc::UnboundedReceiver<()>) {
     while is_gone.recv().await.is_some() {
         let Some(inner) = inner.upgrade() else { return };
@@ -198,7 +252,7 @@ async fn note_gone(inner: Weak<Inner>, mut is_gone: mpsc::UnboundedReceiver<()>)
 
 impl Service for WebhookService {
     fn name(&self) -> &'static str {
-        "webhook"
+        NAME
     }
 
     /// After the core's foundation (50 to 79), before application services (from 100).
@@ -215,7 +269,7 @@ impl Service for WebhookService {
             if let Some(pump) = self.inner.pump.get() {
                 pump.stop().await;
             }
-            self.inner.client.close().await;
+            self.inner.hub.close().await;
             Ok(self.saved().await?)
         })
     }
@@ -223,13 +277,23 @@ impl Service for WebhookService {
 
 impl fmt::Debug for WebhookService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookService").field("client", &self.inner.client).finish_non_exhaustive()
+        f.debug_struct("WebhookService").field("hub", &self.inner.hub).finish_non_exhaustive()
     }
 }
 
+/// The panics so far, under pilot's keys.
 #[derive(serde::Serialize)]
 struct Panics {
-    panics: u64,
+    plugin: &'static str,
+    plugin_panics: u64,
+    /// Those of all plugins, in pilot. This plugin knows of its own.
+    recovered_total: u64,
+}
+
+impl Panics {
+    const fn new(count: u64) -> Self {
+        Self { plugin: NAME, plugin_panics: count, recovered_total: count }
+    }
 }
 
 /// The last write's end.
@@ -265,6 +329,12 @@ impl Saver {
         // The task is gone only with its runtime.
         let _ = self.orders.send(Order::Save(url.to_owned()));
         Ok(())
+    }
+
+    /// Runs `change` while no URL is set.
+    fn hold<R>(&self, change: impl FnOnce() -> R) -> R {
+        let _is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
+        change()
     }
 
     /// Runs `swap`, unless a URL was set before.

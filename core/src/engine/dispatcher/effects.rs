@@ -11,7 +11,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> Inner<B, T, SLOTS> {
     #[inline(never)]
     pub(super) fn effects(&mut self) -> Option<Effects> {
         let (before, after) = (&self.known, self.state.snapshot());
-        let changed = before.control != after.control;
+        let changed = before.control != after.control || before.rate != after.rate;
         // A batch that came back is work for more than one.
         let has_much = after.available > before.available + 1;
         let has_work = after.available > before.available || (after.may_retry && !before.may_retry);

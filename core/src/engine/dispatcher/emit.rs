@@ -99,6 +99,18 @@ where
         }
     }
 
+    /// The answer of [`emit_if_room`](Self::emit_if_room) to an event that it would turn away as it has no room, or for
+    /// want of an endpoint; `None` when it would not. Nothing is counted.
+    pub fn would_refuse<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &mut [u8],
+    ) -> Option<Result<Option<u64>, EmitError>> {
+        let event = Encoded::new(event, data, scratch).ok();
+        self.lock(|inner| inner.state.would_refuse(event.as_ref()))
+    }
+
     /// Like [`emit`](Self::emit), but waits until there is room: where the queue was full, until it
     /// is half empty. Cancel-safe: when the future is dropped, the event was not taken. Any number of
     /// tasks may wait; beyond `SLOTS`, they wake one another.

@@ -92,6 +92,22 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         self.turned_away().is_some() || self.is_roomy()
     }
 
+    /// What [`push`](Self::push) that waits would answer, if it would turn this event away, unseen or for want of room.
+    /// `None` for an event that cannot be encoded: it is counted when it comes.
+    pub(crate) fn would_refuse(
+        &self,
+        event: Option<&Encoded<'_>>,
+    ) -> Option<Result<Option<u64>, EmitError>> {
+        let has_no_room = |event: &Encoded<'_>| {
+            let size = event.entry(0).size();
+            let fits =
+                event.texts.len() <= self.config.max_event_bytes && size <= self.queue.capacity();
+            fits && (self.is_full() || size > self.queue.free())
+        };
+        self.turned_away()
+            .or_else(|| event.filter(|event| has_no_room(event)).map(|_| Err(EmitError::Full)))
+    }
+
     /// Takes in an encoded event. With `wait`, a full queue is no loss: `Full` is not counted. `None`
     /// when the oldest event was dropped to make room: call it again.
     pub(crate) fn push(

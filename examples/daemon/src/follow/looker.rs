@@ -5,8 +5,8 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use log::{info, warn};
 use pilot_webhook_std::Throttle;
+use tracing::{info, warn};
 
 use super::{FileId, Files, Seen};
 

@@ -9,8 +9,8 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Instant;
 
-use log::{info, warn};
 use pilot_webhook_std::Throttle;
+use tracing::{info, warn};
 
 use super::decision::{Step, Unread, decide, is_left, unread};
 use super::disk::LOOK;

@@ -10,11 +10,11 @@ use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer};
 use async_nats::jetstream::stream::{self, Stream, SubjectTransform};
 use futures_util::StreamExt as _;
-use log::warn;
 use pilot_webhook_std::Throttle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tracing::warn;
 
 use crate::Failure;
 use crate::gateway::settle::{Held, Settle};

@@ -12,11 +12,11 @@ mod source;
 use std::sync::Arc;
 
 use async_nats::jetstream::context::ContextBuilder;
-use log::info;
 use pilot_webhook_core::Policy;
-use pilot_webhook_std::{Client, NatsTarget};
+use pilot_webhook_std::{Hub, NatsTarget};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tracing::info;
 
 use crate::Failure;
 use crate::args::Run;
@@ -51,35 +51,34 @@ impl Gateway {
         if stream.contains('.') {
             return Err(Failure::usage("--from: the path is the name of a stream, without dots"));
         }
-        if options.batch > 1 {
+        if options.delivery.batch > 1 {
             return Err(Failure::usage(
                 "--from and --batch: events keep their messages' ids, so each goes out alone",
             ));
         }
-        let shared =
-            from.nats(options.endpoint.ca_file.as_deref()).build().map_err(Failure::usage)?;
+        let shared = options.delivery.nats().build().map_err(Failure::usage)?;
         let client = shared.client(&target).await.map_err(Failure::runtime)?;
         let consumers = Consumers {
             context: ContextBuilder::new().build(client),
             stream,
             name: from.consumer.clone(),
             partitions: from.partitions,
-            places: options.queue_capacity,
+            places: options.delivery.queue_capacity,
             create: from.create_stream.clone(),
         };
         consumers.check().await?;
         Ok(Some(Self(consumers)))
     }
 
-    /// Hands the stream's events to the client.
-    pub(crate) fn start(self, client: Client, tally: Arc<Tally>) -> Taking {
+    /// Hands the stream's events to the hub.
+    pub(crate) fn start(self, hub: Hub, tally: Arc<Tally>) -> Taking {
         let (settle, settling) = Settle::start(self.0.context.clone());
         let (held, messages) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         info!("taking the events of the stream {}", self.0.stream);
         tokio::spawn(self.0.pull(settle, held));
-        let mut source = StreamSource::new(messages, stopped, tally, client.outbox().is_some());
-        let source = tokio::spawn(async move { client.pull(&mut source).await });
+        let mut source = StreamSource::new(messages, stopped, tally, hub.outbox().is_some());
+        let source = tokio::spawn(async move { hub.pull(&mut source).await });
         Taking { stop, source, settling }
     }
 }
@@ -91,7 +90,7 @@ impl Taking {
         let _ = (&mut self.source).await;
     }
 
-    /// Completes when the server was told of every message, once the client is closed.
+    /// Completes when the server was told of every message, once the hub is closed.
     pub(crate) async fn settled(self) {
         let _ = self.settling.await;
     }

@@ -1,9 +1,6 @@
 //! The options of a stream as the source of events.
 
-use std::path::{Path, PathBuf};
-
 use clap::builder::NonEmptyStringValueParser;
-use pilot_webhook_std::NatsConfig;
 
 /// The most partitions. Arbitrary: one message of each is in flight at once, and more than 64 posts are not.
 const PARTITIONS_MAX: i64 = 64;
@@ -24,21 +21,4 @@ pub(crate) struct FromStream {
     /// behind the prefix (docs/fleet.md).
     #[arg(long, value_name = "N", requires = "from", value_parser = clap::value_parser!(u32).range(1..=PARTITIONS_MAX))]
     pub(crate) partitions: Option<u32>,
-    /// The credentials file for NATS, as nsc writes it: for --from, and for a webhook that is nats:// or tls://.
-    #[arg(long, value_name = "FILE")]
-    nats_creds: Option<PathBuf>,
-}
-
-impl FromStream {
-    /// How connections to NATS servers are made.
-    pub(crate) fn nats(&self, ca_file: Option<&Path>) -> NatsConfig {
-        let mut config = NatsConfig::new();
-        if let Some(path) = &self.nats_creds {
-            config = config.credentials_file(path);
-        }
-        if let Some(path) = ca_file {
-            config = config.ca_file(path);
-        }
-        config
-    }
 }

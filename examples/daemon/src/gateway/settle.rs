@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{AckKind, Context, Message};
-use log::warn;
 use pilot_webhook_core::Fate;
 use pilot_webhook_std::{Ending, Receipt, Throttle};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::warn;
 
 use crate::gateway::consume::{ACK_WAIT, dead_subject};
 
@@ -137,7 +137,10 @@ impl Task {
 
     async fn settle(&self, message: &Message, ending: Ending) {
         match ending {
-            Ending::Stored(_) | Ending::Ended(Fate::Delivered | Fate::Rejected) => {
+            // No other gateway of this kind has an endpoint for it.
+            Ending::NoEndpoint
+            | Ending::Stored(_)
+            | Ending::Ended(Fate::Delivered | Fate::Rejected) => {
                 self.say(message, AckKind::Ack).await;
             }
             Ending::Ended(Fate::Exhausted) => self.bury(message, "exhausted").await,

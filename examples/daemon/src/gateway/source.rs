@@ -99,10 +99,14 @@ impl Source for StreamSource {
     }
 
     fn answered(&mut self, answer: Result<Option<u64>, EmitError>) {
-        // What is refused otherwise, the client counts.
+        // What is refused otherwise, the endpoints count.
         if matches!(answer, Ok(None) | Err(EmitError::Closed)) && !self.is_stored {
             self.tally.not_taken.fetch_add(1, Relaxed);
         }
         self.is_closed = answer == Err(EmitError::Closed);
+    }
+
+    fn unmatched(&mut self) {
+        self.tally.unmatched.fetch_add(1, Relaxed);
     }
 }

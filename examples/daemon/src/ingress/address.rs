@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use pilot_webhook_core::{Endpoint, Host};
+use pilot_webhook_std::Destination;
 
 /// `127.0.0.1:9911` or `[::1]:9911`; `9911` or `:9911` is a port on loopback.
 ///
@@ -19,9 +20,19 @@ pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| expected.to_owned())
 }
 
+/// What is wrong with a webhook from which events come back.
+pub(crate) const COMES_BACK: &str =
+    "is the address that --listen takes events at, so they would go round for ever";
+
+/// Whether what is delivered to `target` comes back to the address that is listened at.
+pub(crate) fn comes_back(target: Option<&Destination>, listens: Option<SocketAddr>) -> bool {
+    let target = target.and_then(Destination::http);
+    target.zip(listens).is_some_and(|(target, own)| leads_back(&target.get(), own))
+}
+
 /// Whether events to `endpoint` would come back to the one who listens at `own`. (By addresses of the machine that
 /// are not in `own`, they may do so, too.)
-pub(crate) fn leads_back(endpoint: &Endpoint<'_>, own: SocketAddr) -> bool {
+fn leads_back(endpoint: &Endpoint<'_>, own: SocketAddr) -> bool {
     let takes_local = own.ip().is_loopback() || own.ip().is_unspecified();
     endpoint.port() == own.port()
         && match endpoint.host() {

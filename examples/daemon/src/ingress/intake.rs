@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
 use pilot_webhook_std::outbox::{Pending, PutError};
-use pilot_webhook_std::{Client, StoreError, TokioClock};
+use pilot_webhook_std::{Hub, StoreError, TokioClock};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Posted;
 use super::repeats::{Origin, Repeats};
 use crate::tally::Tally;
 
+/// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
+const ROOM_WAIT: Duration = Duration::from_secs(2);
 /// How long a POST waits for the disk. Arbitrary: less than the five seconds that the original waits for an answer.
 const STORE_WAIT: Duration = Duration::from_secs(4);
 
-/// Hands events to the client, each once.
+/// Hands events to the hub, each once.
 pub(crate) struct Intake {
-    client: Client,
+    hub: Hub,
     when_full: WhenFull,
     repeats: Mutex<Repeats>,
     tally: Arc<Tally>,
@@ -32,8 +34,14 @@ pub(crate) enum WhenFull {
     Wait(Duration),
     /// It is sent back.
     SendBack,
-    /// The oldest event makes room. The client's options say so, too.
+    /// The oldest event makes room. The endpoints' options say so, too.
     DropOldest,
+}
+
+impl Default for WhenFull {
+    fn default() -> Self {
+        Self::Wait(ROOM_WAIT)
+    }
 }
 
 /// Of the events of a POST not all are queued.
@@ -78,8 +86,8 @@ impl fmt::Display for Shortfall {
 }
 
 impl Intake {
-    pub(crate) fn new(client: Client, when_full: WhenFull, tally: Arc<Tally>) -> Self {
-        Self { client, when_full, repeats: Mutex::new(Repeats::new()), tally }
+    pub(crate) fn new(hub: Hub, when_full: WhenFull, tally: Arc<Tally>) -> Self {
+        Self { hub, when_full, repeats: Mutex::new(Repeats::new()), tally }
     }
 
     /// Takes the events of one POST, in their order. One that was accepted before is not queued again. Where there
@@ -98,7 +106,7 @@ impl Intake {
         for (before, posted) in events.iter().enumerate() {
             let mut taken = self.take(posted);
             if matches!(taken, Err(Why::NoRoom)) && !wait.is_zero() {
-                let _ = timeout_at(room_by, self.client.room()).await;
+                let _ = timeout_at(room_by, self.hub.room_for(&self.event(posted))).await;
                 taken = self.take(posted);
             }
             match taken {
@@ -108,7 +116,7 @@ impl Intake {
                 }
                 Err(why @ Why::Unfit(_)) => {
                     // Otherwise the engine counts it.
-                    let is_stored = self.client.outbox().is_some();
+                    let is_stored = self.hub.outbox().is_some();
                     add(&self.tally.sent_back, usize::from(is_stored));
                     reason = Some(why);
                 }
@@ -116,7 +124,7 @@ impl Intake {
                     let rest = events.len() - before;
                     // Of these the engine counts the first one where it was to drop another.
                     let drops = self.when_full == WhenFull::DropOldest;
-                    let is_counted = drops && why == Why::NoRoom && self.client.outbox().is_none();
+                    let is_counted = drops && why == Why::NoRoom && self.hub.outbox().is_none();
                     add(&self.tally.posted, rest);
                     add(&self.tally.sent_back, rest - usize::from(is_counted));
                     reason = Some(why);
@@ -136,17 +144,23 @@ impl Intake {
 
     /// Hands an event on, unless it was before. With an outbox it is safe when the receipt has come.
     fn take(&self, posted: &Posted<'_>) -> Result<Option<Pending>, Why> {
-        let node_id = posted.node_id.unwrap_or_else(|| self.client.node_id());
-        let timestamp = posted.timestamp.unwrap_or_else(|| TokioClock::new().wall());
-        let event = Event::new(&posted.event, node_id, timestamp);
+        let event = self.event(posted);
+        if !self.hub.has_endpoint_for(&event) {
+            add(&self.tally.unmatched, 1);
+            return Ok(None);
+        }
         let data = Json(posted.data());
         // Without a time of its own, two of these are two events.
         let event_id = posted.event_id.filter(|_| posted.timestamp.is_some());
-        if self.client.outbox().is_some() {
+        if self.hub.outbox().is_some() {
             // It knows its origins itself, also after a restart.
-            return self.client.put_event(&event, event_id, &data).map(Some).map_err(not_stored);
+            return self.hub.put_event(&event, event_id, &data).map(Some).map_err(not_stored);
         }
-        let origin = event_id.map(|event_id| Origin { node_id, event_id, timestamp });
+        let origin = event_id.map(|event_id| Origin {
+            node_id: event.node_id,
+            event_id,
+            timestamp: event.timestamp,
+        });
         // Held until it is remembered, so that of two equal events at once the later one is a repeat.
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
         if origin.is_some_and(|origin| repeats.knows(&origin)) {
@@ -163,11 +177,17 @@ impl Intake {
         }
     }
 
-    /// Hands it to the client. An event that has no room is the sender's still, and no loss.
+    fn event<'p>(&self, posted: &'p Posted<'_>) -> Event<'p> {
+        let node_id = posted.node_id.unwrap_or_else(|| self.hub.node_id());
+        let timestamp = posted.timestamp.unwrap_or_else(|| TokioClock::new().wall());
+        Event::new(&posted.event, node_id, timestamp)
+    }
+
+    /// Hands it to the hub. An event that has no room is the sender's still, and no loss.
     fn emit(&self, event: &Event<'_>, data: &Json<'_>) -> Result<Option<u64>, EmitError> {
-        match self.client.emit_if_room(event, data) {
+        match self.hub.emit_if_room(event, data) {
             Err(EmitError::Full) if self.when_full == WhenFull::DropOldest => {
-                self.client.emit_event(event, data)
+                self.hub.emit_event(event, data)
             }
             answer => answer,
         }

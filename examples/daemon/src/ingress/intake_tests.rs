@@ -1,6 +1,7 @@
 //! No task of the client runs here while nothing is waited for: what was queued stays queued.
 
 use pilot_webhook_core::{OnFull, Stats};
+use pilot_webhook_std::{Client, EndpointOptions};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -10,7 +11,7 @@ use super::*;
 
 const NOWHERE: &str = "http://127.0.0.1:9/";
 
-/// An intake, and the runtime that its client is on.
+/// An intake, and the runtime that its hub is on.
 struct Bench {
     runtime: Runtime,
     intake: Intake,
@@ -29,12 +30,15 @@ impl Bench {
             WhenFull::DropOldest => OnFull::DropOldest,
             WhenFull::Wait(_) | WhenFull::SendBack => OnFull::DropNewest,
         };
-        let client = {
+        let builder = Client::builder(url).queue_capacity(capacity);
+        let client = builder.on_full(on_full).drain_timeout(Duration::ZERO);
+        let hub = Hub::new();
+        {
             let _context = runtime.enter();
-            let builder = Client::builder(url).node_id(7).queue_capacity(capacity);
-            builder.on_full(on_full).drain_timeout(Duration::ZERO).build().unwrap()
-        };
-        Self { runtime, intake: Intake::new(client, when_full, Arc::default()) }
+            hub.add("pilot", EndpointOptions { waits: true, ..client.into() }).unwrap();
+        }
+        hub.set_node_id(7);
+        Self { runtime, intake: Intake::new(hub, when_full, Arc::default()) }
     }
 
     fn post(&self, body: &str) -> Result<(), Shortfall> {
@@ -42,7 +46,7 @@ impl Bench {
     }
 
     fn stats(&self) -> Stats {
-        self.intake.client.stats()
+        self.intake.hub.stats()
     }
 
     /// Posted events, repeats, and those sent back. Nothing is unaccounted for.
@@ -190,9 +194,9 @@ fn one_that_cannot_be_delivered_does_not_stop_the_others() {
 fn without_a_webhook_or_when_it_ends_nothing_is_taken() {
     let bench = Bench::new("", 8, WhenFull::SendBack);
     assert_eq!(bench.post(&event(1, 0)), short(0, 1, Why::NoWebhook));
-    bench.intake.client.set_url(NOWHERE).unwrap();
+    bench.intake.hub.get("pilot").unwrap().set_url(NOWHERE).unwrap();
     assert_eq!(bench.post(&event(1, 0)), Ok(()));
-    bench.runtime.block_on(bench.intake.client.close());
+    bench.runtime.block_on(bench.intake.hub.close());
     assert_eq!(bench.post(&event(2, 0)), short(0, 1, Why::Ending));
     assert_eq!(bench.counted(), (3, 0, 2));
 }

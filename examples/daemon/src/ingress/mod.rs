@@ -11,6 +11,6 @@ mod refusal;
 mod repeats;
 mod server;
 
-pub(crate) use address::leads_back;
+pub(crate) use address::{COMES_BACK, comes_back};
 pub(crate) use intake::{Intake, WhenFull};
 pub(crate) use server::{Ingress, Serving};

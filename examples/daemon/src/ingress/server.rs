@@ -14,13 +14,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use log::warn;
 use pilot_webhook_core::{SIGNATURE_HEADER, Secret};
 use pilot_webhook_std::Throttle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tracing::warn;
 
 use super::body;
 use super::intake::Intake;
@@ -258,11 +258,12 @@ impl Answering {
         }
         let status = refusal.status();
         let throttle = if status.is_server_error() { &self.sent_back } else { &self.bad };
+        let status = status.as_u16();
         match throttle.admit(Instant::now()) {
             None => {}
-            Some(0) => warn!("a request was answered {}: {refusal}", status.as_u16()),
+            Some(0) => warn!(status, "a request was answered {status}: {refusal}"),
             Some(n) => {
-                warn!("a request was answered {}, after {n} more: {refusal}", status.as_u16());
+                warn!(status, "a request was answered {status}, after {n} more: {refusal}");
             }
         }
     }

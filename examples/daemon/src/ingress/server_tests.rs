@@ -1,6 +1,6 @@
 //! Senders of all kinds over loopback, with limits that are soon reached.
 
-use pilot_webhook_std::Client;
+use pilot_webhook_std::{Client, EndpointOptions, Hub};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::intake::WhenFull;
@@ -28,8 +28,10 @@ impl Bench {
         ingress.limits = limits;
         let address = ingress.address();
         let tally = Arc::<Tally>::default();
-        let client = Client::builder(url).build().unwrap();
-        let intake = Intake::new(client.clone(), WhenFull::SendBack, Arc::clone(&tally));
+        let hub = Hub::new();
+        let options = EndpointOptions { waits: true, ..Client::builder(url).into() };
+        let client = hub.add("pilot", options).unwrap();
+        let intake = Intake::new(hub, WhenFull::SendBack, Arc::clone(&tally));
         let secret = secret.and_then(Secret::new);
         let serving = ingress.start(intake, secret, Arc::clone(&tally));
         Self { address, client, tally, serving }

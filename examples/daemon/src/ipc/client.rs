@@ -30,13 +30,22 @@ pub(crate) async fn info(socket: &Path, json: bool) -> Result<(), Failure> {
     print(&if json { answer.to_string() } else { for_people(&answer) })
 }
 
+pub(crate) async fn reload(socket: &Path, json: bool) -> Result<(), Failure> {
+    let answer = ask(socket, &Request::Reload).await?;
+    let lines = answer["done"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let lines: Vec<_> = lines.map(|line| line.replace(char::is_control, " ")).collect();
+    print(&if json { answer.to_string() } else { lines.join("\n") })
+}
+
 async fn ask(socket: &Path, request: &Request) -> Result<Value, Failure> {
     let answer = timeout(LIMIT, exchange(socket, request)).await;
     let answer =
         answer.unwrap_or_else(|_| Err(format!("did not answer within {} s", LIMIT.as_secs())));
     answer.map_err(|what| {
-        // One line, whatever the other side says.
-        let what = what.replace(char::is_control, " ");
+        // One line, whatever the other side says, but for all that is wrong with a configuration.
+        let has_lines = matches!(request, Request::Reload);
+        let is_bad = |letter: char| letter.is_control() && !(has_lines && letter == '\n');
+        let what = what.replace(is_bad, " ");
         Failure::runtime(format!("the daemon at {} {what}", socket.display()))
     })
 }
@@ -54,6 +63,7 @@ async fn exchange(socket: &Path, request: &Request) -> Result<Value, String> {
     let reply = Frames::new(reader, LIMIT).next().await;
     match (reply, written) {
         (Ok(Some(reply)), _) => request.read_reply(&reply).map_err(|no| match no {
+            NoAnswer::Refused(why) if *request == Request::Reload => format!("refused:\n{why}"),
             NoAnswer::Refused(why) => format!("refused: {why}"),
             NoAnswer::Garbled => "does not speak pilot's language".to_owned(),
         }),

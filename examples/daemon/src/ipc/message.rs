@@ -20,6 +20,9 @@ const HEALTH: u8 = 0x21;
 const HEALTH_OK: u8 = 0x22;
 /// Gives up connections that are being made; as for `SEND`.
 const CANCEL: u8 = 0x2B;
+/// Pilot has no such command, and none near it.
+const RELOAD: u8 = 0xF0;
+const RELOAD_OK: u8 = 0xF1;
 /// Pilot knows one code: "an error".
 const ERROR_CODE: [u8; 2] = 1_u16.to_be_bytes();
 
@@ -42,6 +45,8 @@ pub enum Request {
     Info,
     /// Whether the daemon is well.
     Health,
+    /// To read its configuration again. Pilot's daemon does not know it.
+    Reload,
 }
 
 /// Why a frame is no request to this daemon.
@@ -95,6 +100,7 @@ impl Request {
             // Pilot does not look at the payload.
             INFO => Ok(Self::Info),
             HEALTH => Ok(Self::Health),
+            RELOAD => Ok(Self::Reload),
             SEND | SEND_TO | CANCEL => Err(NoRequest::Unanswered),
             CLOSE => Err(match frame.payload.first_chunk() {
                 Some(id) => NoRequest::Close(u32::from_be_bytes(*id)),
@@ -113,6 +119,7 @@ impl Request {
             }
             Self::Info => Frame { command: INFO, payload: Vec::new() },
             Self::Health => Frame { command: HEALTH, payload: Vec::new() },
+            Self::Reload => Frame { command: RELOAD, payload: Vec::new() },
         }
     }
 
@@ -122,6 +129,7 @@ impl Request {
             Self::SetWebhook(_) => SET_WEBHOOK_OK,
             Self::Info => INFO_OK,
             Self::Health => HEALTH_OK,
+            Self::Reload => RELOAD_OK,
         }
     }
 
@@ -221,7 +229,12 @@ mod tests {
 
     #[test]
     fn requests_and_answers_find_each_other() {
-        for request in [Request::Info, Request::Health, Request::SetWebhook("http://h/é".into())] {
+        for request in [
+            Request::Info,
+            Request::Health,
+            Request::Reload,
+            Request::SetWebhook("http://h/é".into()),
+        ] {
             assert!(Request::read(request.frame()).ok().unwrap() == request);
             let json = serde_json::json!({"webhook": "http://h/é"});
             let reply = request.reply(Ok(json.clone()));

@@ -13,6 +13,7 @@ mod socket;
 use std::path::PathBuf;
 
 pub(crate) use info::{health, info};
+pub(crate) use message::without_credentials;
 pub(crate) use server::{Handler, Lost, OnLost, Server};
 
 /// Pilot's default socket: in the user's runtime directory, which no other user can write to, or in `/tmp`

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, error, warn};
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{debug, error, warn};
 
 use super::frame::{Frame, FrameError, Frames};
 use super::message::{self, Request, without_credentials};
@@ -31,6 +31,12 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
     /// The answer to `health`.
     fn health(&self) -> Value;
+
+    /// Reads the configuration again. Returns what was done.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the client; nothing changed then.
+    fn reload(&self) -> impl Future<Output = Result<Vec<String>, String>> + Send;
 }
 
 /// Limits on clients.
@@ -209,6 +215,7 @@ async fn answer<H: Handler>(frame: Frame, handler: &Arc<H>) -> (Option<Frame>, b
         let outcome = match &request {
             Request::Info => Ok(handler.info()),
             Request::Health => Ok(handler.health()),
+            Request::Reload => handler.reload().await.map(|done| json!({"done": done})),
             // Echoed as pilot does, but for a password, and not read back: another client may have set another since.
             Request::SetWebhook(url) => handler
                 .set_webhook(url)

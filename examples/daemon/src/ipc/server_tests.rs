@@ -36,6 +36,10 @@ impl Handler for Memory {
     fn health(&self) -> Value {
         json!({"status": "ok"})
     }
+
+    async fn reload(&self) -> Result<Vec<String>, String> {
+        Err("f:1: no\nf: 1 error".into())
+    }
 }
 
 struct Serving {

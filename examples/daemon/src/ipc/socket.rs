@@ -184,7 +184,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            log::warn!("{}: {error}", self.0.display());
+            tracing::warn!("{}: {error}", self.0.display());
         }
     }
 }

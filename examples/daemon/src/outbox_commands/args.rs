@@ -11,9 +11,9 @@ use crate::Failure;
 pub(crate) enum OutboxCommand {
     /// Show how many events wait, how long, and what became of all others.
     Status(Place),
-    /// List the events that wait, one a line, the next one first.
+    /// List the events that wait, one a line, the next one first; of several endpoints one after the other.
     List(Place),
-    /// List the dead letters, one a line, the oldest first.
+    /// List the dead letters, one a line, the oldest first; of several endpoints one after the other.
     Dead(Place),
     /// Show one event, with all of its data.
     Show {
@@ -36,7 +36,7 @@ pub(crate) enum OutboxCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Write events as `run --events` reads them, as JSON: first those that wait, then the dead letters.
+    /// Write events as `run --events` reads them, as JSON: first those that wait, each once, then the dead letters.
     Export {
         /// Only the events that wait.
         #[arg(long)]
@@ -57,9 +57,18 @@ pub(crate) struct Place {
     /// The outbox's file, as for `run`.
     #[arg(long, value_name = "FILE")]
     pub(super) outbox: PathBuf,
+    /// Only what is for the endpoint of this name.
+    #[arg(long, value_name = "NAME")]
+    pub(super) endpoint: Option<String>,
     /// Print JSON, an object a line.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+impl Place {
+    pub(super) fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
 }
 
 /// Which dead letters. One of the three has to be given.

@@ -5,7 +5,9 @@ use std::fmt::Display;
 use std::path::Path;
 
 use pilot_webhook_std::Timestamp;
-use pilot_webhook_std::outbox::{DeadLetter, Ledger, OutboxStatus, Stored, Verification};
+use pilot_webhook_std::outbox::{
+    DeadLetter, EndpointStatus, Ledger, OutboxStatus, Stored, Verification,
+};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -48,6 +50,7 @@ fn in_one_line(json: &str) -> Option<Box<RawValue>> {
 pub(super) struct Record<'a> {
     id: u64,
     state: &'static str,
+    endpoint: &'a str,
     #[serde(flatten)]
     event: Event<'a>,
     #[serde(serialize_with = "text")]
@@ -70,31 +73,32 @@ struct Death<'a> {
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
-    endpoint: &'a str,
+    url: &'a str,
     replay: bool,
 }
 
 impl<'a> Record<'a> {
     /// `None` as for [`Event::new`].
-    pub(super) fn waiting(event: &'a Stored) -> Option<Self> {
+    pub(super) fn waiting(endpoint: &'a str, event: &'a Stored) -> Option<Self> {
         let &Stored { id, stored_at, origin_id, first_id, .. } = event;
         let event = Event::new(event)?;
-        Some(Self { id, state: "waiting", event, stored_at, origin_id, first_id, death: None })
+        let (state, death) = ("waiting", None);
+        Some(Self { id, state, endpoint, event, stored_at, origin_id, first_id, death })
     }
 
     /// `None` as for [`Event::new`].
     pub(super) fn dead(letter: &'a DeadLetter) -> Option<Self> {
-        let &DeadLetter { ref event, died_at, ref reason, replay, .. } = letter;
+        let &DeadLetter { ref endpoint, ref event, died_at, ref reason, replay, .. } = letter;
         let death = Death {
             died_at,
             fate: reason.fate.name(),
             attempts: reason.attempts,
             status: reason.status,
             error: reason.error.as_deref(),
-            endpoint: &reason.endpoint,
+            url: &reason.url,
             replay,
         };
-        Some(Self { state: "dead", death: Some(death), ..Self::waiting(event)? })
+        Some(Self { state: "dead", death: Some(death), ..Self::waiting(endpoint, event)? })
     }
 }
 
@@ -108,11 +112,23 @@ pub(super) struct Status<'a> {
     live: bool,
     #[serde(flatten)]
     ledger: Ledger,
+    events: u64,
     last_id: u64,
     replays: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<Oldest>,
     positions: BTreeMap<&'a str, &'a str>,
+    endpoints: Vec<Endpoint<'a>>,
+}
+
+#[derive(Serialize)]
+struct Endpoint<'a> {
+    endpoint: &'a str,
+    #[serde(flatten)]
+    ledger: Ledger,
+    replays: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<Oldest>,
 }
 
 #[derive(Serialize)]
@@ -123,13 +139,22 @@ struct Oldest {
     age_secs: u64,
 }
 
+impl Oldest {
+    fn new(event: &Stored) -> Self {
+        Self { id: event.id, stored_at: event.stored_at, age_secs: age(event).as_secs() }
+    }
+}
+
+impl<'a> Endpoint<'a> {
+    fn new(status: &'a EndpointStatus) -> Self {
+        let EndpointStatus { name, ledger, oldest, replays, .. } = status;
+        let oldest = oldest.as_ref().map(Oldest::new);
+        Self { endpoint: name, ledger: *ledger, replays: *replays, oldest }
+    }
+}
+
 impl<'a> Status<'a> {
     pub(super) fn new(path: &'a Path, status: &'a OutboxStatus) -> Self {
-        let oldest = status.oldest.as_ref().map(|event| Oldest {
-            id: event.id,
-            stored_at: event.stored_at,
-            age_secs: age(event).as_secs(),
-        });
         let pairs = status.positions.iter();
         Self {
             file: path.display(),
@@ -137,10 +162,12 @@ impl<'a> Status<'a> {
             instance: status.instance,
             live: status.is_live,
             ledger: status.ledger,
+            events: status.events,
             last_id: status.last_id,
             replays: status.replays,
-            oldest,
+            oldest: status.oldest.as_ref().map(Oldest::new),
             positions: pairs.map(|(source, text)| (&**source, &**text)).collect(),
+            endpoints: status.endpoints.iter().map(Endpoint::new).collect(),
         }
     }
 }
@@ -154,9 +181,10 @@ pub(super) struct Verified<'a> {
 }
 
 impl<'a> Verified<'a> {
-    pub(super) fn new(found: &'a Verification) -> Self {
-        let Verification { problems, ledger, .. } = found;
-        Self { sound: problems.is_empty(), problems, ledger: *ledger }
+    /// With the account that is to be shown.
+    pub(super) fn new(found: &'a Verification, ledger: Ledger) -> Self {
+        let Verification { problems, .. } = found;
+        Self { sound: problems.is_empty(), problems, ledger }
     }
 }
 

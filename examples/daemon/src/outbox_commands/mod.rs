@@ -51,21 +51,27 @@ fn open(place: &Place) -> Result<OutboxFile, Stop> {
 }
 
 fn status(place: &Place, out: &mut Out) -> Result<(), Stop> {
-    let status = open(place)?.status()?;
-    if place.json {
-        out.line(line(&json::Status::new(&place.outbox, &status))?)
-    } else {
-        out.line(show::status(&place.outbox, &status))
+    let mut status = open(place)?.status()?;
+    if let Some(name) = &place.endpoint {
+        status.endpoints.retain(|endpoint| endpoint.name == *name);
+        if status.endpoints.is_empty() {
+            return Err(no_endpoint(name));
+        }
+    }
+    match (place.json, &place.endpoint) {
+        (true, _) => out.line(line(&json::Status::new(&place.outbox, &status))?),
+        (false, None) => out.line(show::status(&place.outbox, &status)),
+        (false, Some(_)) => status.endpoints.iter().try_for_each(|it| out.line(show::endpoint(it))),
     }
 }
 
 fn list(place: &Place, out: &mut Out) -> Result<(), Stop> {
     let mut unfit = Unfit::default();
-    open(place)?.each_waiting(|event: Stored| {
+    open(place)?.each_waiting(place.endpoint(), |endpoint: &str, event: Stored| {
         if place.json {
-            unfit.or_print(event.id, Record::waiting(&event), out)
+            unfit.or_print(event.id, Record::waiting(endpoint, &event), out)
         } else {
-            out.line(show::waiting(&event))
+            out.line(show::waiting(endpoint, &event))
         }
     })?;
     unfit.verdict()
@@ -73,7 +79,7 @@ fn list(place: &Place, out: &mut Out) -> Result<(), Stop> {
 
 fn dead(place: &Place, out: &mut Out) -> Result<(), Stop> {
     let mut unfit = Unfit::default();
-    open(place)?.each_dead(|letter: DeadLetter| {
+    open(place)?.each_dead(place.endpoint(), |letter: DeadLetter| {
         if place.json {
             unfit.or_print(letter.event.id, Record::dead(&letter), out)
         } else {
@@ -85,7 +91,8 @@ fn dead(place: &Place, out: &mut Out) -> Result<(), Stop> {
 
 fn show(id: u64, place: &Place, out: &mut Out) -> Result<(), Stop> {
     let file = open(place)?;
-    let Some(item) = file.show(id)? else {
+    let items = file.show(id, place.endpoint())?;
+    if items.is_empty() {
         let last = file.status()?.last_id;
         return Err(Failure::runtime(if id > last {
             format!("there is no event {id}: the last one is {last}")
@@ -93,22 +100,26 @@ fn show(id: u64, place: &Place, out: &mut Out) -> Result<(), Stop> {
             format!("event {id} is not in the file any more: it was delivered, removed or replayed")
         })
         .into());
-    };
-    if !place.json {
-        return out.line(show::item(&item));
     }
     let mut unfit = Unfit::default();
-    match &item {
-        Item::Waiting(event) => unfit.or_print(id, Record::waiting(event), out)?,
-        Item::Dead(letter) => unfit.or_print(id, Record::dead(letter), out)?,
+    for (item, number) in items.iter().zip(1..) {
+        match item {
+            // One after the other, with an empty line between them.
+            _ if !place.json && number > 1 => out.line(format_args!("\n{}", show::item(item)))?,
+            _ if !place.json => out.line(show::item(item))?,
+            Item::Waiting { endpoint, event } => {
+                unfit.or_print(id, Record::waiting(endpoint, event), out)?;
+            }
+            Item::Dead(letter) => unfit.or_print(id, Record::dead(letter), out)?,
+        }
     }
     unfit.verdict()
 }
 
 fn replay(which: Which<'_>, place: &Place, out: &mut Out) -> Result<(), Stop> {
     let file = open(place)?;
-    check_there(&file, which)?;
-    let asked = file.replay(which)?;
+    check_there(&file, which, place.endpoint())?;
+    let asked = file.replay(which, place.endpoint())?;
     let live = file.status()?.is_live;
     if place.json {
         return out.line(json!({"asked": asked, "live": live}));
@@ -123,8 +134,8 @@ fn replay(which: Which<'_>, place: &Place, out: &mut Out) -> Result<(), Stop> {
 
 fn purge(which: Which<'_>, place: &Place, out: &mut Out) -> Result<(), Stop> {
     let file = open(place)?;
-    check_there(&file, which)?;
-    let purged = file.purge(which)?;
+    check_there(&file, which, place.endpoint())?;
+    let purged = file.purge(which, place.endpoint())?;
     if place.json {
         out.line(json!({"purged": purged}))
     } else {
@@ -133,36 +144,52 @@ fn purge(which: Which<'_>, place: &Place, out: &mut Out) -> Result<(), Stop> {
 }
 
 /// An id that is no dead letter's is a mistake. A pattern that nothing matches may be none.
-fn check_there(file: &OutboxFile, which: Which<'_>) -> Result<(), Stop> {
+fn check_there(file: &OutboxFile, which: Which<'_>, endpoint: Option<&str>) -> Result<(), Stop> {
     let Which::Id(id) = which else { return Ok(()) };
-    match file.show(id)? {
-        Some(Item::Dead(_)) => Ok(()),
-        Some(Item::Waiting(_)) => {
-            Err(Failure::runtime(format!("event {id} waits, and is no dead letter")).into())
-        }
-        None => Err(Failure::runtime(format!("there is no dead letter {id}")).into()),
+    let items = file.show(id, endpoint)?;
+    if items.iter().any(|item| matches!(item, Item::Dead(_))) {
+        return Ok(());
     }
+    Err(Failure::runtime(match items.is_empty() {
+        false => format!("event {id} waits, and is no dead letter"),
+        true => format!("there is no dead letter {id}"),
+    })
+    .into())
 }
 
 fn export(waiting: bool, dead: bool, place: &Place, out: &mut Out) -> Result<(), Stop> {
     let file = open(place)?;
     let mut unfit = Unfit::default();
     let mut print = |event: Stored| unfit.or_print(event.id, Event::new(&event), out);
-    if waiting {
-        file.each_waiting(&mut print)?;
+    match place.endpoint() {
+        _ if !waiting => {}
+        // Once, for however many endpoints it waits.
+        None => file.each_event(&mut print)?,
+        endpoint => file.each_waiting(endpoint, |_, event| print(event))?,
     }
     if dead {
-        file.each_dead(|letter| print(letter.event))?;
+        file.each_dead(place.endpoint(), |letter| print(letter.event))?;
     }
     unfit.verdict()
 }
 
+/// The whole file is checked. The account that is shown is that of the endpoint, if one was named.
 fn verify(place: &Place, out: &mut Out) -> Result<(), Stop> {
-    let found = open(place)?.verify()?;
+    let file = open(place)?;
+    let ledger = match place.endpoint() {
+        Some(name) => {
+            let endpoints = file.status()?.endpoints;
+            let named = endpoints.iter().find(|endpoint| endpoint.name == name);
+            Some(named.ok_or_else(|| no_endpoint(name))?.ledger)
+        }
+        None => None,
+    };
+    let found = file.verify()?;
+    let ledger = ledger.unwrap_or(found.ledger);
     if place.json {
-        out.line(line(&json::Verified::new(&found))?)?;
+        out.line(line(&json::Verified::new(&found, ledger))?)?;
     } else if found.problems.is_empty() {
-        out.line(format_args!("all is well: {}", found.ledger))?;
+        out.line(format_args!("all is well: {ledger}"))?;
     } else {
         found.problems.iter().try_for_each(|what| out.line(Printable::new(what, 1_024)))?;
     }
@@ -174,6 +201,11 @@ fn verify(place: &Place, out: &mut Out) -> Result<(), Stop> {
             Err(Failure::runtime(format!("outbox {path}: {problems}")).into())
         }
     }
+}
+
+fn no_endpoint(name: &str) -> Stop {
+    let name = Printable::new(name, 1_024);
+    Failure::runtime(format!("the outbox has no endpoint {name}")).into()
 }
 
 fn line(value: &impl Serialize) -> Result<String, Failure> {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use self::certificate::Certificate;
 use crate::aside::aside;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, NodeId};
 use crate::{Failure, logging, print, webhook_url};
 
 /// The topic of the event.
@@ -29,6 +29,8 @@ pub(crate) struct Test {
     /// The file that the URL is in, so that it is not on the command line, which everybody can read.
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     webhook_file: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeId,
     #[command(flatten)]
     endpoint: Endpoint,
     /// Print one line of JSON.
@@ -105,5 +107,6 @@ fn client(options: &Test, tell: mpsc::Sender<Outcome>) -> Result<Client, Failure
         // Of a further attempt nobody wants to know.
         let _ = tell.try_send(Outcome { origin, timeout, report, certificate, end });
     });
-    endpoint.client(Client::builder(url))?.http(http).build().map_err(Failure::usage)
+    let builder = Client::builder(url).node_id(options.node.node_id);
+    endpoint.client(builder)?.http(http).build().map_err(Failure::usage)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::receiver::Receiver;
+use crate::receiver::{Receiver, Request};
 use crate::support;
 
 /// One event.
@@ -43,6 +43,35 @@ fn headers_are_sent_with_every_request_and_shown_nowhere() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!said.contains("hush"), "{said}");
     assert!(!said.contains("every user"), "{said}");
+}
+
+/// The trace and the span of each request, as the header has them.
+fn traces(arguments: &[&str]) -> Vec<Vec<String>> {
+    let receiver = Receiver::start(|n| if n == 0 { 500 } else { 200 });
+    let directory = tempfile::tempdir().unwrap();
+    let events = private(directory.path(), "events", &EVENT.repeat(2));
+    let mut command = support::daemon(&receiver.url());
+    command.args(["--events", &events, "--retry-backoff", "1ms"]).args(arguments);
+    let (stats, _) = support::run(&mut command);
+    assert_eq!(stats["delivered"], 2);
+    let of =
+        |request: &Request| request.all("traceparent").into_iter().map(str::to_owned).collect();
+    receiver.requests().iter().map(of).collect()
+}
+
+#[test]
+fn each_attempt_is_a_span_in_the_trace_of_its_message_unless_that_is_not_wanted() {
+    let traces = traces(&[]);
+    let parts: Vec<Vec<_>> = traces.iter().map(|all| all[0].split('-').collect()).collect();
+    let [first, second, other] = &parts[..] else { panic!("three requests: {parts:?}") };
+    for parts in [first, second, other] {
+        let lengths: Vec<_> = parts.iter().map(|part| part.len()).collect();
+        assert_eq!((lengths, parts[0], parts[3]), (vec![2, 32, 16, 2], "00", "01"));
+    }
+    assert_eq!(first[1], second[1]);
+    assert_ne!(first[2], second[2]);
+    assert_ne!(first[1], other[1]);
+    assert_eq!(self::traces(&["--no-traceparent"]), [[""; 0]; 3]);
 }
 
 #[test]

@@ -164,12 +164,12 @@ fn make(file: &Path, has_replays: bool) {
                 attempts: 1,
                 status: None,
                 error: Some("earlier".to_owned()),
-                endpoint: String::new(),
+                url: String::new(),
             };
-            outbox.end(id, End::Dead(Box::new(reason)));
+            outbox.pilot().end(id, End::Dead(Box::new(reason)));
         }
         outbox.close().await.unwrap();
     });
-    let asked = OutboxFile::open(file).unwrap().replay(Which::All).unwrap();
+    let asked = OutboxFile::open(file).unwrap().replay(Which::All, None).unwrap();
     assert_eq!(asked, if has_replays { EVENTS } else { 0 });
 }

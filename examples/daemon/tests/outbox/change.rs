@@ -10,9 +10,9 @@ use crate::place::Place;
 
 /// What comes after the id `after`. Arbitrary patience, and far more than it takes.
 async fn next(outbox: &Outbox, after: u64) -> Vec<Stored> {
-    let changed = timeout(Duration::from_secs(30), outbox.changed(after)).await;
+    let changed = timeout(Duration::from_secs(30), outbox.pilot().changed(after)).await;
     assert!(changed.unwrap());
-    outbox.read(after, 10, usize::MAX).await.unwrap()
+    outbox.pilot().read(after, 10, usize::MAX).await.unwrap()
 }
 
 #[tokio::test]

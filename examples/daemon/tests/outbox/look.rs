@@ -33,12 +33,12 @@ async fn the_status_of_a_live_and_of_a_stopped_file() {
     assert_eq!(row(&shown, "read up to"), "120 of file");
     assert_eq!(
         row(&shown, "all events"),
-        "6 accepted = 1 delivered + 2 dead + 0 purged + 0 expired + 0 aged out + 3 stored"
+        "6 accepted = 1 delivered + 2 dead + 0 purged + 0 expired + 0 aged out + 0 dropped + 3 stored"
     );
 
     let [status] = &place.json(&["status"])[..] else { panic!("one line") };
     let number = |key: &str| status[key].as_u64().unwrap();
-    let parts = ["delivered", "dead", "purged", "expired", "aged_out", "stored"];
+    let parts = ["delivered", "dead", "purged", "expired", "aged_out", "dropped", "stored"];
     assert_eq!(number("accepted"), parts.into_iter().map(number).sum::<u64>());
     assert_eq!(status["file"], place.path.to_str().unwrap());
     assert_eq!(status["instance"].as_str().unwrap().len(), 16);
@@ -73,10 +73,10 @@ async fn what_waits_is_listed_one_a_line() {
     assert_eq!(
         lines,
         [
-            "       4  2026-01-15T12:34:56.789Z  node 7  conn.established  34 B  \
+            "       4  pilot  2026-01-15T12:34:56.789Z  node 7  conn.established  34 B  \
              { \"big\":\\u{a}12345678901234567890123 }",
-            "       5  2026-01-15T12:34:56.789Z  node 7  a\\u{1b}[2Jb  no data",
-            "       6  2026-01-15T12:34:56.789Z  node 7  conn.lost  4 B  null",
+            "       5  pilot  2026-01-15T12:34:56.789Z  node 7  a\\u{1b}[2Jb  no data",
+            "       6  pilot  2026-01-15T12:34:56.789Z  node 7  conn.lost  4 B  null",
         ]
     );
 
@@ -111,13 +111,13 @@ async fn dead_letters_are_listed_with_their_story() {
 
     let letters = place.json(&["dead"]);
     let story = |index: usize| {
-        ["id", "state", "fate", "attempts", "status", "error", "endpoint", "replay", "data"]
+        ["id", "state", "fate", "attempts", "status", "error", "url", "replay", "data"]
             .map(|key| letters[index].get(key).cloned().unwrap_or_default())
     };
-    let endpoint = json!("http://127.0.0.1:9/hook");
+    let url = json!("http://127.0.0.1:9/hook");
     let first = [json!(2), json!("dead"), json!("rejected"), json!(1), json!(400), Value::Null];
     assert_eq!(story(0)[..6], first);
-    assert_eq!(story(0)[6..], [endpoint.clone(), json!(false), json!({"n": 2})]);
+    assert_eq!(story(0)[6..], [url, json!(false), json!({"n": 2})]);
     let error = json!("refused\nby \u{1b}[2Jthe host");
     let second = [json!(3), json!("dead"), json!("exhausted"), json!(3), Value::Null, error];
     assert_eq!(story(1)[..6], second);
@@ -214,6 +214,67 @@ async fn a_long_list_goes_through_a_pipe_that_is_closed_early() {
         let output = support::wait(child);
         assert_eq!(output.status.code(), Some(0));
         assert!(output.stderr.is_empty());
+    }
+    outbox.close().await.unwrap();
+}
+
+/// Of several endpoints each has its own list, and an event is exported once.
+#[tokio::test]
+async fn the_endpoint_is_shown_and_chosen() {
+    let place = Place::new();
+    let outbox = place.filled().await;
+    let audit = outbox.endpoint("a\u{1b}[2Jb").unwrap();
+    let both = [outbox.pilot().id(), audit.id()];
+    let event = NewEvent::new("conn.open", 7, NOON).for_endpoints(&both);
+    assert_eq!(outbox.put(event).unwrap().await, Ok(7));
+    assert_eq!(outbox.put(event.for_endpoints(&both[1..])).unwrap().await, Ok(8));
+    let name = ["--endpoint", "a\u{1b}[2Jb"];
+    let with = |command: &'static str| [&[command], &name[..]].concat();
+
+    let ids = |arguments: &[&str]| {
+        let events = place.json(arguments);
+        let pair = |event: &Value| (event["endpoint"].clone(), event["id"].as_u64().unwrap());
+        events.iter().map(pair).collect::<Vec<_>>()
+    };
+    let (pilot, other) = (json!("pilot"), json!(name[1]));
+    let all: Vec<_> = [4, 5, 6, 7].into_iter().map(|id| (pilot.clone(), id)).collect();
+    let its = vec![(other.clone(), 7), (other.clone(), 8)];
+    assert_eq!(ids(&["list"]), [all, its.clone()].concat());
+    assert_eq!(ids(&with("list")), its);
+    assert_eq!(ids(&["dead"]), [(pilot.clone(), 2), (pilot.clone(), 3)]);
+    assert_eq!(ids(&with("dead")), []);
+    assert_eq!(ids(&["show", "7"]), [(pilot, 7), (other, 7)]);
+    assert!(place.out(&with("list")).starts_with("       7  a\\u{1b}[2Jb  2026-01-15T"));
+    // Those that wait, each once, and two dead letters.
+    assert_eq!(place.out(&["export"]).lines().count(), 5 + 2);
+    assert_eq!(place.out(&with("export")).lines().count(), 2);
+
+    let shown = place.out(&["status"]);
+    assert!(row(&shown, "waiting").starts_with("5 events, "), "{shown}");
+    assert!(row(&shown, "endpoint").starts_with("pilot: 7 accepted = 1 delivered"), "{shown}");
+    assert!(shown.contains("\nendpoint     a\\u{1b}[2Jb: 2 accepted = 0 delivered"), "{shown}");
+    let shown = place.out(&with("status"));
+    assert_eq!(row(&shown, "endpoint"), "a\\u{1b}[2Jb");
+    assert!(row(&shown, "oldest").starts_with("event 7, waits for "), "{shown}");
+    let law = "2 accepted = 0 delivered + 0 dead + 0 purged + 0 expired + 0 aged out + 0 dropped + 2 stored";
+    assert_eq!(row(&shown, "all events"), law);
+    assert_eq!(place.out(&with("verify")), format!("all is well: {law}\n"));
+    let status = &place.json(&["status"])[0];
+    assert_eq!((&status["events"], &status["stored"]), (&json!(5), &json!(6)));
+    let endpoints = status["endpoints"].as_array().unwrap();
+    assert_eq!((&endpoints[1]["endpoint"], &endpoints[1]["stored"]), (&json!(name[1]), &json!(2)));
+
+    assert_eq!(place.json(&[&with("replay")[..], &["--all"]].concat())[0]["asked"], 0);
+    assert_eq!(place.json(&[&with("purge")[..], &["--all"]].concat())[0]["purged"], 0);
+    let done = place.run(&["purge", "2", name[0], name[1]]);
+    assert_eq!(
+        (done.status, done.err.as_str()),
+        (1, "pilot-webhookd: there is no dead letter 2\n")
+    );
+    for command in [&["status"][..], &["list"], &["dead"], &["verify"], &["replay", "--all"]] {
+        let done = place.run(&[command, &["--endpoint", "nobody"]].concat());
+        assert_eq!((done.status, done.out.as_str()), (1, ""), "{command:?}");
+        assert!(done.err.contains("endpoint") && done.err.contains("nobody"), "{}", done.err);
     }
     outbox.close().await.unwrap();
 }

@@ -21,7 +21,7 @@ fn what_a_receiver_refused_is_delivered_when_it_is_replayed() {
     assert_eq!(letters.len(), 54);
     for letter in &letters {
         assert_eq!((&letter["fate"], &letter["status"]), (&"rejected".into(), &401.into()));
-        assert_eq!(letter["endpoint"], refusing.url().trim_end_matches("/hook"));
+        assert_eq!(letter["url"], refusing.url().trim_end_matches("/hook"));
     }
 
     let sink = Sink::start();

@@ -61,13 +61,15 @@ impl Place {
         let position = Position { source: "file", text: "120" };
         outbox.put_all(&events, Some(position)).unwrap().await.unwrap();
         let dead = |fate, attempts, status, error: Option<&str>| {
-            let endpoint = "http://127.0.0.1:9/hook".to_owned();
+            let url = "http://127.0.0.1:9/hook".to_owned();
             let error = error.map(str::to_owned);
-            End::Dead(Box::new(DeadReason { fate, attempts, status, error, endpoint }))
+            End::Dead(Box::new(DeadReason { fate, attempts, status, error, url }))
         };
-        outbox.end(1, End::Delivered);
-        outbox.end(2, dead(DeadFate::Rejected, 1, Some(400), None));
-        outbox.end(3, dead(DeadFate::Exhausted, 3, None, Some("refused\nby \u{1b}[2Jthe host")));
+        outbox.pilot().end(1, End::Delivered);
+        outbox.pilot().end(2, dead(DeadFate::Rejected, 1, Some(400), None));
+        outbox
+            .pilot()
+            .end(3, dead(DeadFate::Exhausted, 3, None, Some("refused\nby \u{1b}[2Jthe host")));
         // What was handed in before is on disk with this.
         outbox.put_all(&[], None).unwrap().await.unwrap();
         outbox

@@ -25,7 +25,7 @@ async fn what_is_no_outbox_is_refused_and_left_as_it_is() {
         ("", "no such file"),
         ("text", "not a SQLite database"),
         ("CREATE TABLE t(x)", "a SQLite database, but no outbox"),
-        ("PRAGMA user_version = 9", "of version 9, and only versions up to 1 are known here"),
+        ("PRAGMA user_version = 9", "of version 9, and only versions up to 2 are known here"),
     ] {
         let place = match make {
             _ if make.starts_with("PRAGMA") => Place::stopped().await,
@@ -67,7 +67,7 @@ fn without_a_file_it_is_wrong_usage() {
 async fn a_sound_file_is_told_as_such_on_a_live_and_on_a_stopped_file() {
     let place = Place::new();
     let outbox = place.filled().await;
-    let law = "6 accepted = 1 delivered + 2 dead + 0 purged + 0 expired + 0 aged out + 3 stored";
+    let law = "6 accepted = 1 delivered + 2 dead + 0 purged + 0 expired + 0 aged out + 0 dropped + 3 stored";
     assert_eq!(place.out(&["verify"]), format!("all is well: {law}\n"));
     outbox.close().await.unwrap();
     assert_eq!(place.out(&["verify"]), format!("all is well: {law}\n"));
@@ -87,14 +87,15 @@ async fn every_finding_is_printed_and_the_exit_status_is_1() {
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines[0], "events that wait: 3 by the counters, 2 there");
     assert!(lines[1].starts_with("their bytes: "), "{out}");
-    assert_eq!(lines[2..], ["id 6 is there, and 3 was given last"]);
-    assert_eq!(err, format!("pilot-webhookd: outbox {}: 3 problems\n", place.path.display()));
+    assert!(lines[2].starts_with("bytes that wait for pilot: "), "{out}");
+    assert_eq!(lines[3..], ["id 6 is there, and 3 was given last"]);
+    assert_eq!(err, format!("pilot-webhookd: outbox {}: 4 problems\n", place.path.display()));
 
     let Done { status, out, err: json_err } = place.run(&["verify", "--json"]);
     assert_eq!((status, json_err), (1, err));
     let found: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(found["sound"], false);
-    assert_eq!(found["problems"].as_array().unwrap().len(), 3);
+    assert_eq!(found["problems"].as_array().unwrap().len(), 4);
 }
 
 /// The line was the description of the program.

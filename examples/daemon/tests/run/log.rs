@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::expect_undelivered;
 use crate::input::lines;
@@ -111,4 +111,45 @@ fn what_a_server_says_is_escaped_and_cut_in_the_log() {
     assert!(log.lines().all(|line| line.len() < 1_024), "{log}");
     assert!(!log.contains(|c: char| c.is_control() && c != '\n'), "{log}");
     assert!(!log.lines().any(|line| line.starts_with("forged")), "{log}");
+}
+
+/// The lines of JSON that a run with these options logs.
+fn json_lines(sink: &Sink) -> Vec<Value> {
+    let mut command = daemon(&sink.url());
+    command.args(["--events", EVENTS, "--retry-backoff", "20ms", "--log-format", "json"]);
+    let (_, output) = run(&mut command);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    // The last line says what was not delivered, in text.
+    stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[test]
+fn a_line_of_json_has_its_facts_as_fields() {
+    let lines = json_lines(&Sink::start_ill(None));
+    let of = |key: &str| lines.iter().find(|line| !line[key].is_null()).unwrap();
+    let failed = of("status");
+    assert_eq!((&failed["event"], &failed["attempt"]), (&json!(1), &json!(1)), "{failed}");
+    assert_eq!((&failed["status"], &failed["level"]), (&json!(503), &json!("warn")), "{failed}");
+    assert_eq!(failed["topic"], "node.registered", "{failed}");
+    assert!(failed["error"].is_null(), "{failed}");
+    assert_eq!(failed["message"], "event 1, attempt 1: status 503");
+    assert_eq!(of("next_attempt_ms")["next_attempt_ms"], 20);
+    assert_eq!(of("fate")["fate"], "exhausted");
+    assert_eq!(of("breaker")["breaker"], "open");
+
+    let lines = json_lines(&Sink::reserve());
+    assert!(lines.iter().any(|line| line["error"] == "connect"), "{lines:?}");
+}
+
+#[test]
+fn a_filter_that_is_none_is_said_and_passed_over() {
+    let sink = Sink::start();
+    let mut command = daemon(&sink.url());
+    let (_, output) = run(command.args(["--events", EVENTS]).env("RUST_LOG", "info=no"));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("warn: RUST_LOG is no list of levels and targets"), "{stderr}");
+    assert!(stderr.contains("info: delivering events"), "{stderr}");
+    let mut command = daemon(&sink.url());
+    let (_, output) = run(command.args(["--events", EVENTS]).env("RUST_LOG", "warn"));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }

@@ -21,6 +21,8 @@ use crate::nats::{NatsConfig, NatsTransport};
 /// Delivery over HTTP: the URL, and the options of the transports.
 pub struct OverHttp {
     url: String,
+    /// In place of the URL.
+    target: Option<Destination>,
     http: HttpConfig,
     headers: Result<RequestHeaders, HeaderError>,
     #[cfg(feature = "gzip")]
@@ -35,6 +37,7 @@ impl Client {
         let headers = Ok(RequestHeaders::new());
         let via = OverHttp {
             url: url.into(),
+            target: None,
             http: HttpConfig::new(),
             headers,
             #[cfg(feature = "gzip")]
@@ -51,6 +54,13 @@ impl ClientBuilder {
     #[cfg(feature = "plugin")]
     pub(crate) fn url(mut self, url: impl Into<String>) -> Self {
         self.via.url = url.into();
+        self
+    }
+
+    /// Where events are delivered to, in place of a URL.
+    #[cfg(feature = "plugin")]
+    pub(crate) fn target(mut self, target: Option<Destination>) -> Self {
+        self.via.target = target;
         self
     }
 
@@ -95,6 +105,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps the first `bytes` bytes of each answer's body, for [`on_notice`](Self::on_notice):
+    /// [`HttpConfig::answers`]. To be called after [`http`](Self::http), which replaces it.
+    pub fn answers(mut self, bytes: usize) -> Self {
+        self.via.http = self.via.http.answers(bytes);
+        self
+    }
+
     /// The certificate and the key, both in PEM, that are shown to servers that ask for them (mTLS):
     /// [`HttpConfig::client_certificate`]. To be called after [`http`](Self::http), which replaces it.
     pub fn client_certificate(
@@ -134,7 +151,10 @@ impl ClientBuilder {
         #[cfg(not(feature = "gzip"))]
         let options = self.options;
         let (policy, shared) = (http.get().policy, http.clone());
-        let target = destination(&self.via.url, policy)?;
+        let target = match self.via.target {
+            None => destination(&self.via.url, policy)?,
+            target => target,
+        };
         #[cfg(feature = "nats")]
         let nats = self.via.nats.build()?;
         let transport = move || UrlTransport {

@@ -1,10 +1,11 @@
 //! The methods by which events come in one by one.
 
 use pilot_webhook_core::{Clock as _, Data, EmitError, Event};
+use tracing::info;
 
 use super::Client;
 #[cfg(feature = "outbox")]
-use crate::client::durable::{emit_error, stored};
+use crate::client::durable::emit_error;
 use crate::client::scratch::Scratch;
 use crate::client::worker::Target;
 #[cfg(feature = "outbox")]
@@ -41,14 +42,7 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
-        let mut scratch = Scratch::take(self.handle.scratch_bytes());
-        #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.handle.durable {
-            let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
-            let answer = durable.count(durable.submit(event, data));
-            return answer.map(|()| None).map_err(emit_error);
-        }
-        self.dispatcher().emit(event, data, scratch.bytes())
+        self.take_in(event, data, true)
     }
 
     /// Takes in an event if there is room. One that has none is the caller's still, and is not counted.
@@ -60,13 +54,53 @@ impl<To: Target> Client<To> {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
+        self.take_in(event, data, false)
+    }
+
+    /// Takes in an event. With `counts`, one that finds no room is lost and counted; else it is the caller's still.
+    fn take_in<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        counts: bool,
+    ) -> Result<Option<u64>, EmitError> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
-            return durable.submit(event, data).map(|()| None).map_err(emit_error);
+            let answer = durable.submit(event, data);
+            let answer = if counts { durable.count(answer) } else { answer };
+            return answer.map(|()| None).map_err(emit_error);
         }
-        self.dispatcher().emit_if_room(event, data, scratch.bytes())
+        if counts {
+            self.dispatcher().emit(event, data, scratch.bytes())
+        } else {
+            self.dispatcher().emit_if_room(event, data, scratch.bytes())
+        }
+    }
+
+    /// What [`emit_if_room`](Self::emit_if_room) would answer to an event that it would not take for what is in the queue
+    /// or for want of a target; `None` when it would take it. It is not counted. Not for a client with an outbox.
+    pub(crate) fn would_refuse<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+    ) -> Option<Result<Option<u64>, EmitError>> {
+        let mut scratch = Scratch::take(self.handle.scratch_bytes());
+        self.dispatcher().would_refuse(event, data, scratch.bytes())
+    }
+
+    /// Completes when there is a target, or the client is closed.
+    pub(crate) async fn has_target(&self) {
+        loop {
+            // Made before it is looked at, so that no target is missed.
+            let retargeted = self.handle.retargeted.notified();
+            if self.is_closing() || self.target().is_some() {
+                return;
+            }
+            info!("there is no webhook: the events wait for one");
+            retargeted.await;
+        }
     }
 
     /// Takes in an event as soon as there is room, for sources that can wait (a file, a pipe).
@@ -83,7 +117,8 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             let data = self.checked(event, data, scratch.bytes()).map_err(EmitError::Payload)?;
-            let stored = durable.submit_at(stored(event, data), None, true, || Tell::Nobody).await;
+            let stored =
+                durable.submit_at(durable.stored(event, data), None, true, || Tell::Nobody).await;
             return stored.map(|()| None).map_err(emit_error);
         }
         let emitted = self.dispatcher().emit_when_room(event, data, scratch.bytes());
@@ -97,7 +132,7 @@ impl<To: Target> Client<To> {
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
             // One that never has so much room is full for short events, too.
-            let _ = durable.outbox.room(self.handle.scratch_bytes() as u64).await;
+            let _ = durable.outbox().room(self.handle.scratch_bytes() as u64).await;
             return;
         }
         self.handle.room.until(self.dispatcher().room()).await;

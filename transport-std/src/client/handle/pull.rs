@@ -1,11 +1,11 @@
 //! The one way in for sources.
 
-use log::info;
-use pilot_webhook_core::EmitError;
+use pilot_webhook_core::{Data, EmitError, Event};
+use tracing::info;
 
 use super::Client;
 #[cfg(feature = "outbox")]
-use crate::client::durable::{Durable, emit_error, stored};
+use crate::client::durable::{Durable, emit_error};
 #[cfg(feature = "outbox")]
 use crate::client::scratch::Scratch;
 use crate::client::source::{Ending, Incoming, Owed, Receipt, Source, refused};
@@ -23,37 +23,67 @@ impl<To: Target> Client<To> {
     pub async fn pull<S: Source>(&self, source: &mut S) {
         loop {
             let can_wait = source.can_wait();
-            let Some(item) = source.next().await else { return };
-            let answer = self.hand_in(item, can_wait).await;
-            source.answered(answer);
+            let Some(mut item) = source.next().await else { return };
+            let mut receipt = item.receipt.take().map(Owed::new);
+            let answer = self.hand_in(&item, &mut receipt, can_wait).await;
+            source.answered(told(answer, receipt));
         }
     }
 
-    async fn hand_in<R: Receipt>(
+    /// Hands an event in. A receipt that is still there afterwards is that of an event that was not taken.
+    /// Cancel-safe, but with an outbox.
+    pub(crate) async fn hand_in<R: Receipt>(
         &self,
-        mut item: Incoming<'_, R>,
+        item: &Incoming<'_, R>,
+        receipt: &mut Option<Owed>,
         can_wait: bool,
     ) -> Result<Option<u64>, EmitError> {
-        let mut receipt = item.receipt.take().map(Owed::new);
         #[cfg(feature = "outbox")]
         if let Some(durable) = &self.handle.durable {
-            let answer = self.store(durable, &item, &mut receipt, can_wait).await;
-            return told(answer, receipt);
+            return self.store(durable, item, receipt, can_wait).await;
         }
         loop {
-            let answer = self.queue(&item, &mut receipt, can_wait).await;
+            let answer = self.queue(item, receipt, can_wait).await;
             if answer != Ok(None) || !can_wait {
-                return told(answer, receipt);
+                return answer;
             }
             // Made before it is tried again, so that no target is missed.
             let retargeted = self.handle.retargeted.notified();
-            let answer = self.queue(&item, &mut receipt, can_wait).await;
+            let answer = self.queue(item, receipt, can_wait).await;
             if answer != Ok(None) {
-                return told(answer, receipt);
+                return answer;
             }
             info!("there is no webhook: the events wait for one");
             retargeted.await;
         }
+    }
+
+    /// As [`emit_event`](Self::emit_event), with a receipt, which is still there when the event was not taken.
+    pub(crate) fn hand_in_now<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        receipt: &mut Option<Owed>,
+    ) -> Result<Option<u64>, EmitError> {
+        if receipt.is_none() {
+            return self.emit_event(event, data);
+        }
+        let receipts = &self.dispatcher().observer().receipts;
+        receipts.hand_in(receipt, || self.emit_event(event, data))
+    }
+
+    /// As [`emit_if_room`](Self::emit_if_room), with a receipt, which is still there when the event was not taken.
+    pub(crate) fn hand_in_if_room<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        receipt: &mut Option<Owed>,
+    ) -> Result<Option<u64>, EmitError> {
+        if receipt.is_none() {
+            return self.emit_if_room(event, data);
+        }
+        let receipts = &self.dispatcher().observer().receipts;
+        receipts.hand_in(receipt, || self.emit_if_room(event, data))
     }
 
     /// Hands it to the engine, and keeps its receipt.
@@ -67,15 +97,12 @@ impl<To: Target> Client<To> {
         match (receipt.is_some(), can_wait) {
             (false, true) => return self.emit_when_room(event, data).await,
             (false, false) => return self.emit_event(event, data),
-            (true, _) => {}
+            (true, false) => return self.hand_in_now(event, data, receipt),
+            (true, true) => {}
         }
-        let receipts = &self.dispatcher().observer().receipts;
         loop {
-            let answer = receipts.hand_in(receipt, || match can_wait {
-                true => self.emit_if_room(event, data),
-                false => self.emit_event(event, data),
-            });
-            if answer != Err(EmitError::Full) || !can_wait {
+            let answer = self.hand_in_if_room(event, data, receipt);
+            if answer != Err(EmitError::Full) {
                 return answer;
             }
             self.room().await;
@@ -93,14 +120,9 @@ impl<To: Target> Client<To> {
     ) -> Result<Option<u64>, EmitError> {
         let mut scratch = Scratch::take(self.handle.scratch_bytes());
         let data = self.checked(&item.event, &item.data, scratch.bytes());
-        let mut event = stored(&item.event, data.map_err(EmitError::Payload)?);
+        let mut event = durable.stored(&item.event, data.map_err(EmitError::Payload)?);
         event.origin_id = item.origin_id;
-        let reply = || match receipt.take() {
-            None => Tell::Nobody,
-            Some(receipt) => Tell::Host(Host(Box::new(|stored| {
-                receipt.tell(stored.map_or(Ending::NotTaken, Ending::Stored));
-            }))),
-        };
+        let reply = || when_stored(receipt.take());
         let answer = durable.submit_at(event, item.position, can_wait, reply).await;
         // One that waits was not dropped.
         let answer = if can_wait { answer } else { durable.count(answer) };
@@ -108,8 +130,19 @@ impl<To: Target> Client<To> {
     }
 }
 
+/// Has the outbox tell a receipt.
+#[cfg(feature = "outbox")]
+pub(crate) fn when_stored(receipt: Option<Owed>) -> Tell {
+    match receipt {
+        None => Tell::Nobody,
+        Some(receipt) => Tell::Host(Host(Box::new(|stored| {
+            receipt.tell(stored.map_or(Ending::NotTaken, Ending::Stored));
+        }))),
+    }
+}
+
 /// The receipt that is still there is that of an event that was not taken.
-fn told(
+pub(crate) fn told(
     answer: Result<Option<u64>, EmitError>,
     receipt: Option<Owed>,
 ) -> Result<Option<u64>, EmitError> {

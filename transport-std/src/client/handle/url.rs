@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use pilot_webhook_core::{Clock as _, Policy};
+use pilot_webhook_core::Policy;
 
 use super::Client;
 use crate::client::destination::{Destination, DestinationError};
 use crate::client::error::ClientError;
 use crate::client::worker::{Shared, Target};
-use crate::http::{HttpConfigError, HttpShared, RequestHeaders};
+use crate::http::{Connections, HttpConfigError, HttpShared, RequestHeaders};
 
 impl Client {
     /// Delivers to another URL from now on, or to none when it is empty. Returns at once: queued
@@ -55,6 +55,12 @@ impl Client {
         }
     }
 
+    /// The connections that were made and are open over HTTP. Over a transport of one's own none is known.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.handle.http.as_ref().map(HttpShared::connections).unwrap_or_default()
+    }
+
     /// The destination policy.
     #[cfg(feature = "plugin")]
     pub(crate) fn policy(&self) -> Policy {
@@ -67,7 +73,7 @@ pub(super) fn pace_as_allowed<To: Target>(http: &HttpShared, shared: &Arc<Shared
     let shared = Arc::downgrade(shared);
     http.on_rate(move |rate| {
         if let Some(shared) = shared.upgrade() {
-            shared.dispatcher.set_rate(rate, shared.clock.now());
+            shared.set_rate(rate);
         }
     });
 }

@@ -1,0 +1,377 @@
+//! What the page remembers of endpoints: the last attempts, and how busy they were. Bounded in all.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pilot_webhook_core::{Notice, Reply, Stats, Verdict};
+
+/// Attempts that are remembered of an endpoint, at most.
+pub(super) const ATTEMPTS: usize = 100;
+/// Looks at an endpoint that are remembered: one a second.
+pub(super) const SAMPLES: usize = 90;
+/// What attempts of all endpoints may take together, in bytes of their texts. Each endpoint has an equal share.
+const BYTES: usize = 8 * 1024 * 1024;
+/// The greatest share. Arbitrary: 100 attempts with bodies of 4 KiB.
+const SHARE_MAX: usize = 512 * 1024;
+/// The longest body that is remembered whole.
+const BODY_MAX: usize = 16 * 1024;
+/// The longest answer that is remembered.
+pub(super) const ANSWER_MAX: usize = 2 * 1024;
+/// The longest topic that is remembered.
+const TOPIC_MAX: usize = 256;
+/// The longest error that is remembered.
+const ERROR_MAX: usize = 512;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome<'a> {
+    /// With an answer, which took the message or did not.
+    Answer { status: u16, is_accepted: bool },
+    /// Without one, for this reason.
+    Error(&'a str),
+}
+
+/// An attempt, as it is told.
+#[derive(Clone, Copy, Debug)]
+struct Told<'a> {
+    /// When it ended.
+    at: Timestamp,
+    event_id: u64,
+    /// The first event's, as it stands in a JSON string.
+    topic: &'a str,
+    /// In one message.
+    events: u32,
+    /// Its number, from 1.
+    attempt: u8,
+    is_probe: bool,
+    took: Duration,
+    outcome: Outcome<'a>,
+    /// The beginning of the answer's body.
+    answer: &'a [u8],
+    /// The message's body.
+    body: &'a [u8],
+}
+
+/// A text of which only the beginning may be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) bytes: Box<[u8]>,
+    pub(super) is_cut: bool,
+}
+
+impl Cut {
+    /// The first `limit` bytes.
+    pub(super) fn new(bytes: &[u8], limit: usize) -> Self {
+        let is_cut = bytes.len() > limit;
+        Self { bytes: bytes[..bytes.len().min(limit)].into(), is_cut }
+    }
+}
+
+/// An attempt, as it is remembered.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    /// The attempts of an endpoint are numbered, from 1.
+    pub(super) number: u64,
+    pub(super) at: Timestamp,
+    pub(super) event_id: u64,
+    pub(super) topic: Cut,
+    pub(super) events: u32,
+    pub(super) attempt: u8,
+    pub(super) is_probe: bool,
+    pub(super) took: Duration,
+    /// The answer's, if there was one.
+    pub(super) status: Option<u16>,
+    pub(super) is_accepted: bool,
+    /// Why there was none.
+    pub(super) error: Cut,
+    pub(super) answer: Cut,
+    pub(super) body: Cut,
+}
+
+impl Attempt {
+    fn size(&self) -> usize {
+        size_of::<Self>()
+            + self.topic.bytes.len()
+            + self.error.bytes.len()
+            + self.answer.bytes.len()
+            + self.body.bytes.len()
+    }
+}
+
+/// How an endpoint was in one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sample {
+    pub(super) delivered: u32,
+    /// Attempts that ended.
+    pub(super) attempts: u32,
+    /// All of them took so long together, in microseconds.
+    pub(super) micros: u32,
+    /// Events that waited or were in flight, at its end.
+    pub(super) waiting: u32,
+}
+
+/// What is remembered of all endpoints, by their names.
+#[derive(Default)]
+pub(crate) struct Histories {
+    all: Mutex<HashMap<String, Arc<History>>>,
+    endpoints: Arc<AtomicUsize>,
+}
+
+impl Histories {
+    /// Of the endpoint with this name; a new one, where there is none.
+    pub(crate) fn of(&self, name: &str) -> Arc<History> {
+        let mut all = lock(&self.all);
+        if let Some(history) = all.get(name) {
+            return Arc::clone(history);
+        }
+        let history =
+            Arc::new(History { endpoints: Arc::clone(&self.endpoints), memory: Mutex::default() });
+        all.insert(name.to_owned(), Arc::clone(&history));
+        self.endpoints.store(all.len(), Relaxed);
+        history
+    }
+
+    /// Forgets the endpoints that are not among these names.
+    pub(super) fn keep(&self, is_there: impl Fn(&str) -> bool) {
+        let mut all = lock(&self.all);
+        all.retain(|name, _| is_there(name));
+        self.endpoints.store(all.len(), Relaxed);
+    }
+}
+
+/// What is remembered of an endpoint.
+pub(crate) struct History {
+    /// How many share the memory.
+    endpoints: Arc<AtomicUsize>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    attempts: VecDeque<Attempt>,
+    bytes: usize,
+    /// The number of the newest.
+    newest: u64,
+    samples: VecDeque<Sample>,
+    /// Since the last sample.
+    running: Sample,
+    /// Delivered, at the last sample.
+    delivered: u64,
+}
+
+impl History {
+    /// Remembers the attempts among the notices of a client.
+    pub(crate) fn hook(self: Arc<Self>) -> impl Fn(&Notice<'_>) + Send + Sync + 'static {
+        move |notice| self.notice(notice)
+    }
+
+    fn notice(&self, notice: &Notice<'_>) {
+        let Notice::Attempt {
+            event_id,
+            events,
+            attempt,
+            is_probe,
+            result,
+            message,
+            contents,
+            took,
+            ended,
+            answer,
+        } = *notice
+        else {
+            return;
+        };
+        let error;
+        let outcome = match result {
+            Ok(Reply { code, verdict, .. }) => {
+                Outcome::Answer { status: code, is_accepted: verdict == Verdict::Accepted }
+            }
+            Err(reason) => {
+                error = reason.to_string();
+                Outcome::Error(&error)
+            }
+        };
+        let nanos = i32::try_from(ended.nanos()).unwrap_or(0);
+        let topic = contents.iter().next().map_or("", |event| event.topic.as_str());
+        self.attempted(&Told {
+            at: Timestamp::new(ended.seconds(), nanos).unwrap_or_default(),
+            event_id,
+            topic: topic.trim_matches('"'),
+            events,
+            attempt,
+            is_probe,
+            took,
+            outcome,
+            answer,
+            body: message.body,
+        });
+    }
+
+    /// Remembers an attempt, and forgets the oldest ones for it.
+    fn attempted(&self, told: &Told<'_>) {
+        let share = (BYTES / self.endpoints.load(Relaxed).max(1)).min(SHARE_MAX);
+        let (status, is_accepted, error) = match told.outcome {
+            Outcome::Answer { status, is_accepted } => (Some(status), is_accepted, ""),
+            Outcome::Error(error) => (None, false, error),
+        };
+        let mut memory = lock(&self.memory);
+        memory.newest += 1;
+        let attempt = Attempt {
+            number: memory.newest,
+            at: told.at,
+            event_id: told.event_id,
+            topic: Cut::new(told.topic.as_bytes(), TOPIC_MAX),
+            events: told.events,
+            attempt: told.attempt,
+            is_probe: told.is_probe,
+            took: told.took,
+            status,
+            is_accepted,
+            error: Cut::new(error.as_bytes(), ERROR_MAX),
+            answer: Cut::new(told.answer, ANSWER_MAX.min(share / 4)),
+            body: Cut::new(told.body, BODY_MAX.min(share / 4)),
+        };
+        memory.running.attempts = memory.running.attempts.saturating_add(1);
+        let micros = u32::try_from(told.took.as_micros()).unwrap_or(u32::MAX);
+        memory.running.micros = memory.running.micros.saturating_add(micros);
+        memory.bytes += attempt.size();
+        memory.attempts.push_back(attempt);
+        while memory.attempts.len() > ATTEMPTS
+            || (memory.bytes > share && memory.attempts.len() > 1)
+        {
+            let Some(oldest) = memory.attempts.pop_front() else { break };
+            memory.bytes -= oldest.size();
+        }
+    }
+
+    /// Ends a second, with the counters at its end.
+    pub(super) fn sample(&self, stats: &Stats) {
+        let mut memory = lock(&self.memory);
+        let delivered = stats.delivered.saturating_sub(memory.delivered);
+        let sample = Sample {
+            delivered: u32::try_from(delivered).unwrap_or(u32::MAX),
+            waiting: stats.queued.saturating_add(stats.in_flight),
+            ..std::mem::take(&mut memory.running)
+        };
+        memory.delivered = stats.delivered;
+        if memory.samples.len() == SAMPLES {
+            memory.samples.pop_front();
+        }
+        memory.samples.push_back(sample);
+    }
+
+    /// The last seconds, oldest first.
+    pub(super) fn samples(&self) -> Vec<Sample> {
+        lock(&self.memory).samples.iter().copied().collect()
+    }
+
+    /// The attempts behind the one with this number, oldest first.
+    pub(super) fn attempts(&self, after: u64) -> Vec<Attempt> {
+        let memory = lock(&self.memory);
+        memory.attempts.iter().filter(|attempt| attempt.number > after).cloned().collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told(body: &[u8]) -> Told<'_> {
+        Told {
+            at: Timestamp::UNIX_EPOCH,
+            event_id: 1,
+            topic: "t",
+            events: 1,
+            attempt: 1,
+            is_probe: false,
+            took: Duration::from_millis(2),
+            outcome: Outcome::Answer { status: 204, is_accepted: true },
+            answer: &[],
+            body,
+        }
+    }
+
+    #[test]
+    fn the_last_attempts_are_remembered_in_their_order() {
+        let history = Histories::default().of("a");
+        (0..250).for_each(|_| history.attempted(&told(b"{}")));
+        let numbers: Vec<_> = history.attempts(0).iter().map(|it| it.number).collect();
+        assert_eq!(numbers, (151..=250).collect::<Vec<_>>());
+        assert_eq!(history.attempts(249).len(), 1);
+    }
+
+    /// What 1,000 endpoints may take was the issue's 64 MB in bodies alone.
+    #[test]
+    fn many_endpoints_share_the_memory_of_one() {
+        let histories = Histories::default();
+        let all: Vec<_> = (0..1_000).map(|n| histories.of(&format!("e{n}"))).collect();
+        let long = vec![b'x'; 64 * 1024];
+        for history in &all {
+            (0..ATTEMPTS).for_each(|_| history.attempted(&told(&long)));
+        }
+        let sum: usize = all.iter().map(|history| lock(&history.memory).bytes).sum();
+        assert!(sum <= BYTES, "{sum}");
+        assert!(all.iter().all(|history| !history.attempts(0).is_empty()));
+        let attempt = &all[0].attempts(0)[0];
+        assert!(attempt.body.is_cut);
+        let counted: usize = all[0].attempts(0).iter().map(Attempt::size).sum();
+        assert_eq!(counted, lock(&all[0].memory).bytes);
+    }
+
+    proptest! {
+        /// Whatever comes, and however many share the memory.
+        #[test]
+        fn the_memory_is_bounded_and_counted(
+            lengths in proptest::collection::vec((0..40_000_usize, 1..2_000_usize), 1..300),
+        ) {
+            let histories = Histories::default();
+            let history = histories.of("a");
+            let long = vec![b'x'; 40_000];
+            for (length, endpoints) in lengths {
+                histories.endpoints.store(endpoints, Relaxed);
+                history.attempted(&told(&long[..length]));
+                let share = (BYTES / endpoints).min(SHARE_MAX);
+                let memory = lock(&history.memory);
+                let counted: usize = memory.attempts.iter().map(Attempt::size).sum();
+                prop_assert_eq!(counted, memory.bytes);
+                prop_assert!(memory.bytes <= share || memory.attempts.len() == 1);
+                prop_assert!((1..=ATTEMPTS).contains(&memory.attempts.len()));
+                let numbers: Vec<_> = memory.attempts.iter().map(|it| it.number).collect();
+                prop_assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+                prop_assert_eq!(numbers.last(), Some(&memory.newest));
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_has_what_happened_in_it() {
+        let history = Histories::default().of("a");
+        let stats = |delivered, queued| Stats { delivered, queued, ..Stats::default() };
+        history.attempted(&told(b"{}"));
+        history.attempted(&told(b"{}"));
+        history.sample(&stats(2, 5));
+        history.sample(&stats(2, 0));
+        let first = Sample { delivered: 2, attempts: 2, micros: 4_000, waiting: 5 };
+        assert_eq!(history.samples(), [first, Sample::default()]);
+        (0..SAMPLES).for_each(|_| history.sample(&stats(2, 0)));
+        assert_eq!(history.samples().len(), SAMPLES);
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let histories = Histories::default();
+        histories.of("a").attempted(&told(b"{}"));
+        histories.of("b");
+        histories.keep(|name| name == "b");
+        assert!(histories.of("a").attempts(0).is_empty());
+    }
+}

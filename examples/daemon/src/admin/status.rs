@@ -1,0 +1,130 @@
+//! What machines ask for, without a token: the metrics, and whether the daemon is well.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::FutureExt as _;
+use pilot_webhook_std::outbox::OutboxError;
+use pilot_webhook_std::{Hub, HubEndpoint};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::Mutex;
+use tracing::warn;
+
+use super::watch::Watch;
+use crate::aside::aside;
+use crate::metrics::{FileReading, Form, Reading, Readings};
+
+/// What an event takes in an outbox that is still said to have room, in bytes. Arbitrary: more than the usual.
+const EVENT: u64 = 4 * 1024;
+
+/// What machines are told from.
+pub(super) struct Status {
+    hub: Hub,
+    watch: Arc<Watch>,
+    /// Held while metrics are written: with many endpoints they are long.
+    turn: Mutex<()>,
+}
+
+/// Why no events are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Reason {
+    /// The daemon is about to end.
+    Stopping,
+    /// No endpoint has a URL, and there is no outbox.
+    NoWebhook,
+    /// The outbox is full, or its disk fails.
+    OutboxNotWritable,
+}
+
+pub(super) fn open<S>(status: Arc<Status>) -> Router<S> {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readiness))
+        .route("/metrics", get(metrics))
+        .with_state(status)
+}
+
+async fn readiness(State(status): State<Arc<Status>>) -> Response {
+    let reasons = status.reasons();
+    let is_ready = reasons.is_empty();
+    let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({"ready": is_ready, "reasons": reasons}).to_string();
+    (code, [(CONTENT_TYPE, "application/json")], body + "\n").into_response()
+}
+
+async fn metrics(State(status): State<Arc<Status>>, headers: HeaderMap) -> Response {
+    let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let form = Form::accepted(&accepts.collect::<Vec<_>>().join(","));
+    let _turn = status.turn.lock().await;
+    let for_text = Arc::clone(&status);
+    match aside(move || for_text.text(form)).await {
+        Ok(Ok(text)) => ([(CONTENT_TYPE, form.content_type())], text).into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+impl Status {
+    pub(super) fn new(hub: Hub, watch: Arc<Watch>) -> Self {
+        Self { hub, watch, turn: Mutex::default() }
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
+        let has_target = self.hub.endpoints().iter().any(|it| it.client().target().is_some());
+        let outbox = self.hub.outbox();
+        let takes = outbox.as_ref().map(|outbox| {
+            // It waits for room otherwise.
+            matches!(outbox.room(EVENT.min(outbox.max_bytes())).now_or_never(), Some(Ok(())))
+        });
+        [
+            (self.watch.is_stopping(), Reason::Stopping),
+            (!has_target && outbox.is_none(), Reason::NoWebhook),
+            (takes == Some(false), Reason::OutboxNotWritable),
+        ]
+        .into_iter()
+        .filter_map(|(is_so, reason)| is_so.then_some(reason))
+        .collect()
+    }
+
+    /// The metrics. It blocks on the disk where there is an outbox, and takes its time where there are many endpoints.
+    fn text(&self, form: Form) -> Result<String, std::fmt::Error> {
+        let outbox = self.hub.outbox();
+        let stored = outbox.as_ref().and_then(|outbox| {
+            let read = || Ok((outbox.ledger()?, outbox.ledgers()?, outbox.oldest()?));
+            let read = read().inspect_err(|error: &OutboxError| warn!("{error}"));
+            read.ok()
+        });
+        let file = outbox.zip(stored.as_ref()).map(|(outbox, (ledger, ..))| FileReading {
+            bytes: ledger.stored_bytes,
+            capacity_bytes: outbox.max_bytes(),
+        });
+        let (_, ledgers, oldest) = stored.unwrap_or_default();
+        let (ledgers, oldest): (HashMap<_, _>, HashMap<_, _>) =
+            (ledgers.into_iter().collect(), oldest.into_iter().collect());
+        let endpoints = self.hub.endpoints();
+        let reading = |it: &HubEndpoint| {
+            let (name, client) = (it.name(), it.client());
+            let backlog = client.backlog();
+            Reading {
+                name: name.to_owned(),
+                stats: it.stats(),
+                backlog,
+                oldest: oldest.get(name).copied().or(backlog.oldest),
+                connections: client.connections(),
+                panics: client.panics(),
+                is_paused: client.is_paused(),
+                ledger: ledgers.get(name).copied(),
+            }
+        };
+        let endpoints = endpoints.iter().map(reading).collect();
+        let input = self.watch.tally.counts().to_vec();
+        self.watch.metrics.text(form, Readings { endpoints, file, input })
+    }
+}

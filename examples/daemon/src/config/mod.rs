@@ -1,0 +1,23 @@
+//! The configuration file: its keys are the options of the command line, and each `[[endpoint]]` has its own.
+//!
+//! `text` is read to a `document`, whose keys `keys` knows from the definition of the command line; `load` makes
+//! endpoints of it and checks them by the `rules`, with all `problem`s at once. `plan` says what a reload has to do.
+
+mod document;
+mod keys;
+mod load;
+mod plan;
+mod problem;
+mod rules;
+mod summary;
+mod text;
+
+#[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use keys::Settings;
+pub(crate) use load::{Config, Declared, Source};
+pub(crate) use plan::{Change, differences, plan};
+pub(crate) use summary::summary;

@@ -1,0 +1,217 @@
+//! What must hold beyond the rules of the command line: names, URLs, files, and what is secret.
+
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use pilot_webhook_std::Destination;
+
+use super::keys::{Given, Keys, Setting, Settings};
+use super::load::{Declared, Parsed};
+use super::problem::Problems;
+use crate::args::Run;
+use crate::delivery::{EndpointArgs, PILOT};
+use crate::ipc::without_credentials;
+use crate::webhook_url;
+
+/// Headers whose values are secrets.
+const SECRET_HEADERS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+
+/// Checks all endpoints, and adds the one that the top of the file or the command line describes, where there is one.
+pub(super) fn check(
+    run: &Run,
+    top: &Settings,
+    parsed: Vec<Parsed>,
+    problems: &mut Problems,
+) -> Vec<Declared> {
+    unique(&parsed, problems);
+    let keys = Keys::endpoint();
+    let (has_tables, has_pilot) =
+        (!parsed.is_empty(), parsed.iter().any(|it| it.args.name == PILOT));
+    let mut endpoints = Vec::new();
+    for Parsed { line, args, settings } in parsed {
+        secrets(&settings, problems);
+        let url = if args.name == PILOT {
+            url_of_pilot(run, top, &args, line, problems)
+        } else {
+            url(&args, line, &settings, problems)
+        };
+        let can_read = files(&keys, &settings, problems);
+        if let (Some(url), true) = (url, can_read) {
+            usable(&args, &url, line, &settings, problems);
+            endpoints.push(Declared { args: args.into(), url, settings });
+        }
+    }
+    secrets(top, problems);
+    for (key, path) in
+        [("webhook_file", &run.webhook_file), ("listen_secret_file", &run.listen_secret_file)]
+    {
+        if let Some(Err(error)) = path.as_deref().map(readable) {
+            problems.add(line_of(top, key).unwrap_or(1), key, error);
+        }
+    }
+    let is_given = !run.webhook.is_empty() || run.webhook_file.is_some();
+    if !has_pilot && (!has_tables || is_given || webhook_url::is_in_environment()) {
+        let args = EndpointArgs::pilot(run.delivery.clone());
+        let settings = Keys::shared().of(top);
+        let url = url_of_pilot(run, top, &args, 1, problems);
+        if let (Some(url), true) = (url, files(&keys, &settings, problems)) {
+            usable(&args, &url, 1, &settings, problems);
+            endpoints.push(Declared { args: args.into(), url, settings });
+        }
+    }
+    endpoints
+}
+
+fn unique(parsed: &[Parsed], problems: &mut Problems) {
+    let mut names = BTreeMap::new();
+    for Parsed { line, args, settings } in parsed {
+        let line = line_of(settings, "name").unwrap_or(*line);
+        if let Some(first) = names.insert(&args.name, line) {
+            problems.add(
+                line,
+                "name",
+                format!("another endpoint is called {} (line {first})", args.name),
+            );
+        }
+    }
+}
+
+/// The URL of an endpoint.
+fn url(
+    args: &EndpointArgs,
+    line: usize,
+    settings: &Settings,
+    problems: &mut Problems,
+) -> Option<String> {
+    if args.url.is_none() && args.url_file.is_none() {
+        problems.add(line, "url", "it needs a url, or a url_file");
+        return None;
+    }
+    let key = if args.url.is_some() { "url" } else { "url_file" };
+    let line = line_of(settings, key).unwrap_or(line);
+    let url = webhook_url::given(args.url.clone(), args.url_file.as_deref());
+    let checked = url.map_err(|failure| failure.message).and_then(|url| {
+        let parsed = Destination::parse(&url, args.delivery.endpoint.policy());
+        parsed.map(|_| url).map_err(|error| error.to_string())
+    });
+    checked.map_err(|what| problems.add(line, key, what)).ok()
+}
+
+/// The URL of the endpoint that is set over the socket: the first of those that `run` has.
+fn url_of_pilot(
+    run: &Run,
+    top: &Settings,
+    args: &EndpointArgs,
+    line: usize,
+    problems: &mut Problems,
+) -> Option<String> {
+    let of_top = ["webhook", "webhook_file"].into_iter().find(|key| top.contains_key(*key));
+    let has_own = args.url.is_some() || args.url_file.is_some();
+    let line_of_top = of_top.and_then(|key| line_of(top, key));
+    if let (Some(key), Some(at), true) = (of_top, line_of_top, has_own) {
+        let what = format!("{PILOT} has a URL of its own (line {line}); take one away");
+        problems.add(at, key, what);
+        return None;
+    }
+    if of_top.is_none() && has_own {
+        return url(args, line, &Settings::new(), problems);
+    }
+    let found = webhook_url::initial(run, args.delivery.endpoint.policy());
+    let at = line_of_top.unwrap_or(line);
+    let found = found.map_err(|failure| failure.message).and_then(|url| {
+        let parsed = Destination::parse(&url, args.delivery.endpoint.policy());
+        if url.is_empty() {
+            Ok(url)
+        } else {
+            parsed.map(|_| url).map_err(|error| error.to_string())
+        }
+    });
+    found.map_err(|what| problems.add(at, of_top.unwrap_or_default(), what)).ok()
+}
+
+/// Whether all files of an endpoint can be read.
+fn files(keys: &Keys, settings: &Settings, problems: &mut Problems) -> bool {
+    let mut can_read = true;
+    for (key, setting) in settings {
+        let is_path = keys
+            .find(key)
+            .is_some_and(|arg| arg.get_value_parser().type_id() == TypeId::of::<PathBuf>());
+        let Given::Values(paths) = &setting.given else { continue };
+        for path in paths.iter().filter(|_| is_path).map(Path::new) {
+            if let Err(error) = readable(path) {
+                can_read = false;
+                problems.add(
+                    setting.line.unwrap_or(1),
+                    key,
+                    format!("{}: {error}", path.display()),
+                );
+            }
+        }
+    }
+    can_read
+}
+
+/// Pipes are not opened: they would be empty when it counts, and at the next reload.
+fn readable(path: &Path) -> Result<(), String> {
+    let found = path.metadata().map_err(|error| error.to_string())?;
+    if !found.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    File::open(path).map(drop).map_err(|error| error.to_string())
+}
+
+/// Builds what the endpoint is made of, which says what is left to say.
+fn usable(
+    args: &EndpointArgs,
+    url: &str,
+    line: usize,
+    settings: &Settings,
+    problems: &mut Problems,
+) {
+    let client = args
+        .delivery
+        .client(url, 0)
+        .and_then(|client| client.build().map_err(crate::Failure::usage));
+    if let Err(failure) = client {
+        // Most begin with the option that they are about.
+        let option = failure.message.split([' ', ':']).next().unwrap_or_default();
+        let key = option.trim_start_matches('-').replace('-', "_");
+        let key = if option.starts_with("--") { key.as_str() } else { "" };
+        let line = line_of(settings, key).unwrap_or(line);
+        problems.add(line, key, format!("{}: {}", args.name, failure.message));
+    }
+}
+
+/// Notes secrets that stand in the file, which is no place for them.
+fn secrets(settings: &Settings, problems: &mut Problems) {
+    for (key, setting) in settings {
+        let (Some(line), Given::Values(values)) = (setting.line, &setting.given) else { continue };
+        let has = |is: fn(&str) -> bool| values.iter().filter_map(|value| value.to_str()).any(is);
+        let what = match key.as_str() {
+            "url" | "webhook" | "proxy" if has(|url| without_credentials(url) != url) => match key
+                .as_str()
+            {
+                "proxy" => "there is a password in it; write proxy = \"env\", and set HTTPS_PROXY",
+                _ => {
+                    "there is a user name or password in it; put the user:password into a file, and write basic_file = \"FILE\""
+                }
+            },
+            "header" if has(is_secret_header) => {
+                "its value is a secret; put the header into a file, and write header_file, bearer_file or basic_file = \"FILE\""
+            }
+            _ => continue,
+        };
+        problems.add(line, key, what);
+    }
+}
+
+fn is_secret_header(header: &str) -> bool {
+    let name = header.split(':').next().unwrap_or_default().trim();
+    SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
+fn line_of(settings: &Settings, key: &str) -> Option<usize> {
+    settings.get(key).and_then(|Setting { line, .. }| *line)
+}

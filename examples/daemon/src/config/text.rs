@@ -1,0 +1,46 @@
+//! The text of a configuration: bounded, UTF-8, with numbers of lines.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::Failure;
+
+/// The longest file that is read. Arbitrary: some ten thousand endpoints.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Reads a configuration. A byte order mark before it is passed over.
+///
+/// # Errors
+/// When it cannot be read, is too long, or is not UTF-8.
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
+    let fail = |what: &str| Failure::usage(format!("{}: {what}", path.display()));
+    let file = File::open(path).map_err(|error| fail(&error.to_string()))?;
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| fail(&error.to_string()))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(fail(&format!("longer than {} MiB", MAX_BYTES >> 20)));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count();
+        Failure::usage(format!("{}:{line}: not UTF-8; save the file as UTF-8", path.display()))
+    })?;
+    Ok(text.strip_prefix('\u{FEFF}').map_or(text.clone(), str::to_owned))
+}
+
+/// Where the lines of a text begin.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn new(text: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(breaks.map(|(at, _)| at).collect())
+    }
+
+    /// The number of the line that a byte is in.
+    pub(super) fn number(&self, at: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < at)
+    }
+}

@@ -1,0 +1,121 @@
+//! `--config`: several endpoints, and reloads while events flow.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
+
+#[path = "../ipc/daemon.rs"]
+#[allow(dead_code, reason = "others speak byte by byte")]
+mod daemon;
+mod reload;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "for all tests of the daemon")]
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Sink, bare, run};
+
+/// An endpoint that makes those wait who bring events, so that none is lost.
+fn endpoint(name: &str, url: &str, further: &str) -> String {
+    format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\non_full = \"block\"\n{further}\n")
+}
+
+/// A file with this text.
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("pilot.toml");
+    fs::write(&path, text).unwrap();
+    (directory, path)
+}
+
+fn with_config(command: &str, path: &PathBuf) -> Command {
+    let mut called = bare();
+    called.arg(command).arg("--config").arg(path);
+    called
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// The topics of what arrived.
+fn topics(sink: &Sink) -> Vec<String> {
+    let topic = |body: &String| {
+        let body: Value = serde_json::from_str(body).unwrap();
+        body["event"].as_str().unwrap().to_owned()
+    };
+    sink.received().iter().map(topic).collect()
+}
+
+#[test]
+fn each_endpoint_gets_what_its_filter_lets_pass() {
+    let (all, some, refused) = (Sink::start(), Sink::start(), Sink::reserve());
+    let text = endpoint("all", &all.url(), "")
+        + &endpoint("some", &some.url(), "topics = [\"a.*\", \"b\"]\nexclude = \"a.x\"")
+        + &endpoint("other", &refused.url(), "topics = \"none\"");
+    let (directory, path) = file(&format!("events = \"events\"\n{text}"));
+    let events = ["a.1", "a.x", "b", "b.1", "c"];
+    let lines: String = events.iter().map(|topic| format!("{{\"topic\":\"{topic}\"}}\n")).collect();
+    // Relative to the file.
+    fs::write(directory.path().join("events"), lines).unwrap();
+    let (stats, output) = run(&mut with_config("run", &path));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output).1);
+    assert_eq!(topics(&all), events);
+    assert_eq!(topics(&some), ["a.1", "b"]);
+    assert_eq!(stats["endpoints"]["all"]["delivered"], 5, "{stats}");
+    assert_eq!(stats["endpoints"]["some"]["delivered"], 2, "{stats}");
+    assert_eq!(stats["endpoints"]["other"]["emitted"], 0, "{stats}");
+    assert!(said(&output).1.contains("to 3 endpoints: all, some, other"), "{}", said(&output).1);
+}
+
+#[test]
+fn check_says_what_the_file_means_or_all_that_is_wrong() {
+    let good =
+        endpoint("a", "https://h.example/secret-path", "topics = \"conn.*\"\nnodes = [1, 2]");
+    let (_directory, path) = file(&good);
+    let output = with_config("check", &path).output().unwrap();
+    let (stdout, stderr) = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let expected = format!(
+        "{}: good, 1 endpoint\n  a  https://h.example, conn.*, of node 1 2\n",
+        path.display()
+    );
+    assert_eq!(stdout, expected);
+
+    let (_directory, path) = file(&format!("batches = 1\n{good}retry_jitter = 101\n"));
+    let (_, first) = said(&with_config("check", &path).output().unwrap());
+    for command in ["check", "run"] {
+        let output = with_config(command, &path).output().unwrap();
+        let (stdout, stderr) = said(&output);
+        assert_eq!((output.status.code(), &*stdout), (Some(2), ""), "{stderr}");
+        assert_eq!(stderr, first);
+    }
+    let path = path.display();
+    let lines: Vec<_> = first.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            format!("{path}:1: batches: there is no such key; did you mean batch?"),
+            format!("{path}:8: retry_jitter: \"101\": 101 is not in 0..=100"),
+            format!("pilot-webhookd: {path}: 2 errors; nothing of it is applied"),
+        ]
+    );
+}
+
+#[test]
+fn check_needs_a_file() {
+    let output = bare().arg("check").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(said(&output).1, "pilot-webhookd: check needs --config FILE\n");
+    let output = with_config("check", &PathBuf::from("/none/at/all")).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).1.starts_with("pilot-webhookd: /none/at/all: No such file"),
+        "{}",
+        said(&output).1
+    );
+}

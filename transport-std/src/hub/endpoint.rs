@@ -1,0 +1,102 @@
+//! An endpoint of a hub, as it is at one moment.
+
+use std::fmt;
+use std::sync::Arc;
+
+use pilot_webhook_core::Stats;
+
+use super::filter::Filter;
+use super::past::Past;
+#[cfg(feature = "outbox")]
+use super::stored::Stored;
+use crate::client::{Client, ClientBuilder};
+
+/// The options of an endpoint.
+#[derive(Debug, Default)]
+pub struct EndpointOptions {
+    /// Which events it gets. Default: all.
+    pub filter: Filter,
+    /// Whether sources that can wait do so when it has no room, or no target. It slows all other endpoints then.
+    /// Otherwise (the default) events for which it has no room are lost, as its client's
+    /// [`OnFull`](crate::OnFull) says, and counted there.
+    pub waits: bool,
+    /// The options of its client.
+    pub client: ClientBuilder,
+}
+
+impl From<ClientBuilder> for EndpointOptions {
+    fn from(client: ClientBuilder) -> Self {
+        Self { client, ..Self::default() }
+    }
+}
+
+/// An endpoint of a [`Hub`](crate::Hub) as it was when it was asked for.
+#[derive(Clone)]
+pub struct HubEndpoint {
+    pub(super) name: Arc<str>,
+    pub(super) filter: Filter,
+    pub(super) waits: bool,
+    pub(super) client: Client,
+    /// Clients that it had before.
+    pub(super) past: Arc<Past>,
+    #[cfg(feature = "outbox")]
+    pub(super) stored: Option<Stored>,
+}
+
+impl HubEndpoint {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Which events it gets.
+    #[must_use]
+    pub const fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Whether sources that can wait do so for it.
+    #[must_use]
+    pub const fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// Its client. Another one takes its place when the endpoint is [replaced](crate::Hub::replace).
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// All counters since it was added, those of the clients that it had before included.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut sum = self.client.stats();
+        self.past.add_to(&mut sum, Some(&self.client));
+        sum
+    }
+
+    /// Its client, and those before that still deliver what they have.
+    pub(super) fn clients(&self) -> Vec<Client> {
+        let mut clients = self.past.ending();
+        clients.push(self.client.clone());
+        clients
+    }
+}
+
+impl fmt::Debug for HubEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubEndpoint")
+            .field("name", &self.name)
+            .field("filter", &self.filter)
+            .field("waits", &self.waits)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether an endpoint may have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    let is_letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.bytes().all(is_letter)
+}
