@@ -93,8 +93,6 @@ struct Check {
 }
 
 impl Checks {
-    /// A call, so that the list is made where it stays: inlined it is copied twice over the stack, up to 10 KB in all.
-    #[inline(never)]
     pub(super) const fn new() -> Self {
         Self(Mutex::new(RefCell::new(List {
             bytes: Vec::new(),
