@@ -102,9 +102,6 @@ impl Reloader {
                 return Err(Failure::usage(format!("{}: the webhook {COMES_BACK}", args.name)));
             }
         }
-        if self.service.hub().outbox().is_some() && endpoints.len() > 1 {
-            return Err(Failure::usage("--outbox goes with one endpoint"));
-        }
         let steps = self.steps(&endpoints)?;
         let mut done = Vec::new();
         for step in steps {

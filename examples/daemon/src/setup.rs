@@ -8,7 +8,7 @@ use clap::ValueEnum;
 #[cfg(feature = "nats")]
 use pilot_webhook_core::OnOpen;
 use pilot_webhook_std::{
-    Client, EndpointOptions, Filter, Hub, Outbox, RequestHeaders, ServiceOptions, WebhookService,
+    Client, EndpointOptions, Filter, Hub, RequestHeaders, ServiceOptions, WebhookService,
 };
 use tracing::{info, warn};
 
@@ -37,22 +37,14 @@ impl Setup {
     /// # Errors
     /// When the options cannot be used.
     pub(crate) fn service(&self, endpoints: &[Declared]) -> Result<WebhookService, Failure> {
-        let outbox = self.options.store.open()?;
-        if outbox.is_some() && endpoints.len() > 1 {
-            return Err(Failure::usage("--outbox goes with one endpoint"));
-        }
         let has_several = endpoints.len() > 1;
-        let hub = Hub::new();
+        let hub = self.options.store.open()?.map_or_else(Hub::new, Hub::with_outbox);
         let mut service =
             ServiceOptions { home: self.options.home.clone(), ..ServiceOptions::default() };
         let mut url = "";
         for declared in endpoints {
             let mut options = self.endpoint(&declared.args, &declared.url)?;
             options.waits = declared.waits(has_several);
-            options.client = match &outbox {
-                Some(outbox) => options.client.outbox(Outbox::clone(outbox)),
-                None => options.client,
-            };
             if declared.args.name == PILOT {
                 (service.endpoint, url) = (options, &declared.url);
             } else {

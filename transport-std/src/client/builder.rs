@@ -15,7 +15,11 @@ use pilot_webhook_core::{
     Secret, SendTransport, Signer,
 };
 use tokio::runtime::Handle;
+#[cfg(feature = "outbox")]
+use tokio::sync::watch;
 
+#[cfg(feature = "outbox")]
+use crate::client::durable::StoredIn;
 use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts};
 use crate::client::observer::{Hook, PanicHook};
@@ -67,7 +71,7 @@ struct Options {
     hooks: Vec<Hook>,
     on_panic: Option<PanicHook>,
     #[cfg(feature = "outbox")]
-    outbox: Option<(OutboxEndpoint, bool)>,
+    outbox: Option<StoredIn>,
     /// The target is gone: nothing is sent until one is set.
     is_gone: bool,
 }
@@ -242,7 +246,7 @@ impl<V> ClientBuilder<V> {
     #[cfg(feature = "outbox")]
     #[allow(clippy::needless_pass_by_value, reason = "the client has it, and closes it")]
     pub fn outbox(mut self, outbox: Outbox) -> Self {
-        self.options.outbox = Some((outbox.pilot(), true));
+        self.options.outbox = Some(StoredIn { endpoint: outbox.pilot(), owns: true, after: None });
         self
     }
 
@@ -250,8 +254,26 @@ impl<V> ClientBuilder<V> {
     /// outbox is not closed with the client.
     #[cfg(feature = "outbox")]
     pub fn outbox_endpoint(mut self, endpoint: OutboxEndpoint) -> Self {
-        self.options.outbox = Some((endpoint, false));
+        self.options.outbox = Some(StoredIn { endpoint, owns: false, after: None });
         self
+    }
+
+    /// As [`outbox_endpoint`](Self::outbox_endpoint), and delivers when the other end of `after` is gone: another client
+    /// delivers for the endpoint until then.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn outbox_endpoint_after(
+        mut self,
+        endpoint: OutboxEndpoint,
+        after: Option<watch::Receiver<()>>,
+    ) -> Self {
+        self.options.outbox = Some(StoredIn { endpoint, owns: false, after });
+        self
+    }
+
+    /// Whether an outbox was given.
+    #[cfg(feature = "outbox")]
+    pub(crate) const fn has_outbox(&self) -> bool {
+        self.options.outbox.is_some()
     }
 
     /// Whether each attempt has the header `traceparent` (W3C Trace Context), by which a receiver's traces show which

@@ -29,6 +29,15 @@ const WINDOW_BYTES: usize = 256 * 1024;
 /// The pause after a file that could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
+/// Where a client's events are stored.
+pub(crate) struct StoredIn {
+    pub(crate) endpoint: OutboxEndpoint,
+    /// The outbox is closed with the client.
+    pub(crate) owns: bool,
+    /// Nothing is delivered before the other end of it is gone.
+    pub(crate) after: Option<watch::Receiver<()>>,
+}
+
 /// The outbox of a client, and what its observer notes for it.
 pub(crate) struct Durable {
     endpoint: OutboxEndpoint,
@@ -48,6 +57,8 @@ pub(crate) struct Durable {
     dropped: AtomicU64,
     /// Those that the outbox had dropped for the endpoint before.
     dropped_before: u64,
+    /// Those that it had dropped when the client was stopped.
+    dropped_until: OnceLock<u64>,
     drops: Throttle,
 }
 
@@ -70,7 +81,7 @@ struct Failure {
 
 impl Durable {
     /// With `owns` the outbox is closed with the client.
-    pub(crate) fn new((endpoint, owns): (OutboxEndpoint, bool)) -> Arc<Self> {
+    pub(crate) fn new(endpoint: OutboxEndpoint, owns: bool) -> Arc<Self> {
         Arc::new(Self {
             endpoints: [endpoint.id()],
             owns,
@@ -81,6 +92,7 @@ impl Durable {
             fed: watch::channel(0).0,
             dropped: AtomicU64::new(0),
             dropped_before: endpoint.dropped(),
+            dropped_until: OnceLock::new(),
             drops: Throttle::default(),
             endpoint,
         })
@@ -103,6 +115,7 @@ impl Durable {
     /// Nothing more is taken, and nothing more is handed to the engine.
     pub(crate) fn stop(&self) {
         self.is_closed.store(true, Relaxed);
+        let _ = self.dropped_until.set(self.endpoint.dropped());
         if let Some(feeder) = self.feeder.get() {
             feeder.abort();
         }
@@ -166,7 +179,8 @@ impl Durable {
 
     /// With the events that were dropped before the engine saw them.
     pub(crate) fn stats(&self, engine: Stats) -> Stats {
-        let by_outbox = self.endpoint.dropped() - self.dropped_before;
+        let until = self.dropped_until.get().copied().unwrap_or_else(|| self.endpoint.dropped());
+        let by_outbox = until - self.dropped_before;
         let dropped = self.dropped.load(Relaxed) + by_outbox;
         Stats { emitted: engine.emitted + dropped, dropped: engine.dropped + dropped, ..engine }
     }

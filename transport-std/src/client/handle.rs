@@ -9,6 +9,8 @@ mod stored;
 mod url;
 
 pub(crate) use pull::told;
+#[cfg(feature = "outbox")]
+pub(crate) use pull::when_stored;
 pub(crate) use url::destination;
 use url::pace_as_allowed;
 
@@ -30,6 +32,8 @@ use tokio::task::JoinHandle;
 use crate::client::clock::TokioClock;
 use crate::client::destination::Destination;
 #[cfg(feature = "outbox")]
+use crate::client::durable::StoredIn;
+#[cfg(feature = "outbox")]
 use crate::client::durable::{Durable, feed};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
@@ -38,8 +42,6 @@ use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 use crate::http::HttpShared;
-#[cfg(feature = "outbox")]
-use crate::outbox::OutboxEndpoint;
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -135,7 +137,7 @@ pub(crate) struct Parts<To> {
     pub(crate) name: fn(&To) -> String,
     /// Where its events stand, and whether that is closed with the client.
     #[cfg(feature = "outbox")]
-    pub(crate) outbox: Option<(OutboxEndpoint, bool)>,
+    pub(crate) outbox: Option<StoredIn>,
     /// The target is gone: nothing is sent until one is set.
     pub(crate) is_gone: bool,
 }
@@ -155,7 +157,10 @@ impl<To: Target> Client<To> {
         let observer = LogObserver::new(parts.called, parts.hooks, Arc::clone(&panics));
         let seed = random();
         #[cfg(feature = "outbox")]
-        let durable = parts.outbox.map(Durable::new);
+        let (durable, after) = match parts.outbox {
+            None => (None, None),
+            Some(StoredIn { endpoint, owns, after }) => (Some(Durable::new(endpoint, owns)), after),
+        };
         #[cfg(feature = "outbox")]
         let (observer, seed) = {
             // The ids of a file go on, and so do the names of messages.
@@ -212,7 +217,13 @@ impl<To: Target> Client<To> {
         client.handle.workers().extend((0..parts.config.max_in_flight).map(|_| worker()));
         #[cfg(feature = "outbox")]
         if let Some(durable) = durable {
-            let feeder = parts.runtime.spawn(feed(shared, Arc::clone(&durable)));
+            let fed = Arc::clone(&durable);
+            let feeder = parts.runtime.spawn(async move {
+                if let Some(mut before) = after {
+                    while before.changed().await.is_ok() {}
+                }
+                feed(shared, fed).await;
+            });
             durable.fed_by(feeder.abort_handle());
         }
         Ok(client)

@@ -24,10 +24,14 @@ mod worker;
 pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
 pub use destination::{Destination, DestinationError};
+#[cfg(feature = "outbox")]
+pub(crate) use durable::emit_error;
 pub use error::ClientError;
 #[cfg(feature = "outbox")]
 pub use error::StoreError;
 pub(crate) use handle::told;
+#[cfg(feature = "outbox")]
+pub(crate) use handle::when_stored;
 pub use handle::{Client, HttpTarget, MAX_URL};
 pub use raw_mutex::StdRawMutex;
 pub(crate) use scratch::Scratch;

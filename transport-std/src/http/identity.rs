@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::http::tls::HttpConfigError;
 
 /// Where it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IdentityFiles {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,

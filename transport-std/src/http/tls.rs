@@ -133,6 +133,7 @@ pub(crate) struct Roots {
 }
 
 /// Where it stands whom TLS trusts, and what it shows.
+#[derive(PartialEq)]
 pub(crate) struct TrustFiles {
     pub(crate) system_roots: bool,
     pub(crate) ca_files: Vec<PathBuf>,

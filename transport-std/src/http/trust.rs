@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 #[cfg(feature = "nats")]
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use crate::http::tls::{HttpConfigError, Roots, Tls, TrustFiles};
 /// Between two readings that no caller asked for. Arbitrary: a file that was replaced counts soon, and a
 /// server that is never trusted costs little.
 const REST: Duration = Duration::from_secs(10);
+
+/// All that there are, so that what is the same is there once.
+static KNOWN: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
 
 /// The trusted certificates and the TLS configuration made of them. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -45,13 +48,24 @@ impl Trust {
         Self::of(TrustFiles { system_roots, ca_files, identity: None })
     }
 
-    /// Reads the files, which may be pipes.
+    /// Reads the files, which may be pipes. Where another one is made of the same, it is that one, as the system's roots
+    /// take 200 KB: they are not read again for it, and files are.
     pub(crate) fn of(files: TrustFiles) -> Result<Self, HttpConfigError> {
+        if files.paths().next().is_none()
+            && let Some(inner) = known(&files).pop()
+        {
+            return Ok(Self { inner });
+        }
+        // It may block, so others are not kept waiting.
         let roots = Roots::read(&files)?;
+        if let Some(inner) = known(&files).into_iter().find(|it| *lock(&it.roots) == roots) {
+            return Ok(Self { inner });
+        }
         let tls = RwLock::new(roots.tls()?);
         let roots = Mutex::new(roots);
-        let inner = Inner { files, roots, tls, doubted: Mutex::default() };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(Inner { files, roots, tls, doubted: Mutex::default() });
+        lock(&KNOWN).push(Arc::downgrade(&inner));
+        Ok(Self { inner })
     }
 
     /// The TLS side of a new connection, with sessions to resume. `None` when there is no trusted root,
@@ -106,6 +120,13 @@ impl Trust {
     }
 }
 
+/// Those that are made of these files.
+fn known(files: &TrustFiles) -> Vec<Arc<Inner>> {
+    let mut known = lock(&KNOWN);
+    known.retain(|it| it.strong_count() > 0);
+    known.iter().filter_map(Weak::upgrade).filter(|it| it.files == *files).collect()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -122,6 +143,17 @@ fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_from_the_same_files_is_there_once() {
+        let of = |system_roots, ca_files: &[&std::path::Path]| {
+            let ca_files = ca_files.iter().map(|it| it.to_path_buf()).collect();
+            Trust::of(TrustFiles { system_roots, ca_files, identity: None }).unwrap()
+        };
+        let (one, same, other) = (of(true, &[]), of(true, &[]), of(false, &[]));
+        assert!(Arc::ptr_eq(&one.inner, &same.inner));
+        assert!(!Arc::ptr_eq(&one.inner, &other.inner));
+    }
 
     #[test]
     fn a_server_that_is_never_trusted_costs_a_reading_in_ten_seconds() {

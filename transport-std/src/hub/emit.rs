@@ -9,6 +9,8 @@ use super::Hub;
 use super::endpoint::HubEndpoint;
 use super::fan::Shares;
 use super::list::{After, Snapshot};
+#[cfg(feature = "outbox")]
+use crate::client::MAX_EVENT_BYTES;
 use crate::client::Owed;
 
 /// What an endpoint, or all of them together, said to an event: as [`Client::emit`](crate::Client::emit) says it.
@@ -44,6 +46,10 @@ impl Hub {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
+        #[cfg(feature = "outbox")]
+        if let Some(outbox) = self.outbox() {
+            return self.submit(outbox, event, data, true);
+        }
         match self.try_all(&self.inner.list.now(), event, data, &mut None, false) {
             Tried::Unmatched => Ok(None),
             Tried::Answered(answer) | Tried::Blocked(_, answer) => answer,
@@ -61,6 +67,10 @@ impl Hub {
         event: &Event<'_>,
         data: &D,
     ) -> Result<Option<u64>, EmitError> {
+        #[cfg(feature = "outbox")]
+        if let Some(outbox) = self.outbox() {
+            return self.submit(outbox, event, data, false);
+        }
         loop {
             let list = self.inner.list.now();
             match self.try_all(&list, event, data, &mut None, true) {
@@ -80,6 +90,12 @@ impl Hub {
     /// Completes when the endpoints that an event is for, and that sources wait for, have room: the moment to hand it in
     /// again after [`EmitError::Full`]. Cancel-safe.
     pub async fn room_for(&self, event: &Event<'_>) {
+        #[cfg(feature = "outbox")]
+        if let Some(outbox) = self.outbox() {
+            // One that never has so much room is full for short events, too.
+            let _ = outbox.room(MAX_EVENT_BYTES as u64).await;
+            return;
+        }
         for endpoint in self.inner.list.now().iter() {
             if endpoint.waits && endpoint.filter.lets_pass(event) {
                 endpoint.client.room().await;

@@ -7,6 +7,8 @@ use pilot_webhook_core::Stats;
 
 use super::filter::Filter;
 use super::past::Past;
+#[cfg(feature = "outbox")]
+use super::stored::Stored;
 use crate::client::{Client, ClientBuilder};
 
 /// The options of an endpoint.
@@ -37,6 +39,8 @@ pub struct HubEndpoint {
     pub(super) client: Client,
     /// Clients that it had before.
     pub(super) past: Arc<Past>,
+    #[cfg(feature = "outbox")]
+    pub(super) stored: Option<Stored>,
 }
 
 impl HubEndpoint {

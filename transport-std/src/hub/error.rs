@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::client::ClientError;
+#[cfg(feature = "outbox")]
+use crate::outbox::OutboxError;
 
 /// Why a [`Hub`](crate::Hub) refused a change. Nothing changed then.
 #[derive(Debug)]
@@ -16,6 +18,12 @@ pub enum HubError {
     Unknown,
     /// The endpoint's options cannot be used. The operator corrects them.
     Client(ClientError),
+    /// The outbox cannot take the endpoint.
+    #[cfg(feature = "outbox")]
+    Outbox(OutboxError),
+    /// The client has an outbox of its own. Give it to [`Hub::with_outbox`](crate::Hub::with_outbox).
+    #[cfg(feature = "outbox")]
+    OwnOutbox,
     /// The hub is closed.
     Closed,
 }
@@ -29,6 +37,10 @@ impl fmt::Display for HubError {
             Self::Exists => f.write_str("there is an endpoint of this name already"),
             Self::Unknown => f.write_str("there is no endpoint of this name"),
             Self::Client(error) => error.fmt(f),
+            #[cfg(feature = "outbox")]
+            Self::Outbox(error) => error.fmt(f),
+            #[cfg(feature = "outbox")]
+            Self::OwnOutbox => f.write_str("the outbox is the hub's, and not its endpoints'"),
             Self::Closed => f.write_str("the hub is closed"),
         }
     }
@@ -38,8 +50,17 @@ impl std::error::Error for HubError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Client(error) => Some(error),
+            #[cfg(feature = "outbox")]
+            Self::Outbox(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(feature = "outbox")]
+impl From<OutboxError> for HubError {
+    fn from(error: OutboxError) -> Self {
+        Self::Outbox(error)
     }
 }
 

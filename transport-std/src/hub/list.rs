@@ -7,7 +7,6 @@ use tokio::sync::futures::Notified;
 
 use super::endpoint::HubEndpoint;
 use super::error::HubError;
-use crate::client::Client;
 
 /// The endpoints at one moment, in the order in which they were added.
 pub(super) type Snapshot = Arc<[Arc<HubEndpoint>]>;
@@ -125,12 +124,5 @@ impl List {
         drop(old);
         self.changed.notify_waiters();
         Ok(done)
-    }
-}
-
-impl HubEndpoint {
-    /// With another client in the place of its own.
-    pub(super) fn with_client(&self, client: Client) -> Self {
-        Self { client, ..self.clone() }
     }
 }

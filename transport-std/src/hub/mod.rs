@@ -16,15 +16,22 @@ pub use error::HubError;
 pub use filter::Filter;
 
 use std::fmt;
+#[cfg(feature = "outbox")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use pilot_webhook_core::{BreakerState, Stats};
+use tokio::sync::watch;
 
 use self::endpoint::is_name;
 use self::list::List;
 use self::past::{Past, add};
-use crate::client::{Client, ClientBuilder, TokioClock};
+#[cfg(feature = "outbox")]
+use self::stored::Stored;
+use crate::client::{Client, TokioClock};
+#[cfg(feature = "outbox")]
+use crate::outbox::Outbox;
 
 /// Delivers events to several endpoints, each with a name and a [`Filter`]. Cheap to clone; all clones are one hub.
 ///
@@ -64,6 +71,9 @@ struct Inner {
     turn: Mutex<()>,
     /// Of endpoints that were removed.
     removed: Past,
+    /// Set once, when the hub is made.
+    #[cfg(feature = "outbox")]
+    outbox: OnceLock<Outbox>,
 }
 
 impl Hub {
@@ -85,12 +95,10 @@ impl Hub {
         if self.get(name).is_some() {
             return Err(HubError::Exists);
         }
-        let EndpointOptions { filter, waits, client } = options;
-        let client = self.build(client.name(name))?;
-        let past = Arc::default();
-        let endpoint =
-            HubEndpoint { name: name.into(), filter, waits, client: client.clone(), past };
+        let endpoint = self.build(name, options, None)?;
+        let client = endpoint.client.clone();
         self.inner.list.add(Arc::new(endpoint))?;
+        self.share_room();
         Ok(client)
     }
 
@@ -109,12 +117,16 @@ impl Hub {
     /// As [`set_filter`](Self::set_filter).
     pub fn set_waits(&self, name: &str, waits: bool) -> Result<(), HubError> {
         let change = |old: &HubEndpoint| HubEndpoint { waits, ..old.clone() };
-        self.inner.list.replace(name, change).map(drop)
+        self.inner.list.replace(name, change)?;
+        self.share_room();
+        Ok(())
     }
 
     /// Gives an endpoint another client, by other options, and returns it. The old one takes no new events, and delivers
     /// those that it has, however long that takes, until the hub is closed: none is lost, and the order between old and
-    /// new ones is not kept. The endpoint's counters go on; event ids begin anew. An endpoint that is paused stays so.
+    /// new ones is not kept. With an outbox it only ends the attempts that are under way, and the new one delivers what
+    /// waits after that. The endpoint's counters go on; without an outbox event ids begin anew. An endpoint that is paused
+    /// stays so.
     ///
     /// # Errors
     /// When there is no such endpoint, the options cannot be used, or the hub is closed. Nothing changed then.
@@ -122,28 +134,36 @@ impl Hub {
         if self.get(name).is_none() {
             return Err(HubError::Unknown);
         }
-        let EndpointOptions { filter, waits, client } = options;
-        let client = self.build(client.name(name))?;
+        let (handed_over, after) = watch::channel(());
+        let new = self.build(name, options, Some(after))?;
+        let client = new.client.clone();
         let old = self.inner.list.replace(name, |old| {
             if old.client.is_paused() {
                 client.pause();
             }
             // Before it is out of the list, so that its counters are seen throughout.
             old.past.add(old.client.clone());
-            HubEndpoint { filter, waits, ..old.with_client(client.clone()) }
+            HubEndpoint { past: Arc::clone(&old.past), ..new }
         })?;
-        tokio::spawn(retire(Arc::clone(&old.past), old.client.clone(), client.clone()));
+        self.share_room();
+        let successor = client.clone();
+        tokio::spawn(async move {
+            retire(old, successor).await;
+            drop(handed_over);
+        });
         Ok(client)
     }
 
     /// Removes an endpoint. Its client takes no new events, and delivers those that it has for at most its drain
-    /// timeout. Completes when that is over, which it also is without the caller. Its counters stay in the sum.
+    /// timeout. With an outbox the others stay there, until an endpoint of this name is added, or they are purged.
+    /// Completes when that is over, which it also is without the caller. Its counters stay in the sum.
     ///
     /// # Errors
     /// When there is no such endpoint, or the hub is closed.
     pub async fn remove(&self, name: &str) -> Result<(), HubError> {
         let inner = Arc::clone(&self.inner);
         let removed = inner.list.remove(name, |endpoint| inner.removed.absorb(endpoint))?;
+        self.share_room();
         let clients = removed.clients();
         clients.iter().for_each(Client::begin_close);
         let closing = tokio::spawn(async move {
@@ -151,6 +171,8 @@ impl Hub {
                 client.close().await;
                 inner.removed.ended(&client);
             }
+            #[cfg(feature = "outbox")]
+            stored::say_left(&removed);
         });
         // It ends early only with its runtime.
         let _ = closing.await;
@@ -224,6 +246,8 @@ impl Hub {
         for client in clients {
             client.close().await;
         }
+        #[cfg(feature = "outbox")]
+        self.close_outbox().await;
     }
 
     /// The clients of all endpoints, those included that only deliver what they have.
@@ -233,22 +257,70 @@ impl Hub {
         clients
     }
 
-    #[allow(clippy::unused_self, reason = "of a hub with an outbox, they have its endpoint")]
-    fn build(&self, client: ClientBuilder) -> Result<Client, HubError> {
-        Ok(client.build()?)
+    /// An endpoint that is not in the list. With an outbox it delivers when the other end of `after` is gone.
+    fn build(
+        &self,
+        name: &str,
+        options: EndpointOptions,
+        after: Option<watch::Receiver<()>>,
+    ) -> Result<HubEndpoint, HubError> {
+        let EndpointOptions { filter, waits, client } = options;
+        let client = client.name(name);
+        #[cfg(feature = "outbox")]
+        let (client, stored) = {
+            if client.has_outbox() {
+                return Err(HubError::OwnOutbox);
+            }
+            let endpoint = self.outbox().map(|outbox| outbox.endpoint(name)).transpose()?;
+            let stored = endpoint.map(|endpoint| Stored { endpoint, after });
+            let client = match stored.clone() {
+                None => client,
+                Some(Stored { endpoint, after }) => client.outbox_endpoint_after(endpoint, after),
+            };
+            (client, stored)
+        };
+        #[cfg(not(feature = "outbox"))]
+        drop(after);
+        Ok(HubEndpoint {
+            name: name.into(),
+            filter,
+            waits,
+            client: client.build()?,
+            past: Arc::default(),
+            #[cfg(feature = "outbox")]
+            stored,
+        })
     }
+
+    #[cfg(not(feature = "outbox"))]
+    #[allow(clippy::unused_self, reason = "there is room to share where there is an outbox")]
+    const fn share_room(&self) {}
 }
 
-/// Ends a client when it has delivered what it has. While its successor is paused, it is, too.
-async fn retire(past: Arc<Past>, old: Client, successor: Client) {
-    if old.is_paused() {
+/// Ends a client when it has delivered what it has, or with an outbox its attempts that are under way. While its
+/// successor is paused, it is, too.
+async fn retire(old: Arc<HubEndpoint>, successor: Client) {
+    let client = &old.client;
+    #[cfg(feature = "outbox")]
+    if let Some(stored) = &old.stored {
+        // It may not have begun itself.
+        if let Some(mut before) = stored.after.clone() {
+            while before.changed().await.is_ok() {}
+        }
+        drop(successor);
+        client.pause();
+        client.close().await;
+        old.past.ended(client);
+        return;
+    }
+    if client.is_paused() {
         successor.resumed().await;
-        old.resume();
+        client.resume();
     }
     drop(successor);
-    old.drained().await;
-    old.close().await;
-    past.ended(&old);
+    client.drained().await;
+    client.close().await;
+    old.past.ended(client);
 }
 
 const fn badness(state: BreakerState) -> u8 {

@@ -38,7 +38,7 @@ impl Past {
         let before = state.ending.len();
         state.ending.retain(|it| !it.is_same(client));
         if state.ending.len() < before {
-            let ended = client.stats();
+            let ended = counted(client);
             add(&mut state.ended, &ended);
         }
     }
@@ -58,6 +58,16 @@ impl Past {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a client that has ended counted. What it gave back to an outbox is for the next one to count.
+fn counted(client: &Client) -> Stats {
+    let stats = client.stats();
+    #[cfg(feature = "outbox")]
+    if client.outbox().is_some() {
+        return Stats { emitted: stats.emitted - stats.abandoned, abandoned: 0, ..stats };
+    }
+    stats
 }
 
 /// Adds the counters. The last status and the breaker stay those of `sum`.

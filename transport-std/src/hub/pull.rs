@@ -65,10 +65,8 @@ impl Hub {
         can_wait: bool,
     ) -> Option<Answer> {
         #[cfg(feature = "outbox")]
-        if let Some(stored) = self.stored() {
-            let is_for_it = stored.filter.lets_pass(&item.event);
-            let answer = stored.client.hand_in(item, receipt, can_wait);
-            return if is_for_it { Some(answer.await) } else { None };
+        if let Some(outbox) = self.outbox() {
+            return self.store(outbox, item, receipt, can_wait).await;
         }
         loop {
             // Made before the list is looked at, so that no change is missed.

@@ -9,6 +9,8 @@ mod changes;
 mod fan_out;
 mod isolation;
 mod pause;
+#[cfg(feature = "outbox")]
+mod stored;
 mod world;
 
 use pilot_webhook_std::{Client, ClientBuilder, EndpointOptions, Filter};

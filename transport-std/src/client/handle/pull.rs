@@ -122,16 +122,22 @@ impl<To: Target> Client<To> {
         let data = self.checked(&item.event, &item.data, scratch.bytes());
         let mut event = durable.stored(&item.event, data.map_err(EmitError::Payload)?);
         event.origin_id = item.origin_id;
-        let reply = || match receipt.take() {
-            None => Tell::Nobody,
-            Some(receipt) => Tell::Host(Host(Box::new(|stored| {
-                receipt.tell(stored.map_or(Ending::NotTaken, Ending::Stored));
-            }))),
-        };
+        let reply = || when_stored(receipt.take());
         let answer = durable.submit_at(event, item.position, can_wait, reply).await;
         // One that waits was not dropped.
         let answer = if can_wait { answer } else { durable.count(answer) };
         answer.map(|()| None).map_err(emit_error)
+    }
+}
+
+/// Has the outbox tell a receipt.
+#[cfg(feature = "outbox")]
+pub(crate) fn when_stored(receipt: Option<Owed>) -> Tell {
+    match receipt {
+        None => Tell::Nobody,
+        Some(receipt) => Tell::Host(Host(Box::new(|stored| {
+            receipt.tell(stored.map_or(Ending::NotTaken, Ending::Stored));
+        }))),
     }
 }
 

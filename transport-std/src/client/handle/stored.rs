@@ -6,7 +6,7 @@ use super::Client;
 use crate::client::error::StoreError;
 use crate::client::scratch::Scratch;
 use crate::client::worker::Target;
-use crate::outbox::{Outbox, Pending};
+use crate::outbox::{Outbox, Pending, PutError};
 
 impl<To: Target> Client<To> {
     /// Stores an event that happened now on this node, and returns its id when it is on disk.
@@ -43,6 +43,18 @@ impl<To: Target> Client<To> {
     #[must_use]
     pub fn outbox(&self) -> Option<&Outbox> {
         self.handle.durable.as_ref().map(|durable| durable.outbox())
+    }
+
+    /// The longest topic and data of an event, both as JSON.
+    pub(crate) fn max_event_bytes(&self) -> usize {
+        self.handle.max_event_bytes
+    }
+
+    /// Counts an event that an outbox did not take for want of room, which nobody waits for.
+    pub(crate) fn count_dropped(&self, error: PutError) {
+        if let Some(durable) = &self.handle.durable {
+            let _ = durable.count(Err(error));
+        }
     }
 
     /// The data as JSON text, when the event is not too long.
