@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
+mod streams;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
-use async_nats::jetstream::context::ContextBuilder;
-use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Stream};
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use pilot_webhook_std::{
     BreakerState, Client, ClientBuilder, NatsConfig, NatsShared, NatsTarget, NatsTransport, Notice,
     OnOpen, Over, Policy,
@@ -17,7 +16,7 @@ use pilot_webhook_std::{
 use pilot_webhook_tests::NatsServer;
 use serde_json::{Value, json};
 
-const PREFIX: &str = "pilot";
+use streams::{PREFIX, events, jetstream, server, stored, tls};
 
 fn shared() -> NatsShared {
     NatsConfig::new().build().unwrap()
@@ -38,24 +37,6 @@ fn builder(
         .drain_timeout(Duration::from_secs(20))
 }
 
-async fn jetstream(server: &NatsServer) -> Context {
-    ContextBuilder::new().build(async_nats::connect(server.url()).await.unwrap())
-}
-
-fn config() -> Config {
-    Config { name: "EVENTS".into(), subjects: vec![format!("{PREFIX}.>")], ..Config::default() }
-}
-
-/// All messages that a stream has, in its order.
-async fn stored(stream: &Stream) -> Vec<StreamMessage> {
-    let info = stream.get_info().await.unwrap();
-    let mut messages = Vec::new();
-    for sequence in info.state.first_sequence..=info.state.last_sequence {
-        messages.push(stream.get_raw_message(sequence).await.unwrap());
-    }
-    messages
-}
-
 async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.unwrap()
 }
@@ -70,8 +51,8 @@ async fn an_event_is_delivered_when_the_server_has_stored_it() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let server = NatsServer::start(folder.path(), "").unwrap();
-    let stream = jetstream(&server).await.create_stream(config()).await.unwrap();
+    let (server, context) = server(folder.path(), "").await;
+    let stream = context.create_stream(events()).await.unwrap();
     let client = builder(&server, shared()).secret(b"key").batch(8).build().unwrap();
     for n in 1..=20 {
         emit(&client, n);
@@ -104,8 +85,8 @@ async fn a_client_over_urls_goes_from_one_kind_of_destination_to_another() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let server = NatsServer::start(folder.path(), "").unwrap();
-    let stream = jetstream(&server).await.create_stream(config()).await.unwrap();
+    let (server, context) = server(folder.path(), "").await;
+    let stream = context.create_stream(events()).await.unwrap();
     // Nobody is there: the event waits.
     let client = Client::builder("http://127.0.0.1:9/hook")
         .retry_backoff(Duration::from_millis(5))
@@ -130,7 +111,7 @@ async fn without_a_stream_events_wait_for_one() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let server = NatsServer::start(folder.path(), "").unwrap();
+    let (server, context) = server(folder.path(), "").await;
     let client = builder(&server, shared()).build().unwrap();
     emit(&client, 1);
     within(async {
@@ -140,7 +121,7 @@ async fn without_a_stream_events_wait_for_one() {
     })
     .await;
     assert_eq!(client.stats().last_status, 503);
-    let stream = jetstream(&server).await.create_stream(config()).await.unwrap();
+    let stream = context.create_stream(events()).await.unwrap();
     within(client.drained()).await;
     assert_eq!(client.stats().delivered, 1);
     assert_eq!(stored(&stream).await.len(), 1);
@@ -152,8 +133,8 @@ async fn nothing_is_lost_or_stored_twice_when_the_server_is_killed() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut server = NatsServer::start(folder.path(), "").unwrap();
-    jetstream(&server).await.create_stream(config()).await.unwrap();
+    let (mut server, context) = server(folder.path(), "").await;
+    context.create_stream(events()).await.unwrap();
     let client = builder(&server, shared()).max_in_flight(8).build().unwrap();
     for n in 1..=900 {
         emit(&client, n);
@@ -168,7 +149,9 @@ async fn nothing_is_lost_or_stored_twice_when_the_server_is_killed() {
     let stats = client.stats();
     assert!(stats.is_balanced());
     assert_eq!((stats.delivered, stats.exhausted), (900, 0));
-    let stream = jetstream(&server).await.get_stream("EVENTS").await.unwrap();
+    // The old connection may still be on its way back.
+    let context = jetstream(async_nats::connect(server.url()).await.unwrap());
+    let stream = context.get_stream("EVENTS").await.unwrap();
     let messages = stored(&stream).await;
     let numbers: Vec<_> = messages
         .iter()
@@ -187,14 +170,14 @@ async fn a_stream_that_is_full_holds_events_back_and_one_that_is_too_long_is_ref
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let server = NatsServer::start(folder.path(), "").unwrap();
+    let (server, context) = server(folder.path(), "").await;
     let full = Config {
         max_messages: 2,
         max_message_size: 2_000,
         discard: DiscardPolicy::New,
-        ..config()
+        ..events()
     };
-    let stream = jetstream(&server).await.create_stream(full).await.unwrap();
+    let stream = context.create_stream(full).await.unwrap();
     let client = builder(&server, shared()).build().unwrap();
     client.emit("long", &"x".repeat(4_000)).unwrap();
     for n in 1..=3 {
@@ -242,8 +225,8 @@ async fn wrong_credentials_are_said_and_right_ones_work() {
     assert!(heard.lock().unwrap().contains("refuses the credentials"), "{heard:?}");
 
     let right = async_nats::ConnectOptions::with_user_and_password("me".into(), "pw".into());
-    let admin = ContextBuilder::new().build(right.connect(server.url()).await.unwrap());
-    admin.create_stream(config()).await.unwrap();
+    let admin = jetstream(right.connect(server.url()).await.unwrap());
+    admin.create_stream(events()).await.unwrap();
     let right = NatsConfig::new().user_and_password("me", "pw").build().unwrap();
     let client = builder(&server, right).build().unwrap();
     emit(&client, 1);
@@ -258,24 +241,16 @@ async fn over_tls_the_server_is_verified() {
     }
     let folder = tempfile::tempdir().unwrap();
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let at = |name: &str| folder.path().join(name);
-    std::fs::write(at("cert.pem"), own.cert.pem()).unwrap();
-    std::fs::write(at("ca.pem"), own.cert.pem()).unwrap();
-    std::fs::write(at("key.pem"), own.signing_key.serialize_pem()).unwrap();
-    let tls = format!(
-        "tls {{ cert_file: \"{}\", key_file: \"{}\" }}",
-        at("cert.pem").display(),
-        at("key.pem").display()
-    );
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, own.cert.pem()).unwrap();
+    let tls = tls(folder.path(), &own.cert.pem(), &own.signing_key.serialize_pem(), "");
     let server = NatsServer::start(folder.path(), &tls).unwrap();
-    let admin = async_nats::ConnectOptions::new().add_root_certificates(at("ca.pem"));
+    let admin = async_nats::ConnectOptions::new().add_root_certificates(ca.clone());
     let url = format!("tls://localhost:{}", server.port());
-    let admin = ContextBuilder::new().build(admin.connect(url.clone()).await.unwrap());
-    admin.create_stream(config()).await.unwrap();
+    let admin = jetstream(admin.connect(url.clone()).await.unwrap());
+    admin.create_stream(events()).await.unwrap();
     let target = NatsTarget::parse(&format!("{url}/{PREFIX}"), Policy::default()).unwrap();
-    for (config, delivered) in
-        [(NatsConfig::new(), 0), (NatsConfig::new().ca_file(at("ca.pem")), 1)]
-    {
+    for (config, delivered) in [(NatsConfig::new(), 0), (NatsConfig::new().ca_file(ca), 1)] {
         let shared = config.build().unwrap();
         let client = ClientBuilder::with_transport(
             move || NatsTransport::new(&shared),

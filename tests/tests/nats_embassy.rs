@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
+mod streams;
+
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
-use async_nats::jetstream::context::ContextBuilder;
-use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, Stream};
-use async_nats::{Client, ConnectOptions};
+use async_nats::ConnectOptions;
+use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy};
 use base64ct::{Base64, Encoding as _};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::nats::SCHEMES;
@@ -27,7 +25,7 @@ use pilot_webhook_tests::{HostClock, NatsServer, Url};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const PREFIX: &str = "pilot";
+use streams::{PREFIX, events, jetstream, server, stored, tls};
 
 type Node = NatsTransport<'static, TokioNet>;
 
@@ -101,31 +99,6 @@ async fn delivered(engine: &Engine) -> Stats {
     let stats = engine.stats();
     assert!(stats.is_balanced());
     stats
-}
-
-async fn server(folder: &Path, extra: &str) -> (NatsServer, Context) {
-    let server = NatsServer::start(folder, extra).unwrap();
-    let context = jetstream(ConnectOptions::new().connect(server.url()).await.unwrap());
-    (server, context)
-}
-
-fn jetstream(client: Client) -> Context {
-    ContextBuilder::new().build(client)
-}
-
-fn events() -> StreamConfig {
-    let subjects = vec![format!("{PREFIX}.>")];
-    StreamConfig { name: "EVENTS".into(), subjects, ..StreamConfig::default() }
-}
-
-/// All messages that a stream has, in its order.
-async fn stored(stream: &Stream) -> Vec<StreamMessage> {
-    let info = stream.get_info().await.unwrap();
-    let mut messages = Vec::new();
-    for sequence in info.state.first_sequence..=info.state.last_sequence {
-        messages.push(stream.get_raw_message(sequence).await.unwrap());
-    }
-    messages
 }
 
 fn made(counts: &Counts) -> usize {
@@ -357,17 +330,13 @@ async fn over_tls_the_server_is_verified() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     let identity = authority.issue(Kind::P256, leaf_for("localhost"));
-    let at = |name: &str| folder.path().join(name);
-    std::fs::write(at("cert.pem"), pem("CERTIFICATE", &identity.chain[0])).unwrap();
-    std::fs::write(at("key.pem"), pem("PRIVATE KEY", &identity.key)).unwrap();
-    std::fs::write(at("ca.pem"), authority.pem()).unwrap();
-    let tls = format!(
-        "tls {{ cert_file: \"{}\", key_file: \"{}\", handshake_first: true }}",
-        at("cert.pem").display(),
-        at("key.pem").display()
-    );
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let certificate = pem("CERTIFICATE", &identity.chain[0]);
+    let key = pem("PRIVATE KEY", &identity.key);
+    let tls = tls(folder.path(), &certificate, &key, ", handshake_first: true");
     let server = NatsServer::start(folder.path(), &tls).unwrap();
-    let admin = ConnectOptions::new().add_root_certificates(at("ca.pem")).tls_first();
+    let admin = ConnectOptions::new().add_root_certificates(ca).tls_first();
     let admin = admin.connect(format!("tls://localhost:{}", server.port())).await.unwrap();
     let stream = jetstream(admin).create_stream(events()).await.unwrap();
 

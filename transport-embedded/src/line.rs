@@ -36,8 +36,10 @@ impl<'b, N: TcpConnect + Dns> Line<'b, N> {
         }
     }
 
+    /// Ends the connection, if there is one: it may be the former client's.
     #[cfg(feature = "_https")]
     pub(crate) fn set_tls(&mut self, tls: TlsClient<'b>) {
+        self.link.hang_up();
         self.tls = Some(tls);
     }
 

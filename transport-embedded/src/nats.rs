@@ -12,7 +12,7 @@ use crate::clock::monotonic;
 use crate::error::Error;
 use crate::fmt::{debug, warning};
 use crate::line::{Line, WIRE_MAX};
-use crate::link::{Lease, Link, Watch};
+use crate::link::{Lease, Link};
 #[cfg(feature = "_https")]
 use crate::tls::TlsClient;
 use crate::transport::Buffers;
@@ -62,25 +62,17 @@ impl<'b, N: TcpConnect + Dns> NatsTransport<'b, N> {
         login: Login<'b>,
     ) -> Self {
         let (buf, watch) = buffers.split();
-        Self::over(net, buf, watch, policy, login)
+        Self::on(Line::new(net, watch, policy), buf, login)
     }
 
-    /// The same over the parts of [`Buffers`].
-    pub(crate) fn over(
-        net: &'b N,
-        buf: &'b mut [u8],
-        watch: &'b Watch,
-        policy: Policy,
-        login: Login<'b>,
-    ) -> Self {
-        Self { line: Line::new(net, watch, policy), buf, login, session: None }
+    pub(crate) const fn on(line: Line<'b, N>, buf: &'b mut [u8], login: Login<'b>) -> Self {
+        Self { line, buf, login, session: None }
     }
 
     /// Adds `tls`.
     #[cfg(feature = "_https")]
     #[must_use]
     pub fn with_tls(mut self, tls: impl Into<TlsClient<'b>>) -> Self {
-        self.disconnect();
         self.line.set_tls(tls.into());
         self
     }

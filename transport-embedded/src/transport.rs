@@ -87,19 +87,17 @@ impl<'b, N: TcpConnect + Dns> NodeTransport<'b, N> {
         buffers: &'b mut Buffers<HTTP>,
         policy: Policy,
     ) -> Self {
-        Self::over(net, &mut buffers.http, &buffers.watch, policy)
+        Self::on(Line::new(net, &buffers.watch, policy), &mut buffers.http)
     }
 
-    /// The same over the parts of [`Buffers`].
-    pub(crate) fn over(net: &'b N, http: &'b mut [u8], watch: &'b Watch, policy: Policy) -> Self {
-        Self { line: Line::new(net, watch, policy), http, exchange: None }
+    pub(crate) const fn on(line: Line<'b, N>, http: &'b mut [u8]) -> Self {
+        Self { line, http, exchange: None }
     }
 
     /// Adds `https`.
     #[cfg(feature = "_https")]
     #[must_use]
     pub fn with_tls(mut self, tls: impl Into<TlsClient<'b>>) -> Self {
-        self.disconnect();
         self.line.set_tls(tls.into());
         self
     }

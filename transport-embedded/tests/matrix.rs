@@ -18,7 +18,6 @@ use pilot_webhook_tests::hostile_tls::Identity;
 use pilot_webhook_tests::pki::{self, Kind, leaf};
 use pilot_webhook_tests::public::RECEIVERS;
 use pilot_webhook_tests::real_tls::{Absent, Cipher, Group, Program, RealServer, Setting, skipped};
-use support::net::TokioNet;
 use support::{NOW, Node, authority, plain, post};
 
 use Outcome::{Delivered, Fails, IfRecordsFit, NeedsP384, Refused, TooOld};
@@ -155,7 +154,7 @@ fn node_in<const RX: usize>(client: Client, root: &[u8], own: Option<ClientIdent
     let roots: &'static [&'static [u8]] = vec![&*root.to_vec().leak()].leak();
     let rng = Box::leak(Box::new(rand_core::OsRng));
     let clock = Box::leak(Box::new(|| Some(NOW)));
-    let node = plain(TokioNet::default().with(pki::NAME, "127.0.0.1"));
+    let node = plain(support::here());
     match (client, own) {
         (Client::Embedded, _) => node.with_tls(Tls::new(buffers, roots, rng, clock)),
         (Client::Rustls, None) => node.with_tls(Rustls::new(buffers, roots, rng, clock)),
@@ -180,7 +179,7 @@ fn server(program: Program, setting: Setting, identity: &Identity) -> Option<Rea
 /// Posts to a server over two connections, one after the other.
 fn ask(node: &mut Node, server: &RealServer) -> [Result<u16, Error>; 2] {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let url = format!("https://{}:{}/hook", pki::NAME, server.port());
+    let url = support::by_name(server.port());
     let mut ask = || {
         let result = runtime.block_on(post(node, &url)).map(|reply| reply.code);
         node.disconnect();

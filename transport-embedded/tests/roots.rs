@@ -12,7 +12,6 @@ mod support;
 use pilot_webhook_embassy::{Error, ROOTS, TlsFailure};
 use pilot_webhook_tests::Server;
 use support::hostile_tls::Identity;
-use support::net::TokioNet;
 use support::pki::{self, Authority, Kind, leaf};
 use support::{authority, good_tls, post, tls};
 
@@ -21,8 +20,8 @@ mod certificate;
 
 async fn ask(identity: &Identity, roots: &[&[u8]]) -> Result<u16, Error> {
     let server: Server = good_tls(pki::rustls(identity)).await;
-    let mut node = tls(TokioNet::default().with(pki::NAME, "127.0.0.1"), roots);
-    let url = format!("https://{}:{}/hook", pki::NAME, server.address().port());
+    let mut node = tls(support::here(), roots);
+    let url = support::by_name(server.address().port());
     post(&mut node, &url).await.map(|reply| reply.code)
 }
 

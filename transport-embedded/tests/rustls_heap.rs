@@ -13,11 +13,9 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use pilot_webhook_embassy::{TlsBuffers, UnknownTime};
 use support::hostile_tls::{Behaviour, HostileServer, Identity};
-use support::net::TokioNet;
-use support::pki::{self, Kind, leaf};
-use support::{NOW, Node, authority, post, ticket};
+use support::pki::{Kind, leaf};
+use support::{authority, post, ticket};
 
 thread_local! {
     static USED: Cell<isize> = const { Cell::new(0) };
@@ -56,18 +54,12 @@ const RX: usize = 16_640;
 /// What the documentation says.
 const BOUND: usize = 3 * RX + 10 * 1_024;
 
-fn node() -> Node {
-    let buffers = Box::leak(Box::new(TlsBuffers::<RX, 1_024>::new()));
-    let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
-    support::tls_in(buffers, net, &[authority().root()], || Some(NOW), UnknownTime::Refuse)
-}
-
 /// The most bytes in use during posts to such a server over new connections, above those in use before.
 fn peak(identity: &Identity, behaviour: Behaviour) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = HostileServer::start(identity.clone(), behaviour);
-    let url = format!("https://{}:{}/hook", pki::NAME, server.address().port());
-    let mut node = node();
+    let url = support::by_name(server.address().port());
+    let mut node = support::tls_with::<RX, 1_024>();
     let before = USED.get();
     PEAK.set(before);
     for _ in 0..4 {

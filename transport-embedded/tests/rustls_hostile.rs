@@ -10,10 +10,8 @@
 #[path = "tls_hostile/mod.rs"]
 mod tls_hostile;
 
-use pilot_webhook_embassy::{TlsBuffers, UnknownTime};
 use pilot_webhook_tests::hostile_tls::{Behaviour, HostileServer, Message};
-use tls_hostile::support::net::TokioNet;
-use tls_hostile::support::{self, NOW, authority, pki, post, ticket};
+use tls_hostile::support::{self, authority, post, ticket};
 
 #[tokio::test]
 async fn a_server_that_is_not_authentic_leaves_no_ticket() {
@@ -30,9 +28,8 @@ async fn a_server_that_is_not_authentic_leaves_no_ticket() {
                 ..Behaviour::flight(flight.clone())
             };
             let server = HostileServer::start(authority().server(), behaviour);
-            let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
-            let mut node = support::tls(net, &[authority().root()]);
-            let url = format!("https://{}:{}/hook", pki::NAME, server.address().port());
+            let mut node = support::tls_with::<16_640, 1_024>();
+            let url = support::by_name(server.address().port());
             for _ in 0..3 {
                 assert_eq!(post(&mut node, &url).await.is_ok(), is_good);
                 node.disconnect();
@@ -48,11 +45,8 @@ async fn a_ticket_that_leaves_no_room_for_the_hello_is_not_used() {
         let after = vec![ticket(length)];
         let behaviour = Behaviour { after, requests: 1, ..Behaviour::good() };
         let server = HostileServer::start(authority().server(), behaviour);
-        let buffers = Box::leak(Box::new(TlsBuffers::<16_640, 512>::new()));
-        let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
-        let roots = &[authority().root()];
-        let mut node = support::tls_in(buffers, net, roots, || Some(NOW), UnknownTime::Refuse);
-        let url = format!("https://{}:{}/hook", pki::NAME, server.address().port());
+        let mut node = support::tls_with::<16_640, 512>();
+        let url = support::by_name(server.address().port());
         for _ in 0..3 {
             assert_eq!(post(&mut node, &url).await.map(|reply| reply.code), Ok(200), "{length}");
             node.disconnect();

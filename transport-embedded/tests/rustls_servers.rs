@@ -13,22 +13,21 @@ mod tls_servers;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pilot_webhook_embassy::{Error, Limit, TlsBuffers, TlsFailure, UnknownTime};
+use pilot_webhook_embassy::{Error, Limit, TlsFailure, UnknownTime};
 use pilot_webhook_tests::Server;
 use pilot_webhook_tests::hostile_tls::Identity;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 use rustls::{CipherSuite, NamedGroup, ServerConfig};
-use tls_servers::support::net::TokioNet;
 use tls_servers::support::pki::{self, Kind, leaf};
 use tls_servers::support::{self, NOW, Node, authority, good_tls, post};
 
 fn node() -> Node {
-    support::tls(TokioNet::default().with(pki::NAME, "127.0.0.1"), &[authority().root()])
+    support::tls_with::<16_640, 1_024>()
 }
 
 fn by_name(server: &Server) -> String {
-    format!("https://{}:{}/hook", pki::NAME, server.address().port())
+    support::by_name(server.address().port())
 }
 
 /// Posts to a server with this configuration over two connections.
@@ -97,10 +96,7 @@ fn long_winded() -> Identity {
 async fn a_chain_longer_than_a_record_within_the_buffer() {
     let identity = long_winded();
     assert!(identity.chain[0].len() > 16_640);
-    let net = || TokioNet::default().with(pki::NAME, "127.0.0.1");
-    let roots = &[authority().root()];
-    let buffers = Box::leak(Box::new(TlsBuffers::<32_768, 1_024>::new()));
-    let mut large = support::tls_in(buffers, net(), roots, || Some(NOW), UnknownTime::Refuse);
+    let mut large = support::tls_with::<32_768, 1_024>();
     assert_eq!(ask(&mut large, pki::rustls(&identity)).await, Ok(200));
     let too_large = Err(Error::Tls(TlsFailure::Unsupported(Limit::MessageTooLarge)));
     assert_eq!(ask(&mut node(), pki::rustls(&identity)).await, too_large);
@@ -154,7 +150,7 @@ async fn a_new_connection_to_the_same_server_resumes_the_session() {
 async fn a_session_whose_certificate_was_not_checked_is_not_resumed() {
     let (config, resumed) = resuming();
     let server = good_tls(config).await;
-    let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
+    let net = support::here();
     let known = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let clock = known.clone();
     let clock = move || clock.load(Ordering::Relaxed).then_some(NOW);
@@ -173,7 +169,7 @@ async fn a_session_whose_certificate_was_not_checked_is_not_resumed() {
 async fn another_name_of_the_same_server_gets_no_session() {
     let (config, resumed) = resuming();
     let server = good_tls(config).await;
-    let net = TokioNet::default().with(pki::NAME, "127.0.0.1").with("other.test", "127.0.0.1");
+    let net = support::here().with("other.test", "127.0.0.1");
     let mut node = support::tls(net, &[authority().root()]);
     assert!(post(&mut node, &by_name(&server)).await.is_ok());
     let other = format!("https://other.test:{}/", server.address().port());
@@ -183,10 +179,7 @@ async fn another_name_of_the_same_server_gets_no_session() {
 
 #[tokio::test]
 async fn a_record_that_does_not_fit_says_so() {
-    let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
-    let buffers = Box::leak(Box::new(TlsBuffers::<2_048, 1_024>::new()));
-    let roots = &[authority().root()];
-    let mut node = support::tls_in(buffers, net, roots, || Some(NOW), UnknownTime::Refuse);
+    let mut node = support::tls_with::<2_048, 1_024>();
     let server = Server::start(
         vec![vec![pilot_webhook_tests::Act::Serve(|_| {
             let head = "HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n";

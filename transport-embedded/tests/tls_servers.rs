@@ -51,7 +51,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 
 /// The server's URL, by the name in its certificate.
 fn by_name(server: &Server) -> String {
-    format!("https://{}:{}/hook", pki::NAME, server.address().port())
+    support::by_name(server.address().port())
 }
 
 #[track_caller]
@@ -111,7 +111,7 @@ async fn any_of_several_roots_will_do() {
     let others = [Authority::new(), Authority::new()];
     let server = good_tls(pki::rustls(&authority().server())).await;
     let roots = [others[0].root(), b"no certificate", authority().root(), others[1].root()];
-    let mut node = tls(TokioNet::default().with(pki::NAME, "127.0.0.1"), &roots);
+    let mut node = tls(support::here(), &roots);
     assert!(post(&mut node, &by_name(&server)).await.is_ok());
 }
 
@@ -144,7 +144,7 @@ async fn the_longest_chain_passes_beside_roots_of_the_same_name() {
     roots.push(authority().root());
     for (now, unknown) in [(Some(NOW), UnknownTime::Refuse), (None, UnknownTime::SkipValidity)] {
         let server = good_tls(pki::rustls(&identity)).await;
-        let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
+        let net = support::here();
         let mut node = tls_at(net, &roots, move || now, unknown);
         let result = post(&mut node, &by_name(&server)).await;
         assert_eq!(result.map(|reply| reply.code), Ok(200));
@@ -367,7 +367,7 @@ async fn a_server_without_tls_1_3_is_refused() {
     let identity = authority().server();
     let config = pki::rustls_versions(&identity, &[&rustls::version::TLS12]);
     let server = good_tls(config).await;
-    let mut node = tls(TokioNet::default().with(pki::NAME, "127.0.0.1"), &[authority().root()]);
+    let mut node = tls(support::here(), &[authority().root()]);
     let result = post(&mut node, &by_name(&server)).await;
     assert_eq!(result, Err(Error::Tls(TlsFailure::Alert(70))));
 }
@@ -401,7 +401,7 @@ async fn https_needs_tls() {
 #[tokio::test]
 async fn one_handshake_serves_many_posts_and_ticket_records_do_not_matter() {
     let server = good_tls(pki::rustls(&authority().server())).await;
-    let net = TokioNet::default().with(pki::NAME, "127.0.0.1");
+    let net = support::here();
     let counts = net.counts.clone();
     let mut node: NodeTransport<'_, _> = tls(net, &[authority().root()]);
     let url = by_name(&server);

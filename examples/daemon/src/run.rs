@@ -109,7 +109,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     .await?;
     let listens = ingress.as_ref().map(Ingress::address);
     reloader.listens = listens;
-    let tally = Arc::<Tally>::default();
+    let tally = watch.tally();
     let open = |path: &Path| {
         // With an outbox, a file that is followed goes on behind the last line that was stored.
         let stored = hub.outbox().filter(|_| options.follow);
@@ -310,6 +310,8 @@ impl Handler for Commands {
         let target = Destination::parse(url, Policy::default()).ok();
         let set = if comes_back(target.as_ref(), self.listens) {
             Err(format!("the webhook {COMES_BACK}"))
+        } else if self.service.client().is_none() {
+            Err(format!("the configuration has no endpoint called {PILOT}, whose webhook this is"))
         } else {
             self.service.set_url(url).map_err(|error| error.to_string())
         };

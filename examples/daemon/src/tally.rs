@@ -1,6 +1,6 @@
 //! What the daemon itself counts.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counts lines and posts. Events that an endpoint took are also in its counters.
 ///
@@ -32,4 +32,24 @@ pub(crate) struct Tally {
     /// Posted events that were left to their sender, for want of room or of a webhook. With an outbox also those that
     /// cannot be stored: of all others, the outbox keeps the account.
     pub(crate) sent_back: AtomicU64,
+}
+
+impl Tally {
+    /// All counts, by the names that they have in the daemon's JSON.
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 11] {
+        [
+            ("lines", &self.lines),
+            ("bad_lines", &self.bad_lines),
+            ("not_taken", &self.not_taken),
+            ("unmatched", &self.unmatched),
+            ("messages", &self.messages),
+            ("bad_messages", &self.bad_messages),
+            ("requests", &self.requests),
+            ("bad_requests", &self.bad_requests),
+            ("posted", &self.posted),
+            ("repeats", &self.repeats),
+            ("sent_back", &self.sent_back),
+        ]
+        .map(|(name, count)| (name, count.load(Relaxed)))
+    }
 }

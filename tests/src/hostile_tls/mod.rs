@@ -87,6 +87,8 @@ pub enum Message {
     BadFinished,
     /// Any handshake message, type and length included.
     Raw(Vec<u8>),
+    /// Another one, in which this many bytes from this place on are replaced.
+    Damaged(Box<Self>, usize, usize, Vec<u8>),
 }
 
 /// What comes after the handshake, besides answers.
@@ -234,7 +236,7 @@ impl HostileServer {
                     transcript: Vec::new(),
                 };
                 // An error is no failure: most clients end the connection early.
-                let _ = connection.serve();
+                let _ = connection.wait().and_then(|()| connection.serve());
             }
         });
         server
@@ -248,6 +250,41 @@ impl HostileServer {
     /// What it saw so far.
     pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
+    }
+}
+
+/// What such a server sends to a client that says this.
+///
+/// # Panics
+/// When that is no good `ClientHello`.
+pub fn flight(identity: &Identity, behaviour: Behaviour, client_hello: &[u8]) -> Vec<u8> {
+    let stream = Memory { input: client_hello, output: Vec::new() };
+    let (seen, transcript) = (&Mutex::default(), Vec::new());
+    let mut connection = Connection { stream, identity, behaviour, seen, transcript };
+    // It ends where the client would go on.
+    let _ = connection.serve();
+    connection.stream.output
+}
+
+/// A client that has said what it says.
+struct Memory<'m> {
+    input: &'m [u8],
+    output: Vec<u8>,
+}
+
+impl Read for Memory<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buf)
+    }
+}
+
+impl Write for Memory<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.output.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -266,8 +303,8 @@ fn agree(hello: &ClientHello<'_>) -> (Vec<u8>, Vec<u8>) {
     (public.as_bytes().to_vec(), shared.raw_secret_bytes().to_vec())
 }
 
-struct Connection<'c> {
-    stream: TcpStream,
+struct Connection<'c, S> {
+    stream: S,
     identity: &'c Identity,
     behaviour: Behaviour,
     seen: &'c Mutex<Seen>,
@@ -275,10 +312,15 @@ struct Connection<'c> {
     transcript: Vec<u8>,
 }
 
-impl Connection<'_> {
-    fn serve(&mut self) -> io::Result<()> {
+impl Connection<'_, TcpStream> {
+    fn wait(&self) -> io::Result<()> {
         self.stream.set_nodelay(true)?;
-        self.stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        self.stream.set_read_timeout(Some(Duration::from_secs(5)))
+    }
+}
+
+impl<S: Read + Write> Connection<'_, S> {
+    fn serve(&mut self) -> io::Result<()> {
         let (_, client_hello) = self.read_record()?;
         let hello = ClientHello::parse(&client_hello);
         let entry = (hello.key_share.to_vec(), hello.random.to_vec());
@@ -406,6 +448,13 @@ impl Connection<'_> {
             Message::Finished => handshake(20, &keys.finished(&self.transcript)),
             Message::BadFinished => handshake(20, &[7; 32]),
             Message::Raw(bytes) => bytes.clone(),
+            Message::Damaged(message, at, length, with) => {
+                let mut bytes = self.message(message, keys);
+                let at = (*at).min(bytes.len());
+                let end = at.saturating_add(*length).min(bytes.len());
+                bytes.splice(at..end, with.iter().copied());
+                bytes
+            }
         }
     }
 

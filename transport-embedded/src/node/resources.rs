@@ -145,6 +145,5 @@ pub(super) struct NodeBuffers {
 pub(super) struct Parts<T> {
     pub(super) webhook: Webhook,
     pub(super) buffers: NodeBuffers,
-    #[cfg_attr(not(feature = "_https"), expect(dead_code, reason = "it is `()`"))]
     pub(super) tls: T,
 }

@@ -17,6 +17,7 @@ use rand_core::CryptoRngCore;
 use super::resources::TlsMemory;
 use super::resources::{NodeBuffers, Parts};
 use super::{Shared, Target, Webhook};
+use crate::line::Line;
 use crate::link::Watch;
 use crate::look_up::LookUps;
 #[cfg(feature = "nats")]
@@ -57,28 +58,32 @@ impl<T> Runner<T> {
     }
 }
 
+/// Delivers over the transport that is made of a line over the stack. A macro, as the line borrows what it is made of.
+macro_rules! deliver {
+    ($runner:ident, $stack:ident, |$webhook:ident, $tls:ident, $line:ident, $buf:ident| $transport:expr) => {{
+        let Parts { webhook: $webhook, buffers, tls: $tls } = &mut *$runner.0;
+        let NodeBuffers { event, rx, tx, http: $buf } = buffers;
+        let net = SocketNet::new($stack, rx, tx);
+        let net = LookUps::over(&net);
+        let watch = Watch::new();
+        let $line = Line::new(&net, &watch, $webhook.policy());
+        let transport = $transport;
+        deliver($stack, *$webhook, &net, transport, event).await;
+    }};
+}
+
 impl Runner {
     /// Delivers over `stack` until the webhook is closed. While the stack has no configuration (DHCP takes
     /// seconds), events wait. Dropping the future loses nothing; it may be
     /// run again.
     pub async fn run(&mut self, stack: Stack<'static>) {
-        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, .. } = &mut *self.0;
-        let net = SocketNet::new(stack, rx, tx);
-        let net = LookUps::over(&net);
-        let watch = Watch::new();
-        let transport = NodeTransport::over(&net, http, &watch, webhook.policy());
-        deliver(stack, *webhook, &net, transport, event).await;
+        deliver!(self, stack, |webhook, _tls, line, http| NodeTransport::on(line, http));
     }
 
     /// The same into a NATS JetStream stream: to `nats` URLs, and to no others.
     #[cfg(feature = "nats")]
     pub async fn run_nats(&mut self, stack: Stack<'static>, login: Login<'_>) {
-        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, .. } = &mut *self.0;
-        let net = SocketNet::new(stack, rx, tx);
-        let net = LookUps::over(&net);
-        let watch = Watch::new();
-        let transport = NatsTransport::over(&net, http, &watch, webhook.policy(), login);
-        deliver(stack, *webhook, &net, transport, event).await;
+        deliver!(self, stack, |webhook, _tls, line, buf| NatsTransport::on(line, buf, login));
     }
 }
 
@@ -94,15 +99,10 @@ impl Runner<TlsMemory> {
         roots: &[&[u8]],
         rng: &mut dyn CryptoRngCore,
     ) {
-        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
-        let net = SocketNet::new(stack, rx, tx);
-        let net = LookUps::over(&net);
-        let records = Records::new(tls.rx, tls.tx);
-        let tls = Tls::over(records, roots, rng, webhook.wall());
-        let watch = Watch::new();
-        let policy = webhook.policy();
-        let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
-        deliver(stack, *webhook, &net, transport, event).await;
+        deliver!(self, stack, |webhook, tls, line, http| {
+            let records = Records::new(tls.rx, tls.tx);
+            NodeTransport::on(line, http).with_tls(Tls::over(records, roots, rng, webhook.wall()))
+        });
     }
 
     /// The same into a NATS JetStream stream: to `tls` and `nats` URLs, and to no others.
@@ -114,15 +114,10 @@ impl Runner<TlsMemory> {
         roots: &[&[u8]],
         rng: &mut dyn CryptoRngCore,
     ) {
-        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
-        let net = SocketNet::new(stack, rx, tx);
-        let net = LookUps::over(&net);
-        let records = Records::new(tls.rx, tls.tx);
-        let tls = Tls::over(records, roots, rng, webhook.wall());
-        let watch = Watch::new();
-        let policy = webhook.policy();
-        let transport = NatsTransport::over(&net, http, &watch, policy, login).with_tls(tls);
-        deliver(stack, *webhook, &net, transport, event).await;
+        deliver!(self, stack, |webhook, tls, line, buf| {
+            let tls = Tls::over(Records::new(tls.rx, tls.tx), roots, rng, webhook.wall());
+            NatsTransport::on(line, buf, login).with_tls(tls)
+        });
     }
 }
 
@@ -135,7 +130,10 @@ impl Runner<TlsMemory> {
         roots: &'static [&'static [u8]],
         rng: &mut dyn CryptoRngCore,
     ) {
-        self.run_with(stack, roots, rng, |tls| tls).await;
+        deliver!(self, stack, |webhook, tls, line, http| {
+            let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
+            NodeTransport::on(line, http).with_tls(tls)
+        });
     }
 
     /// The same with a certificate of the node's own, for receivers that ask for one.
@@ -146,24 +144,25 @@ impl Runner<TlsMemory> {
         roots: &'static [&'static [u8]],
         rng: &mut dyn CryptoRngCore,
     ) {
-        self.run_with(stack, roots, rng, |tls| tls.with_identity(identity)).await;
+        deliver!(self, stack, |webhook, tls, line, http| {
+            let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
+            NodeTransport::on(line, http).with_tls(tls.with_identity(identity))
+        });
     }
 
-    async fn run_with(
+    /// As [`run_rustls`](Self::run_rustls) into a NATS JetStream stream: to `tls` and `nats` URLs, and to no others.
+    #[cfg(feature = "nats")]
+    pub async fn run_nats_rustls(
         &mut self,
         stack: Stack<'static>,
+        login: Login<'_>,
         roots: &'static [&'static [u8]],
         rng: &mut dyn CryptoRngCore,
-        set_up: impl for<'t> FnOnce(Rustls<'t>) -> Rustls<'t>,
     ) {
-        let Parts { webhook, buffers: NodeBuffers { event, rx, tx, http }, tls } = &mut *self.0;
-        let net = SocketNet::new(stack, rx, tx);
-        let net = LookUps::over(&net);
-        let tls = set_up(Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall()));
-        let watch = Watch::new();
-        let policy = webhook.policy();
-        let transport = NodeTransport::over(&net, http, &watch, policy).with_tls(tls);
-        deliver(stack, *webhook, &net, transport, event).await;
+        deliver!(self, stack, |webhook, tls, line, buf| {
+            let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
+            NatsTransport::on(line, buf, login).with_tls(tls)
+        });
     }
 }
 

@@ -79,8 +79,9 @@ pub enum UnknownTime {
 /// with servers that send less. The whole certificate chain comes in one record, so it is the chain
 /// that decides: 1,280 for a short one of our own, 4,352 for most public ones. A record that does
 /// not fit ends with [`Limit::RecordTooLarge`]. The sizes are a power of two and 256 for what a record takes
-/// beside its content: with 4,352, 2,304, 1,280 and 768 the server is asked for records of 4,096, 2,048, 1,024 and
-/// 512 at most (`max_fragment_length`, which OpenSSL, nginx, Go and Node heed, and rustls does not). `TX` holds a handshake message or a piece of a
+/// beside its content: with 4,352, 2,304, 1,280 and 768 embedded-tls asks the server for records of 4,096, 2,048,
+/// 1,024 and 512 at most (`max_fragment_length`, which OpenSSL, nginx, HAProxy and Node heed, and rustls does not);
+/// rustls as a client does not ask. `TX` holds a handshake message or a piece of a
 /// request: 512 at least.
 #[derive(Debug)]
 pub struct TlsBuffers<const RX: usize, const TX: usize> {

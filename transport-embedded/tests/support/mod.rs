@@ -34,6 +34,16 @@ fn leak<T>(value: T) -> &'static mut T {
     Box::leak(Box::new(value))
 }
 
+/// A network that knows the name in good certificates.
+pub fn here() -> TokioNet {
+    TokioNet::default().with(pki::NAME, "127.0.0.1")
+}
+
+/// The URL of a server on this port, by that name.
+pub fn by_name(port: u16) -> String {
+    format!("https://{}:{port}/hook", pki::NAME)
+}
+
 /// Without TLS.
 pub fn plain(net: TokioNet) -> Node {
     NodeTransport::new(leak(net), leak(Buffers::<1_024>::new()), Policy::default())
@@ -65,6 +75,13 @@ pub fn tls_at(
     unknown: UnknownTime,
 ) -> Node {
     tls_in(leak(TlsBuffers::<16_640, 1_024>::new()), net, roots, clock, unknown)
+}
+
+/// With TLS in these buffers, trusting the usual authority at the time [`NOW`].
+#[cfg(feature = "_https")]
+pub fn tls_with<const RX: usize, const TX: usize>() -> Node {
+    let buffers = leak(TlsBuffers::<RX, TX>::new());
+    tls_in(buffers, here(), &[authority().root()], || Some(NOW), UnknownTime::Refuse)
 }
 
 /// With TLS in these buffers.

@@ -3,12 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-use pilot_webhook_core::{EndpointBuf, EndpointError, Policy};
+use pilot_webhook_core::nats::SCHEMES;
+use pilot_webhook_core::{EndpointBuf, EndpointError, Policy, Scheme};
 
 use crate::client::MAX_URL;
-
-/// The port of a URL without one: <https://docs.nats.io/running-a-nats-service/configuration>.
-const PORT: u16 = 4222;
 
 /// A NATS server and the prefix of the subjects: `nats://host:4222/pilot`, or `tls://` for TLS.
 ///
@@ -16,7 +14,7 @@ const PORT: u16 = 4222;
 /// [`NatsConfig`](crate::NatsConfig).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NatsTarget {
-    is_tls: bool,
+    scheme: Scheme,
     /// The host in canonical form, with its port.
     authority: String,
     prefix: String,
@@ -48,36 +46,21 @@ impl NatsTarget {
     /// # Errors
     /// When it is no URL of a server with a subject's prefix, or the policy refuses its address.
     pub fn parse(url: &str, policy: Policy) -> Result<Self, NatsTargetError> {
-        let (is_tls, rest) = without_scheme(url).ok_or(NatsTargetError::Scheme)?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.contains('@') {
-            return Err(NatsTargetError::Userinfo);
-        }
-        let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
-        let port = if has_port { String::new() } else { format!(":{PORT}") };
-        // Hosts, ports and the policy are the same as for HTTP.
-        let endpoint = format!("http://{authority}{port}/");
-        let endpoint = EndpointBuf::<MAX_URL>::parse(&endpoint, policy);
-        let endpoint = endpoint.map_err(NatsTargetError::Address)?;
+        let endpoint = EndpointBuf::<MAX_URL>::parse_with(SCHEMES, url, policy)?;
         let endpoint = endpoint.get();
-        let is_token = |token: &str| {
-            !token.is_empty()
-                && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        };
-        if path.len() > MAX_URL || !path.split('.').all(is_token) {
-            return Err(NatsTargetError::Subject);
-        }
-        // Without the port where it is 80, HTTP's own.
-        let host = endpoint.authority();
-        let host = host.strip_suffix(&format!(":{}", endpoint.port())).unwrap_or(host);
-        let authority = format!("{host}:{}", endpoint.port());
-        Ok(Self { is_tls, authority, prefix: path.to_owned() })
+        let (host, port) = (endpoint.authority(), format!(":{}", endpoint.port()));
+        Ok(Self {
+            scheme: endpoint.scheme(),
+            authority: host.strip_suffix(&port).unwrap_or(host).to_owned() + &port,
+            prefix: endpoint.target().trim_start_matches('/').to_owned(),
+        })
     }
 
     /// Whether `url` names a NATS server.
     #[must_use]
     pub fn is_one(url: &str) -> bool {
-        without_scheme(url).is_some()
+        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_str()))
     }
 
     /// The beginning of every subject.
@@ -88,31 +71,30 @@ impl NatsTarget {
 
     /// The server's URL, without the prefix.
     pub(crate) fn server(&self) -> String {
-        format!("{}://{}", self.scheme(), self.authority)
+        format!("{}://{}", self.scheme.as_str(), self.authority)
     }
 
     pub(crate) const fn is_tls(&self) -> bool {
-        self.is_tls
-    }
-
-    const fn scheme(&self) -> &'static str {
-        if self.is_tls { "tls" } else { "nats" }
+        self.scheme.is_tls()
     }
 }
 
-/// What follows the scheme of a NATS server's URL, and whether that means TLS; `None` for another scheme.
-fn without_scheme(url: &str) -> Option<(bool, &str)> {
-    let (scheme, rest) = url.split_once("://")?;
-    match scheme {
-        _ if scheme.eq_ignore_ascii_case("nats") => Some((false, rest)),
-        _ if scheme.eq_ignore_ascii_case("tls") => Some((true, rest)),
-        _ => None,
+impl From<EndpointError> for NatsTargetError {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Scheme => Self::Scheme,
+            EndpointError::Login | EndpointError::Userinfo => Self::Userinfo,
+            EndpointError::Subject | EndpointError::Character | EndpointError::Percent => {
+                Self::Subject
+            }
+            error => Self::Address(error),
+        }
     }
 }
 
 impl fmt::Display for NatsTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}/{}", self.scheme(), self.authority, self.prefix)
+        write!(f, "{}/{}", self.server(), self.prefix)
     }
 }
 

@@ -43,6 +43,19 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// So many at most are dealt with by one statement: the pages of their events are in memory then. Measured: without a
+    /// bound, a batch of 2 MiB takes half as much time again.
+    const MOST: i64 = 64;
+
+    /// In pieces that are short enough.
+    pub(crate) fn pieces(self) -> impl Iterator<Item = Self> {
+        let Self { first, last } = self;
+        let starts = std::iter::successors(Some(first), |first| Some(first + Self::MOST));
+        starts
+            .take_while(move |first| *first <= last)
+            .map(move |first| Self { first, last: last.min(first + Self::MOST - 1) })
+    }
+
     pub(crate) const fn len(self) -> i64 {
         self.last - self.first + 1
     }
@@ -63,10 +76,11 @@ impl Touched {
         self.delta.add(entry, number);
     }
 
-    /// An event is stored for it, which is newer than all before. Deliveries are written as long as there is no gap
-    /// between them: returns those before a gap.
+    /// An event is stored for it, which is newer than all before. Its delivery is written with those after it, as long as
+    /// there is no gap between them, and they are not too many: returns those that are to be written now.
     pub(crate) fn store(&mut self, id: i64) -> Option<Run> {
-        let before = if id == self.newest + 1 { None } else { self.take_run() };
+        let goes_on = id == self.newest + 1 && id < self.begun + Run::MOST;
+        let before = if goes_on { None } else { self.take_run() };
         if self.begun == 0 {
             self.begun = id;
         }

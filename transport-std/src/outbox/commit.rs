@@ -164,8 +164,8 @@ impl Statements<'_> {
             account.add(entry, 1);
             return Ok(false);
         }
-        let is_new = self.deliveries.begin(change, endpoint, id, texts)?;
-        change.of(endpoint)?.add(Entry::Accepted, is_new.into());
+        let is_new = self.deliveries.begin(account, endpoint, id, texts)?;
+        account.add(Entry::Accepted, is_new.into());
         Ok(is_new)
     }
 

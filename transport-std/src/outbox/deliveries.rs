@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Statement};
 
-use super::change::{Change, Run};
+use super::change::{Change, Run, Touched};
 use super::event::{DELIVERY, EndpointId, ROW, TEXTS};
 use super::ledger::{Counter, Entry};
 
@@ -56,12 +56,11 @@ impl<'c> Deliveries<'c> {
     /// written with those after it, or with [`finish`](Self::finish). Whether it did not before.
     pub(crate) fn begin(
         &mut self,
-        change: &mut Change<'_, '_>,
+        account: &mut Touched,
         endpoint: EndpointId,
         id: i64,
         texts: i64,
     ) -> rusqlite::Result<bool> {
-        let account = change.of(endpoint)?;
         if account.newest == id {
             return Ok(false);
         }
@@ -105,19 +104,17 @@ impl<'c> Deliveries<'c> {
         run: Run,
         entry: Entry,
     ) -> rusqlite::Result<i64> {
-        let ending = self.look(endpoint, run)?;
-        if ending.deliveries == run.len() {
-            self.end_all(change, endpoint, run, ending, entry)?;
-            return Ok(ending.deliveries);
-        }
-        // What lies between may wait for others.
         let mut ended = 0;
-        for id in run.first..=run.last {
-            let run = Run { first: id, last: id };
+        for run in run.pieces() {
             let ending = self.look(endpoint, run)?;
-            if ending.deliveries > 0 {
+            if ending.deliveries == run.len() {
                 self.end_all(change, endpoint, run, ending, entry)?;
-                ended += 1;
+                ended += ending.deliveries;
+            } else if ending.deliveries > 0 {
+                // What lies between may wait for others.
+                for id in run.first..=run.last {
+                    ended += self.end(change, endpoint, Run { first: id, last: id }, entry)?;
+                }
             }
         }
         Ok(ended)

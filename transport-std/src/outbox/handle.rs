@@ -145,6 +145,12 @@ impl Outbox {
         self.0.instance
     }
 
+    /// The room for events, in bytes: [`OutboxOptions::max_bytes`].
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.0.intake.max_bytes()
+    }
+
     /// Hands an event in, and gives a receipt that completes when it is on disk. It never blocks on the disk.
     ///
     /// An event with an origin id that was stored before is not stored again: the receipt gives the id that it
@@ -236,12 +242,6 @@ impl Outbox {
             true => Ok(()),
             false => Err(self.says(OutboxErrorKind::Closed)),
         }
-    }
-
-    /// The room for events, in bytes: [`OutboxOptions::max_bytes`].
-    #[must_use]
-    pub fn max_bytes(&self) -> u64 {
-        self.0.intake.max_bytes()
     }
 
     pub(crate) fn end(&self, ended: Ended) {

@@ -136,10 +136,11 @@ pub(crate) fn replay(connection: &Connection, room: i64) -> rusqlite::Result<Sli
                 let new_id = change.next_id();
                 put_back.execute((endpoint, id, new_id, now))?;
                 remove.execute((endpoint, id))?;
-                deliveries.begin(change, endpoint, new_id, texts)?;
+                let account = change.of(endpoint)?;
+                deliveries.begin(account, endpoint, new_id, texts)?;
+                account.add(Entry::Replayed, 1);
                 change.add(Counter::Events, 1);
                 change.add(Counter::StoredBytes, size);
-                change.of(endpoint)?.add(Entry::Replayed, 1);
                 replayed += 1;
             }
             done.execute((endpoint, id))?;

@@ -213,5 +213,5 @@ impl AsyncWrite for Watched<'_> {
 }
 
 #[cfg(test)]
-#[path = "server_tests.rs"]
+#[path = "server_tests/mod.rs"]
 mod tests;

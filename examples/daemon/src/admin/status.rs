@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
 use pilot_webhook_std::outbox::OutboxError;
-use pilot_webhook_std::{Hub, HubEndpoint, Outbox};
+use pilot_webhook_std::{Hub, HubEndpoint};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::watch::Watch;
 use crate::aside::aside;
-use crate::metrics::{FileReading, Form, Reading};
+use crate::metrics::{FileReading, Form, Reading, Readings};
 
 /// What an event takes in an outbox that is still said to have room, in bytes. Arbitrary: more than the usual.
 const EVENT: u64 = 4 * 1024;
@@ -76,13 +76,9 @@ impl Status {
         Self { hub, watch, turn: Mutex::default() }
     }
 
-    fn outbox(&self) -> Option<Outbox> {
-        self.hub.outbox().cloned()
-    }
-
     fn reasons(&self) -> Vec<Reason> {
         let has_target = self.hub.endpoints().iter().any(|it| it.client().target().is_some());
-        let outbox = self.outbox();
+        let outbox = self.hub.outbox();
         let takes = outbox.as_ref().map(|outbox| {
             // It waits for room otherwise.
             matches!(outbox.room(EVENT.min(outbox.max_bytes())).now_or_never(), Some(Ok(())))
@@ -99,7 +95,7 @@ impl Status {
 
     /// The metrics. It blocks on the disk where there is an outbox, and takes its time where there are many endpoints.
     fn text(&self, form: Form) -> Result<String, std::fmt::Error> {
-        let outbox = self.outbox();
+        let outbox = self.hub.outbox();
         let stored = outbox.as_ref().and_then(|outbox| {
             let read = || Ok((outbox.ledger()?, outbox.ledgers()?, outbox.oldest()?));
             let read = read().inspect_err(|error: &OutboxError| warn!("{error}"));
@@ -127,6 +123,8 @@ impl Status {
                 ledger: ledgers.get(name).copied(),
             }
         };
-        self.watch.metrics.text(form, endpoints.iter().map(reading).collect(), file)
+        let endpoints = endpoints.iter().map(reading).collect();
+        let input = self.watch.tally.counts().to_vec();
+        self.watch.metrics.text(form, Readings { endpoints, file, input })
     }
 }

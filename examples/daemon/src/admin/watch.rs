@@ -1,17 +1,20 @@
 //! What the admin address knows of endpoints beside what their clients tell.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use pilot_webhook_std::ClientBuilder;
 
 use super::history::Histories;
 use crate::metrics::Metrics;
+use crate::tally::Tally;
 
-/// What is remembered and counted of endpoints, by hooks of their clients.
+/// What is remembered and counted of endpoints, by hooks of their clients, and of what comes in.
 #[derive(Default)]
 pub(crate) struct Watch {
     pub(super) histories: Histories,
     pub(super) metrics: Metrics,
+    pub(super) tally: Arc<Tally>,
     is_stopping: AtomicBool,
 }
 
@@ -19,6 +22,11 @@ impl Watch {
     /// Has the client of an endpoint tell of its attempts.
     pub(crate) fn client(&self, endpoint: &str, builder: ClientBuilder) -> ClientBuilder {
         builder.on_notice(self.metrics.hook(endpoint)).on_notice(self.histories.of(endpoint).hook())
+    }
+
+    /// What the daemon itself counts.
+    pub(crate) fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 
     /// The daemon takes nothing more.

@@ -52,9 +52,7 @@ pub(super) fn check(
         }
     }
     let is_given = !run.webhook.is_empty() || run.webhook_file.is_some();
-    if !has_pilot
-        && (!has_tables || is_given || run.socket.is_some() || webhook_url::is_in_environment())
-    {
+    if !has_pilot && (!has_tables || is_given || webhook_url::is_in_environment()) {
         let args = EndpointArgs::pilot(run.delivery.clone());
         let settings = Keys::shared().of(top);
         let url = url_of_pilot(run, top, &args, 1, problems);

@@ -144,8 +144,7 @@ fn without_tables_the_top_is_the_endpoint() {
     let [pilot] = &config.endpoints[..] else { panic!("one endpoint") };
     assert_eq!((&*pilot.args.name, &*pilot.url), ("pilot", "http://127.0.0.1:1/"));
     assert_eq!(pilot.args.delivery.batch, 7);
-    // Where a webhook can be set, there is an endpoint for it.
-    let config = load(&format!("socket = \"s\"\n{GOOD}")).ok().unwrap();
+    let config = load(&format!("webhook = \"http://127.0.0.1:3/\"\n{GOOD}")).ok().unwrap();
     let names: Vec<_> = config.endpoints.iter().map(|it| &*it.args.name).collect();
     assert_eq!(names, ["all", "connections", "pilot"]);
 }

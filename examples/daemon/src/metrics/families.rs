@@ -27,6 +27,7 @@ pub(super) struct Families {
     pub(super) now: Duration,
     pub(super) endpoints: Vec<(Reading, Arc<Recorded>)>,
     pub(super) file: Option<FileReading>,
+    pub(super) input: Vec<(&'static str, u64)>,
 }
 
 impl Collector for Families {
@@ -51,7 +52,10 @@ impl Families {
         out.gauges(
             ("process_start_time", "When the process began, since 1970.", SECONDS),
             [(NO_LABELS, self.start.as_secs_f64())],
-        )
+        )?;
+        let help = "What came in, and what of it was no event or not taken.";
+        let input = self.input.iter().map(|(kind, count)| ([("kind", *kind)], *count));
+        out.counters(("pilot_webhook_input", help, None), input)
     }
 
     fn events(&self, out: &mut Out<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! The numbers of an endpoint at one moment.
+//! The numbers of one moment.
 
 use pilot_webhook_core::{Backlog, Stats, Timestamp};
 use pilot_webhook_std::Connections;
@@ -17,6 +17,16 @@ pub(crate) struct Reading {
     pub(crate) is_paused: bool,
     /// Its account in the outbox, where there is one.
     pub(crate) ledger: Option<Ledger>,
+}
+
+/// What is read of all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readings {
+    pub(crate) endpoints: Vec<Reading>,
+    /// Where there is an outbox.
+    pub(crate) file: Option<FileReading>,
+    /// What came in, by the names of the daemon's own counters.
+    pub(crate) input: Vec<(&'static str, u64)>,
 }
 
 /// What is read of the outbox's file.

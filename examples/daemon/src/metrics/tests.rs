@@ -25,6 +25,11 @@ fn reading(name: &str) -> Reading {
     Reading { name: name.to_owned(), ..Reading::default() }
 }
 
+/// Of one endpoint with this name.
+fn of(name: &str) -> Readings {
+    Readings { endpoints: vec![reading(name)], ..Readings::default() }
+}
+
 #[test]
 fn every_number_stands_under_its_name() {
     let stats = Stats {
@@ -44,10 +49,12 @@ fn every_number_stands_under_its_name() {
     };
     let mut ledger = Ledger::default();
     (ledger.stored, ledger.dead, ledger.aged_out) = (11, 12, 15);
-    let endpoints = vec![Reading { stats, panics: 10, ledger: Some(ledger), ..reading("a") }];
-    let file = Some(FileReading { bytes: 13, capacity_bytes: 14 });
-    let metrics = Metrics::default();
-    let text = metrics.text(Form::OpenMetrics, endpoints, file).unwrap();
+    let readings = Readings {
+        endpoints: vec![Reading { stats, panics: 10, ledger: Some(ledger), ..reading("a") }],
+        file: Some(FileReading { bytes: 13, capacity_bytes: 14 }),
+        input: vec![("lines", 16)],
+    };
+    let text = Metrics::default().text(Form::OpenMetrics, readings).unwrap();
     assert!(text.ends_with("\n# EOF\n"));
     let (samples, types) = parse(&text);
     for (fate, count) in [
@@ -76,6 +83,7 @@ fn every_number_stands_under_its_name() {
         ("pilot_webhook_outbox_lost_total{endpoint=\"a\",cause=\"dropped\"}", 0.0),
         ("pilot_webhook_paused{endpoint=\"a\"}", 0.0),
         ("pilot_webhook_outbox_bytes", 13.0),
+        ("pilot_webhook_input_total{kind=\"lines\"}", 16.0),
         ("pilot_webhook_outbox_capacity_bytes", 14.0),
         ("pilot_webhook_oldest_event_age_seconds{endpoint=\"a\"}", 0.0),
     ] {
@@ -88,7 +96,7 @@ fn every_number_stands_under_its_name() {
 #[test]
 fn without_endpoints_and_outbox_there_is_little_to_say() {
     for form in [Form::OpenMetrics, Form::Prometheus] {
-        let text = Metrics::default().text(form, Vec::new(), None).unwrap();
+        let text = Metrics::default().text(form, Readings::default()).unwrap();
         let (samples, types) = parse(&text);
         assert_eq!(samples.len(), 2, "{samples:?}");
         assert!(types.len() > 15);
@@ -123,7 +131,7 @@ fn attempts_are_counted_by_how_they_ended() {
     ] {
         attempt(&recorded, Err(&kind), millis(200));
     }
-    let text = metrics.text(Form::Prometheus, vec![reading("a")], None).unwrap();
+    let text = metrics.text(Form::Prometheus, of("a")).unwrap();
     let (samples, _) = parse(&text);
     for (class, expected) in
         recorded::CLASSES.into_iter().zip([2, 1, 1, 2, 2].into_iter().chain([1; 8]))
@@ -147,7 +155,7 @@ fn attempts_are_counted_by_how_they_ended() {
 fn the_numbers_of_an_endpoint_go_on_with_another_client_and_end_with_the_last() {
     let metrics = Metrics::default();
     let attempts = |metrics: &Metrics| {
-        let text = metrics.text(Form::OpenMetrics, vec![reading("a")], None).unwrap();
+        let text = metrics.text(Form::OpenMetrics, of("a")).unwrap();
         parse(&text).0["pilot_webhook_attempts_total{endpoint=\"a\",class=\"local\"}"]
     };
     let first = metrics.hook("a");
@@ -168,7 +176,7 @@ fn the_numbers_of_an_endpoint_go_on_with_another_client_and_end_with_the_last() 
 #[test]
 fn a_name_that_would_be_another_sample_stays_a_name() {
     let name = "a\"} 1\n# EOF\nb\\";
-    let text = Metrics::default().text(Form::OpenMetrics, vec![reading(name)], None).unwrap();
+    let text = Metrics::default().text(Form::OpenMetrics, of(name)).unwrap();
     assert!(text.contains(r#"panics_total{endpoint="a\"} 1\n# EOF\nb\\"} 0"#), "{text}");
     assert_eq!(text.lines().filter(|line| *line == "# EOF").count(), 1);
 }
@@ -189,8 +197,9 @@ fn a_thousand_endpoints_are_told_at_once() {
     let names: Vec<_> = (0..1_000).map(|n| format!("endpoint-{n}")).collect();
     let hooks: Vec<_> = names.iter().map(|name| metrics.hook(name)).collect();
     let begin = Instant::now();
-    let readings = names.iter().map(|name| reading(name)).collect();
-    let text = metrics.text(Form::OpenMetrics, readings, None).unwrap();
+    let endpoints = names.iter().map(|name| reading(name)).collect();
+    let readings = Readings { endpoints, ..Readings::default() };
+    let text = metrics.text(Form::OpenMetrics, readings).unwrap();
     let took = begin.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(text.lines().filter(|line| line.contains("fate=\"emitted\"")).count(), 1_000);

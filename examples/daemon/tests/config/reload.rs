@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -128,6 +129,49 @@ fn a_url_that_was_set_over_the_socket_outlives_reloads() {
     daemon.event("a");
     two.wait_for(1);
     assert_eq!(one.received().len(), 0);
+    daemon.terminate();
+}
+
+#[test]
+fn without_an_endpoint_for_it_a_webhook_is_not_set() {
+    let sink = Sink::start();
+    let (world, mut daemon) = World::new(&endpoint("other", &sink.url(), ""));
+    let refused = world.place.command("set-webhook").arg(sink.url()).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("no endpoint called pilot"), "{said}");
+    // It comes by a reload.
+    let text = endpoint("other", &sink.url(), "") + "[[endpoint]]\nname = \"pilot\"\n";
+    world.apply(&text, &["pilot is new"]);
+    assert!(world.place.command("set-webhook").arg(sink.url()).status().unwrap().success());
+    daemon.event("a");
+    sink.wait_for(2);
+    assert_eq!(daemon.terminate()["delivered"], 2);
+}
+
+/// The events wait in the file for each endpoint, and a reload hands them over.
+#[test]
+fn with_an_outbox_events_wait_for_each_endpoint_and_reloads_lose_none() {
+    let (well, late) = (Sink::start(), Sink::reserve());
+    let text = |n: usize| {
+        "outbox = \"events.db\"\nretry_backoff = \"50ms\"\ncircuit_cooldown = \"1s\"\n".to_owned()
+            + &endpoint("well", &well.url(), &format!("circuit_threshold = {}", n + 1))
+            + &endpoint("late", &late.url(), &format!("circuit_threshold = {}", n + 1))
+    };
+    let (world, mut daemon) = World::new(&text(0));
+    for n in 0..200 {
+        daemon.event(&format!("t{n}"));
+        if n % 50 == 49 {
+            world.write(&text(n));
+            assert_eq!(world.reload().0, 0);
+        }
+    }
+    well.wait_for(200);
+    let late = late.start_after(Duration::ZERO).join().unwrap();
+    late.wait_for(200);
+    for sink in [&well, &late] {
+        let once: BTreeSet<_> = topics(sink).into_iter().collect();
+        assert_eq!(once.len(), 200);
+    }
     daemon.terminate();
 }
 

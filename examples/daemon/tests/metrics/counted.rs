@@ -34,6 +34,10 @@ fn expect_same(served: &Served, stats: &Value) {
     assert_eq!(value("pilot_webhook_attempt_duration_seconds_count"), attempts);
     assert_eq!(value("pilot_webhook_delivery_age_seconds_count"), number("delivered"));
     assert_eq!(value("pilot_webhook_breaker_openings_total"), number("circuit_opens"));
+    for kind in ["lines", "bad_lines", "requests", "posted", "sent_back"] {
+        let sample = format!("pilot_webhook_input_total{{kind=\"{kind}\"}}");
+        assert_eq!(served.value(&sample), Some(number(kind)), "{kind}");
+    }
     assert_eq!(value("pilot_webhook_queue_events"), 0.0);
     assert_eq!(value("pilot_webhook_queue_bytes"), 0.0);
     assert_eq!(value("pilot_webhook_oldest_event_age_seconds"), 0.0);
@@ -65,6 +69,48 @@ fn what_is_refused_is_counted_and_kept() {
     assert_eq!(served.value("pilot_webhook_outbox_events{endpoint=\"pilot\"}"), Some(0.0));
     assert_eq!(served.value("pilot_webhook_outbox_bytes"), Some(0.0));
     expect_same(&served, &daemon.stop());
+}
+
+#[test]
+fn each_endpoint_has_its_own_numbers() {
+    let (well, ill) = (Sink::start(), Sink::start_with_secret(b"another"));
+    let endpoint = |name, sink: &Sink| {
+        format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{}\"\non_full = \"block\"\n", sink.url())
+    };
+    let config = format!("{}{}", endpoint("well", &well), endpoint("ill", &ill));
+    let daemon = Daemon::start_with_config(&config);
+    let event = |name: &str, fate: &str| {
+        format!("pilot_webhook_events_total{{endpoint=\"{name}\",fate=\"{fate}\"}}")
+    };
+    daemon.metrics_when(&event("ill", "rejected"), 54.0);
+    let served = daemon.metrics_when(&event("well", "delivered"), 54.0);
+    assert_eq!(served.value(&event("ill", "delivered")), Some(0.0));
+    assert_eq!(served.sum("pilot_webhook_attempts_total", "endpoint=\"ill\",class=\"4xx\""), 54.0);
+    assert_eq!(served.sum("pilot_webhook_attempts_total", "endpoint=\"well\",class=\"2xx\""), 54.0);
+    let names = &served.labels["pilot_webhook_queue_events"]["endpoint"];
+    assert_eq!(names.iter().collect::<Vec<_>>(), ["ill", "well"]);
+    daemon.stop();
+}
+
+#[test]
+fn the_numbers_of_an_endpoint_go_on_when_it_is_configured_anew() {
+    let sink = Sink::start();
+    let config = |capacity: u32| {
+        let url = sink.url();
+        format!(
+            "[[endpoint]]\nname = \"a\"\nurl = \"{url}\"\non_full = \"block\"\nqueue_capacity = {capacity}\n"
+        )
+    };
+    let daemon = Daemon::start_with_config(&config(100));
+    let delivered = "pilot_webhook_events_total{endpoint=\"a\",fate=\"delivered\"}";
+    daemon.metrics_when(delivered, 54.0);
+    daemon.configure(&config(200));
+    let served = daemon.metrics_when("pilot_webhook_queue_capacity_events{endpoint=\"a\"}", 200.0);
+    assert_eq!(served.value(delivered), Some(54.0));
+    assert_eq!(served.sum("pilot_webhook_attempts_total", "class=\"2xx\""), 54.0);
+    let count = "pilot_webhook_attempt_duration_seconds_count{endpoint=\"a\"}";
+    assert_eq!(served.value(count), Some(54.0));
+    daemon.stop();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A daemon with an admin address, and what it serves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -11,9 +12,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{EVENTS, daemon, end, signal};
+use crate::support::{EVENTS, bare, daemon, end, signal};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The configuration's file, under the home.
+const CONFIG: &str = "pilot.toml";
 
 /// A daemon that goes on when its events are read.
 pub(crate) struct Daemon {
@@ -27,9 +31,7 @@ impl Daemon {
     pub(crate) fn start(url: &str, options: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (outbox, socket) = (home.path().join("events.db"), home.path().join("socket"));
-        let mut command: Command = daemon(url);
-        command.args(["--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--events", EVENTS]);
-        command.args(["--drain-timeout", "200ms", "--home"]).arg(home.path());
+        let mut command = daemon(url);
         for option in options {
             command.arg(match *option {
                 "OUTBOX" => outbox.as_os_str(),
@@ -37,6 +39,22 @@ impl Daemon {
                 option => option.as_ref(),
             });
         }
+        Self::start_so(command, home)
+    }
+
+    /// One with this configuration, that reads the captured events.
+    pub(crate) fn start_with_config(text: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(CONFIG);
+        fs::write(&path, text).unwrap();
+        let mut command = bare();
+        command.arg("run").arg("--config").arg(path);
+        Self::start_so(command, home)
+    }
+
+    fn start_so(mut command: Command, home: TempDir) -> Self {
+        command.args(["--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--events", EVENTS]);
+        command.args(["--drain-timeout", "200ms", "--home"]).arg(home.path());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (tell, told) = mpsc::channel();
@@ -49,6 +67,12 @@ impl Daemon {
         });
         let admin = told.recv_timeout(PATIENCE).unwrap();
         Self { child, admin, home }
+    }
+
+    /// Has it read another configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        fs::write(self.home.path().join(CONFIG), text).unwrap();
+        signal(&self.child, "HUP");
     }
 
     /// The status and the body of an answer.

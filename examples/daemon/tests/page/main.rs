@@ -101,7 +101,7 @@ async fn of_two_endpoints_the_one_in_trouble_is_seen_at_a_glance() {
     let home = TempDir::new().unwrap();
     let (archive, alerts) = (Receiver::start(204, ""), Receiver::start(204, ""));
     let config = format!(
-        "on_open = \"hold\"
+        "outbox = \"events.db\"
          circuit_threshold = 1
          circuit_cooldown = \"1s\"
          retry_backoff = \"10ms\"
@@ -118,6 +118,9 @@ async fn of_two_endpoints_the_one_in_trouble_is_seen_at_a_glance() {
     let path = home.path().join("pilot.toml");
     fs::write(&path, config).unwrap();
     let mut daemon = Daemon::start_with(&home, &["--config", path.to_str().unwrap()]);
+    let letters = |count: &str| {
+        format!("document.querySelector('[data-field=dead]')?.textContent === '{count}'")
+    };
 
     let state = |name: &str, state: &str| {
         format!("document.querySelector('[data-endpoint={name}][data-state={state}]')")
@@ -148,6 +151,24 @@ async fn of_two_endpoints_the_one_in_trouble_is_seen_at_a_glance() {
     browser.until(&summary("2 delivering.")).await;
     browser.until(&format!("{} === '1'", delivered("alerts"))).await;
     assert_eq!(alerts.taken().len(), 1);
+
+    // A dead letter is one endpoint's, and so is its replay.
+    alerts.answer(400);
+    daemon.event("security.refused", &json!({"peer_node_id": 4}));
+    log_in(&browser, &daemon, "/endpoints/archive").await;
+    browser.until(&format!("{} === '22'", delivered("archive"))).await;
+    browser.until(&letters("0")).await;
+    browser.open(&format!("{}/endpoints/alerts", daemon.page)).await;
+    browser.until(&letters("1")).await;
+    alerts.answer(204);
+    browser.client.refresh().await.unwrap();
+    browser.click("form[action$=replay] button").await;
+    browser.until(&letters("0")).await;
+    browser.until(&format!("{} === '2'", delivered("alerts"))).await;
+    let nodes: Vec<_> =
+        alerts.taken().iter().map(|it| it["data"]["peer_node_id"].clone()).collect();
+    assert_eq!(nodes, [3, 4]);
+    assert_eq!(archive.taken().len(), 22);
     assert_eq!(browser.console().await, [""; 0]);
     browser.end().await;
 }

@@ -181,7 +181,9 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
     runner.run_rustls(stack, roots, &mut entropy).await;
     #[cfg(not(any(feature = "nats", feature = "rustls")))]
     runner.run(stack, roots, &mut entropy).await;
-    #[cfg(feature = "nats")]
+    #[cfg(all(feature = "nats", feature = "rustls"))]
+    runner.run_nats_rustls(stack, login(args), roots, &mut entropy).await;
+    #[cfg(all(feature = "nats", not(feature = "rustls")))]
     runner.run_nats(stack, login(args), roots, &mut entropy).await;
 }
 
