@@ -1,5 +1,8 @@
 //! The connection, plain or TLS, behind one reader and writer.
 
+#[cfg(feature = "_https")]
+use core::pin::pin;
+
 use embassy_futures::poll_once;
 use embedded_io_async::{ErrorKind as IoKind, ErrorType, Read, Write};
 #[cfg(feature = "_https")]
@@ -63,9 +66,9 @@ impl<'b, S: Read + Write + 'b> Link<'b, S> {
     ) -> Result<(), TlsFailure> {
         match tls {
             #[cfg(feature = "tls")]
-            TlsClient::Embedded(tls) => tls.open(&mut self.session, wire, host).await,
+            TlsClient::Embedded(tls) => pin!(tls.open(&mut self.session, wire, host)).await,
             #[cfg(feature = "rustls")]
-            TlsClient::Rustls(tls) => tls.open(&mut self.rustls, wire, host).await,
+            TlsClient::Rustls(tls) => pin!(tls.open(&mut self.rustls, wire, host)).await,
         }
     }
 
