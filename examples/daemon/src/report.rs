@@ -40,7 +40,7 @@ pub(crate) struct Report {
     posted: u64,
     repeats: u64,
     sent_back: u64,
-    /// The events that at least one of several endpoints took or counted as lost.
+    /// The events that at least one of several endpoints took or counted as lost. Also when others were removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<u64>,
     /// The counters of each of them, by its name.
@@ -57,9 +57,12 @@ impl Report {
         let count = |counter: &AtomicU64| counter.load(Relaxed);
         let endpoints = hub.endpoints();
         let each = || endpoints.iter().map(|it| (it.name().to_owned(), it.stats())).collect();
+        let stats = hub.stats();
+        // There may have been others.
+        let differs = hub.outbox().is_none() && hub.events() != stats.emitted;
         Self {
-            stats: hub.stats(),
-            events: has_several.then(|| hub.events()),
+            events: (has_several || differs).then(|| hub.events()),
+            stats,
             endpoints: has_several.then(each),
             outbox: hub.outbox().and_then(|outbox| outbox.ledger().ok()),
             bad_lines: count(&tally.bad_lines),

@@ -141,7 +141,9 @@ impl SendTransport<Destination> for UrlTransport {
             #[cfg(feature = "nats")]
             Destination::Nats(to) => {
                 self.http.forget();
-                SendTransport::send(&mut self.nats, to, message).await.map_err(UrlError::Nats)
+                // On the heap: the task of a worker is as large as its largest way, and most go by HTTP.
+                let sent = Box::pin(SendTransport::send(&mut self.nats, to, message));
+                sent.await.map_err(UrlError::Nats)
             }
         }
     }
@@ -173,7 +175,7 @@ impl Http {
         match self {
             Self::Own(own) => SendTransport::send(own, to, message).await,
             #[cfg(feature = "reqwest")]
-            Self::Proxied(proxied) => SendTransport::send(proxied, to, message).await,
+            Self::Proxied(proxied) => Box::pin(SendTransport::send(proxied, to, message)).await,
         }
     }
 

@@ -1,5 +1,6 @@
 //! How an event comes to each endpoint that is to have it.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 
@@ -113,14 +114,15 @@ impl Hub {
         receipt: &mut Option<Owed>,
         can_wait: bool,
     ) -> Tried {
-        let all = || list.iter().filter(|it| it.filter.lets_pass(event));
+        let matching = Matching::of(list, event);
+        let all = || matching.0.iter().filter_map(|n| list.get(*n));
         let waiting = || all().filter(|it| can_wait && it.waits);
-        let (matching, that_wait) = (all().count(), waiting().count());
-        if matching == 0 {
+        let that_wait = waiting().count();
+        if matching.0.is_empty() {
             return Tried::Unmatched;
         }
         // Nothing comes between what they would say and what they say.
-        let is_careful = list.iter().filter(|it| it.waits).nth(1).is_some();
+        let is_careful = list.several_wait;
         let turn = || self.inner.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = is_careful.then(turn);
         if that_wait > 1 {
@@ -130,7 +132,7 @@ impl Hub {
                 }
             }
         }
-        let mut shares = Shares::new(receipt.take(), matching);
+        let mut shares = Shares::new(receipt.take(), matching.0.len());
         let mut sum = Ok(None);
         let only = waiting().next().filter(|_| that_wait == 1);
         if let Some(it) = only {
@@ -173,6 +175,32 @@ impl Hub {
             }
         }
         shares.tell(answer, share)
+    }
+}
+
+thread_local! {
+    static KEPT: Cell<Vec<usize>> = const { Cell::new(Vec::new()) };
+}
+
+/// The places of the endpoints that an event is for, looked for once. Each thread keeps one list, so that no event takes an
+/// allocation.
+struct Matching(Vec<usize>);
+
+impl Matching {
+    fn of(list: &Snapshot, event: &Event<'_>) -> Self {
+        let mut places = KEPT.try_with(Cell::take).unwrap_or_default();
+        let passes = |(n, it): (usize, &Arc<HubEndpoint>)| it.filter.lets_pass(event).then_some(n);
+        places.extend(list.iter().enumerate().filter_map(passes));
+        Self(places)
+    }
+}
+
+impl Drop for Matching {
+    fn drop(&mut self) {
+        let mut places = std::mem::take(&mut self.0);
+        places.clear();
+        // A thread that ends keeps nothing.
+        let _ = KEPT.try_with(|kept| kept.set(places));
     }
 }
 

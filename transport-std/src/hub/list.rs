@@ -1,5 +1,6 @@
 //! The endpoints of a hub. Who hands in events takes a snapshot, which no change of the list delays.
 
+use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Notify;
@@ -9,7 +10,28 @@ use super::endpoint::HubEndpoint;
 use super::error::HubError;
 
 /// The endpoints at one moment, in the order in which they were added.
-pub(super) type Snapshot = Arc<[Arc<HubEndpoint>]>;
+pub(super) type Snapshot = Arc<Endpoints>;
+
+#[derive(Default)]
+pub(super) struct Endpoints {
+    all: Vec<Arc<HubEndpoint>>,
+    /// Whether sources wait for more than one of them.
+    pub(super) several_wait: bool,
+}
+
+impl Endpoints {
+    fn new(all: Vec<Arc<HubEndpoint>>) -> Self {
+        Self { several_wait: all.iter().filter(|it| it.waits).nth(1).is_some(), all }
+    }
+}
+
+impl Deref for Endpoints {
+    type Target = [Arc<HubEndpoint>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.all
+    }
+}
 
 /// What became of an endpoint whose client is closed.
 pub(super) enum After {
@@ -119,7 +141,8 @@ impl List {
         let mut endpoints = state.endpoints.to_vec();
         let done = step(&mut endpoints)?;
         // The old list goes when the lock is free: with it may go a client.
-        let old = std::mem::replace(&mut state.endpoints, endpoints.into());
+        let new = Arc::new(Endpoints::new(endpoints));
+        let old = std::mem::replace(&mut state.endpoints, new);
         drop(state);
         drop(old);
         self.changed.notify_waiters();

@@ -73,6 +73,21 @@ fn each_endpoint_gets_what_its_filter_lets_pass() {
 }
 
 #[test]
+fn an_outbox_has_a_delivery_for_each_endpoint_that_an_event_is_for() {
+    let (all, some) = (Sink::start(), Sink::start());
+    let text = endpoint("all", &all.url(), "") + &endpoint("some", &some.url(), "topics = \"b\"");
+    let (directory, path) = file(&format!("events = \"events\"\noutbox = \"events.db\"\n{text}"));
+    let lines = "{\"topic\":\"a\"}\n{\"topic\":\"b\"}\n{\"topic\":\"c\"}\n";
+    fs::write(directory.path().join("events"), lines).unwrap();
+    let (stats, output) = run(&mut with_config("run", &path));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output).1);
+    assert_eq!((topics(&all).len(), topics(&some)), (3, vec!["b".to_owned()]));
+    assert_eq!((&stats["events"], &stats["lines"]), (&3.into(), &3.into()), "{stats}");
+    let ledger = &stats["outbox"];
+    assert_eq!((&ledger["accepted"], &ledger["delivered"]), (&4.into(), &4.into()), "{stats}");
+}
+
+#[test]
 fn check_says_what_the_file_means_or_all_that_is_wrong() {
     let good =
         endpoint("a", "https://h.example/secret-path", "topics = \"conn.*\"\nnodes = [1, 2]");

@@ -92,7 +92,7 @@ pub(crate) fn end(child: Child) -> (Value, Output) {
     // What is taken out of an outbox may have come in an earlier life.
     if stats["outbox"].is_null() {
         // Of several endpoints, each may have an event.
-        let taken = if stats["endpoints"].is_null() { "emitted" } else { "events" };
+        let taken = if stats["events"].is_null() { "emitted" } else { "events" };
         let ends = [taken, "bad_lines", "not_taken", "repeats", "sent_back"];
         let unmatched = stats["unmatched"].as_u64().unwrap_or_default();
         let came = count("lines") + count("posted");
