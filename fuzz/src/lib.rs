@@ -4,6 +4,8 @@
 //! names the oracle, and the differences that are known and right. `fuzz_targets/` hands each to
 //! libFuzzer; the module `stable`, which exists in tests only, runs all on the stable toolchain.
 
+pub mod certificates;
+pub mod handshake;
 pub mod http;
 pub mod ingress;
 pub mod ipc;
@@ -15,6 +17,7 @@ pub mod retry_after;
 #[cfg(test)]
 mod stable;
 pub mod timestamp;
+mod tls;
 pub mod url;
 
 /// Without libFuzzer, a target's program runs it on the files that it is given.

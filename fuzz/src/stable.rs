@@ -42,7 +42,19 @@ macro_rules! targets {
     )*};
 }
 
-targets!(http, ingress, ipc, json_text, ndjson, payload, retry_after, timestamp, url);
+targets!(
+    certificates,
+    handshake,
+    http,
+    ingress,
+    ipc,
+    json_text,
+    ndjson,
+    payload,
+    retry_after,
+    timestamp,
+    url
+);
 
 impl Target {
     fn fuzz(&self) {

@@ -70,6 +70,12 @@ impl<'h> Headers<'h> {
         self.write(name, |out| written(out).map_err(|_| EncodeError::TooLong));
     }
 
+    /// The value of the first header of this name, in the letters that it was added with.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'h str> {
+        self.pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1)
+    }
+
     /// The value that was added already with this text, so that it is not kept twice.
     pub(crate) fn same(&self, text: &[u8]) -> Option<&'h str> {
         self.pairs.iter().map(|(_, value)| *value).find(|value| value.as_bytes() == text)

@@ -74,6 +74,11 @@ impl Asks {
         }
     }
 
+    /// Whether servers that ask for one are shown a certificate.
+    pub(crate) const fn shows_certificate(&self) -> bool {
+        self.client_cert.is_some()
+    }
+
     /// The files that headers are in.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let files = [&self.header_file, &self.bearer_file, &self.basic_file];

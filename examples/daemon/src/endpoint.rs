@@ -67,6 +67,11 @@ impl Endpoint {
         Policy { deny_private: self.deny_private }
     }
 
+    /// Whether whom it trusts, or what it shows, stands in files of its own.
+    pub(crate) fn has_certificates(&self) -> bool {
+        self.ca_file.is_some() || self.asks.shows_certificate()
+    }
+
     /// The options of the client, but for its transport's. Reads files, which may be pipes.
     ///
     /// # Errors

@@ -83,11 +83,17 @@ impl Reloader {
             None => vec!["certificates, secrets and headers are read again".to_owned()],
         };
         let has_several = self.endpoints.len() > 1;
+        // Those without files of their own share what the system trusts, which is read for all of them.
+        let mut has_system = false;
         for Declared { args, .. } in &self.endpoints {
             let of = if has_several { format!(" of {}", args.name) } else { String::new() };
-            if let Some(client) = self.service.hub().get(&args.name) {
-                setup::read_again(&client, args, &of).await;
+            let Some(client) = self.service.hub().get(&args.name) else { continue };
+            if args.delivery.endpoint.has_certificates() {
+                setup::read_trust_again(&client, &of).await;
+            } else if !std::mem::replace(&mut has_system, true) {
+                setup::read_trust_again(&client, "").await;
             }
+            setup::read_again(&client, args, &of).await;
         }
         signing::reload_of_posts(serving, &self.setup.options).await;
         Ok(done)

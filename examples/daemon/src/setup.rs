@@ -148,9 +148,9 @@ fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Reads the trusted certificates of an endpoint again, and the secrets and headers. Where that fails, the old ones still
-/// count. `of` is what log lines call it.
-pub(crate) async fn read_again(client: &Client, args: &Arc<EndpointArgs>, of: &str) {
+/// Reads the trusted certificates of an endpoint again. Where that fails, the old ones still count. `of` is what log lines
+/// call it.
+pub(crate) async fn read_trust_again(client: &Client, of: &str) {
     let trusting = client.clone();
     let read = aside(move || trusting.reload_trust().map_err(Failure::runtime));
     match read.await.and_then(|read| read) {
@@ -159,6 +159,10 @@ pub(crate) async fn read_again(client: &Client, args: &Arc<EndpointArgs>, of: &s
             warn!("the trusted certificates{of} are still the old ones: {}", failure.message);
         }
     }
+}
+
+/// Reads the secrets and headers of an endpoint again, as [`read_trust_again`] does.
+pub(crate) async fn read_again(client: &Client, args: &Arc<EndpointArgs>, of: &str) {
     signing::reload(client, args, of).await;
     let again = Arc::clone(args);
     let files = args.delivery.endpoint.asks.files();

@@ -105,6 +105,9 @@ pub(crate) async fn read_again<T: Send + 'static>(
     files: Vec<PathBuf>,
     read: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, Failure> {
+    if files.is_empty() {
+        return read().map_err(Failure::runtime);
+    }
     let is_gone = |path: &&PathBuf| fs::metadata(path).is_ok_and(|found| !found.is_file());
     let read = aside(move || match files.iter().find(is_gone) {
         Some(path) => Err(Failure::runtime(format!("{}: not a regular file", path.display()))),

@@ -30,6 +30,8 @@ mod host;
 mod inputs;
 mod node;
 
+pub(crate) use node::wait;
+
 use pilot_webhook_core::http::{HEADS_MAX, Response};
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Reply, RetryAfter};
 

@@ -39,7 +39,7 @@ pub(super) fn play(script: Script<'_>) -> Outcomes {
 }
 
 /// Polls, and moves the clock on when there is nothing else to do. `None` is the engine's time-out.
-fn wait<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     for _ in 0..PATIENCE {
         // Who yields is ready at the next poll.

@@ -87,7 +87,7 @@ pub enum Message {
     BadFinished,
     /// Any handshake message, type and length included.
     Raw(Vec<u8>),
-    /// Another one, in which this many bytes from this place on are replaced.
+    /// Another one, in which this many bytes from this place on are replaced. It is never as it was.
     Damaged(Box<Self>, usize, usize, Vec<u8>),
 }
 
@@ -449,10 +449,13 @@ impl<S: Read + Write> Connection<'_, S> {
             Message::BadFinished => handshake(20, &[7; 32]),
             Message::Raw(bytes) => bytes.clone(),
             Message::Damaged(message, at, length, with) => {
-                let mut bytes = self.message(message, keys);
-                let at = (*at).min(bytes.len());
-                let end = at.saturating_add(*length).min(bytes.len());
-                bytes.splice(at..end, with.iter().copied());
+                let good = self.message(message, keys);
+                let at = at % good.len();
+                let mut bytes = good.clone();
+                bytes.splice(at..good.len().min(at + length), with.iter().copied());
+                if bytes == good {
+                    bytes[at] ^= 1;
+                }
                 bytes
             }
         }

@@ -20,6 +20,7 @@ mod names;
 mod nats;
 mod node;
 mod overrun;
+mod public;
 mod readme;
 mod receiver;
 #[path = "../readme/shell.rs"]

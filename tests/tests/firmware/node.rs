@@ -34,6 +34,10 @@ const PARALLEL: usize = 2;
 pub(crate) enum Image {
     /// For the larger board, with TLS and signatures of Standard Webhooks.
     An386,
+    /// For the larger board, with embedded-tls and all kinds of certificates.
+    An386Public,
+    /// The same with rustls.
+    An386Rustls,
     /// For the larger board, into a NATS stream, without TLS.
     An386Nats,
     /// For the small board, without.
@@ -45,14 +49,16 @@ pub(crate) enum Image {
 impl Image {
     const fn board(self) -> &'static str {
         match self {
-            Self::An386 | Self::An386Nats => "an386",
+            Self::An386 | Self::An386Public | Self::An386Rustls | Self::An386Nats => "an386",
             Self::Lm3s6965 | Self::Lm3s6965Tls => "lm3s6965",
         }
     }
 
     const fn target(self) -> &'static str {
         match self {
-            Self::An386 | Self::An386Nats => "thumbv7em-none-eabihf",
+            Self::An386 | Self::An386Public | Self::An386Rustls | Self::An386Nats => {
+                "thumbv7em-none-eabihf"
+            }
             Self::Lm3s6965 | Self::Lm3s6965Tls => "thumbv7m-none-eabi",
         }
     }
@@ -60,6 +66,8 @@ impl Image {
     const fn features(self) -> &'static str {
         match self {
             Self::An386 => "sntp,standard-webhooks,tls",
+            Self::An386Public => "p384,rsa,sntp,tls",
+            Self::An386Rustls => "p384,rsa,rustls,sntp",
             Self::An386Nats => "nats",
             Self::Lm3s6965Tls => "sntp,tls",
             Self::Lm3s6965 => "",
@@ -80,7 +88,7 @@ impl Image {
     }
 
     pub(crate) fn path(self) -> Option<PathBuf> {
-        static PATHS: [OnceLock<Option<PathBuf>>; 4] = [const { OnceLock::new() }; 4];
+        static PATHS: [OnceLock<Option<PathBuf>>; 6] = [const { OnceLock::new() }; 6];
         let build = || match (std::env::var_os(self.variable()), missing(self.target())) {
             (Some(path), _) => Some(path.into()),
             (None, None) => Some(self.build()),

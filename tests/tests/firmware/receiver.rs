@@ -45,13 +45,18 @@ pub(crate) fn tls_for(name: &str) -> Arc<ServerConfig> {
     Arc::new(pki::rustls(&authority().issue(Kind::P256, leaf_for(name))))
 }
 
-/// The authority's certificate in a file, which is gone when this is.
+/// A trusted certificate in a file, which is gone when this is.
 pub(crate) struct CaFile(NamedTempFile);
 
 impl CaFile {
+    /// The authority's.
     pub(crate) fn new() -> Self {
+        Self::of(authority().root())
+    }
+
+    pub(crate) fn of(root: &[u8]) -> Self {
         let mut file = NamedTempFile::new().unwrap();
-        file.write_all(authority().root()).unwrap();
+        file.write_all(root).unwrap();
         Self(file)
     }
 

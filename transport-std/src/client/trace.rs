@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 
-use pilot_webhook_core::{Headers, MessageId, Signer, ToSign};
+use pilot_webhook_core::{Headers, MESSAGE_ID_HEADER, Signer, ToSign};
 
 /// The header's name.
 pub(crate) const TRACEPARENT: &str = "traceparent";
@@ -16,7 +16,12 @@ pub(crate) struct Trace {
 impl Signer for Trace {
     fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
         if self.is_wanted {
-            headers.format(TRACEPARENT, TraceParent::new(&message.id, random()));
+            // A gateway relays a message under the id that it has in the stream, and so stays in its trace.
+            let traceparent = match headers.get(MESSAGE_ID_HEADER) {
+                Some(id) => TraceParent::new(id, random()),
+                None => TraceParent::new(&message.id.to_string(), random()),
+            };
+            headers.format(TRACEPARENT, traceparent);
         }
     }
 }
@@ -34,11 +39,12 @@ struct TraceParent {
 }
 
 impl TraceParent {
-    fn new(id: &MessageId, random: u64) -> Self {
-        // Unique, as the message's name is. Samplers take the right half for random.
-        let trace = [id.instance, mixed(id.instance ^ id.first)];
-        // Zero is no span.
-        Self { trace, span: random.max(1) }
+    /// Zero is no trace and no span.
+    fn new(message_id: &str, random: u64) -> Self {
+        let hash = fnv_1a(message_id.as_bytes());
+        let (left, right) = ((hash >> 64) as u64, (hash & 0xffff_ffff_ffff_ffff) as u64);
+        // Samplers take the right half for random.
+        Self { trace: [left, mixed(right ^ left).max(1)], span: random.max(1) }
     }
 }
 
@@ -47,6 +53,13 @@ impl fmt::Display for TraceParent {
         let Self { trace: [left, right], span } = self;
         write!(f, "00-{left:016x}{right:016x}-{span:016x}-01")
     }
+}
+
+/// FNV-1a of 128 bits: the same text has the same trace wherever it is sent from.
+fn fnv_1a(text: &[u8]) -> u128 {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    text.iter().fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
 }
 
 /// Each number to another one, with no pattern left: a step of SplitMix64 (Steele, Lea and Flood, 2014).
@@ -61,24 +74,30 @@ const fn mixed(number: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn text(instance: u64, first: u64, random: u64) -> String {
-        let id = MessageId { node_id: 7, instance, first, last: first, events: 1 };
-        TraceParent::new(&id, random).to_string()
+    #[test]
+    fn it_has_the_form_of_version_00() {
+        let text = TraceParent::new("7-9f86d081884c7d65-42", 0xff).to_string();
+        let parts: Vec<_> = text.split('-').collect();
+        assert_eq!(
+            (parts[0], parts[1].len(), parts[2], parts[3]),
+            ("00", 32, "00000000000000ff", "01")
+        );
+        assert!(TraceParent::new("", 0).to_string().ends_with("-0000000000000001-01"));
     }
 
     #[test]
-    fn it_has_the_form_of_version_00() {
-        let expected = "00-9f86d081884c7d65e220a8397b1dcdaf-00000000000000ff-01";
-        assert_eq!(text(0x9f86_d081_884c_7d65, 0x9f86_d081_884c_7d65, 0xff), expected);
-        assert!(text(1, 1, 0).ends_with("-0000000000000001-01"));
+    fn the_hash_and_the_numbers_are_those_that_were_published() {
+        assert_eq!(fnv_1a(b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
+        assert_eq!(mixed(0), 0xe220_a839_7b1d_cdaf);
     }
 
     #[test]
     fn a_message_is_one_trace_and_each_attempt_a_span() {
-        let (a, b) = (text(1, 42, random()), text(1, 42, random()));
+        let text = |id| TraceParent::new(id, random()).to_string();
+        let (a, b, other) = (text("7-1-42"), text("7-1-42"), text("7-1-43"));
         assert_eq!(a[..36], b[..36]);
         assert_ne!(a[36..], b[36..]);
-        assert_ne!(text(1, 43, 5)[19..36], a[19..36]);
-        assert_ne!(text(2, 42, 5)[..19], a[..19]);
+        // In both halves.
+        assert!(a[3..19] != other[3..19] && a[19..35] != other[19..35]);
     }
 }

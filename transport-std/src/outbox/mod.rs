@@ -23,6 +23,7 @@ mod rows;
 mod schema;
 mod tools;
 mod upkeep;
+mod verify;
 mod writer;
 
 pub(crate) use batch::{Host, Tell};
@@ -32,4 +33,5 @@ pub use event::{DeadFate, DeadLetter, DeadReason, End, EndpointId, NewEvent, Pos
 pub use handle::{Outbox, OutboxOptions};
 pub use ledger::Ledger;
 pub use pending::Pending;
-pub use tools::{EndpointStatus, Item, OutboxFile, OutboxStatus, Verification, Which};
+pub use tools::{EndpointStatus, Item, OutboxFile, OutboxStatus, Which};
+pub use verify::Verification;

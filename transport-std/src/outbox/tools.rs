@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::change::Books;
 use super::error::{OutboxError, OutboxErrorKind};
-use super::event::{DELIVERY, DeadLetter, EndpointId, ROW, Stored, TEXTS};
+use super::event::{DeadLetter, EndpointId, Stored};
 use super::ledger::{Account, Counter, Counts, Entry, Ledger, accounts, count};
 use super::lock::FileLock;
 use super::look;
@@ -24,7 +24,7 @@ const PAGE: usize = 100;
 #[derive(Debug)]
 pub struct OutboxFile {
     path: PathBuf,
-    connection: Connection,
+    pub(crate) connection: Connection,
     /// It was found with nobody who writes it, and is read as one that does not change.
     is_still: bool,
 }
@@ -94,16 +94,6 @@ pub struct EndpointStatus {
     pub replays: u64,
 }
 
-/// Whether the file is sound.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verification {
-    /// What became of all events, of all endpoints together.
-    pub ledger: Ledger,
-    /// What is wrong, a sentence each. Empty: all is well.
-    pub problems: Vec<String>,
-}
-
 impl OutboxFile {
     /// Opens the file `path`.
     ///
@@ -117,7 +107,7 @@ impl OutboxFile {
         Ok(Self { path: path.to_owned(), connection, is_still })
     }
 
-    fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, OutboxError> {
+    pub(crate) fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, OutboxError> {
         if self.is_still && !look::is_still(&self.path) {
             return Err(OutboxErrorKind::Changed.at(&self.path));
         }
@@ -355,33 +345,6 @@ impl OutboxFile {
         }
         Ok(())
     }
-
-    /// Checks the database, and that its counters agree with one another and with what is there.
-    ///
-    /// # Errors
-    /// When the file cannot be read at all.
-    pub fn verify(&self) -> Result<Verification, OutboxError> {
-        let look = || {
-            let snapshot = self.connection.unchecked_transaction()?;
-            let mut check = snapshot.prepare("PRAGMA integrity_check")?;
-            // What is damaged too badly ends the check with an error, which is a finding as well.
-            let mut problems: Vec<String> = check
-                .query_map((), |row| row.get(0))?
-                .map(|line| line.unwrap_or_else(|error| error.to_string()))
-                .filter(|line| line != "ok")
-                .collect();
-            let counts = Counts::read(&snapshot)?;
-            let accounts = accounts(&snapshot)?;
-            // Where the database is damaged, nothing can be counted.
-            match compare(&snapshot, &counts, &accounts) {
-                Ok(found) => problems.extend(found),
-                Err(error) => problems.push(format!("what is there cannot be counted: {error}")),
-            }
-            let ledger = Ledger::of_file(&counts, accounts.iter().map(|(.., account)| account));
-            Ok(Verification { ledger, problems })
-        };
-        self.told(look())
-    }
 }
 
 /// Hands out one page after the other: a long look at the file would keep its log from being emptied.
@@ -412,75 +375,6 @@ fn endpoint_status(
     })
 }
 
-/// Where the counters do not agree with one another or with what is there.
-fn compare(
-    snapshot: &Connection,
-    counts: &Counts,
-    accounts: &[(EndpointId, String, Account)],
-) -> rusqlite::Result<Vec<String>> {
-    let mut problems = Vec::new();
-    let mut check = |what: &str, counted: i64, there: i64| {
-        if there != counted {
-            problems.push(format!("{what}: {counted} by the counters, {there} there"));
-        }
-    };
-    let bytes = format!("SELECT ifnull(sum({TEXTS} + {ROW} + {DELIVERY} * due), 0) FROM events");
-    for (what, counter, sql) in [
-        ("events that wait", Counter::Events, "SELECT count(*) FROM events"),
-        ("their bytes", Counter::StoredBytes, bytes.as_str()),
-        ("origins", Counter::Origins, "SELECT count(*) FROM origins"),
-    ] {
-        check(what, counts.get(counter), number(snapshot, sql)?);
-    }
-    let mut waiting = snapshot.prepare("SELECT count(*) FROM deliveries WHERE endpoint = ?1")?;
-    let mut bytes = snapshot.prepare(&format!(
-        "SELECT ifnull(sum({TEXTS} + {ROW} + {DELIVERY}), 0)
-         FROM deliveries CROSS JOIN events USING (id) WHERE endpoint = ?1"
-    ))?;
-    let mut dead = snapshot.prepare("SELECT count(*) FROM dead WHERE endpoint = ?1")?;
-    for (id, name, account) in accounts {
-        for (what, counted, statement) in [
-            ("events that wait for", account.stored(), &mut waiting),
-            ("bytes that wait for", account.get(Entry::StoredBytes), &mut bytes),
-            ("dead letters of", account.dead(), &mut dead),
-        ] {
-            let there = statement.query_row([id], |row| row.get(0))?;
-            check(&format!("{what} {name}"), counted, there);
-        }
-    }
-    let wrong = number(
-        snapshot,
-        "SELECT count(*) FROM events
-             LEFT JOIN (SELECT id, count(*) AS there FROM deliveries GROUP BY id) USING (id)
-         WHERE due IS NOT there",
-    )?;
-    if wrong > 0 {
-        problems.push(format!("{wrong} events wait for more or fewer endpoints than they say"));
-    }
-    let greatest = number(
-        snapshot,
-        "SELECT max(ifnull((SELECT max(id) FROM events), 0),
-                    ifnull((SELECT max(id) FROM dead), 0))",
-    )?;
-    let last = counts.get(Counter::LastId);
-    if greatest > last {
-        problems.push(format!("id {greatest} is there, and {last} was given last"));
-    }
-    for (counter, name) in Counter::ALL {
-        if counts.get(counter) < 0 {
-            problems.push(format!("the counter {name} is negative"));
-        }
-    }
-    for (_, endpoint, account) in accounts {
-        for (entry, name) in Entry::ALL {
-            if account.get(entry) < 0 {
-                problems.push(format!("the counter {name} of {endpoint} is negative"));
-            }
-        }
-    }
-    Ok(problems)
-}
-
 impl Which<'_> {
     /// As an SQL condition on a dead letter, with one value.
     fn condition(self) -> (&'static str, rusqlite::types::Value) {
@@ -495,6 +389,6 @@ impl Which<'_> {
     }
 }
 
-fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
+pub(crate) fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
     connection.query_row(sql, (), |row| row.get(0))
 }

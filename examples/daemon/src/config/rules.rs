@@ -1,13 +1,14 @@
 //! What must hold beyond the rules of the command line: names, URLs, files, and what is secret.
 
 use std::any::TypeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use pilot_webhook_std::Destination;
 
-use super::keys::{Given, Keys, Setting, Settings};
+use super::keys::{Given, Keys, Setting, Settings, argv};
 use super::load::{Declared, Parsed};
 use super::problem::Problems;
 use crate::args::Run;
@@ -15,6 +16,8 @@ use crate::delivery::{EndpointArgs, PILOT};
 use crate::ipc::without_credentials;
 use crate::webhook_url;
 
+/// What is each endpoint's own, and checked for each.
+const OWN: [&str; 6] = ["name", "url", "url_file", "topics", "exclude", "nodes"];
 /// Headers whose values are secrets.
 const SECRET_HEADERS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 
@@ -30,6 +33,7 @@ pub(super) fn check(
     let (has_tables, has_pilot) =
         (!parsed.is_empty(), parsed.iter().any(|it| it.args.name == PILOT));
     let mut endpoints = Vec::new();
+    let mut seen = BTreeSet::new();
     for Parsed { line, args, settings } in parsed {
         secrets(&settings, problems);
         let url = if args.name == PILOT {
@@ -39,7 +43,7 @@ pub(super) fn check(
         };
         let can_read = files(&keys, &settings, problems);
         if let (Some(url), true) = (url, can_read) {
-            usable(&args, &url, line, &settings, problems);
+            usable(&args, line, &settings, &mut seen, problems);
             endpoints.push(Declared { args: args.into(), url, settings });
         }
     }
@@ -57,11 +61,33 @@ pub(super) fn check(
         let settings = Keys::shared().of(top);
         let url = url_of_pilot(run, top, &args, 1, problems);
         if let (Some(url), true) = (url, files(&keys, &settings, problems)) {
-            usable(&args, &url, 1, &settings, problems);
+            usable(&args, 1, &settings, &mut seen, problems);
             endpoints.push(Declared { args: args.into(), url, settings });
         }
     }
+    if run.takes_from_stream() {
+        from_stream(top, &endpoints, problems);
+    }
     endpoints
+}
+
+/// What does not go with a stream as the source.
+fn from_stream(top: &Settings, endpoints: &[Declared], problems: &mut Problems) {
+    if endpoints.len() > 1 {
+        let what = "it goes with one endpoint; start a gateway for each of them, with a consumer of its own";
+        problems.add(line_of(top, "from").unwrap_or(1), "from", what);
+    }
+    for key in ["format", "source", "type_prefix"] {
+        for Declared { settings, .. } in endpoints {
+            if let Some(line) = line_of(settings, key) {
+                problems.add(
+                    line,
+                    key,
+                    "it cannot be used with from: bodies are those of the stream",
+                );
+            }
+        }
+    }
 }
 
 fn unique(parsed: &[Parsed], problems: &mut Problems) {
@@ -162,18 +188,21 @@ fn readable(path: &Path) -> Result<(), String> {
     File::open(path).map(drop).map_err(|error| error.to_string())
 }
 
-/// Builds what the endpoint is made of, which says what is left to say.
+/// Builds what the endpoint is made of, but for its URL, which says what is left to say. Once for endpoints that are
+/// made of the same.
 fn usable(
     args: &EndpointArgs,
-    url: &str,
     line: usize,
     settings: &Settings,
+    seen: &mut BTreeSet<Vec<OsString>>,
     problems: &mut Problems,
 ) {
-    let client = args
-        .delivery
-        .client(url, 0)
-        .and_then(|client| client.build().map_err(crate::Failure::usage));
+    let parts = settings.iter().filter(|(key, _)| !OWN.contains(&key.as_str()));
+    if !seen.insert(argv(parts)) {
+        return;
+    }
+    let client = args.delivery.client("", 0);
+    let client = client.and_then(|client| client.build().map_err(crate::Failure::usage));
     if let Err(failure) = client {
         // Most begin with the option that they are about.
         let option = failure.message.split([' ', ':']).next().unwrap_or_default();

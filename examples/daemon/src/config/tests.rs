@@ -1,13 +1,12 @@
 //! Hostile configurations, and what is said of them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::load::{Config, Source};
-use super::text;
 use crate::Failure;
 
 /// Two endpoints and defaults, as a newcomer writes it.
@@ -328,6 +327,25 @@ fn a_pilot_has_one_url() {
     assert_eq!(config.endpoints[0].url, "http://127.0.0.1:3/");
 }
 
+#[cfg(feature = "nats")]
+#[test]
+fn a_stream_goes_to_one_endpoint_as_it_is() {
+    let from = "from = \"nats://127.0.0.1/S\"\n";
+    load(&format!("{from}{}", endpoint(""))).ok().unwrap();
+    let said = errors(&format!(
+        "{from}{}format = \"cloudevents\"\n{}",
+        endpoint(""),
+        endpoint("").replace("\"a\"", "\"b\"")
+    ));
+    assert_eq!(
+        said,
+        [
+            "1: from: it goes with one endpoint; start a gateway for each of them, with a consumer of its own",
+            "5: format: it cannot be used with from: bodies are those of the stream",
+        ]
+    );
+}
+
 #[test]
 fn lines_may_end_as_on_windows() {
     load(&GOOD.replace('\n', "\r\n")).ok().unwrap();
@@ -335,27 +353,6 @@ fn lines_may_end_as_on_windows() {
         error("\r\n\r\nzzz = 1\r\n"),
         "3: zzz: there is no such key (docs/config.md has all)"
     );
-}
-
-fn read(bytes: &[u8]) -> Result<String, String> {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("f");
-    fs::write(&path, bytes).unwrap();
-    text::read(&path).map_err(|failure| failure.message.replace(path.to_str().unwrap(), "f"))
-}
-
-#[test]
-fn a_file_is_bounded_text() {
-    assert_eq!(read(b"\xEF\xBB\xBFa = 1\n"), Ok("a = 1\n".to_owned()));
-    assert_eq!(
-        read(b"a = 1\nb = \"\xFF\"\n"),
-        Err("f:2: not UTF-8; save the file as UTF-8".to_owned())
-    );
-    assert_eq!(read(&vec![b'\n'; 4 << 20]).map(|text| text.len()), Ok(4 << 20));
-    assert_eq!(read(&vec![b'\n'; (4 << 20) + 1]), Err("f: longer than 4 MiB".to_owned()));
-    let message = text::read(Path::new("/")).err().unwrap().message;
-    assert!(message.starts_with("/: "), "{message}");
-    assert!(text::read(&PathBuf::from("/none")).is_err());
 }
 
 #[test]

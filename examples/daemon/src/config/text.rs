@@ -44,3 +44,34 @@ impl Lines {
         1 + self.0.partition_point(|end| *end < at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<String, String> {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("f");
+        fs::write(&path, bytes).unwrap();
+        super::read(&path).map_err(|failure| failure.message.replace(path.to_str().unwrap(), "f"))
+    }
+
+    #[test]
+    fn a_file_is_bounded_text() {
+        assert_eq!(read(b"\xEF\xBB\xBFa = 1\n"), Ok("a = 1\n".to_owned()));
+        assert_eq!(
+            read(b"a = 1\nb = \"\xFF\"\n"),
+            Err("f:2: not UTF-8; save the file as UTF-8".to_owned())
+        );
+        assert_eq!(read(&vec![b'\n'; 4 << 20]).map(|text| text.len()), Ok(4 << 20));
+        assert_eq!(read(&vec![b'\n'; (4 << 20) + 1]), Err("f: longer than 4 MiB".to_owned()));
+        let message = super::read(Path::new("/")).err().unwrap().message;
+        assert!(message.starts_with("/: "), "{message}");
+        assert!(super::read(&PathBuf::from("/none")).is_err());
+    }
+}

@@ -1,6 +1,7 @@
 //! A headless Chromium, by chromedriver.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ struct Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // It ends its browser, too.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        // With its browser, which goes on otherwise when a test has panicked.
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).status();
         let _ = self.child.wait();
     }
 }
@@ -55,7 +57,7 @@ impl Browser {
     /// `None`, loudly, where there is no chromedriver, unless `PILOT_REQUIRE_CHROMIUM=1`.
     pub(crate) async fn start() -> Option<Self> {
         let mut command = Command::new("chromedriver");
-        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {

@@ -168,6 +168,11 @@ async fn of_two_endpoints_the_one_in_trouble_is_seen_at_a_glance() {
     let nodes: Vec<_> =
         alerts.taken().iter().map(|it| it["data"]["peer_node_id"].clone()).collect();
     assert_eq!(nodes, [3, 4]);
+
+    // A test event is for the one that it is asked for, whatever its topics are.
+    browser.click("form.test button").await;
+    browser.until(&format!("{} === '3'", delivered("alerts"))).await;
+    assert_eq!(alerts.taken()[2]["event"], "webhook.test");
     assert_eq!(archive.taken().len(), 22);
     assert_eq!(browser.console().await, [""; 0]);
     browser.end().await;
