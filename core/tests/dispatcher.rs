@@ -186,6 +186,24 @@ fn a_late_answer_of_the_old_endpoint_counts_once_and_not_towards_the_new_breaker
 }
 
 #[test]
+fn a_late_answer_of_the_old_endpoint_neither_holds_back_nor_stops_the_new_one() {
+    for late in [asking(503, 60), asking(429, 61), status(410)] {
+        let mut bench = Bench::new(config(), 1_000, 1);
+        bench.emit(1).unwrap();
+        bench.step(0);
+        let mut held = bench.workers[0].take().unwrap();
+        bench.swap().unwrap();
+        let after = bench.core.finish(&mut held, late, bench.now, Timestamp::UNIX_EPOCH);
+        assert_eq!(after, After::Returned);
+        assert_eq!(bench.stats().breaker, BreakerState::Closed);
+        // At once, at the new one.
+        bench.step(0);
+        bench.end(0, status(204));
+        assert_eq!(bench.fates[&1], Fate::Delivered);
+    }
+}
+
+#[test]
 fn a_clear_drains_to_the_old_endpoint_and_takes_in_nothing() {
     let mut bench = Bench::new(config(), 1_000, 1);
     bench.emit(1).unwrap();
