@@ -20,7 +20,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytemuck::allocation::try_zeroed_slice_box;
 use pilot_webhook_core::standard::{Keys, SigningKey};
 use pilot_webhook_core::{
     Backlog, Clock as _, Config, EndpointBuf, Policy, Secret, SecretCell, SendTransport, Stats,
@@ -37,6 +36,7 @@ use crate::client::durable::StoredIn;
 use crate::client::durable::{Durable, feed};
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
+use crate::client::pages::zeroed;
 use crate::client::pausing::Pausing;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
@@ -152,7 +152,7 @@ impl<To: Target> Client<To> {
         S: SendTransport<To> + 'static,
         F: Fn() -> S + Send + Sync + 'static,
     {
-        let buffer = try_zeroed_slice_box(parts.queue_bytes).map_err(|()| ClientError::Memory)?;
+        let buffer = zeroed(parts.queue_bytes)?;
         let panics = Arc::new(Panics::new(parts.on_panic));
         let observer = LogObserver::new(parts.called, parts.hooks, Arc::clone(&panics));
         let seed = random();

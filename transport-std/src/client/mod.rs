@@ -10,6 +10,7 @@ pub(crate) mod error;
 mod gzip;
 pub(crate) mod handle;
 mod observer;
+mod pages;
 mod pausing;
 mod raw_mutex;
 mod receipts;

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use memmap2::MmapMut;
 use pilot_webhook_core::standard::Keys;
 use pilot_webhook_core::{Dispatcher, Encoding, Format, SecretCell, SendTransport, Signer, run};
 use tokio::task::JoinHandle;
 use tracing::error;
 
 use crate::client::clock::TokioClock;
+use crate::client::error::ClientError;
 use crate::client::observer::{LogObserver, Panics};
+use crate::client::pages::zeroed;
 use crate::client::pausing::Pausing;
 use crate::client::raw_mutex::StdRawMutex;
 use crate::client::trace::Trace;
@@ -18,7 +21,7 @@ use crate::client::trace::Trace;
 pub(crate) const MAX_IN_FLIGHT: u16 = 64;
 /// The messages that are in flight, and as many that wait for their next attempt.
 const SLOTS: usize = 2 * MAX_IN_FLIGHT as usize;
-/// The pause before a worker that panicked is started again. Arbitrary: ten panics a second can still be
+/// The pause before a worker that failed is started again. Arbitrary: ten panics a second can still be
 /// followed in a log.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 
@@ -28,7 +31,7 @@ pub trait Target: Clone + PartialEq + Send + Sync + 'static {}
 impl<To: Clone + PartialEq + Send + Sync + 'static> Target for To {}
 
 /// The engine as it is put together on std.
-pub(crate) type StdDispatcher<To> = Dispatcher<StdRawMutex, Box<[u8]>, To, LogObserver, SLOTS>;
+pub(crate) type StdDispatcher<To> = Dispatcher<StdRawMutex, MmapMut, To, LogObserver, SLOTS>;
 
 /// What the workers share with the client.
 pub(crate) struct Shared<To> {
@@ -52,7 +55,7 @@ pub(crate) struct Equipment<F> {
     pub(crate) buffer_bytes: usize,
 }
 
-/// Runs a worker, and runs it again when it panics.
+/// Runs a worker, and runs it again when it panics, or has no memory.
 pub(crate) async fn supervise<To, S, F>(shared: Arc<Shared<To>>, equipment: Arc<Equipment<F>>)
 where
     To: Target,
@@ -67,16 +70,20 @@ where
                 let endpoint = shared.dispatcher.observer().name();
                 error!(endpoint, "a delivery task panicked; it is started again");
                 shared.panics.caught();
-                // A worker that panics at once would otherwise spin.
-                tokio::time::sleep(RESTART_DELAY).await;
+            }
+            Ok(Err(error)) => {
+                let endpoint = shared.dispatcher.observer().name();
+                error!(endpoint, "a delivery task failed ({error}); it is started again");
             }
             _ => return,
         }
+        // A worker that fails at once would otherwise spin.
+        tokio::time::sleep(RESTART_DELAY).await;
     }
 }
 
 /// Aborts the worker when its supervisor is dropped.
-struct Abort(JoinHandle<()>);
+struct Abort(JoinHandle<Result<(), ClientError>>);
 
 impl Drop for Abort {
     fn drop(&mut self) {
@@ -84,7 +91,10 @@ impl Drop for Abort {
     }
 }
 
-async fn work<To, S, F>(shared: Arc<Shared<To>>, equipment: Arc<Equipment<F>>)
+async fn work<To, S, F>(
+    shared: Arc<Shared<To>>,
+    equipment: Arc<Equipment<F>>,
+) -> Result<(), ClientError>
 where
     To: Target,
     S: SendTransport<To> + 'static,
@@ -93,7 +103,8 @@ where
     let mut transport = (equipment.transport)();
     let signer = (&shared.secret, (&shared.keys, (&*equipment.signer, &equipment.trace)));
     let encoding = Encoding { format: &*equipment.format, signer: &signer };
-    let mut buffer = vec![0; equipment.buffer_bytes];
+    let mut buffer = zeroed(equipment.buffer_bytes)?;
     let Shared { dispatcher, clock, .. } = &*shared;
     run(dispatcher, &mut transport, clock, encoding, &mut buffer).await;
+    Ok(())
 }
