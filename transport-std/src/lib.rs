@@ -15,6 +15,7 @@ pub mod outbox;
 mod over_reqwest;
 #[cfg(feature = "plugin")]
 mod plugin;
+mod random;
 
 #[cfg(feature = "outbox")]
 pub use client::StoreError;

@@ -5,20 +5,16 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use pilot_webhook_core::{OnFull, OnOpen};
+/// The endpoint whose URL is set over the socket.
+pub(crate) use pilot_webhook_std::ENDPOINT as PILOT;
 #[cfg(feature = "nats")]
 use pilot_webhook_std::NatsConfig;
-use pilot_webhook_std::{Client, ClientBuilder};
+use pilot_webhook_std::{Client, ClientBuilder, HubEndpoint};
 
 use crate::Failure;
 use crate::args::duration;
 use crate::endpoint::Endpoint;
 use crate::ingress::WhenFull;
-
-/// The endpoint whose URL is set over the socket.
-pub(crate) const PILOT: &str = "pilot";
-
-/// The longest name of an endpoint.
-const NAME_MAX: usize = 64;
 
 /// An endpoint: a table `[[endpoint]]` of the configuration, whose keys are these options.
 #[derive(Clone, clap::Args)]
@@ -191,9 +187,7 @@ impl From<OnOpenArg> for OnOpen {
 
 /// The name of an endpoint.
 fn name(text: &str) -> Result<String, String> {
-    let is_fit =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    if (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(is_fit) {
+    if HubEndpoint::is_name(text) {
         return Ok(text.to_owned());
     }
     Err("expected 1 to 64 small letters, digits, `_` and `-`".to_owned())

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pilot_webhook_core::{
-    EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, Stats, TransportError,
-    Verdict,
+    Data, EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, Stats,
+    TransportError, Verdict, to_json,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -209,11 +209,9 @@ impl Durable {
         }
     }
 
-    /// As it is stored, for this endpoint. `null` is no data, as in the engine.
+    /// As it is stored, for this endpoint.
     pub(crate) fn stored<'e>(&'e self, event: &Event<'e>, data: &'e str) -> NewEvent<'e> {
-        let new = NewEvent::new(event.topic, event.node_id, event.timestamp)
-            .for_endpoints(&self.endpoints);
-        if data == "null" { new } else { new.with_data(data) }
+        stored(event, data, &self.endpoints)
     }
 
     /// Completes when nothing waits in the file or in the engine, of what was handed in before.
@@ -276,6 +274,31 @@ impl Ends {
         let attempts = attempt.into();
         Some(End::Dead(Box::new(DeadReason { fate, attempts, status, error, url })))
     }
+}
+
+/// The data as JSON text, when the event is not too long.
+pub(crate) fn checked<'s, D: Data + ?Sized>(
+    event: &Event<'_>,
+    data: &D,
+    max_event_bytes: usize,
+    scratch: &'s mut [u8],
+) -> Result<&'s str, EncodeError> {
+    let data = to_json(data, scratch)?;
+    // The quotes of the topic count, too.
+    if event.topic.len() + 2 + data.len() > max_event_bytes {
+        return Err(EncodeError::TooLong);
+    }
+    Ok(data)
+}
+
+/// As it is stored, for these endpoints. `null` is no data, as in the engine.
+pub(crate) fn stored<'e>(
+    event: &Event<'e>,
+    data: &'e str,
+    endpoints: &'e [EndpointId],
+) -> NewEvent<'e> {
+    let new = NewEvent::new(event.topic, event.node_id, event.timestamp).for_endpoints(endpoints);
+    if data == "null" { new } else { new.with_data(data) }
 }
 
 /// Hands what is stored to the engine, in the order of ids, as there is room, until either is closed.

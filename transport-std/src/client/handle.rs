@@ -15,7 +15,6 @@ pub(crate) use url::destination;
 use url::pace_as_allowed;
 
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,10 +37,12 @@ use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
 use crate::client::pages::zeroed;
 use crate::client::pausing::Pausing;
+use crate::client::scratch::scratch_bytes;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
 use crate::http::HttpShared;
+use crate::random::random;
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -359,9 +360,9 @@ impl<To: Target> Client<To> {
 }
 
 impl<To> Handles<To> {
-    /// Length of the buffer that an event is encoded in, with room for a `null` that is removed again.
+    /// Length of the buffer that an event is encoded in.
     const fn scratch_bytes(&self) -> usize {
-        self.max_event_bytes.saturating_add(4)
+        scratch_bytes(self.max_event_bytes)
     }
 
     /// What stands in an outbox stays there.
@@ -389,10 +390,4 @@ impl<To> fmt::Debug for Client<To> {
         let stats = self.handle.shared.dispatcher.stats();
         f.debug_struct("Client").field("stats", &stats).finish_non_exhaustive()
     }
-}
-
-/// A number that no other start has: a hash under the random keys that the standard library takes from
-/// the system.
-fn random() -> u64 {
-    RandomState::new().hash_one(())
 }

@@ -26,7 +26,7 @@ pub use builder::{ClientBuilder, MAX_EVENT_BYTES, Over, OverHttp};
 pub use clock::TokioClock;
 pub use destination::{Destination, DestinationError};
 #[cfg(feature = "outbox")]
-pub(crate) use durable::emit_error;
+pub(crate) use durable::{checked, emit_error, stored};
 pub use error::ClientError;
 #[cfg(feature = "outbox")]
 pub use error::StoreError;
@@ -36,6 +36,8 @@ pub(crate) use handle::when_stored;
 pub use handle::{Client, HttpTarget, MAX_URL};
 pub use raw_mutex::StdRawMutex;
 pub(crate) use scratch::Scratch;
+#[cfg(feature = "outbox")]
+pub(crate) use scratch::scratch_bytes;
 pub(crate) use source::Owed;
 pub use source::{Ending, Incoming, Receipt, Source};
 pub use worker::Target;

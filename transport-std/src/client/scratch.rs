@@ -12,6 +12,12 @@ pub(crate) struct Scratch {
     length: usize,
 }
 
+/// Length of the buffer that an event is encoded in whose topic and data may be so long, with room for a `null` that is
+/// removed again.
+pub(crate) const fn scratch_bytes(max_event_bytes: usize) -> usize {
+    max_event_bytes.saturating_add(4)
+}
+
 impl Scratch {
     pub(crate) fn take(length: usize) -> Self {
         // While this one is out (a `Serialize` that emits, a thread that ends), another is made.

@@ -1,9 +1,10 @@
 //! `traceparent`: the trace that an attempt is part of, as W3C Trace Context (version 00) has it.
 
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
 
 use pilot_webhook_core::{Headers, MESSAGE_ID_HEADER, Signer, ToSign};
+
+use crate::random::random;
 
 /// The header's name.
 pub(crate) const TRACEPARENT: &str = "traceparent";
@@ -24,11 +25,6 @@ impl Signer for Trace {
             headers.format(TRACEPARENT, traceparent);
         }
     }
-}
-
-/// Another number each time.
-fn random() -> u64 {
-    RandomState::new().hash_one(())
 }
 
 /// The header's value: one trace for a message, in which each attempt is a span of its own. A receiver is told to

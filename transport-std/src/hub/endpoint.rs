@@ -34,7 +34,7 @@ impl From<ClientBuilder> for EndpointOptions {
 #[derive(Clone)]
 pub struct HubEndpoint {
     pub(super) name: Arc<str>,
-    pub(super) filter: Filter,
+    pub(super) filter: Arc<Filter>,
     pub(super) waits: bool,
     pub(super) client: Client,
     /// Clients that it had before.
@@ -44,6 +44,13 @@ pub struct HubEndpoint {
 }
 
 impl HubEndpoint {
+    /// Whether an endpoint may have this name: 1 to 64 small letters, digits, `-` and `_`.
+    #[must_use]
+    pub fn is_name(name: &str) -> bool {
+        let is_letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        (1..=64).contains(&name.len()) && name.bytes().all(is_letter)
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -52,7 +59,7 @@ impl HubEndpoint {
 
     /// Which events it gets.
     #[must_use]
-    pub const fn filter(&self) -> &Filter {
+    pub fn filter(&self) -> &Filter {
         &self.filter
     }
 
@@ -93,10 +100,4 @@ impl fmt::Debug for HubEndpoint {
             .field("client", &self.client)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether an endpoint may have this name.
-pub(super) fn is_name(name: &str) -> bool {
-    let is_letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-    (1..=64).contains(&name.len()) && name.bytes().all(is_letter)
 }

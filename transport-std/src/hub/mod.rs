@@ -24,7 +24,6 @@ use std::sync::{Arc, Mutex};
 use pilot_webhook_core::{BreakerState, Stats};
 use tokio::sync::watch;
 
-use self::endpoint::is_name;
 use self::list::List;
 use self::past::{Past, add};
 #[cfg(feature = "outbox")]
@@ -88,7 +87,7 @@ impl Hub {
     /// # Errors
     /// When the name is none or another endpoint's, or the options cannot be used. Nothing changed then.
     pub fn add(&self, name: &str, options: EndpointOptions) -> Result<Client, HubError> {
-        if !is_name(name) {
+        if !HubEndpoint::is_name(name) {
             return Err(HubError::Name);
         }
         // Before a client is built for nothing, which may take files.
@@ -107,7 +106,7 @@ impl Hub {
     /// # Errors
     /// When there is no such endpoint, or the hub is closed.
     pub fn set_filter(&self, name: &str, filter: Filter) -> Result<(), HubError> {
-        let change = |old: &HubEndpoint| HubEndpoint { filter, ..old.clone() };
+        let change = |old: &HubEndpoint| HubEndpoint { filter: filter.into(), ..old.clone() };
         self.inner.list.replace(name, change).map(drop)
     }
 
@@ -283,7 +282,7 @@ impl Hub {
         drop(after);
         Ok(HubEndpoint {
             name: name.into(),
-            filter,
+            filter: filter.into(),
             waits,
             client: client.build()?,
             past: Arc::default(),

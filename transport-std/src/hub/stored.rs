@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
-use pilot_webhook_core::{Data, EmitError, EncodeError, Event, to_json};
+use pilot_webhook_core::{Data, EmitError, EncodeError, Event};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
@@ -11,7 +11,10 @@ use super::Hub;
 use super::emit::Answer;
 use super::endpoint::HubEndpoint;
 use super::list::Snapshot;
-use crate::client::{Incoming, Owed, Receipt, Scratch, StoreError, emit_error, when_stored};
+use crate::client::{
+    Incoming, Owed, Receipt, Scratch, StoreError, checked, emit_error, scratch_bytes, stored,
+    when_stored,
+};
 use crate::outbox::{
     EndpointBounds, EndpointId, NewEvent, Outbox, OutboxEndpoint, Pending, PutError,
 };
@@ -217,9 +220,8 @@ impl ToStore {
         Self { ids, max_bytes }
     }
 
-    /// With room for a `null` that is removed again.
     const fn scratch_bytes(&self) -> usize {
-        self.max_bytes.saturating_add(4)
+        scratch_bytes(self.max_bytes)
     }
 
     /// The event as it is stored, when it is not too long for all that are to have it.
@@ -229,13 +231,6 @@ impl ToStore {
         data: &D,
         scratch: &'e mut [u8],
     ) -> Result<NewEvent<'e>, EncodeError> {
-        let data = to_json(data, scratch)?;
-        // The quotes of the topic count, too.
-        if event.topic.len() + 2 + data.len() > self.max_bytes {
-            return Err(EncodeError::TooLong);
-        }
-        let new = NewEvent::new(event.topic, event.node_id, event.timestamp);
-        let new = new.for_endpoints(&self.ids.0);
-        Ok(if data == "null" { new } else { new.with_data(data) })
+        Ok(stored(event, checked(event, data, self.max_bytes, scratch)?, &self.ids.0))
     }
 }

@@ -1,11 +1,12 @@
 //! Replaces a file as a whole.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 #[cfg(unix)]
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use crate::random::random;
 
 /// The steps, in order: where a crash can come between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -39,7 +40,7 @@ pub(super) fn replace(
     before: &mut dyn FnMut(Step),
 ) -> io::Result<()> {
     // A name that no other writer has, of whatever process, and that fits beside every name.
-    let name = format!(".pw-{:016x}", RandomState::new().hash_one(()));
+    let name = format!(".pw-{:016x}", random());
     let aside = path.with_file_name(name);
     before(Step::Create);
     // `create_new` follows no link and opens no file of somebody else's.

@@ -27,7 +27,10 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
         let line = 1 + error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count();
         Failure::usage(format!("{}:{line}: not UTF-8; save the file as UTF-8", path.display()))
     })?;
-    Ok(text.strip_prefix('\u{FEFF}').map_or(text.clone(), str::to_owned))
+    match text.strip_prefix('\u{FEFF}') {
+        Some(rest) => Ok(rest.to_owned()),
+        None => Ok(text),
+    }
 }
 
 /// Where the lines of a text begin.

@@ -19,7 +19,7 @@ use crate::endpoint::{Endpoint, NodeId};
 use crate::{Failure, logging, print, webhook_url};
 
 /// The topic of the event.
-const TOPIC: &str = "webhook.test";
+pub(crate) const TOPIC: &str = "webhook.test";
 
 #[derive(clap::Args)]
 pub(crate) struct Test {

@@ -65,11 +65,7 @@ impl<To: Target> Client<To> {
         data: &D,
         receipt: &mut Option<Owed>,
     ) -> Result<Option<u64>, EmitError> {
-        if receipt.is_none() {
-            return self.emit_event(event, data);
-        }
-        let receipts = &self.dispatcher().observer().receipts;
-        receipts.hand_in(receipt, || self.emit_event(event, data))
+        self.keeping(receipt, || self.emit_event(event, data))
     }
 
     /// As [`emit_if_room`](Self::emit_if_room), with a receipt, which is still there when the event was not taken.
@@ -79,11 +75,19 @@ impl<To: Target> Client<To> {
         data: &D,
         receipt: &mut Option<Owed>,
     ) -> Result<Option<u64>, EmitError> {
+        self.keeping(receipt, || self.emit_if_room(event, data))
+    }
+
+    /// Hands an event in with `emit`, and keeps its receipt if there is one and the event was taken.
+    fn keeping(
+        &self,
+        receipt: &mut Option<Owed>,
+        emit: impl FnOnce() -> Result<Option<u64>, EmitError>,
+    ) -> Result<Option<u64>, EmitError> {
         if receipt.is_none() {
-            return self.emit_if_room(event, data);
+            return emit();
         }
-        let receipts = &self.dispatcher().observer().receipts;
-        receipts.hand_in(receipt, || self.emit_if_room(event, data))
+        self.dispatcher().observer().receipts.hand_in(receipt, emit)
     }
 
     /// Hands it to the engine, and keeps its receipt.

@@ -1,8 +1,9 @@
 //! The methods of a client with an outbox.
 
-use pilot_webhook_core::{Data, EncodeError, Event, to_json};
+use pilot_webhook_core::{Data, EncodeError, Event};
 
 use super::Client;
+use crate::client::durable::checked;
 use crate::client::error::StoreError;
 use crate::client::scratch::Scratch;
 use crate::client::worker::Target;
@@ -64,11 +65,6 @@ impl<To: Target> Client<To> {
         data: &D,
         scratch: &'s mut [u8],
     ) -> Result<&'s str, EncodeError> {
-        let data = to_json(data, scratch)?;
-        // The quotes of the topic count, too.
-        if event.topic.len() + 2 + data.len() > self.handle.max_event_bytes {
-            return Err(EncodeError::TooLong);
-        }
-        Ok(data)
+        checked(event, data, self.handle.max_event_bytes, scratch)
     }
 }

@@ -31,6 +31,7 @@ use self::dead::{Chosen, Letters};
 use self::view::{Card, Row, State as Condition};
 use super::watch::Watch;
 use crate::aside::aside;
+use crate::test_url::TOPIC;
 
 /// Endpoints on one page.
 const PER_PAGE: usize = 50;
@@ -38,8 +39,6 @@ const PER_PAGE: usize = 50;
 const READERS: usize = 16;
 /// How often endpoints are looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// The topic of a test event, which `pilot-webhookd test` has, too.
-const TEST_TOPIC: &str = "webhook.test";
 
 /// What the pages are made from.
 pub(super) struct Pages {
@@ -263,12 +262,10 @@ async fn act(
             info!("endpoint {name} was resumed on the page");
             "resume"
         }
-        Action::Test => {
-            match client.emit(TEST_TOPIC, &json!({"sender": "pilot-webhookd's page"})) {
-                Ok(Some(_)) => "test",
-                Ok(None) | Err(_) => "full",
-            }
-        }
+        Action::Test => match client.emit(TOPIC, &json!({"sender": "pilot-webhookd's page"})) {
+            Ok(Some(_)) => "test",
+            Ok(None) | Err(_) => "full",
+        },
         Action::Replay => {
             changed(&pages, &name, "replay", move |path, of| dead::replay(path, of, chosen)).await
         }
