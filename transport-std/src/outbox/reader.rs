@@ -5,6 +5,7 @@ use std::sync::mpsc::Receiver;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::deliveries::waiting;
 use super::event::{EndpointId, Stored};
 use super::rows::{EVENT, signed, stored};
 
@@ -30,10 +31,7 @@ pub(crate) fn run(connection: Connection, questions: Receiver<Read>) {
 
 /// The events that wait for the endpoint ?1 after the id ?2, in the order of ids, ?3 at most.
 fn sql() -> String {
-    format!(
-        "SELECT {EVENT} FROM deliveries CROSS JOIN events USING (id)
-         WHERE endpoint = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
-    )
+    format!("{} LIMIT ?3", waiting(EVENT))
 }
 
 /// What waits for an endpoint after `after`, in the order of ids: at most `most_events`, and of texts at most
@@ -76,8 +74,8 @@ mod tests {
         assert_eq!(
             steps,
             [
-                "SEARCH deliveries USING PRIMARY KEY (endpoint=? AND id>?)",
-                "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"
+                "SEARCH deliveries USING PRIMARY KEY (endpoint=? AND last>?)",
+                "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
             ]
         );
     }
