@@ -264,9 +264,9 @@ impl<V> ClientBuilder<V> {
     pub(crate) fn outbox_endpoint_after(
         mut self,
         endpoint: OutboxEndpoint,
-        after: Option<watch::Receiver<()>>,
+        after: watch::Receiver<()>,
     ) -> Self {
-        self.options.outbox = Some(StoredIn { endpoint, owns: false, after });
+        self.options.outbox = Some(StoredIn { endpoint, owns: false, after: Some(after) });
         self
     }
 

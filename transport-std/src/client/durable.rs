@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tracing::{error, warn};
 
+use crate::client::dropped::Dropped;
 use crate::client::within::within;
 use crate::client::worker::{Shared, Target};
 use crate::logging::Throttle;
@@ -55,10 +56,8 @@ pub(crate) struct Durable {
     fed: watch::Sender<u64>,
     /// Events of sources that cannot wait, for which there was no room.
     dropped: AtomicU64,
-    /// Those that the outbox had dropped for the endpoint before.
-    dropped_before: u64,
-    /// Those that it had dropped when the client was stopped.
-    dropped_until: OnceLock<u64>,
+    /// Those that the outbox dropped.
+    dropped_by_outbox: Dropped,
     drops: Throttle,
 }
 
@@ -91,8 +90,7 @@ impl Durable {
             resumed: Notify::new(),
             fed: watch::channel(0).0,
             dropped: AtomicU64::new(0),
-            dropped_before: endpoint.dropped(),
-            dropped_until: OnceLock::new(),
+            dropped_by_outbox: Dropped::default(),
             drops: Throttle::default(),
             endpoint,
         })
@@ -115,7 +113,7 @@ impl Durable {
     /// Nothing more is taken, and nothing more is handed to the engine.
     pub(crate) fn stop(&self) {
         self.is_closed.store(true, Relaxed);
-        let _ = self.dropped_until.set(self.endpoint.dropped());
+        self.dropped_by_outbox.end(&self.endpoint);
         if let Some(feeder) = self.feeder.get() {
             feeder.abort();
         }
@@ -179,9 +177,7 @@ impl Durable {
 
     /// With the events that were dropped before the engine saw them.
     pub(crate) fn stats(&self, engine: Stats) -> Stats {
-        let until = self.dropped_until.get().copied().unwrap_or_else(|| self.endpoint.dropped());
-        let by_outbox = until - self.dropped_before;
-        let dropped = self.dropped.load(Relaxed) + by_outbox;
+        let dropped = self.dropped.load(Relaxed) + self.dropped_by_outbox.count(&self.endpoint);
         Stats { emitted: engine.emitted + dropped, dropped: engine.dropped + dropped, ..engine }
     }
 
@@ -306,6 +302,7 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
     let throttle = Throttle::default();
     let (mut after, mut scratch) = (0, Vec::new());
     let endpoint = &durable.endpoint;
+    durable.dropped_by_outbox.begin(endpoint);
     loop {
         // What is stored later is not in what is read now, and is waited for.
         let newest = endpoint.newest();

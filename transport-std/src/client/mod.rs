@@ -4,6 +4,8 @@ pub(crate) mod builder;
 pub(crate) mod clock;
 pub(crate) mod destination;
 #[cfg(feature = "outbox")]
+mod dropped;
+#[cfg(feature = "outbox")]
 mod durable;
 pub(crate) mod error;
 #[cfg(feature = "gzip")]

@@ -81,13 +81,17 @@ impl List {
         }
     }
 
-    /// Appends an endpoint.
-    pub(super) fn add(&self, endpoint: Arc<HubEndpoint>) -> Result<(), HubError> {
+    /// Appends what `complete` makes of an endpoint.
+    pub(super) fn add(
+        &self,
+        endpoint: HubEndpoint,
+        complete: impl FnOnce(HubEndpoint) -> HubEndpoint,
+    ) -> Result<(), HubError> {
         self.change(|endpoints| {
             if endpoints.iter().any(|it| it.name == endpoint.name) {
                 return Err(HubError::Exists);
             }
-            endpoints.push(endpoint);
+            endpoints.push(Arc::new(complete(endpoint)));
             Ok(())
         })
     }

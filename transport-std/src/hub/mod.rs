@@ -8,6 +8,7 @@ mod filter;
 mod list;
 mod past;
 mod pull;
+mod removed;
 #[cfg(feature = "outbox")]
 mod stored;
 
@@ -25,7 +26,8 @@ use pilot_webhook_core::{BreakerState, Stats};
 use tokio::sync::watch;
 
 use self::list::List;
-use self::past::{Past, add};
+use self::past::add;
+use self::removed::Removed;
 #[cfg(feature = "outbox")]
 use self::stored::Stored;
 use crate::client::{Client, TokioClock};
@@ -68,8 +70,7 @@ struct Inner {
     /// Held while an event is handed in, where sources wait for more than one of the endpoints: so each of these takes
     /// it, or none does.
     turn: Mutex<()>,
-    /// Of endpoints that were removed.
-    removed: Past,
+    removed: Removed,
     /// Set once, when the hub is made.
     #[cfg(feature = "outbox")]
     outbox: OnceLock<Outbox>,
@@ -82,7 +83,9 @@ impl Hub {
         Self::default()
     }
 
-    /// Adds an endpoint, and returns its client. Within a tokio runtime.
+    /// Adds an endpoint, and returns its client. Within a tokio runtime. While one of the same name that was removed still
+    /// delivers what it has, the new one goes on with its counters. With an outbox it goes on with its deliveries, too: the
+    /// old one only ends the attempts that are under way, and the new one delivers what waits after that.
     ///
     /// # Errors
     /// When the name is none or another endpoint's, or the options cannot be used. Nothing changed then.
@@ -94,10 +97,27 @@ impl Hub {
         if self.get(name).is_some() {
             return Err(HubError::Exists);
         }
-        let endpoint = self.build(name, options, None)?;
+        let (begin, after) = watch::channel(());
+        let endpoint = self.build(name, options, after)?;
         let client = endpoint.client.clone();
-        self.inner.list.add(Arc::new(endpoint))?;
+        let mut before = None;
+        self.inner.list.add(endpoint, |endpoint| {
+            before = self.inner.removed.take(name);
+            let past = before.as_ref().map(|it| Arc::clone(&it.past));
+            HubEndpoint { past: past.unwrap_or_default(), ..endpoint }
+        })?;
         self.share_room();
+        if let Some(before) = before {
+            #[cfg(feature = "outbox")]
+            if self.outbox().is_some() {
+                // What they have not begun is for the new one.
+                before.past.ending().iter().for_each(Client::pause);
+            }
+            tokio::spawn(async move {
+                before.ended().await;
+                drop(begin);
+            });
+        }
         Ok(client)
     }
 
@@ -134,7 +154,7 @@ impl Hub {
             return Err(HubError::Unknown);
         }
         let (handed_over, after) = watch::channel(());
-        let new = self.build(name, options, Some(after))?;
+        let new = self.build(name, options, after)?;
         let client = new.client.clone();
         let old = self.inner.list.replace(name, |old| {
             if old.client.is_paused() {
@@ -154,24 +174,29 @@ impl Hub {
     }
 
     /// Removes an endpoint. Its client takes no new events, and delivers those that it has for at most its drain
-    /// timeout. With an outbox the others stay there, until an endpoint of this name is added, or they are purged.
-    /// Completes when that is over, which it also is without the caller. Its counters stay in the sum.
+    /// timeout. With an outbox the others stay there, until an endpoint of this name is [added](Self::add), or they are
+    /// purged. Completes when that is over, which it also is without the caller. Its counters stay in the sum.
     ///
     /// # Errors
     /// When there is no such endpoint, or the hub is closed.
     pub async fn remove(&self, name: &str) -> Result<(), HubError> {
         let inner = Arc::clone(&self.inner);
-        let removed = inner.list.remove(name, |endpoint| inner.removed.absorb(endpoint))?;
+        let (ending, end) = watch::channel(());
+        let removed = inner.list.remove(name, |endpoint| inner.removed.add(endpoint, end))?;
         self.share_room();
-        let clients = removed.clients();
+        let clients = removed.past.ending();
         clients.iter().for_each(Client::begin_close);
         let closing = tokio::spawn(async move {
             for client in clients {
                 client.close().await;
-                inner.removed.ended(&client);
+                removed.past.ended(&client);
             }
+            inner.removed.ended(&removed.past);
+            drop(ending);
             #[cfg(feature = "outbox")]
-            stored::say_left(&removed);
+            if inner.list.get(&removed.name).is_none() {
+                stored::say_left(&removed);
+            }
         });
         // It ends early only with its runtime.
         let _ = closing.await;
@@ -222,7 +247,7 @@ impl Hub {
                     (sum.breaker, sum.last_status) = (stats.breaker, stats.last_status);
                 }
             }
-            self.inner.removed.add_to(&mut sum, None);
+            self.inner.removed.add_to(&mut sum);
             // Nothing was in both, or in neither.
             if self.inner.list.is_now(&list) {
                 return sum;
@@ -251,7 +276,7 @@ impl Hub {
 
     /// The clients of all endpoints, those included that only deliver what they have.
     fn clients(&self) -> Vec<Client> {
-        let mut clients = self.inner.removed.ending();
+        let mut clients = self.inner.removed.clients();
         clients.extend(self.inner.list.now().iter().flat_map(|endpoint| endpoint.clients()));
         clients
     }
@@ -261,7 +286,7 @@ impl Hub {
         &self,
         name: &str,
         options: EndpointOptions,
-        after: Option<watch::Receiver<()>>,
+        after: watch::Receiver<()>,
     ) -> Result<HubEndpoint, HubError> {
         let EndpointOptions { filter, waits, client } = options;
         let client = client.name(name);
@@ -303,9 +328,8 @@ async fn retire(old: Arc<HubEndpoint>, successor: Client) {
     #[cfg(feature = "outbox")]
     if let Some(stored) = &old.stored {
         // It may not have begun itself.
-        if let Some(mut before) = stored.after.clone() {
-            while before.changed().await.is_ok() {}
-        }
+        let mut before = stored.after.clone();
+        while before.changed().await.is_ok() {}
         drop(successor);
         client.pause();
         client.close().await;

@@ -4,7 +4,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pilot_webhook_core::Stats;
 
-use super::endpoint::HubEndpoint;
 use crate::client::Client;
 
 #[derive(Default)]
@@ -22,14 +21,6 @@ impl Past {
     /// Another client that takes no new events.
     pub(super) fn add(&self, client: Client) {
         self.state().ending.push(client);
-    }
-
-    /// An endpoint is removed: its client, those before, and what they counted.
-    pub(super) fn absorb(&self, endpoint: &HubEndpoint) {
-        let ended = endpoint.past.state().ended;
-        let mut state = self.state();
-        add(&mut state.ended, &ended);
-        state.ending.extend(endpoint.clients());
     }
 
     /// A client of these has ended.

@@ -24,7 +24,7 @@ use crate::outbox::{
 pub(super) struct Stored {
     pub(super) endpoint: OutboxEndpoint,
     /// Its client delivers when the other end of this is gone.
-    pub(super) after: Option<watch::Receiver<()>>,
+    pub(super) after: watch::Receiver<()>,
 }
 
 impl Hub {

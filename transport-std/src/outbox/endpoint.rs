@@ -119,6 +119,16 @@ impl OutboxEndpoint {
         self.line.dropped()
     }
 
+    /// As [`dropped`](Self::dropped), those that a client has counted that has ended.
+    pub(crate) fn dropped_counted(&self) -> u64 {
+        self.line.dropped_counted()
+    }
+
+    /// A client has counted what was dropped, up to so many.
+    pub(crate) fn count_dropped(&self, dropped: u64) {
+        self.line.count_dropped(dropped);
+    }
+
     /// Its counters, as they are on disk. It blocks on the disk.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub(crate) struct Line {
     is_clearing: AtomicBool,
     /// Events that were dropped since the outbox was opened.
     dropped: AtomicU64,
+    /// Those of them that are counted by clients that have ended.
+    dropped_counted: AtomicU64,
 }
 
 impl Line {
@@ -43,6 +45,7 @@ impl Line {
             is_removed: false.into(),
             is_clearing: false.into(),
             dropped: 0.into(),
+            dropped_counted: 0.into(),
         }
     }
 
@@ -94,6 +97,14 @@ impl Line {
 
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
+    }
+
+    pub(crate) fn dropped_counted(&self) -> u64 {
+        self.dropped_counted.load(Relaxed)
+    }
+
+    pub(crate) fn count_dropped(&self, dropped: u64) {
+        self.dropped_counted.store(dropped, Relaxed);
     }
 
     /// So many events were dropped, and when `newest` is not 0, that one was stored for it.

@@ -6,6 +6,8 @@
 )]
 
 mod changes;
+#[cfg(feature = "outbox")]
+mod come_back;
 mod fan_out;
 mod isolation;
 mod pause;
