@@ -47,6 +47,8 @@ pub(crate) struct Durable {
     /// The outbox is closed with the client.
     owns: bool,
     is_closed: AtomicBool,
+    /// What it had read and did not deliver is for the next client.
+    is_released: AtomicBool,
     /// The task that hands events to the engine.
     feeder: OnceLock<AbortHandle>,
     ends: Ends,
@@ -85,6 +87,7 @@ impl Durable {
             endpoints: [endpoint.id()],
             owns,
             is_closed: AtomicBool::new(false),
+            is_released: AtomicBool::new(false),
             feeder: OnceLock::new(),
             ends: Ends::default(),
             resumed: Notify::new(),
@@ -128,6 +131,10 @@ impl Durable {
                 let _ = self.settled().await;
             };
             within(limit, settled).await;
+            // Another client may have the endpoint afterwards.
+            if !self.is_released.swap(true, Relaxed) {
+                self.endpoint.release(0);
+            }
         } else if let Err(error) = self.outbox().close().await {
             error!("{error}");
         }
@@ -320,6 +327,8 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
                             durable.fed.send_replace(after);
                         }
                         Handed::NoTarget => {
+                            // What waits for a target may become too old.
+                            endpoint.release(after);
                             durable.resumed.notified().await;
                             break;
                         }
@@ -342,6 +351,7 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
                 return;
             }
             after = 0;
+            endpoint.release(after);
         }
     }
 }

@@ -74,6 +74,9 @@ impl OutboxEndpoint {
     /// most `most_bytes`, but for the first event, which may be longer. An empty answer means that there is
     /// nothing yet.
     ///
+    /// What was read is in the hands of who delivers: it does not become too old any more, until it is
+    /// [released](Self::release).
+    ///
     /// # Errors
     /// When the file cannot be read, or the outbox is closed.
     pub async fn read(
@@ -83,13 +86,19 @@ impl OutboxEndpoint {
         most_bytes: usize,
     ) -> Result<Vec<Stored>, OutboxError> {
         let (reply, answer) = oneshot::channel();
-        let endpoint = self.line.id;
-        self.outbox.ask(Read { endpoint, after, most_events, most_bytes, reply });
+        let line = Arc::clone(&self.line);
+        self.outbox.ask(Read { line, after, most_events, most_bytes, reply });
         match answer.await {
             Ok(Ok(events)) => Ok(events),
             Ok(Err(error)) => Err(self.outbox.says(error.into())),
             Err(_) => Err(self.outbox.says(OutboxErrorKind::Closed)),
         }
+    }
+
+    /// Nobody has what was read behind the id `after`: it may become too old again.
+    pub fn release(&self, after: u64) {
+        let mut taken = self.line.taken();
+        *taken = after.min(*taken);
     }
 
     /// Completes when an event with a greater id than `after` was stored or replayed: true. When the outbox

@@ -24,6 +24,9 @@ pub(crate) struct Line {
     max_bytes: AtomicI64,
     /// How old what waits for it may be, in milliseconds; the greatest number for no bound.
     max_age: AtomicI64,
+    /// The last event that was read, and is in its deliverer's hands or has ended. Locked over a read, and while events are
+    /// aged out.
+    taken: Mutex<u64>,
     is_removed: AtomicBool,
     /// What waits for it is being removed.
     is_clearing: AtomicBool,
@@ -42,6 +45,7 @@ impl Line {
             news: Notify::new(),
             max_bytes: i64::MAX.into(),
             max_age: max_age.into(),
+            taken: 0.into(),
             is_removed: false.into(),
             is_clearing: false.into(),
             dropped: 0.into(),
@@ -67,6 +71,11 @@ impl Line {
 
     pub(crate) fn set_max_age(&self, milliseconds: i64) {
         self.max_age.store(milliseconds, Relaxed);
+    }
+
+    /// The last event that was read: what is behind it may be aged out while this is held.
+    pub(crate) fn taken(&self) -> MutexGuard<'_, u64> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether nothing more is to wait for it.

@@ -1,5 +1,6 @@
 //! The one thread that reads what waits.
 
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use rusqlite::Connection;
@@ -7,11 +8,12 @@ use tokio::sync::oneshot;
 
 use super::deliveries::waiting;
 use super::event::{EndpointId, Stored};
+use super::lines::Line;
 use super::rows::{EVENT, signed, stored};
 
 /// A question, and who asks.
 pub(crate) struct Read {
-    pub(crate) endpoint: EndpointId,
+    pub(crate) line: Arc<Line>,
     pub(crate) after: u64,
     pub(crate) most_events: usize,
     pub(crate) most_bytes: usize,
@@ -21,11 +23,19 @@ pub(crate) struct Read {
 /// Answers until nobody can ask any more.
 #[allow(clippy::needless_pass_by_value, reason = "it lives as long as the thread")]
 pub(crate) fn run(connection: Connection, questions: Receiver<Read>) {
-    for Read { endpoint, after, most_events, most_bytes, reply } in questions {
+    for Read { line, after, most_events, most_bytes, reply } in questions {
         // Who asked may have lost interest.
-        if !reply.is_closed() {
-            let _ = reply.send(read(&connection, endpoint, after, most_events, most_bytes));
+        if reply.is_closed() {
+            continue;
         }
+        // Nothing is aged out between the look and the note of what was read.
+        let mut taken = line.taken();
+        let events = read(&connection, line.id, after, most_events, most_bytes);
+        if let Some(last) = events.as_ref().ok().and_then(|events| events.last()) {
+            *taken = last.id.max(*taken);
+        }
+        drop(taken);
+        let _ = reply.send(events);
     }
 }
 

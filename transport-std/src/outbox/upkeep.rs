@@ -6,7 +6,7 @@ use super::change::{Books, Changed};
 use super::deliveries::{Deliveries, share, waiting};
 use super::event::{EndpointId, TEXTS};
 use super::ledger::{Counter, Entry};
-use super::rows::now;
+use super::rows::{now, signed};
 use super::run::Run;
 
 /// So many events at a time, so that nobody waits long for the writer.
@@ -39,17 +39,19 @@ pub(crate) struct Slice {
     pub(crate) changed: Changed,
 }
 
-/// Ends the oldest events that wait for an endpoint and are older than `age`, in milliseconds, if there are such.
+/// Ends the oldest events that wait for an endpoint behind the id `after` and are older than `age`, in milliseconds, if
+/// there are such.
 pub(crate) fn age_out(
     connection: &Connection,
     endpoint: EndpointId,
+    after: u64,
     age: i64,
 ) -> rusqlite::Result<Option<Slice>> {
     let oldest = now().saturating_sub(age);
     // In the order of the ids, which is that of the times unless the clock was set: nothing else needs to be looked at.
     let mut statement =
         connection.prepare(&format!("{} LIMIT {SLICE}", waiting("events.id, stored_at")))?;
-    let mut rows = statement.query((endpoint, 0))?;
+    let mut rows = statement.query((endpoint, signed(after)))?;
     let mut old: Option<Run> = None;
     while let Some(row) = rows.next()? {
         if row.get::<_, i64>(1)? >= oldest {

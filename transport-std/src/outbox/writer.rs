@@ -14,9 +14,9 @@ use super::commit::Committer;
 use super::handle::{Held, OutboxOptions};
 use super::intake::{Intake, Woken};
 use super::ledger::{Counter, Entry, count};
-use super::lines::Lines;
+use super::lines::{Line, Lines};
 use super::rows::unsigned;
-use super::upkeep;
+use super::upkeep::{self, Slice};
 
 /// How often the file is looked after: replays are noticed within a second.
 const UPKEEP: Duration = Duration::from_millis(500);
@@ -179,9 +179,7 @@ impl Writer<'_> {
             moved += slice.events;
         }
         for line in self.lines.all() {
-            if line.max_age() < i64::MAX
-                && let Some(slice) = upkeep::age_out(self.connection, line.id, line.max_age())?
-            {
+            if let Some(slice) = self.age_out(&line)? {
                 self.committed(0, &slice.changed);
                 moved += slice.events;
                 let (events, endpoint) = (slice.events, Printable::new(&line.name, NAME));
@@ -202,6 +200,16 @@ impl Writer<'_> {
             upkeep::give_back(self.connection)?;
         }
         Ok(moved > 0)
+    }
+
+    /// What was read is in its deliverer's hands, and nothing is read meanwhile: an event is lost, or sent.
+    fn age_out(&self, line: &Line) -> rusqlite::Result<Option<Slice>> {
+        let age = line.max_age();
+        if age == i64::MAX {
+            return Ok(None);
+        }
+        let taken = line.taken();
+        upkeep::age_out(self.connection, line.id, *taken, age)
     }
 
     fn committed(&self, written: u64, changed: &Changed) {

@@ -13,6 +13,8 @@ mod isolation;
 mod pause;
 #[cfg(feature = "outbox")]
 mod stored;
+#[cfg(feature = "outbox")]
+mod too_old;
 mod world;
 
 use pilot_webhook_std::{Client, ClientBuilder, EndpointOptions, Filter};
