@@ -123,6 +123,12 @@ impl OutboxEndpoint {
         self.line.newest()
     }
 
+    /// Events that wait for it, as they are on disk.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.line.waiting()
+    }
+
     /// Events that were dropped since the outbox was opened.
     pub(crate) fn dropped(&self) -> u64 {
         self.line.dropped()

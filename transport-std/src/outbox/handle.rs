@@ -117,8 +117,8 @@ impl Outbox {
         let counts = Counts::read(&writes)?;
         let number = |counter| count(counts.get(counter));
         let max_age = options.max_age.map_or(i64::MAX, milliseconds);
-        let names = accounts(&writes)?.into_iter().map(|(id, name, _)| (id, name));
-        let lines = Arc::new(Lines::new(names, number(Counter::LastId), max_age));
+        let lines = Lines::new(accounts(&writes)?, number(Counter::LastId), max_age);
+        let lines = Arc::new(lines);
         // A table that is missing shows here, and not in the writer.
         drop(Committer::new(&writes, options.dead_max, Arc::clone(&lines))?);
         let reads = schema::open(path, Opener::Tool)?;

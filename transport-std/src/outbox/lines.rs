@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::event::EndpointId;
+use super::ledger::{Account, count};
+use crate::logging::Throttle;
 
 /// What the endpoint of a client is called that names none.
 const PILOT: &str = "pilot";
@@ -27,6 +29,8 @@ pub(crate) struct Line {
     /// The last event that was read, and is in its deliverer's hands or has ended. Locked over a read, and while events are
     /// aged out.
     taken: Mutex<u64>,
+    /// Events that wait for it, on disk.
+    waiting: AtomicU64,
     is_removed: AtomicBool,
     /// What waits for it is being removed.
     is_clearing: AtomicBool,
@@ -34,6 +38,8 @@ pub(crate) struct Line {
     dropped: AtomicU64,
     /// Those of them that are counted by clients that have ended.
     dropped_counted: AtomicU64,
+    /// What is logged of these.
+    pub(crate) drops: Throttle,
 }
 
 impl Line {
@@ -46,10 +52,12 @@ impl Line {
             max_bytes: i64::MAX.into(),
             max_age: max_age.into(),
             taken: 0.into(),
+            waiting: 0.into(),
             is_removed: false.into(),
             is_clearing: false.into(),
             dropped: 0.into(),
             dropped_counted: 0.into(),
+            drops: Throttle::default(),
         }
     }
 
@@ -76,6 +84,15 @@ impl Line {
     /// The last event that was read: what is behind it may be aged out while this is held.
     pub(crate) fn taken(&self) -> MutexGuard<'_, u64> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Relaxed)
+    }
+
+    /// So many events wait for it, by its account.
+    pub(crate) fn set_waiting(&self, events: i64) {
+        self.waiting.store(count(events), Relaxed);
     }
 
     /// Whether nothing more is to wait for it.
@@ -137,12 +154,16 @@ pub(crate) struct Lines {
 impl Lines {
     /// Those that the file has, whose last event is `newest`.
     pub(crate) fn new(
-        names: impl IntoIterator<Item = (EndpointId, String)>,
+        accounts: Vec<(EndpointId, String, Account)>,
         newest: u64,
         max_age: i64,
     ) -> Self {
-        let line = |(id, name)| (id, Arc::new(Line::new(id, name, newest, max_age)));
-        Self { lines: Mutex::new(names.into_iter().map(line).collect()), max_age }
+        let line = |(id, name, account): (_, _, Account)| {
+            let line = Line::new(id, name, newest, max_age);
+            line.set_waiting(account.stored());
+            (id, Arc::new(line))
+        };
+        Self { lines: Mutex::new(accounts.into_iter().map(line).collect()), max_age }
     }
 
     fn lines(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Arc<Line>>> {

@@ -66,7 +66,8 @@ impl Pages {
             ticks.tick().await;
             let endpoints = self.hub.endpoints();
             for endpoint in &endpoints {
-                self.watch.histories.of(endpoint.name()).sample(&endpoint.stats());
+                let history = self.watch.histories.of(endpoint.name());
+                history.sample(endpoint.stats().delivered, endpoint.waiting());
             }
             let names: HashSet<_> = endpoints.iter().map(HubEndpoint::name).collect();
             self.watch.histories.keep(|name| names.contains(name));
@@ -213,7 +214,10 @@ impl Done {
         ("pause", "Paused: events wait."),
         ("resume", "Resumed."),
         ("test", "A test event is on its way."),
-        ("full", "The test event was not taken: the queue is full, or no webhook is set."),
+        (
+            "full",
+            "The test event was not taken: the queue or the outbox is full, or no webhook is set.",
+        ),
         ("replay", "Replayed: within a second or two the events wait again, at the end."),
         ("discard", "Discarded for good."),
         ("unsure", "Nothing was discarded: say that it is for good."),
@@ -264,6 +268,8 @@ async fn act(
         }
         Action::Test => match client.emit(TOPIC, &json!({"sender": "pilot-webhookd's page"})) {
             Ok(Some(_)) => "test",
+            // It has no id before it is on disk.
+            Ok(None) if client.outbox().is_some() => "test",
             Ok(None) | Err(_) => "full",
         },
         Action::Replay => {
