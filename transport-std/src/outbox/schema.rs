@@ -20,6 +20,9 @@ const BUSY: Duration = Duration::from_secs(5);
 /// What the write-ahead log keeps of its length, in bytes, after it was long.
 const LOG_KEEPS: i64 = 8 << 20;
 
+/// The longest file that is read as a whole when it is opened, in bytes: a second or so on a slow disk.
+const CHECKED_MAX: i64 = 64 << 20;
+
 /// Who opens the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opener {
@@ -62,9 +65,21 @@ pub(crate) fn open(path: &Path, opener: Opener) -> Result<Connection, OutboxErro
         if mode != "wal" {
             return Err(OutboxErrorKind::Sqlite(format!("it stays in the journal mode {mode}")));
         }
+        check_whole(&connection)?;
         migrate(&connection, MIGRATIONS)?;
     }
     Ok(connection)
+}
+
+/// Whether the file is whole, before somebody relies on it: a writer would fail again and again. A long file is not read
+/// for it.
+fn check_whole(connection: &Connection) -> Result<(), OutboxErrorKind> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if number("page_count")? * number("page_size")? > CHECKED_MAX {
+        return Ok(());
+    }
+    let found: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(OutboxErrorKind::Corrupt) }
 }
 
 /// Whether there is a directory for the file.

@@ -29,8 +29,10 @@ impl OutboxFile {
             // What is damaged too badly ends the check with an error, which is a finding as well.
             let mut problems: Vec<String> = check
                 .query_map((), |row| row.get(0))?
-                .map(|line| line.unwrap_or_else(|error| error.to_string()))
-                .filter(|line| line != "ok")
+                .map(|text: Result<String, _>| text.unwrap_or_else(|error| error.to_string()))
+                .filter(|text| text != "ok")
+                // Some findings come together.
+                .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
                 .collect();
             let counts = Counts::read(&snapshot)?;
             let accounts = accounts(&snapshot)?;
