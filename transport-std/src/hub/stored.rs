@@ -176,7 +176,7 @@ pub(super) fn say_left(removed: &HubEndpoint) {
     if left > 0 {
         warn!(
             "{left} events wait in the outbox for the endpoint {name}, which was removed: they are delivered when it is \
-             there again, or purged by hand"
+             there again, and take room until then or until they are purged"
         );
     }
 }

@@ -19,6 +19,7 @@ mod lock;
 mod look;
 mod oldest;
 mod pending;
+mod purge;
 mod reader;
 mod rows;
 mod run;

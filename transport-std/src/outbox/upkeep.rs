@@ -64,17 +64,19 @@ pub(crate) fn age_out(
     give_up(connection, endpoint, old, Entry::AgedOut)
 }
 
-/// Ends the oldest events that wait for an endpoint which was removed, if there are any.
+/// Ends the oldest events that wait for an endpoint, up to the id `until`, if there are any: for nobody delivers them.
 pub(crate) fn clear(
     connection: &Connection,
     endpoint: EndpointId,
+    until: i64,
 ) -> rusqlite::Result<Option<Slice>> {
     let sql = "SELECT first, last FROM deliveries WHERE endpoint = ?1 ORDER BY last LIMIT 1";
     let run = connection.query_row(sql, [endpoint], |row| {
         let (first, last) = (row.get(0)?, row.get(1)?);
-        Ok(Run { first, last: i64::min(last, first + SLICE - 1) })
+        Ok(Run { first, last: i64::min(last, first + SLICE - 1).min(until) })
     });
-    give_up(connection, endpoint, run.optional()?, Entry::Removed)
+    let run = run.optional()?.filter(|run| run.first <= run.last);
+    give_up(connection, endpoint, run, Entry::Removed)
 }
 
 /// Ends what waits for an endpoint in a run.

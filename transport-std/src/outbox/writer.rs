@@ -185,7 +185,7 @@ impl Writer<'_> {
                 tracing::warn!(%endpoint, "outbox: {events} events became too old and are lost");
             }
             if line.is_clearing() {
-                let slice = upkeep::clear(self.connection, line.id)?;
+                let slice = upkeep::clear(self.connection, line.id, i64::MAX)?;
                 if let Some(slice) = slice {
                     self.committed(0, &slice.changed);
                     moved += slice.events;
