@@ -160,7 +160,7 @@ impl Reloader {
         let declared = |name: &str| endpoints.iter().find(|it| it.args.name == name);
         let (name, what, result) = match change {
             Change::Add(name) => {
-                let added = options.map(|options| hub.add(&name, options).map(drop));
+                let added = options.map(|options| self.service.add(&name, options).map(drop));
                 (name, "is new", added.unwrap_or(Ok(())))
             }
             Change::Replace(name) => {
@@ -194,7 +194,7 @@ impl Reloader {
         declared: Option<&Declared>,
     ) -> Result<(), HubError> {
         if name != PILOT {
-            return self.service.hub().replace(name, options).map(drop);
+            return self.service.replace_added(name, options).map(drop);
         }
         // It delivers to the URL that it has, which may have been set over the socket.
         self.service.replace(options)?;

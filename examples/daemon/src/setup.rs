@@ -41,20 +41,22 @@ impl Setup {
         let hub = self.options.store.open()?.map_or_else(Hub::new, Hub::with_outbox);
         let mut service =
             ServiceOptions { home: self.options.home.clone(), ..ServiceOptions::default() };
+        let options = |declared: &Declared| {
+            let options = self.endpoint(&declared.args, &declared.url)?;
+            Ok(EndpointOptions { waits: declared.waits(has_several), ..options })
+        };
+        let is_pilot = |it: &&Declared| it.args.name == PILOT;
         let mut url = "";
-        for declared in endpoints {
-            let mut options = self.endpoint(&declared.args, &declared.url)?;
-            options.waits = declared.waits(has_several);
-            if declared.args.name == PILOT {
-                (service.endpoint, url) = (options, &declared.url);
-            } else {
-                let added = hub.add(&declared.args.name, options);
-                added
-                    .map_err(|error| Failure::usage(format!("{}: {error}", declared.args.name)))?;
-            }
+        if let Some(pilot) = endpoints.iter().find(is_pilot) {
+            (service.endpoint, url) = (options(pilot)?, &pilot.url);
         }
         service.hub = hub;
-        WebhookService::new(url, service).map_err(Failure::usage)
+        let service = WebhookService::new(url, service).map_err(Failure::usage)?;
+        for declared in endpoints.iter().filter(|it| !is_pilot(it)) {
+            let added = service.add(&declared.args.name, options(declared)?);
+            added.map_err(|error| Failure::usage(format!("{}: {error}", declared.args.name)))?;
+        }
+        Ok(service)
     }
 
     /// An endpoint that delivers to `url`, or nowhere where that is empty. Reads files, which may be pipes.

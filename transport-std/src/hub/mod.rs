@@ -145,7 +145,7 @@ impl Hub {
     /// those that it has, however long that takes, until the hub is closed: none is lost, and the order between old and
     /// new ones is not kept. With an outbox it only ends the attempts that are under way, and the new one delivers what
     /// waits after that. The endpoint's counters go on; without an outbox event ids begin anew. An endpoint that is paused
-    /// stays so.
+    /// stays so, and one whose URL is gone (410), too, unless it gets another one.
     ///
     /// # Errors
     /// When there is no such endpoint, the options cannot be used, or the hub is closed. Nothing changed then.
@@ -159,6 +159,13 @@ impl Hub {
         let old = self.inner.list.replace(name, |old| {
             if old.client.is_paused() {
                 client.pause();
+            }
+            let is_gone = old.client.stats().breaker == BreakerState::Gone;
+            if let Some(target) = old.client.target().filter(|_| is_gone)
+                && client.target().as_ref() == Some(&target)
+            {
+                // It is not closed yet.
+                let _ = client.set_gone(target);
             }
             // Before it is out of the list, so that its counters are seen throughout.
             old.past.add(old.client.clone());

@@ -210,7 +210,7 @@ async fn live_endpoint(
 struct Done;
 
 impl Done {
-    const ALL: [(&'static str, &'static str); 8] = [
+    const ALL: [(&'static str, &'static str); 10] = [
         ("pause", "Paused: events wait."),
         ("resume", "Resumed."),
         ("test", "A test event is on its way."),
@@ -218,6 +218,8 @@ impl Done {
             "full",
             "The test event was not taken: the queue or the outbox is full, or no webhook is set.",
         ),
+        ("retry", "Set again: events are sent there."),
+        ("unset", "There is no webhook to be set again."),
         ("replay", "Replayed: within a second or two the events wait again, at the end."),
         ("discard", "Discarded for good."),
         ("unsure", "Nothing was discarded: say that it is for good."),
@@ -236,6 +238,8 @@ enum Action {
     Pause,
     Resume,
     Test,
+    /// It is gone, and is tried again.
+    Retry,
     Replay,
     Discard,
 }
@@ -272,6 +276,13 @@ async fn act(
             Ok(None) if client.outbox().is_some() => "test",
             Ok(None) | Err(_) => "full",
         },
+        Action::Retry => {
+            // The same one: its breaker begins anew.
+            let target = client.target();
+            let set = target.map(|target| client.set_target(target));
+            info!("the URL of endpoint {name} was set again on the page");
+            if matches!(set, Some(Ok(()))) { "retry" } else { "unset" }
+        }
         Action::Replay => {
             changed(&pages, &name, "replay", move |path, of| dead::replay(path, of, chosen)).await
         }
