@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy};
-use pilot_webhook_core::Config;
+use pilot_webhook_core::{Config, Transport as _};
 use pilot_webhook_embassy::{Error, NatsFault, NatsLogin, Policy};
 use pilot_webhook_tests::nal::TokioNet;
 use pilot_webhook_tests::{NatsServer, Url};
@@ -248,4 +248,28 @@ async fn a_hostile_server_does_nothing_but_fail_the_attempt() {
     }
     let http = Url::parse("http://127.0.0.1:1/hook", Policy::default()).unwrap();
     assert_eq!(send(&mut node(NatsLogin::None), &http).await, Err(Error::Scheme));
+}
+
+/// A server that closes the connection before it has read the message, and says why: that is what counts.
+#[tokio::test]
+async fn what_the_server_said_last_counts_although_the_message_was_cut_short() {
+    for (said, expected) in [
+        ("-ERR 'Authorization Violation'\r\n", Err(Error::Nats(NatsFault::Credentials))),
+        ("-ERR 'Maximum Payload Violation'\r\n", Ok(413)),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = url("nats", listener.local_addr().unwrap().port());
+        let serve = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.write_all(b"INFO {}\r\n").await.unwrap();
+            // With a rest that nobody reads, the connection is reset.
+            socket.read_exact(&mut [0; 100]).await.unwrap();
+            socket.write_all(said.as_bytes()).await.unwrap();
+        };
+        let body = vec![b'x'; 16 * 1_024 * 1_024];
+        let message = pilot_webhook_core::Message::new(&[], &body);
+        let mut node = node(NatsLogin::None);
+        let (sent, ()) = tokio::join!(node.send(&to, &message), serve);
+        assert_eq!(sent.map(|reply| reply.code), expected, "{said}");
+    }
 }

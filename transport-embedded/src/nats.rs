@@ -135,22 +135,29 @@ impl<'b, N: TcpConnect + Dns> NatsTransport<'b, N> {
         meter.begin(WIRE_MAX);
         let mut lease = Lease::new(&mut self.line.link);
         let link = lease.link();
-        if let Err(error) = write(link, self.buf, head, self.login, message.body).await {
-            return Err(if meter.has_sent() { Failed::With(error) } else { Failed::Unsent });
+        let written = write(link, self.buf, head, self.login, message.body).await;
+        let mut broken = None;
+        match written {
+            Ok(()) => {}
+            Err(_) if !meter.has_sent() => return Err(Failed::Unsent),
+            // The server may have said why, before it closed the connection.
+            Err(error @ Error::Disconnected(_)) => broken = Some(error),
+            Err(error) => return Err(Failed::With(error)),
         }
         let reply = loop {
-            let length = hear(link, self.buf).await.map_err(Failed::With)?;
+            let length = hear(link, self.buf).await;
+            let length = length.map_err(|error| Failed::With(broken.unwrap_or(error)))?;
             let said = self.buf.get(..length).unwrap_or_default();
             match session.received(said, monotonic()) {
                 Ok(Some(reply)) => break reply,
-                Ok(None) if session.take_ping() => {
+                Ok(None) if broken.is_none() && session.take_ping() => {
                     write_all(link, &[PONG]).await.map_err(Failed::With)?;
                 }
                 Ok(None) => {}
                 Err(fault) => return Err(Failed::With(Error::Nats(fault))),
             }
         };
-        if session.is_kept() {
+        if broken.is_none() && session.is_kept() {
             lease.keep();
         }
         Ok(reply)
