@@ -11,7 +11,6 @@ use std::path::Path;
 
 use async_nats::ConnectOptions;
 use async_nats::jetstream::Context;
-use base64ct::{Base64, Encoding as _};
 use pilot_webhook_embassy::{Error, NatsLogin, Rustls, Tls, TlsBuffers, TlsFailure};
 use pilot_webhook_tests::NatsServer;
 use pilot_webhook_tests::hostile_tls::Identity;
@@ -20,7 +19,7 @@ use pilot_webhook_tests::pki::{Authority, Kind, expired, leaf_for};
 use serde_json::{Value, json};
 
 use node::{Node, config, delivered, emit, leak, made, node_over, running, send, url};
-use streams::{events, jetstream, stored, tls};
+use streams::{events, jetstream, stored};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Client {
@@ -48,20 +47,13 @@ fn secure(client: Client, net: TokioNet, authority: &Authority) -> Node {
     }
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = Base64::encode_string(der);
-    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
-}
-
 fn is_there() -> bool {
     NatsServer::is_installed() && NatsServer::knows_handshake_first()
 }
 
 /// A server that begins with TLS.
 fn start(folder: &Path, identity: &Identity) -> NatsServer {
-    let (certificate, key) =
-        (pem("CERTIFICATE", &identity.chain[0]), pem("PRIVATE KEY", &identity.key));
-    let tls = tls(folder, &certificate, &key, ", handshake_first: true");
+    let tls = NatsServer::tls_first(folder, identity).unwrap();
     NatsServer::start(folder, &tls).unwrap()
 }
 
