@@ -38,11 +38,13 @@ fn by_jwt(file: String) -> NatsLogin<'static> {
     NatsLogin::Jwt(leak(NatsCredentials::parse(file.leak()).unwrap()))
 }
 
-/// A server that knows these users by their keys; the second one may publish nothing.
-fn knowing(folder: &Path, users: [&KeyPair; 2]) -> NatsServer {
-    let [user, mute] = users.map(KeyPair::public_key);
+/// A server that knows these users by their keys. The second one may do what a node does and no more, and the third
+/// one may publish nothing.
+fn knowing(folder: &Path, users: [&KeyPair; 3]) -> NatsServer {
+    let [user, node, mute] = users.map(KeyPair::public_key);
     let users = format!(
         "authorization {{ users: [ {{ nkey: {user} }}, \
+         {{ nkey: {node}, permissions: {{ publish: \"{PREFIX}.7.>\", subscribe: \"_INBOX.>\" }} }}, \
          {{ nkey: {mute}, permissions: {{ publish: {{ deny: \">\" }} }} }} ] }}"
     );
     NatsServer::start(folder, &users).unwrap()
@@ -85,17 +87,19 @@ async fn a_node_logs_in_by_a_key() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let (user, mute) = (KeyPair::new_user(), KeyPair::new_user());
-    let server = knowing(folder.path(), [&user, &mute]);
+    let [user, own, mute] = std::array::from_fn(|_| KeyPair::new_user());
+    let server = knowing(folder.path(), [&user, &own, &mute]);
     let admin = admin(&server, ConnectOptions::with_nkey(user.seed().unwrap())).await;
     let stream = admin.create_stream(events()).await.unwrap();
-    deliver_all(&server, by_key(&user), &stream).await;
+    deliver_all(&server, by_key(&own), &stream).await;
 
     let stranger = NatsOperator::new().user(HOUR).credentials();
     for (login, fault) in [
         (NatsLogin::None, NatsFault::Credentials),
         (by_key(&KeyPair::new_user()), NatsFault::Credentials),
         (by_jwt(stranger), NatsFault::Credentials),
+        // The message that is sent here is another node's.
+        (by_key(&own), NatsFault::Permission),
         (by_key(&mute), NatsFault::Permission),
     ] {
         assert_eq!(
@@ -176,8 +180,8 @@ async fn a_wrong_key_is_not_tried_without_end() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let (user, mute) = (KeyPair::new_user(), KeyPair::new_user());
-    let server = knowing(folder.path(), [&user, &mute]);
+    let [user, own, mute] = std::array::from_fn(|_| KeyPair::new_user());
+    let server = knowing(folder.path(), [&user, &own, &mute]);
     let net = TokioNet::default();
     let counts = net.counts.clone();
     let node = node_over(net, by_key(&KeyPair::new_user()));
@@ -209,6 +213,29 @@ async fn deliver_by_std(server: &NatsServer, shared: NatsShared) -> u64 {
     client.emit("conn.established", &1).unwrap();
     tokio::time::timeout(Duration::from_secs(60), client.drained()).await.unwrap();
     client.stats().delivered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn std_logs_in_by_a_key() {
+    if !NatsServer::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [user, own, mute] = std::array::from_fn(|_| KeyPair::new_user());
+    let server = knowing(folder.path(), [&user, &own, &mute]);
+    let admin = admin(&server, ConnectOptions::with_nkey(user.seed().unwrap())).await;
+    let _stream = admin.create_stream(events()).await.unwrap();
+    let file = folder.path().join("user.nk");
+    for (key, delivered) in [(user, 1), (KeyPair::new_user(), 0), (mute, 0)] {
+        std::fs::write(&file, key.seed().unwrap() + "\n").unwrap();
+        let shared = NatsConfig::new().nkey_file(&file).build().unwrap();
+        assert_eq!(deliver_by_std(&server, shared).await, delivered);
+    }
+    let seed = KeyPair::new_account().seed().unwrap();
+    std::fs::write(&file, &seed).unwrap();
+    let error = NatsConfig::new().nkey_file(&file).build().unwrap_err().to_string();
+    assert!(error.ends_with("not the seed of a user, which begins with SU"), "{error}");
+    assert!(!error.contains(&seed));
 }
 
 #[tokio::test(flavor = "multi_thread")]
