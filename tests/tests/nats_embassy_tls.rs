@@ -11,11 +11,15 @@ use std::path::Path;
 
 use async_nats::ConnectOptions;
 use async_nats::jetstream::Context;
-use pilot_webhook_embassy::{Error, NatsLogin, Rustls, Tls, TlsBuffers, TlsFailure};
+use p256::SecretKey;
+use p256::pkcs8::DecodePrivateKey as _;
+use pilot_webhook_embassy::{
+    ClientIdentity, Error, NatsFault, NatsLogin, Rustls, Tls, TlsBuffers, TlsFailure,
+};
 use pilot_webhook_tests::NatsServer;
 use pilot_webhook_tests::hostile_tls::Identity;
 use pilot_webhook_tests::nal::TokioNet;
-use pilot_webhook_tests::pki::{Authority, Kind, expired, leaf_for};
+use pilot_webhook_tests::pki::{Authority, Kind, expired, for_clients, leaf_for};
 use serde_json::{Value, json};
 
 use node::{Node, config, delivered, emit, leak, made, node_over, running, send, url};
@@ -35,16 +39,30 @@ fn net() -> TokioNet {
 }
 
 fn secure(client: Client, net: TokioNet, authority: &Authority) -> Node {
-    let root: &'static [u8] = authority.root().to_vec().leak();
-    let roots: &[&[u8]] = leak([root]);
-    let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
-    // 2026-11-23.
-    let (rng, clock) = (leak(rand_core::OsRng), leak(|| Some(1_795_392_000)));
     let node = node_over(net, NatsLogin::None);
     match client {
-        Client::Embedded => node.with_tls(Tls::new(buffers, roots, rng, clock)),
-        Client::Rustls => node.with_tls(Rustls::new(buffers, roots, rng, clock)),
+        Client::Embedded => {
+            let (buffers, roots) = (leak(TlsBuffers::<16_640, 1_024>::new()), roots(authority));
+            node.with_tls(Tls::new(buffers, roots, leak(rand_core::OsRng), leak(clock)))
+        }
+        Client::Rustls => node.with_tls(rustls(authority)),
     }
+}
+
+fn rustls(authority: &Authority) -> Rustls<'static> {
+    let (buffers, roots) = (leak(TlsBuffers::<16_640, 1_024>::new()), roots(authority));
+    Rustls::new(buffers, roots, leak(rand_core::OsRng), leak(clock))
+}
+
+fn roots(authority: &Authority) -> &'static [&'static [u8]] {
+    let root: &'static [u8] = authority.root().to_vec().leak();
+    leak([root])
+}
+
+/// 2026-11-23.
+#[allow(clippy::unnecessary_wraps, reason = "a clock may not know the time")]
+const fn clock() -> Option<u64> {
+    Some(1_795_392_000)
 }
 
 fn is_there() -> bool {
@@ -113,6 +131,39 @@ async fn who_is_not_the_server_gets_nothing() {
         let sent = send(&mut node_over(net(), NatsLogin::None), &to).await;
         assert_eq!(sent, Err(Error::NoTls));
     }
+}
+
+/// The server knows the node by the name in its certificate.
+#[tokio::test]
+async fn a_node_logs_in_by_its_certificate() {
+    if !is_there() {
+        return;
+    }
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let identity = authority.issue(Kind::P256, leaf_for("localhost"));
+    let tls = NatsServer::tls_first(folder.path(), &identity).unwrap();
+    let verify = format!(", verify_and_map: true, ca_file: \"{}\" }}", ca.display());
+    let users = "authorization { users: [ { user: node.test } ] }";
+    let config = tls.replace(" }", &verify) + users;
+    let server = NatsServer::start(folder.path(), &config).unwrap();
+    let to = url("tls", server.port());
+    for (name, expected) in [
+        // The login is good: there is no stream.
+        ("node.test", Ok(503)),
+        ("other.test", Err(Error::Nats(NatsFault::Credentials))),
+    ] {
+        let own = authority.issue(Kind::P256, for_clients(leaf_for(name)));
+        let chain: &'static [u8] = own.chain[0].clone().leak();
+        let secret = SecretKey::from_pkcs8_der(&own.key).unwrap().to_bytes().into();
+        let identity = ClientIdentity::new(leak([chain]), &secret).unwrap();
+        let mut node =
+            node_over(net(), NatsLogin::None).with_tls(rustls(&authority).with_identity(identity));
+        assert_eq!(send(&mut node, &to).await, expected, "{name}");
+    }
+    let sent = send(&mut secure(Client::Rustls, net(), &authority), &to).await;
+    assert!(sent.is_err(), "{sent:?}");
 }
 
 #[tokio::test]
