@@ -20,7 +20,7 @@ use pilot_webhook_core::OnOpen;
 use pilot_webhook_std::{ClientBuilder, Hub};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use crate::Failure;
@@ -34,7 +34,7 @@ use crate::gateway::settle::{Sender, Settle};
 use crate::gateway::source::StreamSource;
 use crate::tally::Tally;
 
-/// How long a reload waits for the consumers of an endpoint. Arbitrary: far longer than a server takes.
+/// How long a reload waits for consumers. Arbitrary: far longer than a server takes.
 const DECLARE_MAX: Duration = Duration::from_secs(5);
 
 /// A stream whose events are going to be taken.
@@ -118,28 +118,29 @@ impl Taking {
         let there = endpoints.iter().filter(|it| self.hub.get(&it.args.name).is_some());
         let mut wanted: BTreeMap<_, _> =
             there.map(|it| (it.args.name.clone(), self.origin.wanted(&it.args))).collect();
+        let is_as_wanted = |(name, it): &(&String, &Running)| {
+            wanted.get(*name) == Some(&it.wanted) && !it.source.is_finished()
+        };
+        let others = self.running.iter().filter(|it| !is_as_wanted(it));
+        let others: Vec<_> = others.map(|(name, _)| name.clone()).collect();
+        let until = Instant::now() + DECLARE_MAX;
         let mut lines = Vec::new();
-        for (name, mut running) in std::mem::take(&mut self.running) {
+        for name in others {
+            if let Some(running) = self.running.remove(&name) {
+                running.stop().await;
+            }
             match wanted.remove(&name) {
-                Some(same) if same == running.wanted && !running.source.is_finished() => {
-                    self.running.insert(name, running);
-                }
-                Some(changed) => {
-                    running.stop().await;
-                    lines.extend(self.begin(changed, Begin::All).await);
-                }
-                None => {
-                    let (stream, consumer) =
-                        (&self.origin.stream, self.origin.consumer_name(&name));
-                    lines.push(format!(
-                        "{name}: its consumer {consumer} keeps its place in the stream {stream}, until you delete it"
-                    ));
-                    running.stop().await;
-                }
+                Some(changed) => lines.extend(self.begin(changed, Begin::All, until).await),
+                None => lines.push(format!(
+                    "{name}: its consumer {} keeps its place in the stream {}, until you delete it",
+                    self.origin.consumer_name(&name),
+                    self.origin.stream
+                )),
             }
         }
+        wanted.retain(|name, _| !self.running.contains_key(name));
         for wanted in wanted.into_values() {
-            lines.extend(self.begin(wanted, Begin::New).await);
+            lines.extend(self.begin(wanted, Begin::New, until).await);
         }
         // Those of endpoints that are gone.
         while self.settling.try_join_next().is_some() {}
@@ -148,7 +149,7 @@ impl Taking {
 
     /// Takes no more; what was taken and not handed in is given back.
     pub(crate) async fn stop(&mut self) {
-        for (_, mut running) in std::mem::take(&mut self.running) {
+        while let Some((_, running)) = self.running.pop_first() {
             running.stop().await;
         }
     }
@@ -160,8 +161,8 @@ impl Taking {
 
     /// Takes what is wanted for an endpoint. Its consumers are there afterwards; or else it is said why not, and tried
     /// again.
-    async fn begin(&mut self, wanted: Wanted, begin: Begin) -> Option<String> {
-        let declared = timeout(DECLARE_MAX, self.origin.declare(&wanted, begin)).await;
+    async fn begin(&mut self, wanted: Wanted, begin: Begin, until: Instant) -> Option<String> {
+        let declared = timeout_at(until, self.origin.declare(&wanted, begin)).await;
         let declared = declared.unwrap_or_else(|_| Err("the server does not answer".to_owned()));
         let problem =
             declared.err().map(|why| format!("{}: {why}; it goes on trying", wanted.endpoint));
@@ -186,8 +187,8 @@ impl Taking {
 
 impl Running {
     /// Completes when no more is handed in. The event that waits for room, and what is behind it, is given back.
-    async fn stop(&mut self) {
+    async fn stop(self) {
         self.source.abort();
-        let _ = (&mut self.source).await;
+        let _ = self.source.await;
     }
 }

