@@ -36,12 +36,11 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// All counts, by the names that they have in the daemon's JSON.
-    pub(crate) fn counts(&self) -> [(&'static str, u64); 12] {
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 11] {
         [
             ("lines", &self.lines),
             ("bad_lines", &self.bad_lines),
             ("not_taken", &self.not_taken),
-            ("unmatched", &self.unmatched),
             ("unmatched", &self.unmatched),
             ("messages", &self.messages),
             ("bad_messages", &self.bad_messages),

@@ -82,11 +82,19 @@ impl World {
         self.server.restart().unwrap();
     }
 
-    /// How many of these ids have not arrived.
-    pub(crate) fn missing(&self, ids: &HashSet<String>) -> usize {
-        let all = self.arrived.all.lock().unwrap();
-        let arrived: HashSet<_> = all.iter().map(|it| &it.id).collect();
+    /// How many of these ids have not arrived at the path of an endpoint.
+    pub(crate) fn missing_at(&self, name: &str, ids: &HashSet<String>) -> usize {
+        let (path, all) = (format!("/hook/{name}"), self.arrived.all.lock().unwrap());
+        let arrived: HashSet<_> =
+            all.iter().filter(|it| it.path == path).map(|it| &it.id).collect();
         ids.iter().filter(|id| !arrived.contains(id)).count()
+    }
+
+    /// Ids and bodies of what arrived at the path of an endpoint.
+    pub(crate) fn all_at(&self, name: &str) -> Vec<(String, String)> {
+        let (path, all) = (format!("/hook/{name}"), self.arrived.all.lock().unwrap());
+        let of_path = all.iter().filter(|it| it.path == path);
+        of_path.map(|it| (it.id.clone(), it.body.clone())).collect()
     }
 
     pub(crate) async fn stream(&self) -> Stream {
