@@ -133,7 +133,8 @@ async fn play(mut world: World, mut plan: Plan) {
         plan.endpoints.iter().map(|name| world.missing_at(name, &published)).sum()
     };
     while missing() > 0 && Instant::now() < patience {
-        sleep(Duration::from_millis(20)).await;
+        // To look costs time that the fleet needs.
+        sleep(Duration::from_millis(250)).await;
     }
     let took = begin.elapsed();
     let missing = missing();
