@@ -11,7 +11,7 @@ use async_nats::jetstream::consumer::{
 };
 use async_nats::jetstream::stream::{self, RetentionPolicy, Stream, SubjectTransform};
 use futures_util::StreamExt as _;
-use pilot_webhook_std::Throttle;
+use pilot_webhook_std::{NatsTarget, Throttle};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 use tracing::warn;
@@ -19,7 +19,7 @@ use tracing::warn;
 use crate::Failure;
 use crate::delivery::{EndpointArgs, PILOT};
 use crate::gateway::settle::{Held, Settle};
-use crate::gateway::subjects::subjects;
+use crate::gateway::subjects::{may_take, subjects};
 
 /// How long the server waits for a word about a message before it gives it to another gateway: that is how long the
 /// messages of a gateway that died take to come again. Arbitrary: far longer than a pause of a busy machine.
@@ -35,6 +35,8 @@ const EXPIRES: Duration = Duration::from_secs(10);
 /// The stream, and how it is consumed: the same for all endpoints.
 pub(super) struct Origin {
     pub(super) context: Context,
+    /// The server, and the stream in place of a prefix.
+    pub(super) target: NatsTarget,
     /// The stream's name.
     pub(super) stream: String,
     /// The durable consumer's name, or the beginning of those of endpoints and partitions.
@@ -54,6 +56,8 @@ pub(super) struct Wanted {
     places: u32,
     /// The subjects that the server is to send; all where there is none. `None`: it is not told.
     subjects: Option<Vec<String>>,
+    /// The prefix of the subjects that it publishes to, at the same server.
+    publishes: Option<String>,
 }
 
 /// Where a consumer begins that is made.
@@ -78,12 +82,15 @@ fn destination_begin(partitions: u32) -> String {
 
 impl Origin {
     /// What an endpoint takes.
-    pub(super) fn wanted(&self, args: &EndpointArgs) -> Wanted {
+    pub(super) fn wanted(&self, args: &EndpointArgs, url: &str) -> Wanted {
         let prefix = self.subject_prefix.as_deref();
+        let to = NatsTarget::parse(url, args.delivery.endpoint.policy()).ok();
+        let to = to.filter(|to| to.is_same_server(&self.target));
         Wanted {
             endpoint: args.name.clone(),
             places: args.delivery.queue_capacity,
             subjects: prefix.map(|prefix| subjects(prefix, &args.topics, &args.nodes)),
+            publishes: to.map(|to| to.prefix().to_owned()),
         }
     }
 
@@ -213,6 +220,15 @@ impl Origin {
         part: Option<u32>,
         begin: Begin,
     ) -> Result<PullConsumer, String> {
+        let own = &stream.cached_info().config.subjects;
+        if let Some(prefix) = &wanted.publishes
+            && own.iter().any(|subject| may_take(subject, prefix))
+        {
+            let (name, stream) = (&wanted.endpoint, &self.stream);
+            return Err(format!(
+                "{name}: every event would come back for ever: the stream {stream} has what is published to {prefix}"
+            ));
+        }
         let consumer = self.consumer(stream, wanted, part, begin).await?;
         let info = consumer.cached_info();
         let mut has = info.config.filter_subjects.clone();

@@ -86,14 +86,20 @@ impl Gateway {
         let origin = Origin {
             context: ContextBuilder::new().build(client),
             stream: target.prefix().to_owned(),
+            target,
             consumer: from.consumer.clone(),
             partitions: from.partitions,
             subject_prefix: from.subject_prefix.clone(),
             create: from.create_stream.clone(),
         };
         let wanted = match endpoints {
-            Some(endpoints) => endpoints.iter().map(|it| origin.wanted(&it.args)).collect(),
-            None => vec![origin.wanted(&EndpointArgs::pilot(options.delivery.clone()))],
+            Some(endpoints) => {
+                endpoints.iter().map(|it| origin.wanted(&it.args, &it.url)).collect()
+            }
+            None => {
+                let pilot = EndpointArgs::pilot(options.delivery.clone());
+                vec![origin.wanted(&pilot, &options.webhook)]
+            }
         };
         origin.check(&wanted).await?;
         Ok(Some(Self { origin: Arc::new(origin), wanted }))
@@ -117,7 +123,7 @@ impl Taking {
     pub(crate) async fn follow(&mut self, endpoints: &[Declared]) -> Vec<String> {
         let there = endpoints.iter().filter(|it| self.hub.get(&it.args.name).is_some());
         let mut wanted: BTreeMap<_, _> =
-            there.map(|it| (it.args.name.clone(), self.origin.wanted(&it.args))).collect();
+            there.map(|it| (it.args.name.clone(), self.origin.wanted(&it.args, &it.url))).collect();
         let is_as_wanted = |(name, it): &(&String, &Running)| {
             wanted.get(*name) == Some(&it.wanted) && !it.source.is_finished()
         };

@@ -28,6 +28,19 @@ pub(super) fn subjects(prefix: &str, topics: &[String], nodes: &[u32]) -> Vec<St
     nodes.iter().flat_map(of_node).collect()
 }
 
+/// Whether a stream with this subject takes some of what is published to `PREFIX.<node>.<topic>`.
+pub(super) fn may_take(subject: &str, prefix: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for token in prefix.split('.') {
+        match tokens.next() {
+            Some(">") => return true,
+            Some(own) if own == "*" || own == token => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_some()
+}
+
 /// How the subjects of topics end that match a pattern. `None`: in any way.
 fn tail(pattern: &str) -> Option<String> {
     let Some((begin, _)) = pattern.split_once('*') else { return Some(encoded(pattern)) };
@@ -93,6 +106,22 @@ mod tests {
             of(&["conn.up", "conn.*", "conn.a.*", "conn"], &[]),
             ["pilot.*.conn", "pilot.*.conn.>"]
         );
+    }
+
+    #[test]
+    fn what_would_come_back_is_known() {
+        for (subject, is_taken) in [
+            ("pilot.>", true),
+            ("pilot.*.conn.up", true),
+            (">", true),
+            ("*.*.>", true),
+            ("pilot", false),
+            ("other.>", false),
+            ("pilot.eu", true),
+        ] {
+            assert_eq!(may_take(subject, "pilot"), is_taken, "{subject}");
+        }
+        assert!(may_take("pilot.>", "pilot.eu") && !may_take("pilot.us.>", "pilot.eu"));
     }
 
     /// Whether a subject is one of those that a pattern of NATS stands for.

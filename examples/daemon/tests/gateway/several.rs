@@ -196,6 +196,24 @@ async fn what_waits_without_a_receiver_is_given_back_at_once_at_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_waits_for_a_webhook_ends_when_it_is_told() {
+    let Some(world) = World::start().await else { return };
+    world.stream().await;
+    let socket = world.path("pilot.sock");
+    let text =
+        format!("from = \"{}/EVENTS\"\nsocket = \"{}\"\n", world.server_url(), socket.display());
+    std::fs::write(world.path("pilot.toml"), text).unwrap();
+    let waiting = world.configured(&[]).spawn().unwrap();
+    world.publish(1..=3).await;
+    world.until_taken("pilot-webhook", 3).await;
+    let (stats, _) = world::stop(waiting);
+    assert_eq!(stats["emitted"].as_u64(), Some(0), "{stats}");
+    let with_one = world.command(&[]).spawn().unwrap();
+    world.arrived(3).await;
+    world::stop(with_one);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_gives_a_message_once_goes_with_one_endpoint() {
     let Some(world) = World::start().await else { return };
     let retention = RetentionPolicy::WorkQueue;
@@ -267,6 +285,31 @@ async fn a_stream_is_an_endpoint_beside_others() {
         assert_eq!(stats["endpoints"][name]["delivered"].as_u64(), Some(50), "{stats}");
     }
     assert_eq!((world.stored(&stream).await.len(), world.ids_at("http").len()), (50, 50));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_would_feed_itself_is_refused() {
+    let Some(world) = World::start().await else { return };
+    world.stream().await;
+    let config = |prefix: &str| {
+        let server = world.server_url();
+        let text = format!(
+            "from = \"{server}/EVENTS\"\n[[endpoint]]\nname = \"a\"\nurl = \"{server}/{prefix}\"\n"
+        );
+        std::fs::write(world.path("pilot.toml"), text).unwrap();
+    };
+    config("pilot.eu");
+    let output = world.configured(&[]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("come back for ever"), "{said}");
+    // From one stream into another.
+    world.other_stream("COPY", "copy.>").await;
+    config("copy");
+    let gateway = world.configured(&[]).spawn().unwrap();
+    publish(&world, 1..=20).await;
+    world.acknowledged("pilot-webhook-a").await;
+    assert_eq!(world.other_stream("COPY", "copy.>").await, 20);
+    world::stop(gateway);
 }
 
 #[tokio::test(flavor = "multi_thread")]

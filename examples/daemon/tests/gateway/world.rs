@@ -107,6 +107,14 @@ impl World {
         self.context.create_stream(config).await.unwrap()
     }
 
+    /// Another stream, which is made if it is missing: how many messages it has.
+    pub(crate) async fn other_stream(&self, name: &str, subject: &str) -> u64 {
+        let subjects = vec![subject.to_owned()];
+        let config = Config { name: name.to_owned(), subjects, ..Config::default() };
+        let stream = self.context.get_or_create_stream(config).await.unwrap();
+        stream.get_info().await.unwrap().state.messages
+    }
+
     pub(crate) async fn until_stream(&self) {
         timeout(PATIENCE, async {
             while self.context.get_stream("EVENTS").await.is_err() {
@@ -309,6 +317,22 @@ impl World {
         let config = &consumer.cached_info().config;
         let one = Some(config.filter_subject.clone()).filter(|it| !it.is_empty());
         one.into_iter().chain(config.filter_subjects.clone()).collect()
+    }
+
+    /// So many messages of a consumer are with gateways.
+    pub(crate) async fn until_taken(&self, consumer: &str, count: usize) {
+        timeout(PATIENCE, async {
+            loop {
+                let stream = self.context.get_stream("EVENTS").await.unwrap();
+                let consumer: Result<PullConsumer, _> = stream.get_consumer(consumer).await;
+                if consumer.is_ok_and(|it| it.cached_info().num_ack_pending >= count) {
+                    return;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .unwrap();
     }
 
     /// How many messages a consumer has not acknowledged.
