@@ -23,6 +23,12 @@ impl Endpoints {
     fn new(all: Vec<Arc<HubEndpoint>>) -> Self {
         Self { several_wait: all.iter().filter(|it| it.waits).nth(1).is_some(), all }
     }
+
+    /// One endpoint alone.
+    #[cfg(feature = "outbox")]
+    pub(super) fn of(only: Arc<HubEndpoint>) -> Snapshot {
+        Arc::new(Self::new(vec![only]))
+    }
 }
 
 impl Deref for Endpoints {
@@ -79,6 +85,11 @@ impl List {
             Some(it) if it.client.is_same(&closed.client) => After::Closed,
             Some(it) => After::Replaced(it),
         }
+    }
+
+    /// Whether an endpoint whose client is closed was replaced or removed.
+    pub(super) fn is_replaced(&self, closed: &HubEndpoint) -> bool {
+        !matches!(self.after(closed), After::Closed)
     }
 
     /// Appends an endpoint.

@@ -92,17 +92,17 @@ impl Hub {
         self.stored(&list, event, answer, is_counted)
     }
 
-    /// Hands an event of a source to the outbox, which tells its receipt when it is on disk. `None`: it is for no
-    /// endpoint.
+    /// Hands an event of a source to the outbox, for those of these endpoints that it is for. Its receipt is told when it
+    /// is on disk. `None`: it is for none of them.
     pub(super) async fn store<R: Receipt>(
         &self,
         outbox: &Outbox,
+        list: &Snapshot,
         item: &Incoming<'_, R>,
         receipt: &mut Option<Owed>,
         can_wait: bool,
     ) -> Option<Answer> {
-        let list = self.inner.list.now();
-        let to_store = ToStore::new(&list, &item.event);
+        let to_store = ToStore::new(list, &item.event);
         if to_store.ids.0.is_empty() {
             return None;
         }
@@ -121,7 +121,7 @@ impl Hub {
                 answer => break answer,
             }
         };
-        Some(self.stored(&list, &item.event, answer, !can_wait))
+        Some(self.stored(list, &item.event, answer, !can_wait))
     }
 
     /// Counts what became of an event that was handed to the outbox.
