@@ -20,11 +20,12 @@ use tokio::sync::watch;
 
 #[cfg(feature = "outbox")]
 use crate::client::durable::StoredIn;
+use crate::client::engine::MAX_IN_FLIGHT;
 use crate::client::error::ClientError;
 use crate::client::handle::{Client, Parts};
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::trace::Trace;
-use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
+use crate::client::worker::{Equipment, Target};
 use crate::http::HttpShared;
 #[cfg(feature = "outbox")]
 use crate::outbox::{Outbox, OutboxEndpoint};
