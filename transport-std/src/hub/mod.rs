@@ -5,6 +5,7 @@ mod endpoint;
 mod error;
 mod fan;
 mod filter;
+mod index;
 mod list;
 mod past;
 mod pull;
