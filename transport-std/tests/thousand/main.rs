@@ -48,7 +48,8 @@ fn processor() -> Duration {
 /// An endpoint for one topic, as each has its own.
 fn add(hub: &Hub, n: usize, to: SocketAddr) {
     let filter = Filter::new().topics([format!("e{n}.*")]);
-    let client = Client::builder(format!("http://{to}/{n}"));
+    let capacity = Hub::queue_capacity(ENDPOINTS);
+    let client = Client::builder(format!("http://{to}/{n}")).queue_capacity(capacity);
     hub.add(&format!("e{n}"), EndpointOptions { filter, waits: false, client }).unwrap();
 }
 

@@ -10,7 +10,7 @@ use crate::receivers::{Receivers, is_played_here};
 /// Rounds of each, in turn.
 const ROUNDS: usize = 7;
 /// How long each is measured.
-const TIME: Duration = Duration::from_secs(5);
+const TIME: Duration = Duration::from_secs(8);
 /// Of events for each dead endpoint.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Events that a healthy endpoint has in its queue, at least.
@@ -63,7 +63,8 @@ async fn fill(hub: &Hub, healthy: &[HubEndpoint], dead: &[HubEndpoint], time: Du
     }
 }
 
-fn median(mut of: Vec<f64>) -> f64 {
+fn median(of: impl Iterator<Item = f64>) -> f64 {
+    let mut of: Vec<_> = of.collect();
     of.sort_by(f64::total_cmp);
     of[of.len() / 2]
 }
@@ -85,14 +86,21 @@ async fn the_healthy_ones_are_as_fast_among_the_dead() {
     for _ in 0..ROUNDS {
         for (hub, rates) in [(&alone, &mut alone_rates), (&among_dead, &mut rates)] {
             let (rate, used) = measure(hub).await;
+            let cost = used.as_secs_f64() / TIME.as_secs_f64() / rate;
             let endpoints = hub.endpoints().len();
-            println!("{endpoints} endpoints: {rate:.0} events a second, {used:?} of processor");
-            rates.push(rate);
+            println!("{endpoints} endpoints: {rate:.0} events a second, {:.2} us each", cost * 1e6);
+            rates.push((rate, cost));
         }
     }
-    let ratio = median(rates) / median(alone_rates);
-    println!("among the dead: {ratio:.3} of the rate alone");
-    assert!(ratio > 0.95, "{ratio}");
+    let median = |of: fn(&(f64, f64)) -> f64| {
+        median(rates.iter().map(of)) / median(alone_rates.iter().map(of))
+    };
+    let (rate, cost) = (median(|it| it.0), median(|it| it.1));
+    println!(
+        "among the dead: {rate:.3} of the rate alone, for {cost:.3} of the processor time an event"
+    );
+    // Other work on the machine changes the rate, and the processor time much less.
+    assert!(cost < 1.05, "{cost}");
 }
 
 /// What it takes to look for the endpoints that an event is for.
