@@ -119,6 +119,8 @@ fn many_endpoints_have_shorter_queues_unless_it_is_said_otherwise() {
     assert_eq!(capacities(127, ""), [512]);
     assert_eq!(capacities(1_999, ""), [64]);
     assert_eq!(capacities(1_999, "queue_capacity = 70\n"), [70]);
+    assert_eq!(capacities(1_999, "batch = 50\nmax_in_flight = 2\n"), [200]);
+    assert_eq!(capacities(1_999, "batch = 60000\nmax_in_flight = 64\n"), [1_024]);
 }
 
 #[test]
