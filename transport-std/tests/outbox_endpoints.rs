@@ -235,9 +235,10 @@ async fn what_is_asked_of_a_large_file_uses_its_indices() {
     open(&path).close().await.unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
     for sql in [
-        "SELECT events.id, topic FROM deliveries
+        "SELECT events.id, topic, failed FROM deliveries
              CROSS JOIN events ON events.id BETWEEN max(first, ?2 + 1) AND last
-         WHERE endpoint = ?1 AND last > ?2 ORDER BY last, events.id LIMIT ?3",
+             LEFT JOIN attempts ON attempts.endpoint = ?1 AND event = events.id
+         WHERE deliveries.endpoint = ?1 AND last > ?2 ORDER BY last, events.id LIMIT ?3",
         "SELECT first, last FROM deliveries WHERE endpoint = ?1 ORDER BY last LIMIT 1",
         "SELECT first, last FROM deliveries WHERE endpoint = ?1 AND last >= ?2 ORDER BY last",
         "UPDATE deliveries SET last = ?3 WHERE endpoint = ?1 AND last = ?2 - 1",

@@ -125,6 +125,10 @@ async fn counters_that_do_not_agree_with_what_is_there_are_told() {
         ("DELETE FROM deliveries", "events that wait for pilot: 1 by the counters, 0 there"),
         ("UPDATE events SET due = 2", "their bytes: 33 by the counters, 49 there"),
         (
+            "INSERT INTO attempts VALUES (1, 2, 1, 0, 0), (2, 1, 1, 0, 0), (1, 1, 1, 0, 0)",
+            "2 attempts are noted of events that do not wait",
+        ),
+        (
             "INSERT INTO deliveries VALUES (2, 1, 1)",
             "1 events wait for more or fewer endpoints than they say",
         ),
@@ -136,6 +140,14 @@ async fn counters_that_do_not_agree_with_what_is_there_are_told() {
         sql(&path, text);
         assert_eq!(file.verify().unwrap().problems[0], says);
     }
+}
+
+#[tokio::test]
+async fn a_file_without_the_endpoint_that_every_file_has_is_damaged() {
+    let (_directory, path) = place();
+    filled(&path).await;
+    sql(&path, "DELETE FROM endpoints");
+    assert!(refused(&path).starts_with("damaged"));
 }
 
 #[tokio::test]

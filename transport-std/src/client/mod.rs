@@ -7,6 +7,7 @@ pub(crate) mod destination;
 mod dropped;
 #[cfg(feature = "outbox")]
 mod durable;
+mod engine;
 pub(crate) mod error;
 #[cfg(feature = "gzip")]
 mod gzip;

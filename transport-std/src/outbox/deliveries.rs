@@ -2,9 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Statement};
 
+use super::batch::Attempt;
 use super::change::Change;
 use super::event::{DELIVERY, EndpointId, ROW, TEXTS};
 use super::ledger::{Counter, Entry};
+use super::rows::TRIED;
 use super::run::Run;
 
 /// The statements that begin and end deliveries. A row is a run of events for all of which the endpoint waits; two runs of
@@ -18,6 +20,8 @@ pub(crate) struct Deliveries<'c> {
     cut: Statement<'c>,
     remove: Statement<'c>,
     release: Statement<'c>,
+    note: Statement<'c>,
+    forget: Statement<'c>,
 }
 
 /// What events that go or stay have.
@@ -42,7 +46,8 @@ pub(crate) fn waiting(columns: &str) -> String {
     format!(
         "SELECT {columns} FROM deliveries
              CROSS JOIN events ON events.id BETWEEN max(first, ?2 + 1) AND last
-         WHERE endpoint = ?1 AND last > ?2 ORDER BY last, events.id"
+             LEFT JOIN attempts ON attempts.endpoint = ?1 AND event = events.id
+         WHERE deliveries.endpoint = ?1 AND last > ?2 ORDER BY last, events.id"
     )
 }
 
@@ -67,6 +72,13 @@ impl<'c> Deliveries<'c> {
             cut: prepare("UPDATE deliveries SET first = ?3 WHERE endpoint = ?1 AND last = ?2")?,
             remove: prepare("DELETE FROM events WHERE id BETWEEN ?1 AND ?2 AND due = 1")?,
             release: prepare("UPDATE events SET due = due - 1 WHERE id BETWEEN ?1 AND ?2")?,
+            note: prepare(&format!(
+                "INSERT OR REPLACE INTO attempts (endpoint, event, {TRIED})
+                 SELECT ?1, id, ?4, ?5, ?6 FROM events WHERE id BETWEEN ?2 AND ?3"
+            ))?,
+            forget: prepare(
+                "DELETE FROM attempts WHERE endpoint = ?1 AND event BETWEEN ?2 AND ?3",
+            )?,
         })
     }
 
@@ -100,6 +112,16 @@ impl<'c> Deliveries<'c> {
         Ok(found)
     }
 
+    /// Notes an attempt at these events, as far as the endpoint waits for them.
+    pub(crate) fn note(&mut self, attempt: &Attempt) -> rusqlite::Result<()> {
+        let Attempt { endpoint, run, attempts, failed_at, wait } = *attempt;
+        for waits in self.find(endpoint, run)? {
+            let Run { first, last } = run.and(waits);
+            self.note.execute((endpoint, first, last, attempts, failed_at, wait))?;
+        }
+        Ok(())
+    }
+
     fn look(&mut self, run: Run) -> rusqlite::Result<Found> {
         self.look.query_row((run.first, run.last), |row| {
             Ok(Found {
@@ -122,7 +144,8 @@ impl<'c> Deliveries<'c> {
     ) -> rusqlite::Result<i64> {
         let mut ended = 0;
         for waits in self.find(endpoint, run)? {
-            let gone = Run { first: run.first.max(waits.first), last: run.last.min(waits.last) };
+            let gone = run.and(waits);
+            self.forget.execute((endpoint, gone.first, gone.last))?;
             for piece in gone.pieces() {
                 ended += self.end_events(change, endpoint, piece, entry)?;
             }

@@ -32,7 +32,9 @@ mod writer;
 pub(crate) use batch::{Host, Tell};
 pub use endpoint::{EndpointBounds, OutboxEndpoint};
 pub use error::{OutboxError, OutboxErrorKind, PutError};
-pub use event::{DeadFate, DeadLetter, DeadReason, End, EndpointId, NewEvent, Position, Stored};
+pub use event::{
+    DeadFate, DeadLetter, DeadReason, End, EndpointId, NewEvent, Position, Stored, Tried,
+};
 pub use handle::{Outbox, OutboxOptions};
 pub use ledger::Ledger;
 pub use pending::Pending;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::deliveries::waiting;
 use super::event::{EndpointId, Stored};
 use super::lines::Line;
-use super::rows::{EVENT, signed, stored};
+use super::rows::{EVENT, TRIED, signed, stored, tried};
 
 /// A question, and who asks.
 pub(crate) struct Read {
@@ -41,7 +41,7 @@ pub(crate) fn run(connection: Connection, questions: Receiver<Read>) {
 
 /// The events that wait for the endpoint ?1 after the id ?2, in the order of ids, ?3 at most.
 fn sql() -> String {
-    format!("{} LIMIT ?3", waiting(EVENT))
+    format!("{} LIMIT ?3", waiting(&format!("{EVENT}, {TRIED}")))
 }
 
 /// What waits for an endpoint after `after`, in the order of ids: at most `most_events`, and of texts at most
@@ -58,7 +58,8 @@ pub(crate) fn read(
     let mut rows = statement.query((endpoint, signed(after), limit))?;
     let (mut events, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let event = stored(row)?;
+        // Behind the columns of the event.
+        let event = Stored { tried: tried(row, 9)?, ..stored(row)? };
         bytes += event.topic.len() + event.data.as_ref().map_or(0, String::len);
         if bytes > most_bytes && !events.is_empty() {
             break;
@@ -85,7 +86,8 @@ mod tests {
             steps,
             [
                 "SEARCH deliveries USING PRIMARY KEY (endpoint=? AND last>?)",
-                "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+                "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+                "SEARCH attempts USING PRIMARY KEY (endpoint=? AND event=?) LEFT-JOIN"
             ]
         );
     }

@@ -24,6 +24,11 @@ impl Run {
         }
     }
 
+    /// The ids that two runs have in common, which there are.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { first: self.first.max(other.first), last: self.last.min(other.last) }
+    }
+
     /// In pieces that are short enough.
     pub(crate) fn pieces(self) -> impl Iterator<Item = Self> {
         let Self { first, last } = self;

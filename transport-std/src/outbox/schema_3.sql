@@ -16,6 +16,16 @@ INSERT INTO deliveries (endpoint, last, first)
     GROUP BY endpoint, run ORDER BY endpoint, run;
 DROP TABLE deliveries_2;
 
+-- How often an event was tried that waits for its next attempt, and for how long it does.
+CREATE TABLE attempts (
+    endpoint INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    failed INTEGER NOT NULL,      -- attempts of this round
+    failed_at INTEGER NOT NULL,   -- the last of them: milliseconds since 1970
+    wait INTEGER NOT NULL,        -- after it, milliseconds
+    PRIMARY KEY (endpoint, event)
+) WITHOUT ROWID;
+
 -- The same for people: times and endpoints as text.
 CREATE VIEW waiting AS
     SELECT endpoints.name AS endpoint, events.id, topic, data, node_id,

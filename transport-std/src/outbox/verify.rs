@@ -96,6 +96,16 @@ fn compare(
     if wrong > 0 {
         problems.push(format!("{wrong} events wait for more or fewer endpoints than they say"));
     }
+    let tried = number(
+        snapshot,
+        "SELECT count(*) FROM attempts WHERE ifnull(event <
+             (SELECT first FROM deliveries
+              WHERE deliveries.endpoint = attempts.endpoint AND last >= event
+              ORDER BY last LIMIT 1), TRUE)",
+    )?;
+    if tried > 0 {
+        problems.push(format!("{tried} attempts are noted of events that do not wait"));
+    }
     let greatest = number(
         snapshot,
         "SELECT max(ifnull((SELECT max(id) FROM events), 0),

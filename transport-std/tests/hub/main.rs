@@ -11,6 +11,7 @@ mod come_back;
 mod fan_out;
 mod isolation;
 mod pause;
+mod pull_to;
 #[cfg(feature = "outbox")]
 mod stored;
 #[cfg(feature = "outbox")]
