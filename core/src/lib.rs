@@ -23,7 +23,7 @@ pub use engine::breaker::{
     Admission, Breaker, BreakerState, CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD, Permit,
 };
 pub use engine::config::{
-    Config, ConfigError, DRAIN_TIMEOUT, HTTP_TIMEOUT, MAX_EVENT_BYTES, OnFull, OnOpen,
+    Config, ConfigError, DRAIN_TIMEOUT, HTTP_TIMEOUT, LongWaits, MAX_EVENT_BYTES, OnFull, OnOpen,
     QUEUE_CAPACITY,
 };
 pub use engine::delivery::{After, Delivery, Fate, Next, Tried};

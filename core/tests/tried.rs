@@ -7,8 +7,9 @@ use std::time::Duration;
 use embassy_futures::block_on;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    After, Config, Delivery, Dispatcher, EndpointBuf, ErrorKind, Event, Fate, Instant, Next,
-    Notice, Observer, OnOpen, PilotFormat, Policy, Reply, Schedule, Timestamp, Tried, Verdict,
+    After, Config, Delivery, Dispatcher, EndpointBuf, ErrorKind, Event, Fate, Instant, LongWaits,
+    Next, Notice, Observer, OnOpen, PilotFormat, Policy, Reply, Schedule, Timestamp, Tried,
+    Verdict,
 };
 use proptest::prelude::*;
 
@@ -21,7 +22,7 @@ fn config(waits: &[Duration], max_in_flight: u16, batch: u16) -> Config {
         schedule: Schedule::new(waits),
         circuit_threshold: u16::MAX,
         on_open: OnOpen::Hold,
-        cut_waits: false,
+        long_waits: LongWaits::Keep,
         max_in_flight,
         batch,
         ..Config::DEFAULT

@@ -242,9 +242,14 @@ where
         let after = self.dispatcher.finish(delivery, result, now, wall);
         if let After::Retry(due) = after {
             let wait = due.saturating_since(now);
-            let (event_id, last_id, attempts) = (id.first, id.last, delivery.attempts);
-            let notice = Notice::Retry { event_id, last_id, attempts, wait };
-            self.dispatcher.observer().notice(notice);
+            self.dispatcher.observer().notice(Notice::Retry {
+                event_id: id.first,
+                #[cfg(feature = "resume")]
+                last_id: id.last,
+                #[cfg(feature = "resume")]
+                attempts: delivery.attempts,
+                wait,
+            });
         }
         Some(after)
     }
