@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use pilot_webhook_core::{Clock, EmitError, Event, Instant, Json, Timestamp};
+use pilot_webhook_core::{Backlog, Clock, EmitError, Event, Instant, Json, Timestamp};
 use tracing::error;
 
 use super::{Durable, READ_AGAIN};
@@ -12,9 +12,15 @@ use crate::client::worker::{Shared, Target};
 use crate::logging::Throttle;
 use crate::outbox::{OutboxErrorKind, Stored, Tried};
 
-/// How much is read from the file at once: a part of the engine's queue, which is a window over the file.
+/// How much is read from the file at once, at most.
 const WINDOW_EVENTS: usize = 256;
 const WINDOW_BYTES: usize = 256 * 1024;
+
+/// How many events and bytes are read at once: half of the engine's queue, which is a window over the file, takes them.
+fn window(queue: &Backlog) -> (usize, usize) {
+    let most_events = usize::try_from(queue.capacity / 2).unwrap_or(usize::MAX);
+    (most_events.clamp(1, WINDOW_EVENTS), WINDOW_BYTES.min(queue.capacity_bytes / 2))
+}
 
 /// Hands what is stored to the engine, in the order of ids, as there is room, until either is closed.
 pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durable>) {
@@ -23,9 +29,12 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
     let endpoint = &durable.endpoint;
     let mut times = Times::new(&shared.clock);
     loop {
+        // What is read and has no room would be in memory as long as the receiver is dead.
+        shared.dispatcher.room().await;
+        let (most_events, most_bytes) = window(&shared.dispatcher.backlog());
         // What is stored later is not in what is read now, and is waited for.
         let newest = endpoint.newest();
-        match endpoint.read(after, WINDOW_EVENTS, WINDOW_BYTES).await {
+        match endpoint.read(after, most_events, most_bytes).await {
             Ok(events) if events.is_empty() => {
                 if !endpoint.changed(newest.max(after)).await {
                     return;
