@@ -221,5 +221,32 @@ proptest! {
                 }
             }
         }
+        // A close tries nothing before its time, ends within its deadline, and loses count of nothing.
+        core.close(at(now));
+        let end = at(now) + config.drain_timeout;
+        let mut time = at(now);
+        loop {
+            match next(&core, time) {
+                Next::Attempt(mut delivery) => {
+                    let id = delivery.event_id();
+                    if in_flight == 1 {
+                        prop_assert_eq!(Some(&id), file.keys().next());
+                    }
+                    let noted = file.get(&id).unwrap();
+                    prop_assert!(noted.is_none_or(|noted| noted.due <= time));
+                    if let After::Retry(due) = fail(&core, &mut delivery, time) {
+                        file.insert(id, Some(Noted { attempts: delivery.attempt() - 1, due }));
+                    }
+                }
+                Next::Idle(Some(until)) | Next::Wait(until) => time = until,
+                Next::Again => {}
+                Next::Idle(None) => panic!(),
+                Next::Done => break,
+            }
+        }
+        let stats = core.stats();
+        prop_assert!(time <= end && core.is_closed());
+        prop_assert_eq!((stats.queued, stats.in_flight), (0, 0));
+        prop_assert_eq!(stats.emitted, stats.delivered + stats.abandoned);
     }
 }
