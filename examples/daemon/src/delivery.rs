@@ -85,6 +85,10 @@ pub(crate) struct Delivery {
     #[cfg(feature = "nats")]
     #[arg(long, value_name = "FILE")]
     nats_creds: Option<PathBuf>,
+    /// The file with the key of a NATS user, a seed that begins with SU, in place of a credentials file.
+    #[cfg(feature = "nats")]
+    #[arg(long, value_name = "FILE", conflicts_with = "nats_creds")]
+    nats_nkey: Option<PathBuf>,
 }
 
 impl EndpointArgs {
@@ -132,6 +136,9 @@ impl Delivery {
         let mut config = NatsConfig::new();
         if let Some(path) = &self.nats_creds {
             config = config.credentials_file(path);
+        }
+        if let Some(path) = &self.nats_nkey {
+            config = config.nkey_file(path);
         }
         if let Some(path) = &self.endpoint.ca_file {
             config = config.ca_file(path);

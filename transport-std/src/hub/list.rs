@@ -31,6 +31,12 @@ impl Endpoints {
     pub(super) fn index(&self) -> &Index {
         self.index.get_or_init(|| Index::new(self.all.iter().map(|it| &*it.filter)))
     }
+
+    /// One endpoint alone.
+    #[cfg(feature = "outbox")]
+    pub(super) fn of(only: Arc<HubEndpoint>) -> Snapshot {
+        Arc::new(Self::new(vec![only]))
+    }
 }
 
 impl Deref for Endpoints {
@@ -87,6 +93,11 @@ impl List {
             Some(it) if it.client.is_same(&closed.client) => After::Closed,
             Some(it) => After::Replaced(it),
         }
+    }
+
+    /// Whether an endpoint whose client is closed was replaced or removed.
+    pub(super) fn is_replaced(&self, closed: &HubEndpoint) -> bool {
+        !matches!(self.after(closed), After::Closed)
     }
 
     /// Appends an endpoint.
