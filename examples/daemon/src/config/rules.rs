@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use pilot_webhook_std::Destination;
+use pilot_webhook_std::{Destination, HttpConfig};
 
 use super::keys::{Given, Keys, Setting, Settings, argv};
 use super::load::{Declared, Parsed};
@@ -30,6 +30,8 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Vec<Declared> {
     unique(&parsed, problems);
+    // The system's trusted roots are read once, as long as there is someone who has them.
+    let _roots = HttpConfig::new().build();
     let keys = Keys::endpoint();
     let (has_tables, has_pilot) =
         (!parsed.is_empty(), parsed.iter().any(|it| it.args.name == PILOT));
