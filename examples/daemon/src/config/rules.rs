@@ -168,8 +168,8 @@ fn readable(path: &Path) -> Result<(), String> {
     File::open(path).map(drop).map_err(|error| error.to_string())
 }
 
-/// Builds what the endpoint is made of, but for its URL, which says what is left to say. Once for endpoints that are
-/// made of the same.
+/// Checks what the endpoint is made of, but for its URL, which says what is left to say. Once for endpoints that are made of
+/// the same.
 fn usable(
     args: &EndpointArgs,
     line: usize,
@@ -182,7 +182,7 @@ fn usable(
         return;
     }
     let client = args.delivery.client("", 0);
-    let client = client.and_then(|client| client.build().map_err(crate::Failure::usage));
+    let client = client.and_then(|client| client.check().map_err(crate::Failure::usage));
     if let Err(failure) = client {
         // Most begin with the option that they are about.
         let option = failure.message.split([' ', ':']).next().unwrap_or_default();

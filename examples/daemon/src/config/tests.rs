@@ -102,6 +102,28 @@ fn keys_of_an_endpoint_count_before_those_of_the_top() {
 }
 
 #[test]
+fn many_endpoints_have_shorter_queues_unless_it_is_said_otherwise() {
+    let capacities = |endpoints: usize, top: &str| {
+        let tables = (0..endpoints)
+            .map(|n| format!("[[endpoint]]\nname = \"e{n}\"\nurl = \"http://127.0.0.1:9/{n}\"\n"));
+        let own =
+            "[[endpoint]]\nname = \"own\"\nurl = \"http://127.0.0.1:9/\"\nqueue_capacity = 9\n";
+        let config = load(&format!("{top}{}{own}", tables.collect::<String>())).unwrap();
+        let all = config.endpoints.iter().map(|it| it.args.delivery.queue_capacity);
+        let mut all: Vec<_> = all.collect();
+        assert_eq!(all.pop(), Some(9));
+        all.dedup();
+        all
+    };
+    assert_eq!(capacities(63, ""), [1_024]);
+    assert_eq!(capacities(127, ""), [512]);
+    assert_eq!(capacities(1_999, ""), [64]);
+    assert_eq!(capacities(1_999, "queue_capacity = 70\n"), [70]);
+    assert_eq!(capacities(1_999, "batch = 50\nmax_in_flight = 2\n"), [200]);
+    assert_eq!(capacities(1_999, "batch = 60000\nmax_in_flight = 64\n"), [1_024]);
+}
+
+#[test]
 fn the_command_line_counts_before_the_top() {
     let directory = TempDir::new().unwrap();
     let options = ["--retry-backoff", "7s", "--listen=9912", "--deny-private"];
