@@ -319,6 +319,13 @@ impl World {
         one.into_iter().chain(config.filter_subjects.clone()).collect()
     }
 
+    /// How many messages of a consumer were sent more than once and are not acknowledged.
+    pub(crate) async fn sent_again(&self, consumer: &str) -> usize {
+        let stream = self.context.get_stream("EVENTS").await.unwrap();
+        let consumer: PullConsumer = stream.get_consumer(consumer).await.unwrap();
+        consumer.cached_info().num_redelivered
+    }
+
     /// So many messages of a consumer are with gateways.
     pub(crate) async fn until_taken(&self, consumer: &str, count: usize) {
         timeout(PATIENCE, async {
