@@ -219,14 +219,9 @@ fn secrets(settings: &Settings, problems: &mut Problems) {
         let (Some(line), Given::Values(values)) = (setting.line, &setting.given) else { continue };
         let has = |is: fn(&str) -> bool| values.iter().filter_map(|value| value.to_str()).any(is);
         let what = match key.as_str() {
-            "url" | "webhook" | "proxy" if has(|url| without_credentials(url) != url) => match key
-                .as_str()
-            {
-                "proxy" => "there is a password in it; write proxy = \"env\", and set HTTPS_PROXY",
-                _ => {
-                    "there is a user name or password in it; put the user:password into a file, and write basic_file = \"FILE\""
-                }
-            },
+            "url" | "webhook" if has(|url| without_credentials(url) != url) => {
+                "there is a user name or password in it; put the user:password into a file, and write basic_file = \"FILE\""
+            }
             "header" if has(is_secret_header) => {
                 "its value is a secret; put the header into a file, and write header_file, bearer_file or basic_file = \"FILE\""
             }
