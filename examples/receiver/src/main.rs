@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use hyper::StatusCode;
-use pilot_webhook_core::Secret;
-use pilot_webhook_core::standard::VerifyingKey;
-use pilot_webhook_receiver::secrets::{Secrets, Sign};
+use pilot_webhook_receiver::secrets::Sign;
 use pilot_webhook_receiver::{BODY_MAX, Behaviour, Check, Received, Receiver, Tls};
 use tokio::net::TcpListener;
 
@@ -79,7 +77,10 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(args: Args) -> Result<(), Failure> {
-    let receiver = Receiver::new(check(&args).map_err(Failure::Usage)?, print);
+    let warn = |warning| eprintln!("pilot-webhook-receiver: {warning}");
+    let check = Check::read(&args.sign, &args.secret_file, warn);
+    let check = check.map_err(|error| Failure::Usage(format!("--secret-file: {error}")))?;
+    let receiver = Receiver::new(check, print);
     receiver.behave(Behaviour {
         status: args.status,
         delay: Duration::from_millis(args.delay_ms),
@@ -103,18 +104,6 @@ async fn serve(args: Args) -> Result<(), Failure> {
     written.map_err(|error| Failure::Runtime(format!("--tls-ca {}: {error}", file.display())))?;
     println!("listening on https://{address}, trusted by {}", file.display());
     receiver.serve_tls(listener, tls).await.map_err(fail)
-}
-
-/// As the sender reads its secrets.
-fn check(args: &Args) -> Result<Check, String> {
-    if args.secret_file.is_empty() {
-        return Ok(Check::default());
-    }
-    let warn = |warning| eprintln!("pilot-webhook-receiver: {warning}");
-    let named = |error| format!("--secret-file: {error}");
-    let secrets = Secrets::read(&args.sign, &args.secret_file, warn).map_err(named)?;
-    let keys = secrets.keys(VerifyingKey::parse).map_err(named)?;
-    Ok(Check { secret: secrets.pilot.as_deref().and_then(Secret::new), keys })
 }
 
 fn print(received: &Received) {

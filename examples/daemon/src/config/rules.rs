@@ -14,6 +14,7 @@ use super::problem::Problems;
 use crate::args::Run;
 use crate::delivery::{EndpointArgs, PILOT};
 use crate::ipc::without_credentials;
+use crate::signing;
 use crate::webhook_url;
 
 /// What is each endpoint's own, and checked for each.
@@ -48,12 +49,15 @@ pub(super) fn check(
         }
     }
     secrets(top, problems);
-    for (key, path) in
-        [("webhook_file", &run.webhook_file), ("listen_secret_file", &run.listen_secret_file)]
-    {
-        if let Some(Err(error)) = path.as_deref().map(readable) {
-            problems.add(line_of(top, key).unwrap_or(1), key, error);
-        }
+    let line = |key| line_of(top, key).unwrap_or(1);
+    if let Some(Err(error)) = run.webhook_file.as_deref().map(readable) {
+        problems.add(line("webhook_file"), "webhook_file", error);
+    }
+    let of_posts: Result<(), _> = run.listen_secret_file.iter().try_for_each(|path| {
+        readable(path).map_err(|error| format!("{}: {error}", path.display()))
+    });
+    if let Err(error) = of_posts.and_then(|()| signing::check_of_posts(run).map(drop)) {
+        problems.add(line("listen_secret_file"), "listen_secret_file", error);
     }
     let is_given = !run.webhook.is_empty() || run.webhook_file.is_some();
     if !has_pilot && (!has_tables || is_given || webhook_url::is_in_environment()) {

@@ -7,6 +7,7 @@ mod ends;
 mod original;
 mod outbox;
 mod signed;
+mod standard;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of `run`, which use the rest")]
 mod support;
