@@ -226,7 +226,8 @@ impl<V> ClientBuilder<V> {
     }
 
     /// Whether each attempt has the header `traceparent` (W3C Trace Context), by which a receiver's traces show which
-    /// attempts were for one message: its trace is made from the message's id, and each attempt is a span of its own.
+    /// attempts were for one message: its trace is that of its event ([`Event::with_trace`](crate::Event::with_trace)), or
+    /// made from the message's id, and each attempt is a span of its own. A batch and an outbox keep no event's trace.
     /// Default: it has.
     pub const fn traceparent(mut self, is_sent: bool) -> Self {
         self.options.trace = Trace { is_wanted: is_sent };
