@@ -46,6 +46,7 @@ struct Arrived {
     is_failing: AtomicBool,
     /// The number of the event that is always answered 500.
     poison: AtomicU64,
+    traces: Mutex<Vec<String>>,
 }
 
 impl World {
@@ -105,7 +106,7 @@ impl World {
         self.until_stream().await;
         let mut acks = Vec::new();
         for n in numbers {
-            acks.push(self.send(7, n).await);
+            acks.push(self.send(7, n, None).await);
         }
         for ack in acks {
             ack.await.unwrap();
@@ -113,15 +114,28 @@ impl World {
     }
 
     pub(crate) async fn publish_as(&self, node: u32, n: u64) {
-        self.send(node, n).await.await.unwrap();
+        self.send(node, n, None).await.await.unwrap();
     }
 
-    async fn send(&self, node: u32, n: u64) -> async_nats::jetstream::context::PublishAckFuture {
+    /// With this header `traceparent`.
+    pub(crate) async fn publish_in(&self, trace: &str, n: u64) {
+        self.send(7, n, Some(trace)).await.await.unwrap();
+    }
+
+    async fn send(
+        &self,
+        node: u32,
+        n: u64,
+        trace: Option<&str>,
+    ) -> async_nats::jetstream::context::PublishAckFuture {
         let body = format!(
             r#"{{"event_id":{n},"event":"test.event","node_id":{node},"timestamp":"2026-01-15T12:34:56.789Z","data":{{"n":{n}}}}}"#
         );
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", format!("{node}-00000000000000ab-{n}"));
+        if let Some(trace) = trace {
+            headers.insert("traceparent", trace);
+        }
         let subject = format!("pilot.{node}.test.event");
         self.context.publish_with_headers(subject, headers, body.into()).await.unwrap()
     }
@@ -142,6 +156,11 @@ impl World {
 
     pub(crate) fn attempts(&self) -> usize {
         self.arrived.attempts.load(Relaxed)
+    }
+
+    /// The headers `traceparent` of those that arrived.
+    pub(crate) fn traces(&self) -> Vec<String> {
+        self.arrived.traces.lock().unwrap().clone()
     }
 
     pub(crate) fn received(&self) -> Vec<(String, String)> {
@@ -257,6 +276,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<String>, hyper::Error> {
     let id = request.headers()["X-Pilot-Message-Id"].to_str().unwrap().to_owned();
+    let trace = request.headers()["traceparent"].to_str().unwrap().to_owned();
     let body = request.into_body().collect().await?.to_bytes();
     let body = String::from_utf8(body.to_vec()).unwrap();
     arrived.attempts.fetch_add(1, Relaxed);
@@ -265,6 +285,7 @@ async fn answer(
     if arrived.is_failing.load(Relaxed) || id.ends_with(&poison) {
         *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     } else {
+        arrived.traces.lock().unwrap().push(trace);
         arrived.all.lock().unwrap().push((id, body));
     }
     Ok(answer)
