@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pilot_webhook_core::{
-    Data, EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, Stats,
+    Backlog, Data, EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, Stats,
     TransportError, Verdict, to_json,
 };
 use tokio::sync::{Notify, watch};
@@ -23,7 +23,7 @@ use crate::outbox::{
     Pending, Position, PutError, Stored, Tell,
 };
 
-/// How much is read from the file at once: a part of the engine's queue, which is a window over the file.
+/// How much is read from the file at once, at most.
 const WINDOW_EVENTS: usize = 256;
 const WINDOW_BYTES: usize = 256 * 1024;
 /// The pause after a file that could not be read.
@@ -301,15 +301,24 @@ pub(crate) fn stored<'e>(
     if data == "null" { new } else { new.with_data(data) }
 }
 
+/// How many events and bytes are read at once: half of the engine's queue, which is a window over the file, takes them.
+fn window(queue: &Backlog) -> (usize, usize) {
+    let most_events = usize::try_from(queue.capacity / 2).unwrap_or(usize::MAX);
+    (most_events.clamp(1, WINDOW_EVENTS), WINDOW_BYTES.min(queue.capacity_bytes / 2))
+}
+
 /// Hands what is stored to the engine, in the order of ids, as there is room, until either is closed.
 pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durable>) {
     let throttle = Throttle::default();
     let (mut after, mut scratch) = (0, Vec::new());
     let endpoint = &durable.endpoint;
     loop {
+        // What is read and has no room would be in memory as long as the receiver is dead.
+        shared.dispatcher.room().await;
+        let (most_events, most_bytes) = window(&shared.dispatcher.backlog());
         // What is stored later is not in what is read now, and is waited for.
         let newest = endpoint.newest();
-        match endpoint.read(after, WINDOW_EVENTS, WINDOW_BYTES).await {
+        match endpoint.read(after, most_events, most_bytes).await {
             Ok(events) if events.is_empty() => {
                 if !endpoint.changed(newest.max(after)).await {
                     return;

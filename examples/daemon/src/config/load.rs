@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
+use pilot_webhook_std::Hub;
 
 use super::document::{self, Document, Table};
 use super::keys::{self, Given, Keys, Setting, Settings};
@@ -147,6 +148,7 @@ pub(super) struct Parsed {
 fn endpoints(tables: Vec<Table>, top: &Settings, problems: &mut Problems) -> Vec<Parsed> {
     let mut keys = Keys::endpoint();
     let defaults = Keys::shared().of(top);
+    let capacity = Hub::queue_capacity(tables.len());
     let mut endpoints = Vec::new();
     for Table { line, settings } in tables {
         let mut effective = defaults.clone();
@@ -159,8 +161,15 @@ fn endpoints(tables: Vec<Table>, top: &Settings, problems: &mut Problems) -> Vec
             matches = keys.parse(&mut effective, line, problems);
         }
         if let Some(matches) = matches
-            && let Ok(args) = EndpointArgs::from_arg_matches(&matches)
+            && let Ok(mut args) = EndpointArgs::from_arg_matches(&matches)
         {
+            // No setting, so that a reload with more endpoints leaves those alone that are there.
+            if !effective.contains_key("queue_capacity") {
+                let delivery = &mut args.delivery;
+                let in_flight = u32::from(delivery.batch) * u32::from(delivery.max_in_flight);
+                let least = in_flight.saturating_mul(2).max(capacity);
+                delivery.queue_capacity = delivery.queue_capacity.min(least);
+            }
             endpoints.push(Parsed { line, args, settings: effective });
         }
     }
