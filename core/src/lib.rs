@@ -37,6 +37,8 @@ pub use engine::retry::{
 pub use engine::schedule::Schedule;
 pub use engine::stats::{Backlog, Stats};
 pub use engine::worker::{Encoding, run};
+#[cfg(feature = "traceparent")]
+pub use event::TraceContext;
 pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Timestamp, to_json};
 pub use format::Format;
 pub use format::cloudevents::{

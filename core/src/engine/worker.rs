@@ -193,7 +193,7 @@ where
         self.encoding.format.headers(events, &mut headers);
         {
             let wall = || self.clock.wall();
-            let to_sign = ToSign { id, body, wall: &wall };
+            let to_sign = ToSign { id, body, trace: events.trace(), wall: &wall };
             self.encoding.signer.sign(&to_sign, &mut headers);
         }
         let Some(headers) = headers.finish() else {

@@ -7,6 +7,7 @@ mod persist;
 mod pump;
 mod registry;
 mod replace;
+mod saver;
 mod service;
 
 pub use bus::{BusEvent, EventBus, LocalBus, Payload, Subscription};
