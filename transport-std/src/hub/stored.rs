@@ -112,16 +112,8 @@ impl Hub {
             Ok(new) => NewEvent { origin_id: item.origin_id, ..new },
             Err(error) => return Some(Err(emit_payload(error))),
         };
-        let answer = loop {
-            match outbox.submit_at(new, item.position, || when_stored(receipt.take())) {
-                Err(PutError::Full | PutError::Disk) if can_wait => {
-                    if let Err(error) = outbox.room(new.size()).await {
-                        break Err(error);
-                    }
-                }
-                answer => break answer,
-            }
-        };
+        let reply = || when_stored(receipt.take());
+        let answer = outbox.submit_at(new, item.position, can_wait, || true, reply).await;
         Some(self.stored(list, &item.event, answer, !can_wait))
     }
 
