@@ -87,13 +87,13 @@ impl Reloader {
         let mut has_system = false;
         for Declared { args, .. } in &self.endpoints {
             let of = if has_several { format!(" of {}", args.name) } else { String::new() };
-            let Some(client) = self.service.hub().get(&args.name) else { continue };
+            let Some(endpoint) = self.service.hub().endpoint(&args.name) else { continue };
             if args.delivery.endpoint.has_certificates() {
-                setup::read_trust_again(&client, &of).await;
+                setup::read_trust_again(&endpoint, &of).await;
             } else if !std::mem::replace(&mut has_system, true) {
-                setup::read_trust_again(&client, "").await;
+                setup::read_trust_again(&endpoint, "").await;
             }
-            setup::read_again(&client, args, &of).await;
+            setup::read_again(&endpoint, args, &of).await;
         }
         signing::reload_of_posts(serving, &self.setup.options).await;
         Ok(done)
@@ -160,7 +160,7 @@ impl Reloader {
         let declared = |name: &str| endpoints.iter().find(|it| it.args.name == name);
         let (name, what, result) = match change {
             Change::Add(name) => {
-                let added = options.map(|options| hub.add(&name, options).map(drop));
+                let added = options.map(|options| self.add(&name, options, declared(&name)));
                 (name, "is new", added.unwrap_or(Ok(())))
             }
             Change::Replace(name) => {
@@ -187,6 +187,20 @@ impl Reloader {
         }
     }
 
+    fn add(
+        &self,
+        name: &str,
+        options: EndpointOptions,
+        declared: Option<&Declared>,
+    ) -> Result<(), HubError> {
+        let url = declared.map_or("", |it| &it.url);
+        let added = match name {
+            PILOT => self.service.add(url, options),
+            _ => self.service.hub().add(name, options),
+        };
+        added.map(drop)
+    }
+
     fn replace(
         &self,
         name: &str,
@@ -207,8 +221,8 @@ impl Reloader {
 }
 
 fn set_url(hub: &Hub, declared: &Declared) -> Result<(), HubError> {
-    let client = hub.get(&declared.args.name).ok_or(HubError::Unknown)?;
-    Ok(client.set_url(&declared.url)?)
+    let endpoint = hub.endpoint(&declared.args.name).ok_or(HubError::Unknown)?;
+    Ok(endpoint.set_url(&declared.url)?)
 }
 
 /// Removes an endpoint. What it has is delivered meanwhile, and nobody waits for that.

@@ -1,5 +1,7 @@
 //! Several endpoints in one process: each a client of its own, so that none can slow, fill or stop another.
 
+mod clients;
+mod control;
 mod emit;
 mod endpoint;
 mod error;
@@ -25,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use pilot_webhook_core::{BreakerState, QUEUE_CAPACITY, Stats};
 use tokio::sync::watch;
 
+use self::clients::Clients;
 use self::list::List;
 use self::past::{Past, add};
 #[cfg(feature = "outbox")]
@@ -124,7 +127,7 @@ impl Hub {
     /// # Errors
     /// When there is no such endpoint, or the hub is closed.
     pub fn set_filter(&self, name: &str, filter: Filter) -> Result<(), HubError> {
-        let change = |old: &HubEndpoint| HubEndpoint { filter: filter.into(), ..old.clone() };
+        let change = |old: &HubEndpoint| Ok(HubEndpoint { filter: filter.into(), ..old.clone() });
         self.inner.list.replace(name, change).map(drop)
     }
 
@@ -133,39 +136,41 @@ impl Hub {
     /// # Errors
     /// As [`set_filter`](Self::set_filter).
     pub fn set_waits(&self, name: &str, waits: bool) -> Result<(), HubError> {
-        let change = |old: &HubEndpoint| HubEndpoint { waits, ..old.clone() };
+        let change = |old: &HubEndpoint| Ok(HubEndpoint { waits, ..old.clone() });
         self.inner.list.replace(name, change)?;
         self.share_room();
         Ok(())
     }
 
     /// Gives an endpoint another client, by other options, and returns it. The old one takes no new events, and delivers
-    /// those that it has, however long that takes, until the hub is closed: none is lost, and the order between old and
-    /// new ones is not kept. With an outbox it only ends the attempts that are under way, and the new one delivers what
+    /// those that it has to the new one's target, however long that takes, until the hub is closed: none is lost, and the
+    /// order between old and new ones is not kept. Of several old ones the oldest delivers, so that the limits of an endpoint
+    /// hold for each of two clients at most. With an outbox it only ends the attempts that are under way, and the new one delivers what
     /// waits after that. The endpoint's counters go on; without an outbox event ids begin anew. An endpoint that is paused
     /// stays so.
     ///
     /// # Errors
     /// When there is no such endpoint, the options cannot be used, or the hub is closed. Nothing changed then.
     pub fn replace(&self, name: &str, options: EndpointOptions) -> Result<Client, HubError> {
-        if self.get(name).is_none() {
+        let Some(clients) = self.inner.list.get(name).map(|it| Arc::clone(&it.clients)) else {
             return Err(HubError::Unknown);
-        }
+        };
         let (handed_over, after) = watch::channel(());
         let new = self.build(name, options, Some(after))?;
         let client = new.client.clone();
-        let old = self.inner.list.replace(name, |old| {
-            if old.client.is_paused() {
-                client.pause();
+        let put = |old: &HubEndpoint| {
+            // The one that was there was removed, and another one has its name.
+            if !Arc::ptr_eq(&old.clients, &clients) {
+                return Err(HubError::Unknown);
             }
-            // Before it is out of the list, so that its counters are seen throughout.
-            old.past.add(old.client.clone());
-            HubEndpoint { past: Arc::clone(&old.past), ..new }
-        })?;
+            // Before it is in the list, so that its counters are seen throughout.
+            clients.push(client.clone());
+            Ok(HubEndpoint { clients: Arc::clone(&clients), ..new })
+        };
+        let old = clients.succeed(&client, || self.inner.list.replace(name, put))?;
         self.share_room();
-        let successor = client.clone();
         tokio::spawn(async move {
-            retire(old, successor).await;
+            retire(old).await;
             drop(handed_over);
         });
         Ok(client)
@@ -179,9 +184,11 @@ impl Hub {
     /// When there is no such endpoint, or the hub is closed.
     pub async fn remove(&self, name: &str) -> Result<(), HubError> {
         let inner = Arc::clone(&self.inner);
-        let removed = inner.list.remove(name, |endpoint| inner.removed.absorb(endpoint))?;
+        let mut clients = Vec::new();
+        let absorb = |endpoint: &HubEndpoint| clients = inner.removed.absorb(&endpoint.clients);
+        let removed = inner.list.remove(name, absorb)?;
         self.share_room();
-        let clients = removed.clients();
+        removed.clients.let_go();
         clients.iter().for_each(Client::begin_close);
         let closing = tokio::spawn(async move {
             for client in clients {
@@ -202,7 +209,14 @@ impl Hub {
         self.inner.list.now().iter().map(|it| HubEndpoint::clone(it)).collect()
     }
 
-    /// The client of an endpoint.
+    /// An endpoint as it is now, to be paused, or changed in another way.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<HubEndpoint> {
+        self.inner.list.get(name).map(|it| HubEndpoint::clone(&it))
+    }
+
+    /// The client of an endpoint. What is done to it is not done to those that a [replacement](Self::replace) left behind:
+    /// see [`endpoint`](Self::endpoint).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Client> {
         self.inner.list.get(name).map(|it| it.client.clone())
@@ -240,7 +254,7 @@ impl Hub {
                     (sum.breaker, sum.last_status) = (stats.breaker, stats.last_status);
                 }
             }
-            self.inner.removed.add_to(&mut sum, None);
+            self.inner.removed.add_to(&mut sum);
             // Nothing was in both, or in neither.
             if self.inner.list.is_now(&list) {
                 return sum;
@@ -257,7 +271,7 @@ impl Hub {
 
     /// Closes all endpoints, side by side, as [`Client::close`] does. Idempotent, and cancel-safe.
     pub async fn close(&self) {
-        self.inner.list.close();
+        self.inner.list.close().iter().for_each(|endpoint| endpoint.clients.let_go());
         let clients = self.clients();
         clients.iter().for_each(Client::begin_close);
         for client in clients {
@@ -270,7 +284,7 @@ impl Hub {
     /// The clients of all endpoints, those included that only deliver what they have.
     fn clients(&self) -> Vec<Client> {
         let mut clients = self.inner.removed.ending();
-        clients.extend(self.inner.list.now().iter().flat_map(|endpoint| endpoint.clients()));
+        clients.extend(self.inner.list.now().iter().flat_map(|endpoint| endpoint.clients.all()));
         clients
     }
 
@@ -298,12 +312,13 @@ impl Hub {
         };
         #[cfg(not(feature = "outbox"))]
         drop(after);
+        let client = client.build()?;
         Ok(HubEndpoint {
             name: name.into(),
             filter: filter.into(),
             waits,
-            client: client.build()?,
-            past: Arc::default(),
+            clients: Arc::new(Clients::new(client.clone())),
+            client,
             #[cfg(feature = "outbox")]
             stored,
         })
@@ -314,30 +329,23 @@ impl Hub {
     const fn share_room(&self) {}
 }
 
-/// Ends a client when it has delivered what it has, or with an outbox its attempts that are under way. While its
-/// successor is paused, it is, too.
-async fn retire(old: Arc<HubEndpoint>, successor: Client) {
+/// Ends a client when it has delivered what it has, or with an outbox its attempts that are under way.
+async fn retire(old: Arc<HubEndpoint>) {
     let client = &old.client;
-    #[cfg(feature = "outbox")]
-    if let Some(stored) = &old.stored {
+    if client.is_stored() {
         // It may not have begun itself.
-        if let Some(mut before) = stored.after.clone() {
+        #[cfg(feature = "outbox")]
+        if let Some(mut before) = old.stored.as_ref().and_then(|stored| stored.after.clone()) {
             while before.changed().await.is_ok() {}
         }
-        drop(successor);
-        client.pause();
-        client.close().await;
-        old.past.ended(client);
-        return;
+    } else {
+        client.resumed().await;
+        client.drained().await;
+        // For what an emitter gave it that saw it in the list just before.
+        client.set_held_back(false);
     }
-    if client.is_paused() {
-        successor.resumed().await;
-        client.resume();
-    }
-    drop(successor);
-    client.drained().await;
     client.close().await;
-    old.past.ended(client);
+    old.clients.ended(client);
 }
 
 const fn badness(state: BreakerState) -> u8 {

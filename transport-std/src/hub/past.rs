@@ -1,10 +1,10 @@
-//! The clients that an endpoint had before the one that it has, and what they counted.
+//! The endpoints that were removed: what their clients counted, and the clients that still deliver what they have.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pilot_webhook_core::Stats;
 
-use super::endpoint::HubEndpoint;
+use super::clients::Clients;
 use crate::client::Client;
 
 #[derive(Default)]
@@ -19,17 +19,13 @@ struct State {
 }
 
 impl Past {
-    /// Another client that takes no new events.
-    pub(super) fn add(&self, client: Client) {
-        self.state().ending.push(client);
-    }
-
-    /// An endpoint is removed: its client, those before, and what they counted.
-    pub(super) fn absorb(&self, endpoint: &HubEndpoint) {
-        let ended = endpoint.past.state().ended;
+    /// An endpoint is removed. Returns its clients, each of which is told of when it has [ended](Self::ended).
+    pub(super) fn absorb(&self, clients: &Clients) -> Vec<Client> {
+        let (ended, ending) = clients.both();
         let mut state = self.state();
         add(&mut state.ended, &ended);
-        state.ending.extend(endpoint.clients());
+        state.ending.extend_from_slice(&ending);
+        ending
     }
 
     /// A client of these has ended.
@@ -47,12 +43,11 @@ impl Past {
         self.state().ending.clone()
     }
 
-    /// Adds what they counted to `sum`, but for one that is (or still was) the endpoint's own.
-    pub(super) fn add_to(&self, sum: &mut Stats, own: Option<&Client>) {
+    /// Adds what they counted to `sum`.
+    pub(super) fn add_to(&self, sum: &mut Stats) {
         let state = self.state();
         add(sum, &state.ended);
-        let others = state.ending.iter().filter(|it| own.is_none_or(|own| !it.is_same(own)));
-        others.for_each(|client| add(sum, &client.stats()));
+        state.ending.iter().for_each(|client| add(sum, &client.stats()));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,7 +56,7 @@ impl Past {
 }
 
 /// What a client that has ended counted. What it gave back to an outbox is for the next one to count.
-fn counted(client: &Client) -> Stats {
+pub(super) fn counted(client: &Client) -> Stats {
     let stats = client.stats();
     #[cfg(feature = "outbox")]
     if client.outbox().is_some() {

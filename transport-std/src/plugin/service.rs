@@ -11,7 +11,7 @@ use pilot_webhook_core::{BreakerState, Notice, Stats};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
-use crate::client::{Client, ClientBuilder};
+use crate::client::{Client, ClientBuilder, ClientError};
 use crate::hub::{EndpointOptions, Hub, HubError};
 use crate::plugin::bus::{EventBus, Payload};
 use crate::plugin::gone;
@@ -100,6 +100,25 @@ impl WebhookService {
         Ok(Self { inner })
     }
 
+    /// Adds the service's endpoint again, which was removed from the hub, as [`Hub::add`] does. It delivers to `url`; when that
+    /// is empty, to the persisted one; when there is none, nowhere.
+    ///
+    /// # Errors
+    /// As `add`.
+    pub fn add(&self, url: &str, mut options: EndpointOptions) -> Result<Client, HubError> {
+        let Inner { hub, gone, events, saver, home, .. } = &*self.inner;
+        // No URL is set meanwhile.
+        saver.hold(|| {
+            let is_gone = home.as_deref().is_some_and(|home| gone::is_gone(home, url));
+            options.client = equipped(options.client, events, gone).url(url).known_gone(is_gone);
+            let client = hub.add(ENDPOINT, options)?;
+            if url.is_empty() {
+                self.set_persisted(&client, |swap| Some(swap()));
+            }
+            Ok(client)
+        })
+    }
+
     /// Gives the service's endpoint another client, by other options, as [`Hub::replace`] does. It delivers to the same
     /// URL.
     ///
@@ -125,9 +144,10 @@ impl WebhookService {
     /// When the URL names no destination, the service has stopped, or its endpoint was removed; nothing changed then.
     pub fn set_url(&self, url: &str) -> Result<(), HubError> {
         // In this order under one lock, so that the file ends up with the URL that counts.
-        self.inner
-            .saver
-            .save_after(url, || Ok(self.client().ok_or(HubError::Unknown)?.set_url(url)?))
+        self.inner.saver.save_after(url, || {
+            let endpoint = self.inner.hub.endpoint(ENDPOINT).ok_or(HubError::Unknown)?;
+            Ok(endpoint.set_url(url)?)
+        })
     }
 
     /// Completes when the last URL that was set is in the file.
@@ -178,22 +198,27 @@ impl WebhookService {
             let (hub, identity) = (hub.clone(), deps.identity.clone());
             self.inner.pump.get_or_init(|| Pump::start(hub, subscription, identity));
         }
-        if !self.inner.has_url {
-            self.start_with_persisted();
+        if let Some(client) = self.client().filter(|_| !self.inner.has_url) {
+            self.set_persisted(&client, |swap| self.inner.saver.unless_set(swap));
         }
         Ok(())
     }
 
-    /// Loads the persisted URL. A file that is invalid is logged, and there is no URL until one is set.
-    fn start_with_persisted(&self) {
-        let (Some(home), Some(client)) = (&self.inner.home, self.client()) else { return };
+    /// Loads the persisted URL, and has `set` make it the client's. A file that is invalid is logged, and there is no URL until
+    /// one is set.
+    fn set_persisted(
+        &self,
+        client: &Client,
+        set: impl FnOnce(&dyn Fn() -> Result<(), ClientError>) -> Option<Result<(), ClientError>>,
+    ) {
+        let Some(home) = &self.inner.home else { return };
         match load_persisted(home, client.policy()) {
             Ok(None) => {}
-            Ok(Some(target)) => match self.inner.saver.unless_set(|| {
+            Ok(Some(target)) => match set(&|| {
                 if gone::is_gone(home, &target.url()) {
-                    client.set_gone(target)
+                    client.set_gone(target.clone())
                 } else {
-                    client.set_target(target)
+                    client.set_target(target.clone())
                 }
             }) {
                 Some(Ok(())) => info!("delivering to the persisted URL"),

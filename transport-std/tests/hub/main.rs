@@ -6,8 +6,10 @@
 )]
 
 mod changes;
+mod control_model;
 mod fan_out;
 mod isolation;
+mod left_behind;
 mod pause;
 #[cfg(feature = "outbox")]
 mod stored;

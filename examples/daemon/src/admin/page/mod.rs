@@ -249,23 +249,24 @@ async fn act(
     Form(choice): Form<Choice>,
 ) -> Response {
     let Some(endpoint) = pages.find(&name) else { return unknown() };
-    let client = endpoint.client();
     let chosen = choice.id.map_or(Chosen::All, Chosen::One);
     let done = match action {
         Action::Pause => {
-            client.pause();
+            endpoint.pause();
             info!("endpoint {name} was paused on the page");
             "pause"
         }
         Action::Resume => {
-            client.resume();
+            endpoint.resume();
             info!("endpoint {name} was resumed on the page");
             "resume"
         }
-        Action::Test => match client.emit(TOPIC, &json!({"sender": "pilot-webhookd's page"})) {
-            Ok(Some(_)) => "test",
-            Ok(None) | Err(_) => "full",
-        },
+        Action::Test => {
+            match endpoint.client().emit(TOPIC, &json!({"sender": "pilot-webhookd's page"})) {
+                Ok(Some(_)) => "test",
+                Ok(None) | Err(_) => "full",
+            }
+        }
         Action::Replay => {
             changed(&pages, &name, "replay", move |path, of| dead::replay(path, of, chosen)).await
         }
