@@ -13,7 +13,7 @@ use crate::Failure;
 use crate::aside::aside;
 use crate::config::{Change, Config, Declared, Settings, Source, differences, plan};
 use crate::delivery::PILOT;
-use crate::ingress::{COMES_BACK, Serving, WhenFull, comes_back};
+use crate::ingress::{COMES_BACK, FullNow, Serving, WhenFull, comes_back};
 use crate::setup::{self, Setup};
 use crate::signing;
 
@@ -35,23 +35,11 @@ pub(crate) struct Reloader {
     pub(crate) endpoints: Vec<Declared>,
     pub(crate) process: Settings,
     pub(crate) listens: Option<SocketAddr>,
+    /// What those who bring events look at.
+    pub(crate) when_full: FullNow,
 }
 
 impl Reloader {
-    /// Whether readers of events wait, for one endpoint at least. For which of several is the hub's business.
-    pub(crate) fn blocks(&self) -> bool {
-        self.only().is_none_or(|only| only.args.delivery.blocks())
-    }
-
-    /// What becomes of a posted event for which an endpoint has no room that sources wait for.
-    pub(crate) fn when_full(&self) -> WhenFull {
-        self.only().map_or(WhenFull::default(), |only| only.args.delivery.when_full())
-    }
-
-    fn only(&self) -> Option<&Declared> {
-        if let [only] = &self.endpoints[..] { Some(only) } else { None }
-    }
-
     /// Reloads at each signal, and whenever somebody asks for it, one after the other.
     pub(crate) async fn serve(
         mut self,
@@ -126,6 +114,7 @@ impl Reloader {
         }
         // What counts later is still a difference at the next reload.
         self.endpoints = endpoints;
+        self.when_full.set(when_full(&self.endpoints));
         if done.is_empty() {
             done.push("the configuration is as it was".to_owned());
         }
@@ -141,7 +130,10 @@ impl Reloader {
             let options = match &change {
                 Change::Add(name) | Change::Replace(name) => {
                     let found = endpoints.iter().find(|it| it.args.name == *name);
-                    found.map(|it| self.setup.endpoint(&it.args, &it.url)).transpose()?
+                    let made =
+                        found.map(|it| self.setup.endpoint(&it.args, &it.url)).transpose()?;
+                    let waits = found.is_some_and(|it| it.waits(endpoints.len() > 1));
+                    made.map(|options| EndpointOptions { waits, ..options })
                 }
                 _ => None,
             };
@@ -217,6 +209,14 @@ impl Reloader {
             Some(declared) => set_url(self.service.hub(), declared),
             None => Ok(()),
         }
+    }
+}
+
+/// What those who bring events do where there is no room. For which of several they wait is the hub's business.
+pub(crate) fn when_full(endpoints: &[Declared]) -> WhenFull {
+    match endpoints {
+        [only] => only.args.delivery.when_full(),
+        _ => WhenFull::default(),
     }
 }
 

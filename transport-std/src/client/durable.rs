@@ -53,12 +53,8 @@ pub(crate) struct Durable {
     resumed: Notify,
     /// The last event that was handed to the engine.
     fed: watch::Sender<u64>,
-    /// Events of sources that cannot wait, for which there was no room.
+    /// Events for which there was no room: those of sources that cannot wait, and those that the outbox dropped.
     dropped: AtomicU64,
-    /// Those that the outbox had dropped for the endpoint before.
-    dropped_before: u64,
-    /// Those that it had dropped when the client was stopped.
-    dropped_until: OnceLock<u64>,
     drops: Throttle,
 }
 
@@ -91,8 +87,6 @@ impl Durable {
             resumed: Notify::new(),
             fed: watch::channel(0).0,
             dropped: AtomicU64::new(0),
-            dropped_before: endpoint.dropped(),
-            dropped_until: OnceLock::new(),
             drops: Throttle::default(),
             endpoint,
         })
@@ -115,7 +109,7 @@ impl Durable {
     /// Nothing more is taken, and nothing more is handed to the engine.
     pub(crate) fn stop(&self) {
         self.is_closed.store(true, Relaxed);
-        let _ = self.dropped_until.set(self.endpoint.dropped());
+        self.count_dropped();
         if let Some(feeder) = self.feeder.get() {
             feeder.abort();
         }
@@ -177,11 +171,18 @@ impl Durable {
         answer
     }
 
+    /// Counts what the outbox dropped, if no other client of the endpoint has.
+    fn count_dropped(&self) {
+        self.dropped.fetch_add(self.endpoint.take_dropped(), Relaxed);
+    }
+
     /// With the events that were dropped before the engine saw them.
     pub(crate) fn stats(&self, engine: Stats) -> Stats {
-        let until = self.dropped_until.get().copied().unwrap_or_else(|| self.endpoint.dropped());
-        let by_outbox = until - self.dropped_before;
-        let dropped = self.dropped.load(Relaxed) + by_outbox;
+        // What comes later is for the next client to count.
+        if !self.is_closed.load(Relaxed) {
+            self.count_dropped();
+        }
+        let dropped = self.dropped.load(Relaxed);
         Stats { emitted: engine.emitted + dropped, dropped: engine.dropped + dropped, ..engine }
     }
 

@@ -14,6 +14,7 @@ mod pull;
 #[cfg(feature = "outbox")]
 mod stored;
 
+pub use emit::Offered;
 pub use endpoint::{EndpointOptions, HubEndpoint};
 pub use error::HubError;
 pub use filter::Filter;

@@ -114,9 +114,9 @@ impl OutboxEndpoint {
         self.line.newest()
     }
 
-    /// Events that were dropped since the outbox was opened.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.line.dropped()
+    /// Events that were dropped, each for one caller: of several clients of the endpoint one counts it.
+    pub(crate) fn take_dropped(&self) -> u64 {
+        self.line.take_dropped()
     }
 
     /// Its counters, as they are on disk. It blocks on the disk.

@@ -27,7 +27,7 @@ pub(crate) struct Line {
     is_removed: AtomicBool,
     /// What waits for it is being removed.
     is_clearing: AtomicBool,
-    /// Events that were dropped since the outbox was opened.
+    /// Events that were dropped, and that nobody has counted yet.
     dropped: AtomicU64,
 }
 
@@ -92,8 +92,8 @@ impl Line {
         self.is_clearing.store(false, Relaxed);
     }
 
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
+    pub(crate) fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Relaxed)
     }
 
     /// So many events were dropped, and when `newest` is not 0, that one was stored for it.
