@@ -26,7 +26,7 @@ pub use engine::config::{
     Config, ConfigError, DRAIN_TIMEOUT, HTTP_TIMEOUT, MAX_EVENT_BYTES, OnFull, OnOpen,
     QUEUE_CAPACITY,
 };
-pub use engine::delivery::{After, Delivery, Fate, Next};
+pub use engine::delivery::{After, Delivery, Fate, Next, Tried};
 pub use engine::dispatcher::{Dispatcher, Seen};
 pub use engine::observer::{Notice, Observer};
 pub use engine::rate::Rate;

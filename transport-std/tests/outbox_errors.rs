@@ -44,7 +44,7 @@ async fn what_is_no_outbox_is_refused_and_left_as_it_is() {
         ("text", None, "not a SQLite database"),
         ("foreign", Some((false, foreign)), "a SQLite database, but no outbox"),
         ("other", Some((true, of_another)), "a SQLite database, but no outbox"),
-        ("newer", Some((true, newer)), "of version 9, and only versions up to 2 are known here"),
+        ("newer", Some((true, newer)), "of version 9, and only versions up to 3 are known here"),
         ("negative", Some((true, "PRAGMA user_version = -1")), "damaged"),
         ("torn", Some((true, "DROP TABLE counters")), "no such table: counters"),
     ] {
@@ -83,14 +83,15 @@ async fn a_damaged_file_is_told_by_verify_and_loses_nothing_more() {
     let middle = bytes.len() / 2 / 4096 * 4096;
     bytes[middle..middle + 4096].fill(0xa5);
     fs::write(&path, &bytes).unwrap();
-    let outbox = Outbox::open(&path, OutboxOptions::default()).unwrap();
-    let error = outbox.pilot().read(0, 1000, usize::MAX).await.unwrap_err();
+    // It is not written to: that would fail again and again.
+    let error = Outbox::open(&path, OutboxOptions::default()).unwrap_err();
     assert!(matches!(error.kind(), OutboxErrorKind::Corrupt), "{error}");
+    assert!(fs::read(&path).unwrap() == bytes);
     let file = OutboxFile::open(&path).unwrap();
     // The check itself may find a page that it cannot read at all.
     let found = file.verify().unwrap();
     assert!(!found.problems.is_empty());
-    outbox.close().await.unwrap();
+    assert!(found.problems.iter().all(|line| !line.contains('\n')), "{found:?}");
 }
 
 #[tokio::test]
@@ -124,7 +125,11 @@ async fn counters_that_do_not_agree_with_what_is_there_are_told() {
         ("DELETE FROM deliveries", "events that wait for pilot: 1 by the counters, 0 there"),
         ("UPDATE events SET due = 2", "their bytes: 33 by the counters, 49 there"),
         (
-            "INSERT INTO deliveries VALUES (2, 1)",
+            "INSERT INTO attempts VALUES (1, 2, 1, 0, 0), (2, 1, 1, 0, 0), (1, 1, 1, 0, 0)",
+            "2 attempts are noted of events that do not wait",
+        ),
+        (
+            "INSERT INTO deliveries VALUES (2, 1, 1)",
             "1 events wait for more or fewer endpoints than they say",
         ),
     ] {
@@ -135,6 +140,14 @@ async fn counters_that_do_not_agree_with_what_is_there_are_told() {
         sql(&path, text);
         assert_eq!(file.verify().unwrap().problems[0], says);
     }
+}
+
+#[tokio::test]
+async fn a_file_without_the_endpoint_that_every_file_has_is_damaged() {
+    let (_directory, path) = place();
+    filled(&path).await;
+    sql(&path, "DELETE FROM endpoints");
+    assert!(refused(&path).starts_with("damaged"));
 }
 
 #[tokio::test]

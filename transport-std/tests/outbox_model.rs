@@ -53,6 +53,8 @@ enum Op {
     Reopen(Option<(Letters, Option<usize>)>),
     /// An endpoint is removed, and is there again.
     Remove(usize),
+    /// What waits for an endpoint is removed, beside the live outbox.
+    PurgeWaiting(usize),
     /// The handle dropped, and opened when the file is free.
     Drop,
 }
@@ -84,6 +86,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (some.clone(), one.clone()).prop_map(|(some, one)| Op::Purge(some, one)),
         2 => prop::option::of((some, one)).prop_map(Op::Reopen),
         1 => (0..3_usize).prop_map(Op::Remove),
+        1 => (0..3_usize).prop_map(Op::PurgeWaiting),
         1 => Just(Op::Drop),
     ]
 }
@@ -381,7 +384,14 @@ async fn play(ops: Vec<Op>) {
                 flush(&outbox).await;
                 outbox.remove(NAMES[index]).await.unwrap();
                 model.remove(index);
-                endpoint(&outbox, index);
+                assert_eq!(endpoint(&outbox, index).waiting(), 0);
+            }
+            Op::PurgeWaiting(index) => {
+                flush(&outbox).await;
+                let file = OutboxFile::open(&path).unwrap();
+                let waiting = model.ledger(index).stored;
+                assert_eq!(file.purge_waiting(NAMES[index]).unwrap(), waiting);
+                model.remove(index);
             }
             Op::Reopen(some) => {
                 outbox.close().await.unwrap();

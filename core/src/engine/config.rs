@@ -92,6 +92,9 @@ pub struct Config {
     /// next attempt holds back those behind it. With more, others overtake it, unless as many wait as may
     /// be under way (or the dispatcher's `SLOTS` is smaller than both together). 1 and up.
     pub max_in_flight: u16,
+    /// Whether a drain makes an attempt at once whose wait would outlast it. Otherwise its events are abandoned at once: for
+    /// a host that keeps them, and the time when they are due, for its next start.
+    pub cut_waits: bool,
 }
 
 /// Which rule a [`Config`] breaks.
@@ -154,6 +157,7 @@ impl Config {
         batch: 1,
         batch_delay: Duration::ZERO,
         max_in_flight: 1,
+        cut_waits: true,
     };
 
     /// Attempts an event gets in a round.

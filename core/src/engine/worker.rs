@@ -242,7 +242,9 @@ where
         let after = self.dispatcher.finish(delivery, result, now, wall);
         if let After::Retry(due) = after {
             let wait = due.saturating_since(now);
-            self.dispatcher.observer().notice(Notice::Retry { event_id: id.first, wait });
+            let (event_id, last_id, attempts) = (id.first, id.last, delivery.attempts);
+            let notice = Notice::Retry { event_id, last_id, attempts, wait };
+            self.dispatcher.observer().notice(notice);
         }
         Some(after)
     }

@@ -8,6 +8,8 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use crate::event::{MessageId, Timestamp};
 use crate::transport::Headers;
 
+#[cfg(feature = "ed25519")]
+pub(crate) mod ed25519;
 mod fixed;
 mod hmac;
 pub mod standard;

@@ -21,7 +21,6 @@ use crate::args::Run;
 use crate::aside::aside;
 use crate::config::{Declared, Settings, Source};
 use crate::delivery::PILOT;
-#[cfg(feature = "nats")]
 use crate::gateway::Gateway;
 use crate::ingress::{COMES_BACK, FullNow, Ingress, Intake, comes_back};
 use crate::input;
@@ -59,9 +58,9 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     }
     // Before the client, which may have an outbox to deliver: a signal ends this at once.
-    #[cfg(feature = "nats")]
+    let declared = configured.as_ref().map(|it| &it.endpoints[..]);
     let gateway = tokio::select! {
-        gateway = Gateway::open(&options) => gateway?,
+        gateway = Gateway::open(&options, declared) => gateway?,
         () = signals.ends.recv() => return Ok(()),
     };
     let watch = Arc::<Watch>::default();
@@ -130,7 +129,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
-    let has_source = input.is_some() || listens.is_some() || options.takes_from_stream();
+    let has_source = input.is_some() || listens.is_some() || options.from_stream.is_given();
     let url = service.client().and_then(|pilot| pilot.url());
     let targets = || hub.endpoints().into_iter().filter_map(|it| it.client().target());
     if has_source && server.is_none() && targets().next().is_none() {
@@ -172,7 +171,6 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
             let intake = Intake::new(hub.clone(), when_full, Arc::clone(&tally));
             ingress.start(intake, listen_secret, Arc::clone(&tally))
         });
-        #[cfg(feature = "nats")]
         let mut taking = gateway.map(|it| it.start(hub.clone(), Arc::clone(&tally)));
         supervisor::ready(&summary);
         let outcome = tokio::select! {
@@ -181,12 +179,11 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
             Ok(Lost) = &mut lost_socket => {
                 Err(Failure::runtime("the socket was taken away: commands would not arrive"))
             }
-            never = reloader.serve(serving.as_ref(), &mut signals.hang_up, asked) => match never {},
+            never = reloader.serve(serving.as_ref(), taking.as_mut(), &mut signals.hang_up, asked) => match never {},
             never = tell(&hub, &tally, has_several, &mut signals.user_1) => match never {},
         };
         supervisor::stopping();
         watch.stopping();
-        #[cfg(feature = "nats")]
         if let Some(taking) = &mut taking {
             taking.stop().await;
         }
@@ -199,7 +196,6 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         }
         // Where stopping took too long, what is left is accounted for here.
         hub.close().await;
-        #[cfg(feature = "nats")]
         if let Some(taking) = taking {
             taking.settled().await;
         }

@@ -164,6 +164,23 @@ impl Runner<TlsMemory> {
             NatsTransport::on(line, buf, login).with_tls(tls)
         });
     }
+
+    /// The same with a certificate of the node's own, for servers that ask for one (`verify`) or know users by theirs
+    /// (`verify_and_map`, with [`Login::None`]).
+    #[cfg(feature = "nats")]
+    pub async fn run_nats_rustls_as(
+        &mut self,
+        identity: ClientIdentity,
+        stack: Stack<'static>,
+        login: Login<'_>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        deliver!(self, stack, |webhook, tls, line, buf| {
+            let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
+            NatsTransport::on(line, buf, login).with_tls(tls.with_identity(identity))
+        });
+    }
 }
 
 /// How often a stack without a configuration is polled, and the wall time while it is not known. `Stack::wait_config_up` is of no use here: a stack

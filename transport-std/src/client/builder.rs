@@ -117,7 +117,7 @@ impl<V> ClientBuilder<V> {
     /// The waits between attempts as a list, in place of the doubling backoff and its 3 attempts: `n` waits are
     /// `n + 1` attempts. Waits of hours are of use with an outbox, and with several POSTs in flight: an event
     /// that waits for its next attempt holds back those behind it otherwise. The attempts begin anew when the
-    /// breaker opens, a target is set, or the program starts.
+    /// breaker opens, a target is set, or the program starts; with an outbox they go on over a restart.
     pub const fn retry_schedule(mut self, schedule: Schedule) -> Self {
         self.options.config.schedule = Some(schedule);
         self
@@ -254,9 +254,9 @@ impl<V> ClientBuilder<V> {
     pub(crate) fn outbox_endpoint_after(
         mut self,
         endpoint: OutboxEndpoint,
-        after: Option<watch::Receiver<()>>,
+        after: watch::Receiver<()>,
     ) -> Self {
-        self.options.outbox = Some(StoredIn { endpoint, owns: false, after });
+        self.options.outbox = Some(StoredIn { endpoint, owns: false, after: Some(after) });
         self
     }
 

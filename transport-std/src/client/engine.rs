@@ -9,6 +9,9 @@ use pilot_webhook_core::{
     Stats, run,
 };
 
+#[cfg(feature = "outbox")]
+use pilot_webhook_core::Tried;
+
 use crate::client::clock::TokioClock;
 use crate::client::observer::LogObserver;
 use crate::client::raw_mutex::StdRawMutex;
@@ -86,6 +89,17 @@ impl<To: Target> Engine<To> {
         scratch: &mut [u8],
     ) -> Result<Option<u64>, EmitError> {
         either!(self, it => it.emit_when_room(event, data, scratch).await)
+    }
+
+    #[cfg(feature = "outbox")]
+    pub(crate) async fn emit_tried<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &mut [u8],
+        tried: Tried,
+    ) -> Result<Option<u64>, EmitError> {
+        either!(self, it => it.emit_tried(event, data, scratch, tried).await)
     }
 
     pub(crate) fn would_refuse<D: Data + ?Sized>(

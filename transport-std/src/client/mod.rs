@@ -4,6 +4,7 @@ pub(crate) mod builder;
 pub(crate) mod clock;
 pub(crate) mod destination;
 #[cfg(feature = "outbox")]
+#[cfg(feature = "outbox")]
 mod durable;
 mod engine;
 pub(crate) mod error;

@@ -72,7 +72,7 @@ const TOPIC_MAX: usize = 256;
 
 /// What is said when an endpoint has answered 410.
 const GONE: &str =
-    "the receiver answered 410 Gone: nothing is sent until a webhook is set, be it the same";
+    "the receiver answered 410 Gone: nothing is sent until its URL is set, be it the same";
 
 /// The end of a log line: how many like it were suppressed.
 struct LeftOut(u64);
@@ -169,7 +169,7 @@ impl LogObserver {
                     );
                 }
             }
-            Notice::Retry { event_id, wait } => {
+            Notice::Retry { event_id, wait, .. } => {
                 if let Some(n) = self.throttles.retries.admit(Instant::now()) {
                     info!(
                         endpoint = self.name(),

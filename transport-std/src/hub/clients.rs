@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pilot_webhook_core::Stats;
+use pilot_webhook_core::{BreakerState, Stats};
 
 use super::past::{add, counted};
 use crate::client::{Client, Destination};
@@ -34,12 +34,6 @@ impl Clients {
         self.state().all.clone()
     }
 
-    /// What those counted that have ended, and the others.
-    pub(super) fn both(&self) -> (Stats, Vec<Client>) {
-        let state = self.state();
-        (state.ended, state.all.clone())
-    }
-
     /// The sum of all, with the breaker and the last status of the newest.
     pub(super) fn stats(&self) -> Stats {
         let state = self.state();
@@ -58,7 +52,8 @@ impl Clients {
         self.all().iter().fold(None, |_, client| Some(change(client)))
     }
 
-    /// Another client gets the events from now on: `put` has them come to it. It is paused if the last one is. The others
+    /// Another client gets the events from now on: `put` has them come to it. It is paused if the last one is, and gone if that is at
+    /// the same target. The others
     /// deliver what they have to where it delivers.
     pub(super) fn succeed<R, E>(
         &self,
@@ -67,8 +62,17 @@ impl Clients {
     ) -> Result<R, E> {
         let _turn = self.turn();
         let before = self.all();
-        if before.last().is_some_and(Client::is_paused) {
-            client.pause();
+        if let Some(last) = before.last() {
+            if last.is_paused() {
+                client.pause();
+            }
+            let is_gone = last.stats().breaker == BreakerState::Gone;
+            if let Some(target) = last.target().filter(|_| is_gone)
+                && client.target().as_ref() == Some(&target)
+            {
+                // It is not closed yet.
+                let _ = client.set_gone(target);
+            }
         }
         let done = put()?;
         if let Some(target) = client.target() {
@@ -95,21 +99,47 @@ impl Clients {
         self.hold_back();
     }
 
-    /// The endpoint or the hub ends: none is held back from now on.
-    pub(super) fn let_go(&self) {
+    /// The endpoint or the hub ends: none is held back from now on. Returns all, which are to be
+    /// [closed](Self::begin_close).
+    pub(super) fn end(&self) -> Vec<Client> {
+        let mut state = self.state();
+        state.is_ending = true;
+        state.all.clone()
+    }
+
+    /// These refuse new events, and deliver what they have.
+    pub(super) fn begin_close(&self, clients: &[Client]) {
         let _turn = self.turn();
-        self.state().is_ending = true;
+        for client in clients {
+            // One that is closed while it is held back gives up what it has.
+            client.set_held_back(false);
+            client.begin_close();
+        }
+    }
+
+    /// The endpoint was removed, and is added again: this client gets its events.
+    pub(super) fn come_back(&self, client: Client) {
+        let mut state = self.state();
+        state.is_ending = false;
+        state.all.push(client);
+    }
+
+    /// The second part of [`come_back`](Self::come_back).
+    pub(super) fn hold_back_now(&self) {
+        let _turn = self.turn();
         self.hold_back();
     }
 
-    /// What stands in an outbox is delivered by the newest, so that no other one begins an attempt.
+    /// What stands in an outbox is delivered by the newest, so that no other one begins an attempt. One without an outbox that
+    /// is closed has little time left for what it has.
     fn hold_back(&self) {
         let state = self.state();
         let (all, is_ending) = (state.all.clone(), state.is_ending);
         drop(state);
         for (n, client) in all.iter().enumerate() {
-            let is_between = (n > 0 || client.is_stored()) && n + 1 < all.len();
-            client.set_held_back(is_between && !is_ending);
+            let is_newest = n + 1 == all.len();
+            let may_wait = client.is_stored() || (n > 0 && !client.is_closing());
+            client.set_held_back(may_wait && !is_newest && !is_ending);
         }
     }
 

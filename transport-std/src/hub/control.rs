@@ -3,7 +3,7 @@
 use pilot_webhook_core::standard::{KeyError, SigningKey};
 
 use super::endpoint::HubEndpoint;
-use crate::client::ClientError;
+use crate::client::{ClientError, Destination};
 use crate::http::{HttpConfigError, RequestHeaders};
 
 /// These methods act on the endpoint as it is now, and on all clients that deliver for it, those included that a
@@ -11,7 +11,12 @@ use crate::http::{HttpConfigError, RequestHeaders};
 impl HubEndpoint {
     /// Begins no attempt from now on, as [`Client::pause`](crate::Client::pause).
     pub fn pause(&self) {
-        self.clients.each(crate::Client::pause);
+        // One that was removed before is closed, and would give up what it has.
+        self.clients.each(|client| {
+            if !client.is_closing() || client.is_stored() {
+                client.pause();
+            }
+        });
     }
 
     /// Goes on where it was paused, as [`Client::resume`](crate::Client::resume).
@@ -31,16 +36,22 @@ impl HubEndpoint {
     /// # Errors
     /// When the URL names no destination, or the client is closed; nothing changed then.
     pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
-        let target = self.client.destination(url)?;
-        let set = self.clients.each(|client| match &target {
-            // One that is closed already and not the newest has nothing.
-            Some(target) => client.set_target(target.clone()),
+        match self.client.destination(url)? {
+            Some(target) => self.set_target(&target),
             None => {
-                client.clear();
+                self.clients.each(crate::Client::clear);
                 Ok(())
             }
-        });
-        set.unwrap_or(Ok(()))
+        }
+    }
+
+    /// As [`set_url`](Self::set_url). One that has answered 410 Gone gets events again, be it the same.
+    ///
+    /// # Errors
+    /// When the client is closed; nothing changed then.
+    pub fn set_target(&self, target: &Destination) -> Result<(), ClientError> {
+        // That an old one is closed is no matter.
+        self.clients.each(|client| client.set_target(target.clone())).unwrap_or(Ok(()))
     }
 
     /// Signs with another secret from the next attempt on, or with none, as [`Client::set_secret`](crate::Client::set_secret).

@@ -153,10 +153,15 @@ impl Hub {
         for it in all().filter(|it| only.is_none_or(|only| !Arc::ptr_eq(only, it))) {
             sum = better(sum, self.hand_to(it, event, data, &mut shares));
         }
-        if matches!(sum, Ok(Some(_)) | Err(EmitError::Full | EmitError::Payload(_))) {
+        self.count(sum);
+        Tried::Answered(sum)
+    }
+
+    /// Counts an event that an endpoint took or counted as lost.
+    pub(super) fn count(&self, answer: Answer) {
+        if matches!(answer, Ok(Some(_)) | Err(EmitError::Full | EmitError::Payload(_))) {
             self.inner.events.fetch_add(1, Relaxed);
         }
-        Tried::Answered(sum)
     }
 
     /// Hands an event to one endpoint, whether or not it has room.

@@ -81,6 +81,18 @@ impl HubEndpoint {
     pub fn stats(&self) -> Stats {
         self.clients.stats()
     }
+
+    /// Events that wait for it or are being sent: with an outbox all that are on disk, otherwise those in the queue.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        let stats = self.stats();
+        let in_queue = u64::from(stats.queued) + u64::from(stats.in_flight);
+        #[cfg(feature = "outbox")]
+        if let Some(stored) = &self.stored {
+            return stored.endpoint.waiting().max(in_queue);
+        }
+        in_queue
+    }
 }
 
 impl fmt::Debug for HubEndpoint {

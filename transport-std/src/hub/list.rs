@@ -31,6 +31,12 @@ impl Endpoints {
     pub(super) fn index(&self) -> &Index {
         self.index.get_or_init(|| Index::new(self.all.iter().map(|it| &*it.filter)))
     }
+
+    /// One endpoint alone.
+    #[cfg(feature = "outbox")]
+    pub(super) fn of(only: Arc<HubEndpoint>) -> Snapshot {
+        Arc::new(Self::new(vec![only]))
+    }
 }
 
 impl Deref for Endpoints {
@@ -89,13 +95,22 @@ impl List {
         }
     }
 
-    /// Appends an endpoint.
-    pub(super) fn add(&self, endpoint: Arc<HubEndpoint>) -> Result<(), HubError> {
+    /// Whether an endpoint whose client is closed was replaced or removed.
+    pub(super) fn is_replaced(&self, closed: &HubEndpoint) -> bool {
+        !matches!(self.after(closed), After::Closed)
+    }
+
+    /// Appends what `complete` makes of an endpoint.
+    pub(super) fn add(
+        &self,
+        endpoint: HubEndpoint,
+        complete: impl FnOnce(HubEndpoint) -> HubEndpoint,
+    ) -> Result<(), HubError> {
         self.change(|endpoints| {
             if endpoints.iter().any(|it| it.name == endpoint.name) {
                 return Err(HubError::Exists);
             }
-            endpoints.push(endpoint);
+            endpoints.push(Arc::new(complete(endpoint)));
             Ok(())
         })
     }

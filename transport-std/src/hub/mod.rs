@@ -11,6 +11,7 @@ mod index;
 mod list;
 mod past;
 mod pull;
+mod removed;
 #[cfg(feature = "outbox")]
 mod stored;
 
@@ -30,7 +31,8 @@ use tokio::sync::watch;
 
 use self::clients::Clients;
 use self::list::List;
-use self::past::{Past, add};
+use self::past::add;
+use self::removed::Removed;
 #[cfg(feature = "outbox")]
 use self::stored::Stored;
 use crate::client::{Client, TokioClock};
@@ -81,8 +83,7 @@ struct Inner {
     /// Held while an event is handed in, where sources wait for more than one of the endpoints: so each of these takes
     /// it, or none does.
     turn: Mutex<()>,
-    /// Of endpoints that were removed.
-    removed: Past,
+    removed: Removed,
     /// Set once, when the hub is made.
     #[cfg(feature = "outbox")]
     outbox: OnceLock<Outbox>,
@@ -104,7 +105,9 @@ impl Hub {
         share.clamp(EVENTS_OF_ONE, QUEUE_CAPACITY)
     }
 
-    /// Adds an endpoint, and returns its client. Within a tokio runtime.
+    /// Adds an endpoint, and returns its client. Within a tokio runtime. While one of the same name that was removed still
+    /// delivers what it has, the new one goes on with its counters. With an outbox it goes on with its deliveries, too: the
+    /// old one only ends the attempts that are under way, and the new one delivers what waits after that.
     ///
     /// # Errors
     /// When the name is none or another endpoint's, or the options cannot be used. Nothing changed then.
@@ -116,10 +119,28 @@ impl Hub {
         if self.get(name).is_some() {
             return Err(HubError::Exists);
         }
-        let endpoint = self.build(name, options, None)?;
+        let (begin, after) = watch::channel(());
+        let endpoint = self.build(name, options, after)?;
         let client = endpoint.client.clone();
-        self.inner.list.add(Arc::new(endpoint))?;
+        let mut before = None;
+        self.inner.list.add(endpoint, |endpoint| {
+            before = self.inner.removed.take(name);
+            match &before {
+                None => endpoint,
+                Some(before) => {
+                    before.clients.come_back(endpoint.client.clone());
+                    HubEndpoint { clients: Arc::clone(&before.clients), ..endpoint }
+                }
+            }
+        })?;
         self.share_room();
+        if let Some(before) = before {
+            before.clients.hold_back_now();
+            tokio::spawn(async move {
+                before.ended().await;
+                drop(begin);
+            });
+        }
         Ok(client)
     }
 
@@ -148,7 +169,7 @@ impl Hub {
     /// order between old and new ones is not kept. Of several old ones the oldest delivers, so that the limits of an endpoint
     /// hold for each of two clients at most. With an outbox it only ends the attempts that are under way, and the new one delivers what
     /// waits after that. The endpoint's counters go on; without an outbox event ids begin anew. An endpoint that is paused
-    /// stays so.
+    /// stays so, and one whose URL is gone (410), too, unless it gets another one.
     ///
     /// # Errors
     /// When there is no such endpoint, the options cannot be used, or the hub is closed. Nothing changed then.
@@ -157,7 +178,7 @@ impl Hub {
             return Err(HubError::Unknown);
         };
         let (handed_over, after) = watch::channel(());
-        let new = self.build(name, options, Some(after))?;
+        let new = self.build(name, options, after)?;
         let client = new.client.clone();
         let put = |old: &HubEndpoint| {
             // The one that was there was removed, and another one has its name.
@@ -178,26 +199,32 @@ impl Hub {
     }
 
     /// Removes an endpoint. Its client takes no new events, and delivers those that it has for at most its drain
-    /// timeout. With an outbox the others stay there, until an endpoint of this name is added, or they are purged.
-    /// Completes when that is over, which it also is without the caller. Its counters stay in the sum.
+    /// timeout. With an outbox the others stay there, until an endpoint of this name is [added](Self::add), or they are
+    /// purged. Completes when that is over, which it also is without the caller. Its counters stay in the sum.
     ///
     /// # Errors
     /// When there is no such endpoint, or the hub is closed.
     pub async fn remove(&self, name: &str) -> Result<(), HubError> {
         let inner = Arc::clone(&self.inner);
+        let (ending, end) = watch::channel(());
         let mut clients = Vec::new();
-        let absorb = |endpoint: &HubEndpoint| clients = inner.removed.absorb(&endpoint.clients);
-        let removed = inner.list.remove(name, absorb)?;
+        let removed = inner.list.remove(name, |endpoint| {
+            clients = endpoint.clients.end();
+            inner.removed.add(endpoint, end);
+        })?;
         self.share_room();
-        removed.clients.let_go();
-        clients.iter().for_each(Client::begin_close);
+        removed.clients.begin_close(&clients);
         let closing = tokio::spawn(async move {
             for client in clients {
                 client.close().await;
-                inner.removed.ended(&client);
+                removed.clients.ended(&client);
             }
+            inner.removed.ended(&removed.clients);
+            drop(ending);
             #[cfg(feature = "outbox")]
-            stored::say_left(&removed);
+            if inner.list.get(&removed.name).is_none() {
+                stored::say_left(&removed);
+            }
         });
         // It ends early only with its runtime.
         let _ = closing.await;
@@ -272,7 +299,9 @@ impl Hub {
 
     /// Closes all endpoints, side by side, as [`Client::close`] does. Idempotent, and cancel-safe.
     pub async fn close(&self) {
-        self.inner.list.close().iter().for_each(|endpoint| endpoint.clients.let_go());
+        for endpoint in self.inner.list.close().iter() {
+            endpoint.clients.begin_close(&endpoint.clients.end());
+        }
         let clients = self.clients();
         clients.iter().for_each(Client::begin_close);
         for client in clients {
@@ -284,7 +313,7 @@ impl Hub {
 
     /// The clients of all endpoints, those included that only deliver what they have.
     fn clients(&self) -> Vec<Client> {
-        let mut clients = self.inner.removed.ending();
+        let mut clients = self.inner.removed.clients();
         clients.extend(self.inner.list.now().iter().flat_map(|endpoint| endpoint.clients.all()));
         clients
     }
@@ -294,7 +323,7 @@ impl Hub {
         &self,
         name: &str,
         options: EndpointOptions,
-        after: Option<watch::Receiver<()>>,
+        after: watch::Receiver<()>,
     ) -> Result<HubEndpoint, HubError> {
         let EndpointOptions { filter, waits, client } = options;
         let client = client.name(name);
@@ -336,7 +365,7 @@ async fn retire(old: Arc<HubEndpoint>) {
     if client.is_stored() {
         // It may not have begun itself.
         #[cfg(feature = "outbox")]
-        if let Some(mut before) = old.stored.as_ref().and_then(|stored| stored.after.clone()) {
+        if let Some(mut before) = old.stored.as_ref().map(|stored| stored.after.clone()) {
             while before.changed().await.is_ok() {}
         }
     } else {

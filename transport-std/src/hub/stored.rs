@@ -25,7 +25,7 @@ use crate::outbox::{
 pub(super) struct Stored {
     pub(super) endpoint: OutboxEndpoint,
     /// Its client delivers when the other end of this is gone.
-    pub(super) after: Option<watch::Receiver<()>>,
+    pub(super) after: watch::Receiver<()>,
 }
 
 impl Hub {
@@ -93,17 +93,17 @@ impl Hub {
         self.stored(&list, event, answer, is_counted)
     }
 
-    /// Hands an event of a source to the outbox, which tells its receipt when it is on disk. `None`: it is for no
-    /// endpoint.
+    /// Hands an event of a source to the outbox, for those of these endpoints that it is for. Its receipt is told when it
+    /// is on disk. `None`: it is for none of them.
     pub(super) async fn store<R: Receipt>(
         &self,
         outbox: &Outbox,
+        list: &Snapshot,
         item: &Incoming<'_, R>,
         receipt: &mut Option<Owed>,
         can_wait: bool,
     ) -> Option<Answer> {
-        let list = self.inner.list.now();
-        let to_store = ToStore::new(&list, &item.event);
+        let to_store = ToStore::new(list, &item.event);
         if to_store.ids.0.is_empty() {
             return None;
         }
@@ -112,17 +112,9 @@ impl Hub {
             Ok(new) => NewEvent { origin_id: item.origin_id, ..new },
             Err(error) => return Some(Err(emit_payload(error))),
         };
-        let answer = loop {
-            match outbox.submit_at(new, item.position, || when_stored(receipt.take())) {
-                Err(PutError::Full | PutError::Disk) if can_wait => {
-                    if let Err(error) = outbox.room(new.size()).await {
-                        break Err(error);
-                    }
-                }
-                answer => break answer,
-            }
-        };
-        Some(self.stored(&list, &item.event, answer, !can_wait))
+        let reply = || when_stored(receipt.take());
+        let answer = outbox.submit_at(new, item.position, can_wait, || true, reply).await;
+        Some(self.stored(list, &item.event, answer, !can_wait))
     }
 
     /// Counts what became of an event that was handed to the outbox.
@@ -177,7 +169,7 @@ pub(super) fn say_left(removed: &HubEndpoint) {
     if left > 0 {
         warn!(
             "{left} events wait in the outbox for the endpoint {name}, which was removed: they are delivered when it is \
-             there again, or purged by hand"
+             there again, and take room until then or until they are purged"
         );
     }
 }

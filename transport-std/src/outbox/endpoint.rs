@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::batch::Ended;
+use super::batch::{Attempt, Ended};
 use super::error::{OutboxError, OutboxErrorKind};
 use super::event::{End, EndpointId, Stored};
 use super::handle::Outbox;
 use super::ledger::Ledger;
 use super::lines::Line;
 use super::reader::Read;
+use super::rows::{now, signed};
+use super::run::Run;
 
 /// What may wait for an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,9 +72,22 @@ impl OutboxEndpoint {
         self.outbox.end(Ended { endpoint: self.line.id, id, end });
     }
 
+    /// Tells that an attempt at the event `first` failed just now, or at a batch up to the event `last`, and that the next one
+    /// is made after `wait`: the file knows it like an end. `attempts` of the round have failed with it, 0 when the next one
+    /// begins another round.
+    pub fn tried(&self, first: u64, last: u64, attempts: u8, wait: Duration) {
+        let run = Run { first: signed(first), last: signed(last) };
+        let (failed_at, wait) = (now(), milliseconds(wait));
+        let endpoint = self.line.id;
+        self.outbox.attempted(Attempt { endpoint, run, attempts, failed_at, wait });
+    }
+
     /// What waits after the id `after`, in the order of ids: at most `most_events`, and of topics and data at
     /// most `most_bytes`, but for the first event, which may be longer. An empty answer means that there is
     /// nothing yet.
+    ///
+    /// What was read is in the hands of who delivers: it does not become too old any more, until it is
+    /// [released](Self::release).
     ///
     /// # Errors
     /// When the file cannot be read, or the outbox is closed.
@@ -83,13 +98,19 @@ impl OutboxEndpoint {
         most_bytes: usize,
     ) -> Result<Vec<Stored>, OutboxError> {
         let (reply, answer) = oneshot::channel();
-        let endpoint = self.line.id;
-        self.outbox.ask(Read { endpoint, after, most_events, most_bytes, reply });
+        let line = Arc::clone(&self.line);
+        self.outbox.ask(Read { line, after, most_events, most_bytes, reply });
         match answer.await {
             Ok(Ok(events)) => Ok(events),
             Ok(Err(error)) => Err(self.outbox.says(error.into())),
             Err(_) => Err(self.outbox.says(OutboxErrorKind::Closed)),
         }
+    }
+
+    /// Nobody has what was read behind the id `after`: it may become too old again.
+    pub fn release(&self, after: u64) {
+        let mut taken = self.line.taken();
+        *taken = after.min(*taken);
     }
 
     /// Completes when an event with a greater id than `after` was stored or replayed: true. When the outbox
@@ -112,6 +133,12 @@ impl OutboxEndpoint {
     /// look at this is all until then.
     pub(crate) fn newest(&self) -> u64 {
         self.line.newest()
+    }
+
+    /// Events that wait for it, as they are on disk.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.line.waiting()
     }
 
     /// Events that were dropped, each for one caller: of several clients of the endpoint one counts it.

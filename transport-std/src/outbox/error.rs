@@ -118,7 +118,9 @@ impl fmt::Display for OutboxErrorKind {
                 write!(f, "of version {found}, and only versions up to {known} are known here")
             }
             Self::Older => f.write_str("of an older version: start the daemon on it once"),
-            Self::Corrupt => f.write_str("damaged"),
+            Self::Corrupt => f.write_str(
+                "damaged: restore it, or move it away (`sqlite3 FILE .recover` reads what can be read)",
+            ),
             Self::Full => f.write_str("the disk is full"),
             Self::Busy => f.write_str("another process keeps writing to it"),
             Self::NoEndpoint(name) => write!(f, "it has no endpoint {name:?}"),

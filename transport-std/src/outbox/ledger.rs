@@ -76,7 +76,7 @@ pub(crate) enum Entry {
     Replayed,
     /// Dead letters that somebody removed.
     Purged,
-    /// What waited for the endpoint when it was removed.
+    /// What waited for the endpoint when it was removed, or when somebody removed that.
     Removed,
     Expired,
     AgedOut,
@@ -173,7 +173,7 @@ pub struct Ledger {
     pub oversize: u64,
     /// Dead letters that were put back.
     pub replayed: u64,
-    /// Dead letters that somebody removed, and what waited for an endpoint that was removed.
+    /// Dead letters that somebody removed, and what waited for an endpoint and was removed with it or by somebody.
     pub purged: u64,
     /// Dead letters that gave way to newer ones.
     pub expired: u64,

@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::event::EndpointId;
-
-/// What the endpoint of a client is called that names none.
-const PILOT: &str = "pilot";
+use super::ledger::{Account, count};
+use crate::logging::Throttle;
 
 /// The line of events before an endpoint.
 #[derive(Debug)]
@@ -24,11 +23,18 @@ pub(crate) struct Line {
     max_bytes: AtomicI64,
     /// How old what waits for it may be, in milliseconds; the greatest number for no bound.
     max_age: AtomicI64,
+    /// The last event that was read, and is in its deliverer's hands or has ended. Locked over a read, and while events are
+    /// aged out.
+    taken: Mutex<u64>,
+    /// Events that wait for it, on disk.
+    waiting: AtomicU64,
     is_removed: AtomicBool,
     /// What waits for it is being removed.
     is_clearing: AtomicBool,
-    /// Events that were dropped, and that nobody has counted yet.
+    /// Events that were dropped, and that no client has counted yet.
     dropped: AtomicU64,
+    /// What is logged of these.
+    pub(crate) drops: Throttle,
 }
 
 impl Line {
@@ -40,9 +46,12 @@ impl Line {
             news: Notify::new(),
             max_bytes: i64::MAX.into(),
             max_age: max_age.into(),
+            taken: 0.into(),
+            waiting: 0.into(),
             is_removed: false.into(),
             is_clearing: false.into(),
             dropped: 0.into(),
+            drops: Throttle::default(),
         }
     }
 
@@ -64,6 +73,20 @@ impl Line {
 
     pub(crate) fn set_max_age(&self, milliseconds: i64) {
         self.max_age.store(milliseconds, Relaxed);
+    }
+
+    /// The last event that was read: what is behind it may be aged out while this is held.
+    pub(crate) fn taken(&self) -> MutexGuard<'_, u64> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Relaxed)
+    }
+
+    /// So many events wait for it, by its account.
+    pub(crate) fn set_waiting(&self, events: i64) {
+        self.waiting.store(count(events), Relaxed);
     }
 
     /// Whether nothing more is to wait for it.
@@ -109,20 +132,28 @@ impl Line {
 /// All endpoints of a file.
 #[derive(Debug)]
 pub(crate) struct Lines {
+    /// That of the endpoint `pilot`, which every file has.
+    pub(crate) pilot: Arc<Line>,
     lines: Mutex<BTreeMap<EndpointId, Arc<Line>>>,
     /// The greatest age where an endpoint says nothing else, in milliseconds.
     max_age: i64,
 }
 
 impl Lines {
-    /// Those that the file has, whose last event is `newest`.
+    /// Those that the file has, whose last event is `newest`. `None` when `pilot` is missing.
     pub(crate) fn new(
-        names: impl IntoIterator<Item = (EndpointId, String)>,
+        accounts: Vec<(EndpointId, String, Account)>,
         newest: u64,
         max_age: i64,
-    ) -> Self {
-        let line = |(id, name)| (id, Arc::new(Line::new(id, name, newest, max_age)));
-        Self { lines: Mutex::new(names.into_iter().map(line).collect()), max_age }
+    ) -> Option<Self> {
+        let line = |(id, name, account): (_, _, Account)| {
+            let line = Line::new(id, name, newest, max_age);
+            line.set_waiting(account.stored());
+            (id, Arc::new(line))
+        };
+        let lines: BTreeMap<_, _> = accounts.into_iter().map(line).collect();
+        let pilot = Arc::clone(lines.get(&EndpointId::PILOT)?);
+        Some(Self { pilot, lines: lines.into(), max_age })
     }
 
     fn lines(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Arc<Line>>> {
@@ -131,13 +162,6 @@ impl Lines {
 
     pub(crate) fn get(&self, id: EndpointId) -> Option<Arc<Line>> {
         self.lines().get(&id).cloned()
-    }
-
-    /// That of the endpoint `pilot`, which every file has.
-    pub(crate) fn pilot(&self) -> Arc<Line> {
-        let line = || Arc::new(Line::new(EndpointId::PILOT, PILOT.to_owned(), 0, self.max_age));
-        // Missing only where somebody else has changed the file.
-        Arc::clone(self.lines().entry(EndpointId::PILOT).or_insert_with(line))
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Line>> {

@@ -13,11 +13,15 @@ use super::look;
 const APPLICATION_ID: i64 = 0x504f_4258;
 /// The steps from one version of the file (`PRAGMA user_version`) to the next, from an empty file on. A
 /// step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 /// How long a connection waits for another process to finish writing.
 const BUSY: Duration = Duration::from_secs(5);
 /// What the write-ahead log keeps of its length, in bytes, after it was long.
 const LOG_KEEPS: i64 = 8 << 20;
+
+/// The longest file that is read as a whole when it is opened, in bytes: a second or so on a slow disk.
+const CHECKED_MAX: i64 = 64 << 20;
 
 /// Who opens the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +65,21 @@ pub(crate) fn open(path: &Path, opener: Opener) -> Result<Connection, OutboxErro
         if mode != "wal" {
             return Err(OutboxErrorKind::Sqlite(format!("it stays in the journal mode {mode}")));
         }
+        check_whole(&connection)?;
         migrate(&connection, MIGRATIONS)?;
     }
     Ok(connection)
+}
+
+/// Whether the file is whole, before somebody relies on it: a writer would fail again and again. A long file is not read
+/// for it.
+fn check_whole(connection: &Connection) -> Result<(), OutboxErrorKind> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if number("page_count")? * number("page_size")? > CHECKED_MAX {
+        return Ok(());
+    }
+    let found: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(OutboxErrorKind::Corrupt) }
 }
 
 /// Whether there is a directory for the file.

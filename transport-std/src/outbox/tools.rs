@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::change::Books;
 use super::error::{OutboxError, OutboxErrorKind};
 use super::event::{DeadLetter, EndpointId, Stored};
-use super::ledger::{Account, Counter, Counts, Entry, Ledger, accounts, count};
+use super::ledger::{Account, Counter, Counts, Ledger, accounts, count};
 use super::lock::FileLock;
 use super::look;
 use super::reader::read;
@@ -151,7 +150,7 @@ impl OutboxFile {
     }
 
     /// The endpoint that is called so.
-    fn endpoint(&self, name: &str) -> Result<EndpointId, OutboxError> {
+    pub(crate) fn endpoint(&self, name: &str) -> Result<EndpointId, OutboxError> {
         let sql = "SELECT id FROM endpoints WHERE name = ?1";
         let found = self.connection.query_row(sql, [name], |row| row.get(0)).optional();
         let none = || OutboxErrorKind::NoEndpoint(name.to_owned()).at(&self.path);
@@ -159,7 +158,10 @@ impl OutboxFile {
     }
 
     /// All endpoints with their names, or the one that is called so.
-    fn endpoints(&self, name: Option<&str>) -> Result<Vec<(EndpointId, String)>, OutboxError> {
+    pub(crate) fn endpoints(
+        &self,
+        name: Option<&str>,
+    ) -> Result<Vec<(EndpointId, String)>, OutboxError> {
         match name {
             Some(name) => Ok(vec![(self.endpoint(name)?, name.to_owned())]),
             None => {
@@ -256,43 +258,6 @@ impl OutboxFile {
         self.told(self.connection.execute(&sql, (value, endpoint))).map(|rows| rows as u64)
     }
 
-    /// Removes dead letters for good, of all endpoints or of one, and returns how many.
-    ///
-    /// # Errors
-    /// As [`list`](Self::list).
-    pub fn purge(&self, which: Which<'_>, endpoint: Option<&str>) -> Result<u64, OutboxError> {
-        let endpoints = self.endpoints(endpoint)?;
-        self.told(self.purge_of(which, &endpoints))
-    }
-
-    fn purge_of(
-        &self,
-        which: Which<'_>,
-        endpoints: &[(EndpointId, String)],
-    ) -> rusqlite::Result<u64> {
-        let (condition, value) = which.condition();
-        let sql = format!("DELETE FROM dead WHERE endpoint = ?2 AND {condition}");
-        let mut purge = self.connection.prepare(&sql)?;
-        let mut forget = self.connection.prepare(
-            "DELETE FROM replays WHERE endpoint = ?1
-             AND id NOT IN (SELECT id FROM dead WHERE endpoint = ?1)",
-        )?;
-        let (all, _) = Books::new(&self.connection)?.transaction(|change| {
-            let mut all = 0;
-            for (endpoint, _) in endpoints {
-                let purged = purge.execute((&value, endpoint))?;
-                if purged > 0 {
-                    forget.execute([endpoint])?;
-                    let number = i64::try_from(purged).unwrap_or(i64::MAX);
-                    change.of(*endpoint)?.add(Entry::Purged, number);
-                }
-                all += purged as u64;
-            }
-            Ok(all)
-        })?;
-        Ok(all)
-    }
-
     /// Hands out every event that waits, in the order of ids, until `to` fails: once, for however many endpoints it
     /// waits. It looks at the file again after some of them: what changes meanwhile may be handed out or not.
     ///
@@ -377,7 +342,7 @@ fn endpoint_status(
 
 impl Which<'_> {
     /// As an SQL condition on a dead letter, with one value.
-    fn condition(self) -> (&'static str, rusqlite::types::Value) {
+    pub(crate) fn condition(self) -> (&'static str, rusqlite::types::Value) {
         match self {
             Self::All => ("?1 IS NULL", rusqlite::types::Value::Null),
             Self::Id(id) => ("id = ?1", signed(id).into()),

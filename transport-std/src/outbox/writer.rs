@@ -13,10 +13,10 @@ use super::change::Changed;
 use super::commit::Committer;
 use super::handle::{Held, OutboxOptions};
 use super::intake::{Intake, Woken};
-use super::ledger::{Counter, Entry, count};
-use super::lines::Lines;
+use super::ledger::{Counter, Counts, Entry, accounts, count};
+use super::lines::{Line, Lines};
 use super::rows::unsigned;
-use super::upkeep;
+use super::upkeep::{self, Slice};
 
 /// How often the file is looked after: replays are noticed within a second.
 const UPKEEP: Duration = Duration::from_millis(500);
@@ -36,7 +36,6 @@ struct Writer<'c> {
     /// There are dead letters to be put back.
     has_replays: bool,
     failures: Throttle,
-    drops: Throttle,
 }
 
 /// Says how the writer ended, also when it panicked.
@@ -73,7 +72,6 @@ pub(crate) fn run(
                 seen: 0,
                 has_replays: true,
                 failures: Throttle::default(),
-                drops: Throttle::default(),
             };
             ending.lost = writer.run();
         }
@@ -168,6 +166,7 @@ impl Writer<'_> {
         self.look_at_disk();
         if upkeep::is_changed_by_others(self.connection, &mut self.seen)? {
             self.has_replays = true;
+            self.read_again()?;
         }
         if self.has_replays {
             self.has_replays = upkeep::has_replays(self.connection)?;
@@ -179,16 +178,14 @@ impl Writer<'_> {
             moved += slice.events;
         }
         for line in self.lines.all() {
-            if line.max_age() < i64::MAX
-                && let Some(slice) = upkeep::age_out(self.connection, line.id, line.max_age())?
-            {
+            if let Some(slice) = self.age_out(&line)? {
                 self.committed(0, &slice.changed);
                 moved += slice.events;
                 let (events, endpoint) = (slice.events, Printable::new(&line.name, NAME));
                 tracing::warn!(%endpoint, "outbox: {events} events became too old and are lost");
             }
             if line.is_clearing() {
-                let slice = upkeep::clear(self.connection, line.id)?;
+                let slice = upkeep::clear(self.connection, line.id, i64::MAX)?;
                 if let Some(slice) = slice {
                     self.committed(0, &slice.changed);
                     moved += slice.events;
@@ -204,14 +201,37 @@ impl Writer<'_> {
         Ok(moved > 0)
     }
 
+    /// What was read is in its deliverer's hands, and nothing is read meanwhile: an event is lost, or sent.
+    fn age_out(&self, line: &Line) -> rusqlite::Result<Option<Slice>> {
+        let age = line.max_age();
+        if age == i64::MAX {
+            return Ok(None);
+        }
+        let taken = line.taken();
+        upkeep::age_out(self.connection, line.id, *taken, age)
+    }
+
+    /// What others did to the file counts.
+    fn read_again(&self) -> rusqlite::Result<()> {
+        for (id, _, account) in accounts(self.connection)? {
+            if let Some(line) = self.lines.get(id) {
+                line.set_waiting(account.stored());
+            }
+        }
+        let counts = Counts::read(self.connection)?;
+        self.intake.committed(0, count(counts.get(Counter::StoredBytes)));
+        Ok(())
+    }
+
     fn committed(&self, written: u64, changed: &Changed) {
         self.intake.committed(written, count(changed.counts.get(Counter::StoredBytes)));
         for (endpoint, touched) in &changed.endpoints {
             let Some(line) = self.lines.get(*endpoint) else { continue };
             let dropped = count(touched.delta().get(Entry::Dropped));
             line.committed(unsigned(touched.newest), dropped);
+            line.set_waiting(touched.account().stored());
             if dropped > 0
-                && let Some(more) = self.drops.admit(Instant::now())
+                && let Some(more) = line.drops.admit(Instant::now())
             {
                 let endpoint = Printable::new(&line.name, NAME);
                 tracing::warn!(

@@ -30,7 +30,7 @@ pub(crate) fn is_gone(home: &Path, url: &str) -> bool {
 }
 
 /// Whether both are one URL, credentials apart.
-fn is_same(url: &str, other: &str) -> bool {
+pub(crate) fn is_same(url: &str, other: &str) -> bool {
     let parse = |url| Destination::parse(url, Policy::default()).ok();
     let (url, other) = (parse(url), parse(other));
     url.zip(other).is_some_and(|(url, other)| url.url() == other.url())

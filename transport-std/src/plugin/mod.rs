@@ -3,10 +3,12 @@
 mod bus;
 mod credentials;
 mod gone;
+mod gone_endpoints;
 mod persist;
 mod pump;
 mod registry;
 mod replace;
+mod saver;
 mod service;
 
 pub use bus::{BusEvent, EventBus, LocalBus, Payload, Subscription};

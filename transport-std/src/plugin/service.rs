@@ -1,23 +1,24 @@
 //! The webhook as a plugin of a pilot daemon.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::thread;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use pilot_webhook_core::{BreakerState, Notice, Stats};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::client::{Client, ClientBuilder, ClientError};
 use crate::hub::{EndpointOptions, Hub, HubError};
 use crate::plugin::bus::{EventBus, Payload};
 use crate::plugin::gone;
-use crate::plugin::persist::{PersistError, load_persisted, pilot_home, save_persisted_url};
+use crate::plugin::gone_endpoints::{self, GoneEndpoints};
+use crate::plugin::persist::{PersistError, load_persisted, pilot_home};
 use crate::plugin::pump::Pump;
 use crate::plugin::registry::{BoxError, BoxFuture, Deps, STOP_TIMEOUT, Service};
+use crate::plugin::saver::{Saver, write};
 
 /// The name of the service's endpoint in its hub: the one whose URL it sets and persists.
 pub const ENDPOINT: &str = "pilot";
@@ -34,10 +35,6 @@ const UNHEALTHY_AT: u64 = 3;
 /// The longest the service drains, so that it has stopped, its last step and a late timer included,
 /// before the registry gives up on it ([`STOP_TIMEOUT`]).
 const DRAIN_MAX: Duration = STOP_TIMEOUT.saturating_sub(Duration::from_millis(500));
-
-/// Orders to the task that writes the file that are taken in one go; of their URLs only the last is
-/// written. Arbitrary.
-const ORDERS_AT_ONCE: usize = 64;
 
 /// Delivers everything that is published on the daemon's bus, to each endpoint of a [`Hub`] whose filter lets it pass. One
 /// of them, [`ENDPOINT`], is the service's own: its URL is the one that is set and persisted.
@@ -62,10 +59,14 @@ pub struct ServiceOptions {
     pub hub: Hub,
 }
 
+/// Where the names of endpoints are told.
+type Gone = mpsc::UnboundedSender<Arc<str>>;
+
 struct Inner {
     hub: Hub,
-    /// Told when the endpoint has answered that it is gone.
-    gone: mpsc::UnboundedSender<()>,
+    /// Told the name of an endpoint that has answered that it is gone, or is not gone any more.
+    gone: Gone,
+    gone_endpoints: GoneEndpoints,
     has_url: bool,
     home: Option<PathBuf>,
     /// The bus, once started, for the panics.
@@ -89,34 +90,59 @@ impl WebhookService {
         // Without a home directory the URL is not persisted, and events are delivered all the same.
         let home = home.or_else(|| pilot_home().ok());
         let is_known_gone = home.as_deref().is_some_and(|home| gone::is_gone(home, initial_url));
-        endpoint.client = equipped(endpoint.client, &events, &gone).url(initial_url);
+        let gone_endpoints = home.as_deref().map(GoneEndpoints::load).unwrap_or_default();
+        endpoint.client = own(endpoint.client, &events, &gone).url(initial_url);
         endpoint.client = endpoint.client.known_gone(is_known_gone);
         let client = hub.add(ENDPOINT, endpoint)?;
         hub.set_node_id(client.node_id());
         let saver = Saver::start(home.clone());
-        let inner = Inner { hub, gone, has_url, home, events, pump: OnceLock::new(), saver };
+        let pump = OnceLock::new();
+        let inner = Inner { hub, gone, gone_endpoints, has_url, home, events, pump, saver };
         let inner = Arc::new(inner);
         tokio::spawn(note_gone(Arc::downgrade(&inner), is_gone));
         Ok(Self { inner })
     }
 
-    /// Adds the service's endpoint again, which was removed from the hub, as [`Hub::add`] does. It delivers to `url`; when that
-    /// is empty, to the persisted one; when there is none, nowhere.
+    /// Adds an endpoint beside the service's own, as [`Hub::add`] does. One that has answered 410 Gone is gone after a
+    /// restart, too, until its URL is set, be it the same, or it is added with another one. That is kept in the service's
+    /// home. The service's own that was removed is added again so; without a URL it delivers to the persisted one.
     ///
     /// # Errors
     /// As `add`.
-    pub fn add(&self, url: &str, mut options: EndpointOptions) -> Result<Client, HubError> {
-        let Inner { hub, gone, events, saver, home, .. } = &*self.inner;
+    pub fn add(&self, name: &str, mut options: EndpointOptions) -> Result<Client, HubError> {
+        let Inner { hub, gone, gone_endpoints, saver, events, home, .. } = &*self.inner;
+        let url = options.client.its_url();
+        let is_persisted = name == ENDPOINT && url.is_empty();
+        let is_gone = match home.as_deref() {
+            Some(home) if name == ENDPOINT => gone::is_gone(home, url),
+            _ => gone_endpoints.is_gone(name, url),
+        };
+        options.client = match name {
+            ENDPOINT => own(options.client, events, gone),
+            _ => watched(options.client, name, gone),
+        };
+        options.client = options.client.known_gone(is_gone);
         // No URL is set meanwhile.
         saver.hold(|| {
-            let is_gone = home.as_deref().is_some_and(|home| gone::is_gone(home, url));
-            options.client = equipped(options.client, events, gone).url(url).known_gone(is_gone);
-            let client = hub.add(ENDPOINT, options)?;
-            if url.is_empty() {
+            let client = hub.add(name, options)?;
+            if is_persisted {
                 self.set_persisted(&client, |swap| Some(swap()));
             }
             Ok(client)
         })
+    }
+
+    /// Gives an endpoint that was [added](Self::add) another client, as [`Hub::replace`] does.
+    ///
+    /// # Errors
+    /// As `Hub::replace`.
+    pub fn replace_added(
+        &self,
+        name: &str,
+        mut options: EndpointOptions,
+    ) -> Result<Client, HubError> {
+        options.client = watched(options.client, name, &self.inner.gone);
+        self.inner.hub.replace(name, options)
     }
 
     /// Gives the service's endpoint another client, by other options, as [`Hub::replace`] does. It delivers to the same
@@ -130,7 +156,7 @@ impl WebhookService {
         saver.hold(|| {
             let old = self.client().ok_or(HubError::Unknown)?;
             let is_gone = old.stats().breaker == BreakerState::Gone;
-            options.client = equipped(options.client, events, gone).target(old.target());
+            options.client = own(options.client, events, gone).target(old.target());
             options.client = options.client.known_gone(is_gone);
             hub.replace(ENDPOINT, options)
         })
@@ -232,46 +258,63 @@ impl WebhookService {
 }
 
 impl Inner {
-    /// Persists that the URL is gone, if it still is.
-    fn save_gone(&self) {
-        self.saver.save_gone(|| {
-            let client = self.hub.get(ENDPOINT)?;
+    /// Persists that the URL of an endpoint is gone, if it still is, or that it is not.
+    async fn save_gone(&self, name: &str) {
+        let url = || {
+            let client = self.hub.get(name)?;
             let is_gone = client.stats().breaker == BreakerState::Gone;
             client.url().filter(|_| is_gone)
-        });
+        };
+        if name == ENDPOINT {
+            return self.saver.save_gone(url);
+        }
+        // Not that of an endpoint that was removed: it may come back.
+        let text =
+            self.hub.get(name).and_then(|_| self.gone_endpoints.note(name, url().as_deref()));
+        if let (Some(home), Some(text)) = (&self.home, text) {
+            let saved = write(home.clone(), move |home| gone_endpoints::save(home, &text));
+            // It was logged.
+            let _ = saved.await;
+        }
     }
 }
 
 /// The options of the service's client, which tells its panics to the bus, once there is one.
-fn equipped(
+fn own(
     client: ClientBuilder,
     events: &Arc<OnceLock<Arc<dyn EventBus>>>,
-    gone: &mpsc::UnboundedSender<()>,
+    gone: &Gone,
 ) -> ClientBuilder {
-    let (bus, gone) = (Arc::clone(events), gone.clone());
-    client
-        .drain_at_most(DRAIN_MAX)
-        .on_panic(move |panics| {
-            if let (Some(bus), Ok(payload)) = (bus.get(), Payload::new(&Panics::new(panics))) {
-                bus.publish(PANIC_TOPIC, payload.clone());
-                if panics == UNHEALTHY_AT {
-                    bus.publish(UNHEALTHY_TOPIC, payload);
-                }
+    let bus = Arc::clone(events);
+    watched(client, ENDPOINT, gone).drain_at_most(DRAIN_MAX).on_panic(move |panics| {
+        if let (Some(bus), Ok(payload)) = (bus.get(), Payload::new(&Panics::new(panics))) {
+            bus.publish(PANIC_TOPIC, payload.clone());
+            if panics == UNHEALTHY_AT {
+                bus.publish(UNHEALTHY_TOPIC, payload);
             }
-        })
-        .on_notice(move |notice| {
-            if matches!(notice, Notice::Breaker(BreakerState::Gone)) {
+        }
+    })
+}
+
+/// The options of a client which tells when its URL is gone, and when it is not any more.
+fn watched(client: ClientBuilder, name: &str, gone: &Gone) -> ClientBuilder {
+    let (name, gone, was_gone) = (Arc::from(name), gone.clone(), AtomicBool::new(false));
+    client.on_notice(move |notice| {
+        if let Notice::Breaker(state) = notice {
+            let is_gone = *state == BreakerState::Gone;
+            if was_gone.swap(is_gone, Relaxed) || is_gone {
                 // The task is gone only with its runtime.
-                let _ = gone.send(());
+                let _ = gone.send(Arc::clone(&name));
             }
-        })
+        }
+    })
 }
 
 /// Waits for endpoints that are gone, until the service is.
-async fn note_gone(inner: Weak<Inner>, mut is_gone: mpsc::UnboundedReceiver<()>) {
-    while is_gone.recv().await.is_some() {
+async fn note_gone(inner: Weak<Inner>, mut is_gone: mpsc::UnboundedReceiver<Arc<str>>) {
+    while let Some(name) = is_gone.recv().await {
         let Some(inner) = inner.upgrade() else { return };
-        inner.save_gone();
+        inner.save_gone(&name).await;
     }
 }
 
@@ -319,119 +362,4 @@ impl Panics {
     const fn new(count: u64) -> Self {
         Self { plugin: NAME, plugin_panics: count, recovered_total: count }
     }
-}
-
-/// The last write's end.
-type Saved = Result<(), Arc<PersistError>>;
-
-/// Writes the file behind the swaps: one task owns it.
-struct Saver {
-    orders: mpsc::UnboundedSender<Order>,
-    /// Whether a URL was set. Locked over a swap and its order, so that both go in one sequence.
-    is_set: Mutex<bool>,
-}
-
-enum Order {
-    Save(String),
-    /// This URL is gone.
-    Gone(String),
-    /// Tell how the last write ended, once there is nothing older to write.
-    Report(oneshot::Sender<Saved>),
-}
-
-impl Saver {
-    /// Must be called within a tokio runtime. The task ends with the saver.
-    fn start(home: Option<PathBuf>) -> Self {
-        let (orders, received) = mpsc::unbounded_channel();
-        tokio::spawn(save_loop(home, received));
-        Self { orders, is_set: Mutex::default() }
-    }
-
-    fn save_after<E>(&self, url: &str, swap: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-        let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
-        swap()?;
-        *is_set = true;
-        // The task is gone only with its runtime.
-        let _ = self.orders.send(Order::Save(url.to_owned()));
-        Ok(())
-    }
-
-    /// Runs `change` while no URL is set.
-    fn hold<R>(&self, change: impl FnOnce() -> R) -> R {
-        let _is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
-        change()
-    }
-
-    /// Runs `swap`, unless a URL was set before.
-    fn unless_set<R>(&self, swap: impl FnOnce() -> R) -> Option<R> {
-        let is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
-        (!*is_set).then(swap)
-    }
-
-    /// Notes the URL that is gone, if `find` says that one is.
-    fn save_gone(&self, find: impl FnOnce() -> Option<String>) {
-        let _is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(url) = find() {
-            let _ = self.orders.send(Order::Gone(url));
-        }
-    }
-
-    async fn saved(&self) -> Saved {
-        let (report, saved) = oneshot::channel();
-        let _ = self.orders.send(Order::Report(report));
-        saved.await.unwrap_or(Ok(()))
-    }
-}
-
-async fn save_loop(home: Option<PathBuf>, mut received: mpsc::UnboundedReceiver<Order>) {
-    let mut saved = Ok(());
-    let mut orders = Vec::new();
-    while received.recv_many(&mut orders, ORDERS_AT_ONCE).await > 0 {
-        let (mut latest, mut gone, mut reports) = (None, None, Vec::new());
-        for order in orders.drain(..) {
-            match order {
-                // It counts again, be it the same.
-                Order::Save(url) => (latest, gone) = (Some(url), None),
-                Order::Gone(url) => gone = Some(url),
-                Order::Report(report) => reports.push(report),
-            }
-        }
-        if let (Some(home), Some(url)) = (&home, latest) {
-            let save = move |home: &Path| {
-                save_persisted_url(home, &url).and_then(|()| gone::save(home, ""))
-            };
-            saved = write(home.clone(), save).await;
-        }
-        if let (Some(home), Some(url)) = (&home, gone) {
-            // Who waits for a URL to be saved does not wait for this.
-            let _ = write(home.clone(), move |home| gone::save(home, &url)).await;
-        }
-        for report in reports {
-            // The receiver may have been dropped.
-            let _ = report.send(saved.clone());
-        }
-    }
-}
-
-/// Writes the file on a thread of its own, so that it does not queue behind other work. A thread that
-/// cannot be spawned is an error.
-async fn write(
-    home: PathBuf,
-    save: impl FnOnce(&Path) -> Result<(), PersistError> + Send + 'static,
-) -> Saved {
-    let (done, saved) = oneshot::channel();
-    let directory = home.clone();
-    let saving = move || done.send(save(&directory));
-    let saved = match thread::Builder::new().name("webhook url".to_owned()).spawn(saving) {
-        Ok(_) => saved.await.unwrap_or_else(|_| Err(PersistError::io(&home, panicked()))),
-        Err(error) => Err(PersistError::io(&home, error)),
-    };
-    saved.map_err(|error| {
-        warn!("the webhook is not persisted: {error}");
-        Arc::new(error)
-    })
-}
-
-fn panicked() -> io::Error {
-    io::Error::other("the thread that saves panicked")
 }

@@ -6,13 +6,18 @@
 )]
 
 mod changes;
+#[cfg(feature = "outbox")]
+mod come_back;
 mod control_model;
 mod fan_out;
 mod isolation;
 mod left_behind;
 mod pause;
+mod pull_to;
 #[cfg(feature = "outbox")]
 mod stored;
+#[cfg(feature = "outbox")]
+mod too_old;
 mod world;
 
 use pilot_webhook_std::{Client, ClientBuilder, EndpointOptions, Filter};

@@ -58,6 +58,7 @@ impl Bounds {
                 batch: 1,
                 batch_delay: Duration::ZERO,
                 max_in_flight: u16::try_from(workers).unwrap(),
+                cut_waits: true,
             },
             workers,
             events: 3,

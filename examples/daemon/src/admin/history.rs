@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pilot_webhook_core::{Notice, Reply, Stats, Verdict};
+use pilot_webhook_core::{Notice, Reply, Verdict};
 
 /// Attempts that are remembered of an endpoint, at most.
 pub(super) const ATTEMPTS: usize = 100;
@@ -247,16 +247,16 @@ impl History {
         }
     }
 
-    /// Ends a second, with the counters at its end.
-    pub(super) fn sample(&self, stats: &Stats) {
+    /// Ends a second: so many were delivered until then, and so many wait.
+    pub(super) fn sample(&self, delivered: u64, waiting: u64) {
         let mut memory = lock(&self.memory);
-        let delivered = stats.delivered.saturating_sub(memory.delivered);
+        let since = delivered.saturating_sub(memory.delivered);
         let sample = Sample {
-            delivered: u32::try_from(delivered).unwrap_or(u32::MAX),
-            waiting: stats.queued.saturating_add(stats.in_flight),
+            delivered: u32::try_from(since).unwrap_or(u32::MAX),
+            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
             ..std::mem::take(&mut memory.running)
         };
-        memory.delivered = stats.delivered;
+        memory.delivered = delivered;
         if memory.samples.len() == SAMPLES {
             memory.samples.pop_front();
         }
@@ -355,14 +355,13 @@ mod tests {
     #[test]
     fn a_second_has_what_happened_in_it() {
         let history = Histories::default().of("a");
-        let stats = |delivered, queued| Stats { delivered, queued, ..Stats::default() };
         history.attempted(&told(b"{}"));
         history.attempted(&told(b"{}"));
-        history.sample(&stats(2, 5));
-        history.sample(&stats(2, 0));
+        history.sample(2, 5);
+        history.sample(2, 0);
         let first = Sample { delivered: 2, attempts: 2, micros: 4_000, waiting: 5 };
         assert_eq!(history.samples(), [first, Sample::default()]);
-        (0..SAMPLES).for_each(|_| history.sample(&stats(2, 0)));
+        (0..SAMPLES).for_each(|_| history.sample(2, 0));
         assert_eq!(history.samples().len(), SAMPLES);
     }
 

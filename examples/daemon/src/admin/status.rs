@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
-use pilot_webhook_std::outbox::OutboxError;
+use pilot_webhook_std::outbox::{Ledger, OutboxError};
 use pilot_webhook_std::{Hub, HubEndpoint};
 use serde::Serialize;
 use serde_json::json;
@@ -123,8 +123,16 @@ impl Status {
                 ledger: ledgers.get(name).copied(),
             }
         };
+        let is_there = |name: &str| endpoints.iter().any(|it| it.name() == name);
+        let holds = |it: &Ledger| it.stored > 0 || it.dead > 0;
+        let mut gone: Vec<_> = ledgers
+            .iter()
+            .filter(|(name, ledger)| holds(ledger) && !is_there(name))
+            .map(|(name, ledger)| (name.clone(), *ledger))
+            .collect();
+        gone.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         let endpoints = endpoints.iter().map(reading).collect();
         let input = self.watch.tally.counts().to_vec();
-        self.watch.metrics.text(form, Readings { endpoints, file, input })
+        self.watch.metrics.text(form, Readings { endpoints, gone, file, input })
     }
 }

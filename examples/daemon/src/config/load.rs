@@ -165,7 +165,10 @@ fn endpoints(tables: Vec<Table>, top: &Settings, problems: &mut Problems) -> Vec
         {
             // No setting, so that a reload with more endpoints leaves those alone that are there.
             if !effective.contains_key("queue_capacity") {
-                args.delivery.queue_capacity = capacity;
+                let delivery = &mut args.delivery;
+                let in_flight = u32::from(delivery.batch) * u32::from(delivery.max_in_flight);
+                let least = in_flight.saturating_mul(2).max(capacity);
+                delivery.queue_capacity = delivery.queue_capacity.min(least);
             }
             endpoints.push(Parsed { line, args, settings: effective });
         }

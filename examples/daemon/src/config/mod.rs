@@ -6,6 +6,7 @@
 mod document;
 mod keys;
 mod load;
+mod of_stream;
 mod plan;
 mod problem;
 mod rules;
@@ -14,6 +15,8 @@ mod text;
 
 #[cfg(test)]
 mod docs_tests;
+#[cfg(all(test, feature = "nats"))]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 

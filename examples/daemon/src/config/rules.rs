@@ -10,6 +10,7 @@ use pilot_webhook_std::Destination;
 
 use super::keys::{Given, Keys, Setting, Settings, argv};
 use super::load::{Declared, Parsed};
+use super::of_stream;
 use super::problem::Problems;
 use crate::args::Run;
 use crate::delivery::{EndpointArgs, PILOT};
@@ -65,29 +66,8 @@ pub(super) fn check(
             endpoints.push(Declared { args: args.into(), url, settings });
         }
     }
-    if run.takes_from_stream() {
-        from_stream(top, &endpoints, problems);
-    }
+    of_stream::check(run, top, &endpoints, problems);
     endpoints
-}
-
-/// What does not go with a stream as the source.
-fn from_stream(top: &Settings, endpoints: &[Declared], problems: &mut Problems) {
-    if endpoints.len() > 1 {
-        let what = "it goes with one endpoint; start a gateway for each of them, with a consumer of its own";
-        problems.add(line_of(top, "from").unwrap_or(1), "from", what);
-    }
-    for key in ["format", "source", "type_prefix"] {
-        for Declared { settings, .. } in endpoints {
-            if let Some(line) = line_of(settings, key) {
-                problems.add(
-                    line,
-                    key,
-                    "it cannot be used with from: bodies are those of the stream",
-                );
-            }
-        }
-    }
 }
 
 fn unique(parsed: &[Parsed], problems: &mut Problems) {
@@ -241,6 +221,6 @@ fn is_secret_header(header: &str) -> bool {
     SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
-fn line_of(settings: &Settings, key: &str) -> Option<usize> {
+pub(super) fn line_of(settings: &Settings, key: &str) -> Option<usize> {
     settings.get(key).and_then(|Setting { line, .. }| *line)
 }

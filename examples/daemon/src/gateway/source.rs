@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use async_nats::jetstream::Message;
 use pilot_webhook_core::{Clock as _, EmitError, Event, Timestamp};
 use pilot_webhook_std::{Incoming, Source, TokioClock};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::gateway::relay::wrap;
 use crate::gateway::settle::{Held, Settled, id};
@@ -15,9 +15,8 @@ use crate::ingress::body::{BadBody, Posted, parse};
 use crate::tally::Tally;
 
 /// Yields an event for each message. A message that is none becomes a dead letter.
-pub(crate) struct StreamSource {
+pub(super) struct StreamSource {
     messages: mpsc::UnboundedReceiver<Held>,
-    stop: watch::Receiver<bool>,
     tally: Arc<Tally>,
     topic: String,
     data: String,
@@ -26,16 +25,14 @@ pub(crate) struct StreamSource {
 }
 
 impl StreamSource {
-    /// The source of the messages that the consumers take. It ends when `stop` is told.
-    pub(crate) fn new(
+    /// The source of the messages that an endpoint's consumers take. What it has is given back when it is dropped.
+    pub(super) fn new(
         messages: mpsc::UnboundedReceiver<Held>,
-        stop: watch::Receiver<bool>,
         tally: Arc<Tally>,
         is_stored: bool,
     ) -> Self {
         Self {
             messages,
-            stop,
             tally,
             topic: String::new(),
             data: String::new(),
@@ -79,18 +76,14 @@ impl Source for StreamSource {
             if self.is_closed {
                 return None;
             }
-            let Held { message, settled } = tokio::select! {
-                biased;
-                _ = self.stop.wait_for(|stop| *stop) => None,
-                message = self.messages.recv() => message,
-            }?;
-            self.tally.messages.fetch_add(1, Relaxed);
+            let Held { message, settled } = self.messages.recv().await?;
             match self.read(&message) {
                 Ok((node_id, timestamp)) => {
                     let event = Event::new(&self.topic, node_id, timestamp);
                     return Some(Incoming::new(event, &self.data).with_receipt(settled));
                 }
                 Err(why) => {
+                    self.tally.messages.fetch_add(1, Relaxed);
                     self.tally.bad_messages.fetch_add(1, Relaxed);
                     settled.bad(why);
                 }
@@ -99,6 +92,7 @@ impl Source for StreamSource {
     }
 
     fn answered(&mut self, answer: Result<Option<u64>, EmitError>) {
+        self.tally.messages.fetch_add(1, Relaxed);
         // What is refused otherwise, the endpoints count.
         if matches!(answer, Ok(None) | Err(EmitError::Closed)) && !self.is_stored {
             self.tally.not_taken.fetch_add(1, Relaxed);
@@ -107,6 +101,7 @@ impl Source for StreamSource {
     }
 
     fn unmatched(&mut self) {
+        self.tally.messages.fetch_add(1, Relaxed);
         self.tally.unmatched.fetch_add(1, Relaxed);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilot_webhook_core::{BreakerState, Timestamp};
+use pilot_webhook_std::outbox::Ledger;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, EncodeMetric,
@@ -26,6 +27,8 @@ pub(super) struct Families {
     /// The time now.
     pub(super) now: Duration,
     pub(super) endpoints: Vec<(Reading, Arc<Recorded>)>,
+    /// Those for which something is in the outbox, and which are not there.
+    pub(super) gone: Vec<(String, Ledger)>,
     pub(super) file: Option<FileReading>,
     pub(super) input: Vec<(&'static str, u64)>,
 }
@@ -160,7 +163,10 @@ impl Families {
     fn outbox(&self, out: &mut Out<'_>) -> fmt::Result {
         let Some(file) = self.file else { return Ok(()) };
         let ledgers = || {
-            self.endpoints.iter().filter_map(|(of, _)| of.ledger.map(|ledger| (of.label(), ledger)))
+            let there = self.endpoints.iter();
+            let there = there.filter_map(|(of, _)| of.ledger.map(|ledger| (of.label(), ledger)));
+            let gone = self.gone.iter().map(|(name, ledger)| ([("endpoint", &**name)], *ledger));
+            there.chain(gone)
         };
         let help = "Events in the outbox that wait to be delivered.";
         let stored = ledgers().map(|(label, ledger)| (label, ledger.stored));

@@ -91,6 +91,7 @@ impl Metrics {
             start: since_epoch(self.start),
             now: since_epoch(SystemTime::now()),
             endpoints,
+            gone: readings.gone,
             file: readings.file,
             input: readings.input,
         };

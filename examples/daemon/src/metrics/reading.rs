@@ -23,6 +23,8 @@ pub(crate) struct Reading {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Readings {
     pub(crate) endpoints: Vec<Reading>,
+    /// Those for which something is in the outbox, and which are not there: by their names.
+    pub(crate) gone: Vec<(String, Ledger)>,
     /// Where there is an outbox.
     pub(crate) file: Option<FileReading>,
     /// What came in, by the names of the daemon's own counters.

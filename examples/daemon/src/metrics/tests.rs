@@ -51,6 +51,7 @@ fn every_number_stands_under_its_name() {
     (ledger.stored, ledger.dead, ledger.aged_out) = (11, 12, 15);
     let readings = Readings {
         endpoints: vec![Reading { stats, panics: 10, ledger: Some(ledger), ..reading("a") }],
+        gone: vec![("b".to_owned(), ledger)],
         file: Some(FileReading { bytes: 13, capacity_bytes: 14 }),
         input: vec![("lines", 16)],
     };
@@ -79,6 +80,7 @@ fn every_number_stands_under_its_name() {
         ("pilot_webhook_breaker_state{endpoint=\"a\",state=\"closed\"}", 0.0),
         ("pilot_webhook_outbox_events{endpoint=\"a\"}", 11.0),
         ("pilot_webhook_dead_letters{endpoint=\"a\"}", 12.0),
+        ("pilot_webhook_outbox_events{endpoint=\"b\"}", 11.0),
         ("pilot_webhook_outbox_lost_total{endpoint=\"a\",cause=\"aged-out\"}", 15.0),
         ("pilot_webhook_outbox_lost_total{endpoint=\"a\",cause=\"dropped\"}", 0.0),
         ("pilot_webhook_paused{endpoint=\"a\"}", 0.0),

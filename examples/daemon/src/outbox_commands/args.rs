@@ -29,8 +29,14 @@ pub(crate) enum OutboxCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Remove dead letters for good. (Events that wait stay.)
+    /// Remove dead letters for good; or with --waiting what waits for an endpoint that does not come back.
     Purge {
+        /// All events that wait for the endpoint, and no dead letters.
+        #[arg(long, requires = "endpoint", conflicts_with_all = ["id", "all", "topic"])]
+        waiting: bool,
+        /// Also while a daemon has the file, which may deliver for that endpoint.
+        #[arg(long, requires = "waiting")]
+        anyway: bool,
         #[command(flatten)]
         selection: Selection,
         #[command(flatten)]

@@ -40,7 +40,12 @@ fn perform(command: &OutboxCommand, out: &mut Out) -> Result<(), Stop> {
         OutboxCommand::Replay { selection, place } => {
             replay(selection.which("replay")?, place, out)
         }
-        OutboxCommand::Purge { selection, place } => purge(selection.which("purge")?, place, out),
+        OutboxCommand::Purge { waiting: true, anyway, place, .. } => {
+            purge_waiting(*anyway, place, out)
+        }
+        OutboxCommand::Purge { selection, place, .. } => {
+            purge(selection.which("purge")?, place, out)
+        }
         OutboxCommand::Export { waiting, dead, place } => export(!dead, !waiting, place, out),
         OutboxCommand::Verify(place) => verify(place, out),
     }
@@ -143,6 +148,26 @@ fn purge(which: Which<'_>, place: &Place, out: &mut Out) -> Result<(), Stop> {
     }
 }
 
+/// Removes what waits for an endpoint. With a daemon on the file that has to be meant.
+fn purge_waiting(anyway: bool, place: &Place, out: &mut Out) -> Result<(), Stop> {
+    let file = open(place)?;
+    let name = place.endpoint().unwrap_or_default();
+    if !anyway && file.status()?.is_live {
+        let name = Printable::new(name, 1_024);
+        return Err(Failure::runtime(format!(
+            "a daemon has the file: if it delivers for {name}, what it has read is sent all the same, and counted as \
+             removed. To do it anyway: --anyway"
+        ))
+        .into());
+    }
+    let purged = file.purge_waiting(name)?;
+    if place.json {
+        out.line(json!({"purged": purged}))
+    } else {
+        out.line(format_args!("{} removed that waited", count(purged, "event")))
+    }
+}
+
 /// An id that is no dead letter's is a mistake. A pattern that nothing matches may be none.
 fn check_there(file: &OutboxFile, which: Which<'_>, endpoint: Option<&str>) -> Result<(), Stop> {
     let Which::Id(id) = which else { return Ok(()) };
@@ -151,7 +176,7 @@ fn check_there(file: &OutboxFile, which: Which<'_>, endpoint: Option<&str>) -> R
         return Ok(());
     }
     Err(Failure::runtime(match items.is_empty() {
-        false => format!("event {id} waits, and is no dead letter"),
+        false => format!("event {id} waits, and is no dead letter (see --waiting)"),
         true => format!("there is no dead letter {id}"),
     })
     .into())

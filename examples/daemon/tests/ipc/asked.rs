@@ -93,3 +93,40 @@ fn an_endpoint_that_is_gone_is_left_alone_until_it_is_set_again() {
     receiver.wait_for(5);
     daemon.terminate();
 }
+
+/// Over a reload of another key, and over a restart; until its URL is another one.
+#[test]
+fn an_endpoint_with_a_name_that_is_gone_is_left_alone_until_its_url_changes() {
+    let place = Place::new();
+    let receiver = Receiver::start(|n| if n == 0 { 410 } else { 200 });
+    let other = Receiver::start(|_| 200);
+    let path = place.directory.path().join("pilot.toml");
+    let (url, other_url) = (receiver.url(), other.url());
+    let write = |url: &str, further: &str| {
+        let outbox = place.directory.path().join("outbox.db");
+        let crm = format!("[[endpoint]]\nname = \"crm\"\nurl = \"{url}\"\n{further}\n");
+        let other = format!("[[endpoint]]\nname = \"other\"\nurl = \"{other_url}\"\n");
+        fs::write(&path, format!("outbox = {outbox:?}\n{crm}{other}")).unwrap();
+    };
+    let reload = || assert_eq!(finish(&mut place.command("reload")).0, 0);
+    write(&url, "");
+    let arguments = ["--events", "-", "--config", path.to_str().unwrap()];
+    let mut daemon = place.daemon(&arguments);
+    daemon.event("first");
+    daemon.wait_for_log("410 Gone");
+    write(&url, "batch = 2");
+    reload();
+    daemon.event("second");
+    other.wait_for(2);
+    daemon.terminate();
+    let mut daemon = place.daemon(&arguments);
+    daemon.event("third");
+    other.wait_for(3);
+    assert_eq!(receiver.requests().len(), 1);
+    write(&format!("{url}?again"), "batch = 2");
+    reload();
+    receiver.wait_for(2);
+    daemon.terminate();
+    let kept = place.home.path().join("webhook_gone_endpoints");
+    assert!(!kept.exists(), "it is not gone any more");
+}

@@ -66,6 +66,37 @@ async fn dead_letters_are_removed_for_good_on_a_live_and_on_a_stopped_file() {
     assert_eq!((found.ledger.purged, found.ledger.dead), (2, 0));
 }
 
+#[tokio::test]
+async fn what_waits_for_an_endpoint_is_removed_when_that_is_meant() {
+    let place = Place::new();
+    let outbox = place.filled().await;
+    let purge = ["purge", "--waiting", "--endpoint", "pilot"];
+    let refused = place.run(&purge);
+    assert_eq!((refused.status, refused.out.as_str()), (1, ""));
+    assert!(refused.err.contains("a daemon has the file"), "{}", refused.err);
+    assert_eq!(place.json(&["list"]).len(), 3);
+    assert_eq!(place.out(&[&purge[..], &["--anyway"]].concat()), "3 events removed that waited\n");
+    // The live outbox notices.
+    for _ in 0..2_000 {
+        if outbox.pilot().waiting() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(outbox.pilot().waiting(), 0);
+    outbox.close().await.unwrap();
+    assert_eq!(place.json(&purge), [json!({"purged": 0})], "nobody has the file");
+    assert_eq!(place.json(&["dead"]).len(), 2, "dead letters stay");
+    let found = OutboxFile::open(&place.path).unwrap().verify().unwrap();
+    assert!(found.problems.is_empty());
+    assert_eq!((found.ledger.purged, found.ledger.stored_bytes), (3, 0));
+    for wrong in [&["purge", "--waiting"][..], &["purge", "--all", "--anyway"]] {
+        assert_eq!(place.run(wrong).status, 2, "{wrong:?}");
+    }
+    let unknown = place.run(&["purge", "--waiting", "--endpoint", "none"]);
+    assert_eq!(unknown.status, 1);
+}
+
 /// That nothing stands for everything would be dangerous.
 #[tokio::test]
 async fn without_a_selection_or_with_two_nothing_happens() {
@@ -83,9 +114,10 @@ async fn without_a_selection_or_with_two_nothing_happens() {
             assert_eq!((done.status, done.out.as_str()), (2, ""));
             assert!(done.err.contains("cannot be used with"), "{}", done.err);
         }
-        for (id, says) in
-            [("5", "event 5 waits, and is no dead letter"), ("1", "there is no dead letter 1")]
-        {
+        for (id, says) in [
+            ("5", "event 5 waits, and is no dead letter (see --waiting)"),
+            ("1", "there is no dead letter 1"),
+        ] {
             let done = place.run(&[command, id]);
             assert_eq!((done.status, done.err), (1, format!("pilot-webhookd: {says}\n")));
         }

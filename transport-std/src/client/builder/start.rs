@@ -53,6 +53,7 @@ impl Options {
         #[cfg(feature = "outbox")]
         if self.outbox.is_some() {
             self.config.on_open = OnOpen::Hold;
+            self.config.cut_waits = false;
         }
         let runtime = Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let events = usize::try_from(self.config.capacity).unwrap_or(usize::MAX);

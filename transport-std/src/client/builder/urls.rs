@@ -62,6 +62,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Where events are delivered to.
+    #[cfg(feature = "plugin")]
+    pub(crate) fn its_url(&self) -> &str {
+        &self.via.url
+    }
+
     /// Whether the URL is known to be gone.
     #[cfg(feature = "plugin")]
     pub(crate) const fn known_gone(mut self, is_gone: bool) -> Self {

@@ -130,6 +130,7 @@ pub(super) fn endpoint(it: &Card, said: Option<&str>, rows: &[Row], dead: &Lette
             (action("pause", "pause", "Pause"))
             (action("resume", "resume", "Resume"))
             (action("test", "test", "Send a test event"))
+            (action("retry", "retry", "Set the webhook again"))
         }
     };
     html! {

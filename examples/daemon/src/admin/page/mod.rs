@@ -66,7 +66,8 @@ impl Pages {
             ticks.tick().await;
             let endpoints = self.hub.endpoints();
             for endpoint in &endpoints {
-                self.watch.histories.of(endpoint.name()).sample(&endpoint.stats());
+                let history = self.watch.histories.of(endpoint.name());
+                history.sample(endpoint.stats().delivered, endpoint.waiting());
             }
             let names: HashSet<_> = endpoints.iter().map(HubEndpoint::name).collect();
             self.watch.histories.keep(|name| names.contains(name));
@@ -209,11 +210,16 @@ async fn live_endpoint(
 struct Done;
 
 impl Done {
-    const ALL: [(&'static str, &'static str); 8] = [
+    const ALL: [(&'static str, &'static str); 10] = [
         ("pause", "Paused: events wait."),
         ("resume", "Resumed."),
         ("test", "A test event is on its way."),
-        ("full", "The test event was not taken: the queue is full, or no webhook is set."),
+        (
+            "full",
+            "The test event was not taken: the queue or the outbox is full, or no webhook is set.",
+        ),
+        ("retry", "Set again: events are sent there."),
+        ("unset", "There is no webhook to be set again."),
         ("replay", "Replayed: within a second or two the events wait again, at the end."),
         ("discard", "Discarded for good."),
         ("unsure", "Nothing was discarded: say that it is for good."),
@@ -232,6 +238,8 @@ enum Action {
     Pause,
     Resume,
     Test,
+    /// It is gone, and is tried again.
+    Retry,
     Replay,
     Discard,
 }
@@ -249,6 +257,7 @@ async fn act(
     Form(choice): Form<Choice>,
 ) -> Response {
     let Some(endpoint) = pages.find(&name) else { return unknown() };
+    let client = endpoint.client();
     let chosen = choice.id.map_or(Chosen::All, Chosen::One);
     let done = match action {
         Action::Pause => {
@@ -261,11 +270,17 @@ async fn act(
             info!("endpoint {name} was resumed on the page");
             "resume"
         }
-        Action::Test => {
-            match endpoint.client().emit(TOPIC, &json!({"sender": "pilot-webhookd's page"})) {
-                Ok(Some(_)) => "test",
-                Ok(None) | Err(_) => "full",
-            }
+        Action::Test => match client.emit(TOPIC, &json!({"sender": "pilot-webhookd's page"})) {
+            Ok(Some(_)) => "test",
+            // It has no id before it is on disk.
+            Ok(None) if client.outbox().is_some() => "test",
+            Ok(None) | Err(_) => "full",
+        },
+        Action::Retry => {
+            // The same one: its breaker begins anew.
+            let set = client.target().map(|target| endpoint.set_target(&target));
+            info!("the URL of endpoint {name} was set again on the page");
+            if matches!(set, Some(Ok(()))) { "retry" } else { "unset" }
         }
         Action::Replay => {
             changed(&pages, &name, "replay", move |path, of| dead::replay(path, of, chosen)).await

@@ -89,7 +89,7 @@ impl Card {
             ("target", endpoint.client().target().map_or_else(String::new, |it| it.origin())),
             ("rate", rate(recent)),
             ("latency", latency(recent)),
-            ("waiting", (u64::from(stats.queued) + u64::from(stats.in_flight)).to_string()),
+            ("waiting", endpoint.waiting().to_string()),
             ("delivered", stats.delivered.to_string()),
             ("lost", lost(&stats).to_string()),
             ("attempts", stats.attempts.to_string()),

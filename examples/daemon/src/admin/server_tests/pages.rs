@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pilot_webhook_std::Hub;
+use pilot_webhook_std::outbox::{Outbox, OutboxOptions};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -84,4 +86,23 @@ async fn the_page_is_whole_without_its_script() {
         let answer = world.ask("POST", unknown, &[&cookie, &own], "").await;
         assert!(matches!(answer.status(), 400 | 404), "{unknown}: {}", answer.0);
     }
+}
+
+/// Its events have ids when they are on disk, and wait there.
+#[tokio::test]
+async fn with_an_outbox_a_test_event_is_taken_and_all_that_waits_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(directory.path().join("events.db"), OutboxOptions::default());
+    let world = World::over(Hub::with_outbox(outbox.unwrap()), &[]).await;
+    world.client.pause();
+    let token = format!("authorization: Bearer {TOKEN}");
+    let answer = world.ask("POST", "/endpoints/pilot/test", &[&token], "").await;
+    assert_eq!(answer.header("location"), Some("/endpoints/pilot?done=test"), "{}", answer.0);
+    // More than the queue holds.
+    for n in 1..1_500 {
+        world.client.emit("t", &n).unwrap();
+    }
+    world.client.emit_durable("t", &1_500).await.unwrap();
+    let page = world.get("/endpoints/pilot", &[&token]).await;
+    assert!(page.body().contains(">1501<"), "{}", page.0);
 }

@@ -41,13 +41,17 @@ async fn hostile_receiver() -> String {
 
 impl World {
     pub(super) async fn new(further: &[&str]) -> Self {
+        Self::over(Hub::new(), further).await
+    }
+
+    /// With this hub, which has no endpoints.
+    pub(super) async fn over(hub: Hub, further: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let further: Vec<_> = further.iter().map(|&name| name.to_owned()).collect();
         let watch = Arc::<Watch>::default();
         let client = Client::builder(hostile_receiver().await)
             .http(pilot_webhook_std::HttpConfig::new().answers(2048));
-        let hub = Hub::new();
         let client = hub.add("pilot", watch.client("pilot", client).into()).unwrap();
         let admin = Admin {
             listener,
