@@ -1,5 +1,6 @@
 //! Applies a configuration to the running daemon, and reads again what is in files.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{pending, ready};
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::net::SocketAddr;
 use pilot_webhook_std::{Destination, EndpointOptions, Hub, HubError, WebhookService};
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tracing::{info, warn};
 
 use crate::Failure;
@@ -84,6 +86,7 @@ impl Reloader {
                 setup::read_trust_again(&endpoint, "").await;
             }
             setup::read_again(&endpoint, args, &of).await;
+            yield_now().await;
         }
         signing::reload_of_posts(serving, &self.setup.options).await;
         Ok(done)
@@ -102,16 +105,13 @@ impl Reloader {
                 return Err(Failure::usage(format!("{}: the webhook {COMES_BACK}", args.name)));
             }
         }
-        let steps = self.steps(&endpoints)?;
+        let steps = self.steps(&endpoints).await?;
         let mut done = Vec::new();
         for step in steps {
             done.push(self.step(step, &endpoints).await);
+            yield_now().await;
         }
-        let hub = self.service.hub();
-        for declared in &endpoints {
-            // Those that are not there were said.
-            let _ = hub.set_waits(&declared.args.name, declared.waits(endpoints.len() > 1));
-        }
+        self.set_waits(&endpoints).await;
         if let Some(taking) = taking {
             done.extend(taking.follow(&endpoints).await);
         }
@@ -130,12 +130,29 @@ impl Reloader {
         Ok(done)
     }
 
-    /// What is to be done, each with the options that it takes: all of them can be used.
-    fn steps(
+    /// Has sources wait for those endpoints that say so, and for no others.
+    async fn set_waits(&self, endpoints: &[Declared]) {
+        let hub = self.service.hub();
+        let now: HashMap<_, _> =
+            hub.endpoints().iter().map(|it| (it.name().to_owned(), it.waits())).collect();
+        for declared in endpoints {
+            let (name, waits) = (&declared.args.name, declared.waits(endpoints.len() > 1));
+            if now.get(name).is_some_and(|now| *now != waits) {
+                // Those that are not there were said.
+                let _ = hub.set_waits(name, waits);
+                yield_now().await;
+            }
+        }
+    }
+
+    /// What is to be done, each with the options that it takes: all of them can be used. As everything that a reload does, it
+    /// lets other tasks run after each endpoint.
+    async fn steps(
         &self,
         endpoints: &[Declared],
     ) -> Result<Vec<(Change, Option<EndpointOptions>)>, Failure> {
-        let options = |change: Change| {
+        let mut steps = Vec::new();
+        for change in plan(&self.endpoints, endpoints) {
             let options = match &change {
                 Change::Add(name) | Change::Replace(name) => {
                     let found = endpoints.iter().find(|it| it.args.name == *name);
@@ -146,9 +163,10 @@ impl Reloader {
                 }
                 _ => None,
             };
-            Ok((change, options))
-        };
-        plan(&self.endpoints, endpoints).into_iter().map(options).collect()
+            steps.push((change, options));
+            yield_now().await;
+        }
+        Ok(steps)
     }
 
     /// Does one thing, and says what was done, or why not.
