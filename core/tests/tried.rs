@@ -7,8 +7,9 @@ use std::time::Duration;
 use embassy_futures::block_on;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::{
-    After, Config, Delivery, Dispatcher, EndpointBuf, ErrorKind, Event, Fate, Instant, Next,
-    Notice, Observer, OnOpen, PilotFormat, Policy, Reply, Schedule, Timestamp, Tried, Verdict,
+    After, Config, Delivery, Dispatcher, EndpointBuf, ErrorKind, Event, Fate, Instant, LongWaits,
+    Next, Notice, Observer, OnOpen, PilotFormat, Policy, Reply, Schedule, Timestamp, Tried,
+    Verdict,
 };
 use proptest::prelude::*;
 
@@ -21,7 +22,7 @@ fn config(waits: &[Duration], max_in_flight: u16, batch: u16) -> Config {
         schedule: Schedule::new(waits),
         circuit_threshold: u16::MAX,
         on_open: OnOpen::Hold,
-        cut_waits: false,
+        long_waits: LongWaits::Keep,
         max_in_flight,
         batch,
         ..Config::DEFAULT
@@ -220,5 +221,32 @@ proptest! {
                 }
             }
         }
+        // A close tries nothing before its time, ends within its deadline, and loses count of nothing.
+        core.close(at(now));
+        let end = at(now) + config.drain_timeout;
+        let mut time = at(now);
+        loop {
+            match next(&core, time) {
+                Next::Attempt(mut delivery) => {
+                    let id = delivery.event_id();
+                    if in_flight == 1 {
+                        prop_assert_eq!(Some(&id), file.keys().next());
+                    }
+                    let noted = file.get(&id).unwrap();
+                    prop_assert!(noted.is_none_or(|noted| noted.due <= time));
+                    if let After::Retry(due) = fail(&core, &mut delivery, time) {
+                        file.insert(id, Some(Noted { attempts: delivery.attempt() - 1, due }));
+                    }
+                }
+                Next::Idle(Some(until)) | Next::Wait(until) => time = until,
+                Next::Again => {}
+                Next::Idle(None) => panic!(),
+                Next::Done => break,
+            }
+        }
+        let stats = core.stats();
+        prop_assert!(time <= end && core.is_closed());
+        prop_assert_eq!((stats.queued, stats.in_flight), (0, 0));
+        prop_assert_eq!(stats.emitted, stats.delivered + stats.abandoned);
     }
 }

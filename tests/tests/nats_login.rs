@@ -226,7 +226,7 @@ async fn std_logs_in_by_a_key() {
     let admin = admin(&server, ConnectOptions::with_nkey(user.seed().unwrap())).await;
     let _stream = admin.create_stream(events()).await.unwrap();
     let file = folder.path().join("user.nk");
-    for (key, delivered) in [(user, 1), (KeyPair::new_user(), 0), (mute, 0)] {
+    for (key, delivered) in [(user, 1), (KeyPair::new_user(), 0)] {
         std::fs::write(&file, key.seed().unwrap() + "\n").unwrap();
         let shared = NatsConfig::new().nkey_file(&file).build().unwrap();
         assert_eq!(deliver_by_std(&server, shared).await, delivered);

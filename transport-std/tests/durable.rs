@@ -175,6 +175,34 @@ async fn a_clear_and_a_new_target_in_one_life_lose_nothing() {
     assert_eq!((ledger.delivered, ledger.stored), (1_000, 0));
 }
 
+/// Also when no further event comes.
+#[tokio::test]
+async fn what_a_clear_leaves_goes_to_the_next_target() {
+    let directory = tempfile::tempdir().unwrap();
+    let sent = Sent::default();
+    let client = builder(&sent, Some("a"), |_| ACCEPTED)
+        .outbox(outbox(&directory.path().join("events.db")))
+        .build()
+        .unwrap();
+    client.pause();
+    for n in 0..3 {
+        client.emit("t", &n).unwrap();
+    }
+    while client.stats().queued < 3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    client.clear();
+    while client.stats().abandoned < 3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    client.resume();
+    client.set_target("b").unwrap();
+    tokio::time::timeout(Duration::from_secs(20), client.drained()).await.expect("in time");
+    let sent = sent.lock().unwrap();
+    let sent: Vec<_> = sent.iter().map(|(to, id, _)| (*to, *id)).collect();
+    assert_eq!(sent, [("b", 1), ("b", 2), ("b", 3)]);
+}
+
 /// It was told that the queue is full.
 #[tokio::test]
 async fn without_an_outbox_nothing_is_stored_and_the_error_says_what_to_do() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
+use pilot_webhook_receiver::secrets::Sign;
 
 use crate::Failure;
 use crate::admin::AdminOptions;
@@ -132,9 +133,22 @@ pub(crate) struct Run {
     /// Take events at this address, too: the POSTs of pilot's own webhook. A port alone is one on loopback.
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Take only POSTs that are signed with the secret in this file (white space at its end is ignored).
+    /// Take only POSTs that are signed with the secret in this file (white space at its end is ignored). With --listen-sign
+    /// standard-webhooks there may be several keys, a line each, and the option may be given more than once: one of
+    /// them must have signed.
     #[arg(long, value_name = "FILE", requires = "listen")]
-    pub(crate) listen_secret_file: Option<PathBuf>,
+    pub(crate) listen_secret_file: Vec<PathBuf>,
+    /// How POSTs must be signed: as pilot does (X-Pilot-Signature-256), by Standard Webhooks, or, with a comma between, both.
+    /// Pilot's secret is the first file then, and the keys are in the others: shared ones (whsec_), and the public halves
+    /// of pairs (whpk_).
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_delimiter = ',',
+        default_value = "pilot",
+        requires = "listen_secret_file"
+    )]
+    pub(crate) listen_sign: Vec<Sign>,
     #[command(flatten)]
     pub(crate) node: NodeId,
     #[command(flatten)]

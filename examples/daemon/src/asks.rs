@@ -97,7 +97,7 @@ impl Asks {
             add(&mut headers, header).map_err(|what| usage("--header", name, &what))?;
         }
         if let Some(path) = &self.header_file {
-            for (number, line) in (1..).zip(text(path)?.lines()) {
+            for (number, line) in (1..).zip(text_of_secret(path)?.lines()) {
                 let line = line.trim();
                 if !line.is_empty() {
                     add(&mut headers, line).map_err(|what| {
@@ -114,10 +114,10 @@ impl Asks {
             Failure::usage(format!("{}: {what}", path.display()))
         };
         if let Some(path) = &self.bearer_file {
-            headers.bearer(text(path)?.trim()).map_err(|error| fail(path, error))?;
+            headers.bearer(text_of_secret(path)?.trim()).map_err(|error| fail(path, error))?;
         }
         if let Some(path) = &self.basic_file {
-            let text = text(path)?;
+            let text = text_of_secret(path)?;
             let parts = text.trim().split_once(':').ok_or(HeaderError::Value);
             let added = parts.and_then(|(user, password)| headers.basic(user, password));
             added.map_err(|error| fail(path, error))?;
@@ -165,8 +165,11 @@ fn usage(source: &str, which: &str, what: &str) -> Failure {
     Failure::usage(format!("{source} ({which}): {what}"))
 }
 
-/// What is in a file for secrets.
-fn text(path: &Path) -> Result<String, Failure> {
+/// What is in a file for secrets. One that everybody can read is logged.
+///
+/// # Errors
+/// When it cannot be read, is empty, or is no text.
+pub(crate) fn text_of_secret(path: &Path) -> Result<String, Failure> {
     let bytes = secrets::read(path, |warning| warn!("{warning}")).map_err(Failure::usage)?;
     String::from_utf8(bytes)
         .map_err(|_| Failure::usage(format!("{}: it is not UTF-8", path.display())))

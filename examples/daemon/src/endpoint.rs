@@ -12,7 +12,11 @@ use pilot_webhook_std::{ClientBuilder, HttpConfig};
 use crate::Failure;
 use crate::args::duration;
 use crate::asks::Asks;
+#[cfg(feature = "proxy")]
+use crate::asks::text_of_secret;
 use crate::format::Format;
+#[cfg(feature = "proxy")]
+use crate::ipc::without_credentials;
 use crate::signing;
 
 #[derive(clap::Args)]
@@ -48,11 +52,15 @@ pub(crate) struct Endpoint {
     /// Also trust the CA certificates of this PEM file.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Send through this proxy, an http:// or https:// URL, or by `env` through those that HTTP_PROXY, HTTPS_PROXY,
-    /// ALL_PROXY and NO_PROXY name, where a proxy's password belongs: everybody can read the command line.
+    /// Send through this proxy, an http:// or https:// URL without a password, or by `env` through those that
+    /// HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name.
     #[cfg(feature = "proxy")]
     #[arg(long, value_name = "URL|env")]
     proxy: Option<String>,
+    /// Send through the proxy whose URL is in this file, with its password.
+    #[cfg(feature = "proxy")]
+    #[arg(long, value_name = "FILE", conflicts_with = "proxy")]
+    proxy_file: Option<PathBuf>,
     /// Send no header `traceparent`, by which a receiver's traces show which attempts were for one event.
     #[arg(long)]
     no_traceparent: bool,
@@ -85,7 +93,7 @@ impl Endpoint {
     /// The options of its transport.
     ///
     /// # Errors
-    /// When the proxy is none.
+    /// When the proxy is none, or its URL stands where others can read its password.
     #[cfg_attr(not(feature = "proxy"), allow(clippy::unnecessary_wraps))]
     pub(crate) fn http(&self) -> Result<HttpConfig, Failure> {
         let http = self.format.http(HttpConfig::new().policy(self.policy()));
@@ -94,11 +102,31 @@ impl Endpoint {
             http = http.ca_file(path);
         }
         #[cfg(feature = "proxy")]
-        if let Some(proxy) = &self.proxy {
-            let proxy = if proxy == "env" { Ok(Proxy::from_env()) } else { Proxy::new(proxy) };
-            // The value may have a password in it.
-            http = http.proxy(proxy.map_err(|error| Failure::usage(format!("--proxy: {error}")))?);
+        if let Some(proxy) = self.proxy()? {
+            http = http.proxy(proxy);
         }
         Ok(http)
+    }
+
+    /// The proxy. Nothing of its URL is shown.
+    #[cfg(feature = "proxy")]
+    fn proxy(&self) -> Result<Option<Proxy>, Failure> {
+        let (url, source) = match (&self.proxy, &self.proxy_file) {
+            (Some(word), _) if word == "env" => return Ok(Some(Proxy::from_env())),
+            (Some(url), _) if without_credentials(url) != *url => {
+                return Err(Failure::usage(
+                    "--proxy: there is a user name or password in it, which others can read here; put the URL into a \
+                     file and give --proxy-file FILE, or set HTTPS_PROXY and give --proxy env",
+                ));
+            }
+            (Some(url), _) => (url.clone(), "--proxy".to_owned()),
+            (None, Some(path)) => {
+                let url = text_of_secret(path)?;
+                (url.trim().to_owned(), format!("--proxy-file {}", path.display()))
+            }
+            (None, None) => return Ok(None),
+        };
+        let proxy = Proxy::new(&url);
+        proxy.map(Some).map_err(|error| Failure::usage(format!("{source}: {error}")))
     }
 }

@@ -10,6 +10,8 @@ mod asks;
 mod config;
 mod delivery;
 mod demo;
+#[cfg(all(test, feature = "nats", feature = "proxy"))]
+mod docs_tests;
 mod endpoint;
 pub mod events;
 pub mod follow;

@@ -75,14 +75,16 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
             Some(_) => endpoints,
             None => vec![Declared::of_options(&setup.options)?],
         };
-        let (service, secret) =
-            (setup.service(&endpoints)?, signing::listen_secret(&setup.options)?);
+        let service = setup.service(&endpoints)?;
+        let check = signing::check_of_posts(&setup.options);
+        let check =
+            check.map_err(|what| Failure::usage(format!("--listen-secret-file: {what}")))?;
         let when_full = FullNow::new(reload::when_full(&endpoints));
         let reloader =
             Reloader { setup, service, source, endpoints, process, listens: None, when_full };
-        Ok((reloader, secret))
+        Ok((reloader, check))
     });
-    let (mut reloader, listen_secret) = tokio::select! {
+    let (mut reloader, check) = tokio::select! {
         made = made => made??,
         () = signals.ends.recv() => return Ok(()),
     };
@@ -142,7 +144,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     }
     let summary = setup::summary(&options, listens, &reloader.endpoints, url.as_deref());
     info!("{summary}");
-    if listens.is_some_and(|address| !address.ip().is_loopback()) && listen_secret.is_none() {
+    if listens.is_some_and(|address| !address.ip().is_loopback()) && check.headers().is_empty() {
         warn!("whoever reaches that address can post events: there is no --listen-secret-file");
     }
     let is_stored = hub.outbox().is_some();
@@ -169,7 +171,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         let mut reading = reading.transpose()?;
         let serving = ingress.map(|ingress| {
             let intake = Intake::new(hub.clone(), when_full, Arc::clone(&tally));
-            ingress.start(intake, listen_secret, Arc::clone(&tally))
+            ingress.start(intake, check, Arc::clone(&tally))
         });
         let mut taking = gateway.map(|it| it.start(hub.clone(), Arc::clone(&tally)));
         supervisor::ready(&summary);

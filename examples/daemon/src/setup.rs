@@ -96,7 +96,7 @@ pub(crate) fn summary(
         path => format!("events of {}", path.display()),
     });
     let posted = listens.map(|address| {
-        let signed = if options.listen_secret_file.is_some() { "signed " } else { "" };
+        let signed = if options.listen_secret_file.is_empty() { "" } else { "signed " };
         format!("{signed}events posted to http://{address}/")
     });
     // There are no credentials in the URL of a stream.

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pilot_webhook_core::Secret;
-use pilot_webhook_receiver::secrets::{self, Secrets, Sign};
+use pilot_webhook_receiver::Check;
+use pilot_webhook_receiver::secrets::{Secrets, Sign};
 use pilot_webhook_std::standard::{MAX_KEYS, SigningKey};
 use pilot_webhook_std::{ClientBuilder, HubEndpoint};
 use tracing::{info, warn};
@@ -62,14 +62,16 @@ pub(crate) fn word(options: &Endpoint) -> &'static str {
     }
 }
 
-/// The secret that posts must be signed with, if there is one. Reads a file, which may be a pipe.
+/// What posts are verified with. Reads files, which may be pipes.
 ///
 /// # Errors
-/// When the file cannot be read, or is empty.
-pub(crate) fn listen_secret(options: &Run) -> Result<Option<Secret>, Failure> {
-    let read = |path| secrets::read(path, |told| warn!("{told}")).map_err(Failure::usage);
-    let secret = options.listen_secret_file.as_deref().map(read).transpose()?;
-    Ok(secret.as_deref().and_then(Secret::new))
+/// When a file or a key cannot be used.
+pub(crate) fn check_of_posts(options: &Run) -> Result<Check, String> {
+    let mut warnings = Vec::new();
+    let warn = |warning| warnings.push(warning);
+    let check = Check::read(&options.listen_sign, &options.listen_secret_file, warn)?;
+    warnings.iter().for_each(|warning| warn!("{warning}"));
+    Ok(check)
 }
 
 /// Reads the secrets of an endpoint again. Where that fails, the old ones still count. `of` is what log lines call it.
@@ -81,15 +83,13 @@ pub(crate) async fn reload(endpoint: &HubEndpoint, args: &Arc<EndpointArgs>, of:
     report(has_files, &format!("the secret{of}"), signing);
 }
 
-/// Reads the secret of posts again, if there is one. Where that fails, the old one still counts.
-pub(crate) async fn reload_of_posts(serving: Option<&Serving>, options: &Run) {
-    if let (Some(path), Some(serving)) = (&options.listen_secret_file, serving) {
-        let file = path.clone();
-        let read = move || secrets::read(&file, |told| warn!("{told}"));
-        let secret = read_again(vec![path.clone()], read).await;
-        let set = |s: Vec<u8>| Secret::new(&s).into_iter().for_each(|s| serving.set_secret(s));
-        report(true, "the secret of posts", secret.map(set));
-    }
+/// Reads the secrets of posts again, if there are any. Where that fails, the old ones still count.
+pub(crate) async fn reload_of_posts(serving: Option<&Serving>, options: &Arc<Run>) {
+    let Some(serving) = serving else { return };
+    let (files, again) = (options.listen_secret_file.clone(), Arc::clone(options));
+    let has_files = !files.is_empty();
+    let check = read_again(files, move || check_of_posts(&again)).await;
+    report(has_files, "the secret of posts", check.map(|check| serving.set_check(check)));
 }
 
 fn set(endpoint: &HubEndpoint, signing: &Signing) -> Result<(), Failure> {

@@ -6,6 +6,8 @@
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
+use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
@@ -34,7 +36,7 @@ fn proxy() -> (SocketAddr, Receiver<(String, bool)>) {
 }
 
 /// The daemon's events go to a name that only the proxy knows.
-fn events(arguments: &[&str]) -> Command {
+fn events<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
     let mut command = daemon("http://receiver.test/hook");
     command.args(["--exit-at-end", "--events", support::EVENTS]).args(arguments);
     command
@@ -69,20 +71,48 @@ fn the_environment_names_it_with_credentials_and_exceptions() {
     assert_eq!(told.try_iter().count(), 0);
 }
 
+/// Everybody can read a command line.
+#[test]
+fn a_password_is_taken_from_a_file_and_from_no_command_line() {
+    let (address, told) = proxy();
+    let url = format!("http://user:s3cret@{address}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), format!("{url}\n")).unwrap();
+    let (stats, output) = run(&mut events(&[OsStr::new("--proxy-file"), file.path().as_os_str()]));
+    assert_eq!(stats["delivered"], 54);
+    assert!(told.try_iter().all(|(_, has_credentials)| has_credentials));
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("s3cret"));
+
+    for url in [&*url, "http://user@127.0.0.1:1", "https://:s3cret@a.test"] {
+        let output = wait(events(&["--proxy", url]).spawn().unwrap());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("--proxy-file FILE") && !stderr.contains("s3cret"), "{stderr}");
+    }
+    assert_eq!(told.try_iter().count(), 0);
+}
+
 #[test]
 fn a_proxy_that_is_none_or_down_is_said_without_its_password() {
     let socks = "socks5://user:s3cret@127.0.0.1:1";
     let down = format!("http://user:s3cret@{}", Sink::reserve().url().split('/').nth(2).unwrap());
-    for (proxy, status, words) in [
-        (socks, 2, "--proxy: a proxy's URL begins with http:// or https://"),
-        ("", 2, "--proxy: the proxy is not a URL"),
+    for (url, status, words) in [
+        (socks, 2, ": a proxy's URL begins with http:// or https://"),
+        ("proxy", 2, ": the proxy is not a URL"),
+        ("\n", 2, ": the secret is empty"),
         (&down, 3, "not accepted: the proxy http://localhost:"),
     ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), url).unwrap();
         let mut command = bare();
-        let output =
-            wait(command.args(["test", "http://a.test/", "--proxy", proxy]).spawn().unwrap());
+        command.args(["test", "http://a.test/", "--proxy-file"]).arg(file.path());
+        let output = wait(command.spawn().unwrap());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(status), "{stderr}");
         assert!(stderr.contains(words) && !stderr.contains("s3cret"), "{stderr}");
     }
+    let output = wait(bare().args(["test", "http://a.test/", "--proxy", ""]).spawn().unwrap());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("--proxy: the proxy is not a URL"), "{stderr}");
 }

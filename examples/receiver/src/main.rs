@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use hyper::StatusCode;
-use pilot_webhook_core::Secret;
-use pilot_webhook_core::standard::VerifyingKey;
-use pilot_webhook_receiver::secrets::{Secrets, Sign};
+use pilot_webhook_receiver::secrets::Sign;
 use pilot_webhook_receiver::{BODY_MAX, Behaviour, Check, Received, Receiver, Tls};
 use tokio::net::TcpListener;
 
@@ -59,50 +57,53 @@ struct Args {
     max_body: usize,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match serve(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("pilot-webhook-receiver: {error}");
-            ExitCode::FAILURE
-        }
-    }
+/// Why it ends, in one line that names the option.
+enum Failure {
+    /// The options cannot be used: call it otherwise. It exits 2, as for an option that there is not.
+    Usage(String),
+    /// This machine or its network does not do it: it exits 1.
+    Runtime(String),
 }
 
-async fn serve(args: Args) -> std::io::Result<()> {
-    let receiver = Receiver::new(check(&args).map_err(std::io::Error::other)?, print);
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let (status, message) = match serve(Args::parse()).await {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => (2, message),
+        Err(Failure::Runtime(message)) => (1, message),
+    };
+    eprintln!("pilot-webhook-receiver: {message}");
+    ExitCode::from(status)
+}
+
+async fn serve(args: Args) -> Result<(), Failure> {
+    let warn = |warning| eprintln!("pilot-webhook-receiver: {warning}");
+    let check = Check::read(&args.sign, &args.secret_file, warn);
+    let check = check.map_err(|error| Failure::Usage(format!("--secret-file: {error}")))?;
+    let receiver = Receiver::new(check, print);
     receiver.behave(Behaviour {
         status: args.status,
         delay: Duration::from_millis(args.delay_ms),
         retry_after: args.retry_after,
         max_body: args.max_body,
     });
-    let listener = TcpListener::bind(args.listen).await?;
-    let address = listener.local_addr()?;
+    let fail = |error| Failure::Runtime(format!("--listen {}: {error}", args.listen));
+    let listener = TcpListener::bind(args.listen).await.map_err(fail)?;
+    let address = listener.local_addr().map_err(fail)?;
     let Some(file) = args.tls_ca else {
         println!("listening on http://{address}");
-        return receiver.serve(listener).await;
+        return receiver.serve(listener).await.map_err(fail);
     };
-    let tls = Tls::new(&args.tls_name).map_err(std::io::Error::other)?;
-    if file.extension().is_some_and(|extension| extension == "der") {
-        fs::write(&file, tls.ca_der())?;
+    let tls = Tls::new(&args.tls_name);
+    let tls = tls.map_err(|error| Failure::Usage(format!("--tls-name: {error}")))?;
+    let written = if file.extension().is_some_and(|extension| extension == "der") {
+        fs::write(&file, tls.ca_der())
     } else {
-        fs::write(&file, tls.ca_pem())?;
-    }
+        fs::write(&file, tls.ca_pem())
+    };
+    written.map_err(|error| Failure::Runtime(format!("--tls-ca {}: {error}", file.display())))?;
     println!("listening on https://{address}, trusted by {}", file.display());
-    receiver.serve_tls(listener, tls).await
-}
-
-/// As the sender reads its secrets.
-fn check(args: &Args) -> Result<Check, String> {
-    if args.secret_file.is_empty() {
-        return Ok(Check::default());
-    }
-    let warn = |warning| eprintln!("pilot-webhook-receiver: {warning}");
-    let secrets = Secrets::read(&args.sign, &args.secret_file, warn)?;
-    let keys = secrets.keys(VerifyingKey::parse)?;
-    Ok(Check { secret: secrets.pilot.as_deref().and_then(Secret::new), keys })
+    receiver.serve_tls(listener, tls).await.map_err(fail)
 }
 
 fn print(received: &Received) {

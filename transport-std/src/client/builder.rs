@@ -2,6 +2,8 @@
 
 mod signing;
 mod start;
+#[cfg(feature = "outbox")]
+mod stored;
 mod urls;
 
 pub use urls::OverHttp;
@@ -15,8 +17,6 @@ use pilot_webhook_core::{
     Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Rate, Schedule,
     Secret, SendTransport, Signer,
 };
-#[cfg(feature = "outbox")]
-use tokio::sync::watch;
 
 #[cfg(feature = "outbox")]
 use crate::client::durable::StoredIn;
@@ -25,8 +25,6 @@ use crate::client::handle::Client;
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::trace::Trace;
 use crate::client::worker::Target;
-#[cfg(feature = "outbox")]
-use crate::outbox::{Outbox, OutboxEndpoint};
 
 /// Default bound of an event's topic and data on std, in bytes. Arbitrary: receivers commonly take 64 KiB
 /// and more.
@@ -217,57 +215,9 @@ impl<V> ClientBuilder<V> {
         self
     }
 
-    /// Events stand in this outbox until their story is over, over restarts, too: what is emitted is stored,
-    /// with or without a target, and handed to the engine in order, as it has room. The engine holds events
-    /// while the breaker is open (`on_open` does not count), and its queue is a window over the file. What
-    /// is not delivered becomes a dead letter. In the file it is the endpoint `pilot`. The client closes the outbox when
-    /// it is closed.
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use pilot_webhook_std::{Client, Outbox, OutboxOptions};
-    /// let outbox = Outbox::open("events.db", OutboxOptions::default())?;
-    /// let client = Client::builder("https://example.org/hook").outbox(outbox).build()?;
-    /// let id = client.emit_durable("conn.established", &2).await?;
-    /// println!("event {id} is on disk");
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "outbox")]
-    #[allow(clippy::needless_pass_by_value, reason = "the client has it, and closes it")]
-    pub fn outbox(mut self, outbox: Outbox) -> Self {
-        self.options.outbox = Some(StoredIn { endpoint: outbox.pilot(), owns: true, after: None });
-        self
-    }
-
-    /// As [`outbox`](Self::outbox), for one of several endpoints of an outbox. What is emitted is stored for this one. The
-    /// outbox is not closed with the client.
-    #[cfg(feature = "outbox")]
-    pub fn outbox_endpoint(mut self, endpoint: OutboxEndpoint) -> Self {
-        self.options.outbox = Some(StoredIn { endpoint, owns: false, after: None });
-        self
-    }
-
-    /// As [`outbox_endpoint`](Self::outbox_endpoint), and delivers when the other end of `after` is gone: another client
-    /// delivers for the endpoint until then.
-    #[cfg(feature = "outbox")]
-    pub(crate) fn outbox_endpoint_after(
-        mut self,
-        endpoint: OutboxEndpoint,
-        after: watch::Receiver<()>,
-    ) -> Self {
-        self.options.outbox = Some(StoredIn { endpoint, owns: false, after: Some(after) });
-        self
-    }
-
-    /// Whether an outbox was given.
-    #[cfg(feature = "outbox")]
-    pub(crate) const fn has_outbox(&self) -> bool {
-        self.options.outbox.is_some()
-    }
-
     /// Whether each attempt has the header `traceparent` (W3C Trace Context), by which a receiver's traces show which
-    /// attempts were for one message: its trace is made from the message's id, and each attempt is a span of its own.
+    /// attempts were for one message: its trace is that of its event ([`Event::with_trace`](crate::Event::with_trace)), or
+    /// made from the message's id, and each attempt is a span of its own. A batch and an outbox keep no event's trace.
     /// Default: it has.
     pub const fn traceparent(mut self, is_sent: bool) -> Self {
         self.options.trace = Trace { is_wanted: is_sent };

@@ -52,7 +52,7 @@ pub(crate) struct Durable {
     /// The task that hands events to the engine.
     feeder: OnceLock<AbortHandle>,
     ends: Ends,
-    /// A target was set.
+    /// A target was set, or the engine let go of events.
     resumed: Notify,
     /// The last event that was handed to the engine.
     fed: watch::Sender<u64>,
@@ -152,7 +152,10 @@ impl Durable {
             Notice::Settled { event_id, fate, message, attempt } => {
                 match self.ends.end(*event_id, *fate, *message, *attempt) {
                     Some(end) => self.endpoint.end(*event_id, end),
-                    None => self.ends.has_left.store(true, Relaxed),
+                    None => {
+                        self.ends.has_left.store(true, Relaxed);
+                        self.resumed.notify_one();
+                    }
                 }
             }
             Notice::Retry { event_id, last_id, attempts, wait } => {

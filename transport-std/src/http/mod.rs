@@ -43,6 +43,8 @@ pub use report::HttpReport;
 #[cfg(feature = "gzip")]
 pub(crate) use request::GZIP;
 pub use request::USER_AGENT;
+#[cfg(feature = "reqwest")]
+pub(crate) use request::encoding;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::HttpConfigError;
 pub use transport::HttpTransport;

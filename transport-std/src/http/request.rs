@@ -16,6 +16,13 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 /// What a compressed body begins with (RFC 1952, section 2.3.1): gzip by deflate.
 pub(crate) const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 
+/// The header that a compressed body needs, unless the message has it. No format of text begins as one.
+pub(crate) fn encoding(message: &Message<'_>) -> Option<(&'static str, &'static str)> {
+    const NAME: &str = "Content-Encoding";
+    let is_told = || message.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(NAME));
+    (message.body.starts_with(&GZIP) && !is_told()).then_some((NAME, "gzip"))
+}
+
 /// Writes the head of `message` over what is in `out`, with the headers that endpoints ask for.
 pub(crate) fn write_head(
     out: &mut Vec<u8>,
@@ -40,11 +47,8 @@ pub(crate) fn write_head(
     for (name, value) in message.headers {
         write_header(out, name, value)?;
     }
-    let mut names = message.headers.iter().map(|(name, _)| name);
-    let is_told = names.any(|name| name.eq_ignore_ascii_case("Content-Encoding"));
-    if message.body.starts_with(&GZIP) && !is_told {
-        // No format of text begins so.
-        write_header(out, "Content-Encoding", "gzip")?;
+    if let Some((name, value)) = encoding(message) {
+        write_header(out, name, value)?;
     }
     asked_for.write(out, endpoint.authorization());
     let mut digits = [0; DIGITS];

@@ -107,13 +107,9 @@ impl Change<'_, '_> {
         }
     }
 
-    /// The deliveries that are not written yet; they are taken to be from now on.
-    pub(crate) fn take_runs(&mut self) -> impl Iterator<Item = (EndpointId, Run)> {
-        let runs = |(id, touched): (&EndpointId, _)| {
-            let (id, touched): (_, &mut Touched) = (*id, touched);
-            touched.begun.drain(..).map(move |run| (id, run))
-        };
-        self.endpoints.iter_mut().flat_map(runs)
+    /// The deliveries that it began, by endpoint; they are taken to be written from now on.
+    pub(crate) fn take_runs(&mut self) -> impl Iterator<Item = (EndpointId, Vec<Run>)> {
+        self.endpoints.iter_mut().map(|(id, it)| (*id, std::mem::take(&mut it.begun)))
     }
 
     /// The endpoints that it touched so far.

@@ -82,11 +82,14 @@ impl<'c> Deliveries<'c> {
         })
     }
 
-    /// Writes the deliveries that were begun and are not written yet.
+    /// Writes the deliveries that were begun by the change, once.
     pub(crate) fn begin(&mut self, change: &mut Change<'_, '_>) -> rusqlite::Result<()> {
-        for (endpoint, Run { first, last }) in change.take_runs() {
-            if self.go_on.execute((endpoint, first, last))? == 0 {
-                self.begin.execute((endpoint, first, last))?;
+        for (endpoint, runs) in change.take_runs() {
+            for (place, Run { first, last }) in runs.into_iter().enumerate() {
+                // There are gaps between them: only the first one may continue what is there.
+                if place > 0 || self.go_on.execute((endpoint, first, last))? == 0 {
+                    self.begin.execute((endpoint, first, last))?;
+                }
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::http::{
     Attempt, HttpError, HttpShared, REQUEST_ORIGIN, REQUEST_RATE, Shared, USER_AGENT, config_now,
+    encoding,
 };
 use crate::over_reqwest::fault::{NO_CREDENTIALS, explain, of_proxy};
 use crate::over_reqwest::proxy::Hop;
@@ -104,6 +105,9 @@ impl ReqwestTransport {
                 return Err(HttpError::InvalidRequest);
             }
             request = request.header(*name, value.as_bytes());
+        }
+        if let Some((name, value)) = encoding(message) {
+            request = request.header(name, value);
         }
         let mut answer = request.body(message.body.to_vec()).send().await.map_err(fault)?;
         // Each attempt makes one of its own.

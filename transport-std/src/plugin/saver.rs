@@ -1,4 +1,4 @@
-//! Writes what survives a restart, behind what is set: one task owns the files.
+//! Who writes what survives a restart beside the swaps of the URL: one task owns the files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const ORDERS_AT_ONCE: usize = 64;
 /// The last write's end.
 pub(crate) type Saved = Result<(), Arc<PersistError>>;
 
-/// Writes the file behind the swaps: one task owns it.
+/// Writes the file behind the swaps.
 pub(crate) struct Saver {
     orders: mpsc::UnboundedSender<Order>,
     /// Whether a URL was set. Locked over a swap and its order, so that both go in one sequence.
@@ -41,6 +41,10 @@ impl Saver {
         Self { orders, is_set: Mutex::default() }
     }
 
+    /// Runs `swap`, and has `url` written when it has succeeded.
+    ///
+    /// # Errors
+    /// As `swap`; nothing is written then.
     pub(crate) fn save_after<E>(
         &self,
         url: &str,
@@ -72,6 +76,7 @@ impl Saver {
         let _ = self.orders.send(Order::Gone(find().unwrap_or_default()));
     }
 
+    /// How the last write before this ended.
     pub(crate) async fn saved(&self) -> Saved {
         let (report, saved) = oneshot::channel();
         let _ = self.orders.send(Order::Report(report));

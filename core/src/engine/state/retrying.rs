@@ -3,6 +3,7 @@
 use super::State;
 use crate::clock::Instant;
 use crate::engine::breaker::BreakerState;
+use crate::engine::config::LongWaits;
 use crate::engine::delivery::{Fate, Tried};
 use crate::queue::LeaseRange;
 
@@ -29,9 +30,14 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
         slots.saturating_sub(begun).min(self.window.saturating_sub(self.sending))
     }
 
+    /// Known to the compiler without the feature `resume`.
+    const fn cuts_waits(&self) -> bool {
+        matches!(self.config.long_waits, LongWaits::Cut)
+    }
+
     /// When the next attempt of a message is due. A wait that would outlast a drain is cut.
     fn due(&self, message: &Retrying) -> Instant {
-        let is_cut = self.config.cut_waits && self.is_past_deadline(message.due);
+        let is_cut = self.cuts_waits() && self.is_past_deadline(message.due);
         if is_cut { Instant::default() } else { message.due }
     }
 
@@ -93,7 +99,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// The place of a message that waits for longer than a drain which cuts no wait.
     pub(super) fn too_late(&self) -> Option<usize> {
         let is_late = |message: &Retrying| self.is_past_deadline(message.due);
-        if self.config.cut_waits { None } else { self.retrying.iter().position(is_late) }
+        if self.cuts_waits() { None } else { self.retrying.iter().position(is_late) }
     }
 
     /// Abandons the first event of the message at a place.

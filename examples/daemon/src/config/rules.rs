@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use pilot_webhook_std::Destination;
+use pilot_webhook_std::{Destination, HttpConfig};
 
 use super::keys::{Given, Keys, Setting, Settings, argv};
 use super::load::{Declared, Parsed};
@@ -15,6 +15,7 @@ use super::problem::Problems;
 use crate::args::Run;
 use crate::delivery::{EndpointArgs, PILOT};
 use crate::ipc::without_credentials;
+use crate::signing;
 use crate::webhook_url;
 
 /// What is each endpoint's own, and checked for each.
@@ -30,6 +31,8 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Vec<Declared> {
     unique(&parsed, problems);
+    // The system's trusted roots are read once, as long as there is someone who has them.
+    let _roots = HttpConfig::new().build();
     let keys = Keys::endpoint();
     let (has_tables, has_pilot) =
         (!parsed.is_empty(), parsed.iter().any(|it| it.args.name == PILOT));
@@ -49,12 +52,15 @@ pub(super) fn check(
         }
     }
     secrets(top, problems);
-    for (key, path) in
-        [("webhook_file", &run.webhook_file), ("listen_secret_file", &run.listen_secret_file)]
-    {
-        if let Some(Err(error)) = path.as_deref().map(readable) {
-            problems.add(line_of(top, key).unwrap_or(1), key, error);
-        }
+    let line = |key| line_of(top, key).unwrap_or(1);
+    if let Some(Err(error)) = run.webhook_file.as_deref().map(readable) {
+        problems.add(line("webhook_file"), "webhook_file", error);
+    }
+    let of_posts: Result<(), _> = run.listen_secret_file.iter().try_for_each(|path| {
+        readable(path).map_err(|error| format!("{}: {error}", path.display()))
+    });
+    if let Err(error) = of_posts.and_then(|()| signing::check_of_posts(run).map(drop)) {
+        problems.add(line("listen_secret_file"), "listen_secret_file", error);
     }
     let is_given = !run.webhook.is_empty() || run.webhook_file.is_some();
     if !has_pilot && (!has_tables || is_given || webhook_url::is_in_environment()) {
@@ -199,14 +205,9 @@ fn secrets(settings: &Settings, problems: &mut Problems) {
         let (Some(line), Given::Values(values)) = (setting.line, &setting.given) else { continue };
         let has = |is: fn(&str) -> bool| values.iter().filter_map(|value| value.to_str()).any(is);
         let what = match key.as_str() {
-            "url" | "webhook" | "proxy" if has(|url| without_credentials(url) != url) => match key
-                .as_str()
-            {
-                "proxy" => "there is a password in it; write proxy = \"env\", and set HTTPS_PROXY",
-                _ => {
-                    "there is a user name or password in it; put the user:password into a file, and write basic_file = \"FILE\""
-                }
-            },
+            "url" | "webhook" if has(|url| without_credentials(url) != url) => {
+                "there is a user name or password in it; put the user:password into a file, and write basic_file = \"FILE\""
+            }
             "header" if has(is_secret_header) => {
                 "its value is a secret; put the header into a file, and write header_file, bearer_file or basic_file = \"FILE\""
             }

@@ -13,6 +13,7 @@ use async_nats::jetstream::stream::{self, RetentionPolicy, Stream, SubjectTransf
 use futures_util::StreamExt as _;
 use pilot_webhook_std::{NatsTarget, Throttle};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -304,12 +305,14 @@ pub(super) struct Pulling {
 
 impl Pulling {
     /// Pulls from all consumers until the receiver is gone. What goes wrong is said, and tried again.
-    pub(super) fn start(self) {
+    pub(super) fn start(self) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
         let places = usize::try_from(self.origin.places(&self.wanted)).unwrap_or(1);
         for part in self.origin.parts() {
             let places = Arc::new(Semaphore::new(places));
-            tokio::spawn(Part { of: self.clone(), part, places }.pull());
+            tasks.spawn(Part { of: self.clone(), part, places }.pull());
         }
+        tasks
     }
 }
 

@@ -19,7 +19,7 @@ use async_nats::jetstream::context::ContextBuilder;
 use pilot_webhook_core::OnOpen;
 use pilot_webhook_std::{ClientBuilder, Hub};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet, yield_now};
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
@@ -55,6 +55,7 @@ pub(crate) struct Taking {
 /// What takes the events of one endpoint.
 struct Running {
     wanted: Wanted,
+    pulling: JoinSet<()>,
     source: JoinHandle<()>,
 }
 
@@ -183,17 +184,21 @@ impl Taking {
         let settle = Settle::start(self.origin.context.clone(), of, &mut self.settling);
         let (held, messages) = mpsc::unbounded_channel();
         let (origin, tally) = (Arc::clone(&self.origin), Arc::clone(&self.tally));
-        Pulling { origin, wanted: wanted.clone(), declare, settle, held }.start();
+        let pulling = Pulling { origin, wanted: wanted.clone(), declare, settle, held }.start();
         let (hub, to) = (self.hub.clone(), name.clone());
         let mut source = StreamSource::new(messages, tally, hub.outbox().is_some());
         let source = tokio::spawn(async move { hub.pull_to(&to, &mut source).await });
-        self.running.insert(name, Running { wanted, source });
+        self.running.insert(name, Running { wanted, pulling, source });
     }
 }
 
 impl Running {
     /// Completes when no more is handed in. The event that waits for room, and what is behind it, is given back.
-    async fn stop(self) {
+    async fn stop(mut self) {
+        // Before something is given back, which would be sent here again.
+        self.pulling.shutdown().await;
+        // The library says so to the server in a task of its own.
+        yield_now().await;
         self.source.abort();
         let _ = self.source.await;
     }

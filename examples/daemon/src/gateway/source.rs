@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use async_nats::jetstream::Message;
-use pilot_webhook_core::{Clock as _, EmitError, Event, Timestamp};
+use pilot_webhook_core::{Clock as _, EmitError, Event, Timestamp, TraceContext};
 use pilot_webhook_std::{Incoming, Source, TokioClock};
 use tokio::sync::mpsc;
 
@@ -22,6 +22,20 @@ pub(super) struct StreamSource {
     data: String,
     is_stored: bool,
     is_closed: bool,
+}
+
+/// What is read of a message, beside its texts.
+struct Read {
+    node_id: u32,
+    timestamp: Timestamp,
+    /// The trace that it was published in.
+    trace: Option<TraceContext>,
+}
+
+/// The trace that a message was published in.
+fn trace(message: &Message) -> Option<TraceContext> {
+    let header = message.headers.as_ref()?.get("traceparent")?;
+    TraceContext::parse(header.as_str().as_bytes())
 }
 
 impl StreamSource {
@@ -42,7 +56,7 @@ impl StreamSource {
     }
 
     /// Reads a message; keeps its topic, and its id and body wrapped as data.
-    fn read(&mut self, message: &Message) -> Result<(u32, Timestamp), String> {
+    fn read(&mut self, message: &Message) -> Result<Read, String> {
         let why = |error: &dyn Display| format!("not an event: {error}");
         let text = std::str::from_utf8(&message.payload).map_err(|_| why(&BadBody::NotUtf8))?;
         let events = parse(text.as_bytes()).map_err(|error| why(&error))?;
@@ -64,7 +78,8 @@ impl StreamSource {
             (None, Err(error)) => return Err(why(&error)),
         }
         let now = || TokioClock::new().wall();
-        Ok((node_id.unwrap_or(0), timestamp.unwrap_or_else(now)))
+        let (node_id, timestamp) = (node_id.unwrap_or(0), timestamp.unwrap_or_else(now));
+        Ok(Read { node_id, timestamp, trace: trace(message) })
     }
 }
 
@@ -78,8 +93,9 @@ impl Source for StreamSource {
             }
             let Held { message, settled } = self.messages.recv().await?;
             match self.read(&message) {
-                Ok((node_id, timestamp)) => {
+                Ok(Read { node_id, timestamp, trace }) => {
                     let event = Event::new(&self.topic, node_id, timestamp);
+                    let event = trace.map_or(event, |trace| event.with_trace(trace));
                     return Some(Incoming::new(event, &self.data).with_receipt(settled));
                 }
                 Err(why) => {

@@ -8,7 +8,7 @@ use hyper::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
-use pilot_webhook_core::EncodeError;
+use pilot_webhook_core::{EncodeError, VerifyError};
 
 use super::body::BadBody;
 use super::intake::{Shortfall, Why};
@@ -25,8 +25,13 @@ pub(crate) enum Refusal {
     Method,
     /// A browser sent it, for a web page.
     WebPage,
-    /// It is not signed, or not with the secret.
-    Signature,
+    /// It is not signed as it must be.
+    Signature {
+        /// What is wrong.
+        why: VerifyError,
+        /// The headers that it must have.
+        wanted: &'static str,
+    },
     /// The body is longer than any that is read.
     TooLong,
     /// The body did not come in time.
@@ -44,7 +49,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Method => f.write_str("events are posted: the method must be POST"),
             Self::WebPage => f.write_str("web pages cannot post events"),
-            Self::Signature => f.write_str("the signature is missing or wrong"),
+            Self::Signature { why, .. } => why.fmt(f),
             Self::TooLong => f.write_str("the body is too long"),
             Self::TooSlow => f.write_str("the body did not come in time"),
             Self::Broken => f.write_str("the body did not come whole"),
@@ -59,7 +64,7 @@ impl Refusal {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::WebPage => StatusCode::FORBIDDEN,
-            Self::Signature => StatusCode::UNAUTHORIZED,
+            Self::Signature { .. } => StatusCode::UNAUTHORIZED,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken | Self::Body(_) => StatusCode::BAD_REQUEST,
@@ -78,8 +83,8 @@ impl Refusal {
         let text = HeaderValue::from_static;
         match self {
             Self::Method => Some((ALLOW, text("POST"))),
-            // No scheme that is registered: the name of the header that is missing.
-            Self::Signature => Some((WWW_AUTHENTICATE, text("X-Pilot-Signature-256"))),
+            // No scheme that is registered: the headers that are missing.
+            Self::Signature { wanted, .. } => Some((WWW_AUTHENTICATE, text(wanted))),
             Self::TooSlow => Some((CONNECTION, text("close"))),
             Self::Shortfall(Shortfall {
                 why: Why::NoRoom | Why::Ending | Why::NotStored, ..

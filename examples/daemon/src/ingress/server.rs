@@ -14,7 +14,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use pilot_webhook_core::{SIGNATURE_HEADER, Secret};
+use pilot_webhook_core::TraceContext;
+use pilot_webhook_receiver::Check;
 use pilot_webhook_std::Throttle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -87,16 +88,11 @@ impl Ingress {
         self.address
     }
 
-    /// Answers from now on. With a secret, only signed requests are taken.
-    pub(crate) fn start(
-        self,
-        intake: Intake,
-        secret: Option<Secret>,
-        tally: Arc<Tally>,
-    ) -> Serving {
+    /// Answers from now on. Only requests that are signed as `check` says are taken.
+    pub(crate) fn start(self, intake: Intake, check: Check, tally: Arc<Tally>) -> Serving {
         let answering = Arc::new(Answering {
             intake,
-            secret: RwLock::new(secret),
+            check: RwLock::new(check),
             tally,
             limits: self.limits,
             places: Arc::new(Semaphore::new(self.limits.connections)),
@@ -118,9 +114,9 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Verifies with another secret from the next request on.
-    pub(crate) fn set_secret(&self, secret: Secret) {
-        *self.answering.secret.write().unwrap_or_else(PoisonError::into_inner) = Some(secret);
+    /// Verifies with other secrets from the next request on.
+    pub(crate) fn set_check(&self, check: Check) {
+        *self.answering.check.write().unwrap_or_else(PoisonError::into_inner) = check;
     }
 
     /// Takes no more connections, and finishes the requests under way, for at most `limit`.
@@ -183,7 +179,7 @@ async fn stopped(stop: &mut watch::Receiver<Option<Duration>>) -> Duration {
 /// Answers requests.
 struct Answering {
     intake: Intake,
-    secret: RwLock<Option<Secret>>,
+    check: RwLock<Check>,
     tally: Arc<Tally>,
     limits: Limits,
     places: Arc<Semaphore>,
@@ -283,20 +279,26 @@ impl Answering {
         }
         let body = timeout(self.limits.body, read(body, self.limits.body_max)).await;
         let body = body.unwrap_or(Err(Refusal::TooSlow))?;
-        if !self.is_allowed(&head.headers, &body) {
-            return Err(Refusal::Signature);
-        }
-        let events = body::parse(&body).map_err(Refusal::Body)?;
+        self.verify(&head.headers, &body)?;
+        let mut events = body::parse(&body).map_err(Refusal::Body)?;
+        let trace = trace(&head.headers);
+        events.iter_mut().for_each(|event| event.trace = trace);
         self.intake.accept(&events).await.map_err(Refusal::Shortfall)
     }
 
     /// Whether the body, as it came, is signed where it must be.
-    fn is_allowed(&self, headers: &HeaderMap, body: &[u8]) -> bool {
-        let secret = self.secret.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(secret) = secret.as_ref() else { return true };
-        let signature = headers.get(SIGNATURE_HEADER);
-        signature.is_some_and(|value| secret.verify(body, value.as_bytes()))
+    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
+        let check = self.check.read().unwrap_or_else(PoisonError::into_inner);
+        let end = check.verify(headers, body).unwrap_or(Ok(()));
+        end.map_err(|why| Refusal::Signature { why, wanted: check.headers() })
     }
+}
+
+/// The trace that a request is part of. Of two headers none counts.
+fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut all = headers.get_all("traceparent").iter();
+    let (only, None) = (all.next()?, all.next()) else { return None };
+    TraceContext::parse(only.as_bytes())
 }
 
 /// The whole body, of at most `max` bytes.

@@ -1,5 +1,6 @@
 //! Senders of all kinds over loopback, with limits that are soon reached.
 
+use pilot_webhook_core::Secret;
 use pilot_webhook_std::{Client, EndpointOptions, Hub};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -32,8 +33,8 @@ impl Bench {
         let options = EndpointOptions { waits: true, ..Client::builder(url).into() };
         let client = hub.add("pilot", options).unwrap();
         let intake = Intake::new(hub, FullNow::new(WhenFull::SendBack), Arc::clone(&tally));
-        let secret = secret.and_then(Secret::new);
-        let serving = ingress.start(intake, secret, Arc::clone(&tally));
+        let check = Check::from(secret.and_then(Secret::new));
+        let serving = ingress.start(intake, check, Arc::clone(&tally));
         Self { address, client, tally, serving }
     }
 
@@ -193,24 +194,28 @@ async fn without_a_right_signature_nothing_is_read() {
         let signature = Secret::new(secret).unwrap().sign(signed.as_bytes());
         format!("X-Pilot-Signature-256: {}\r\n", signature.as_str())
     };
-    for (headers, body) in [
-        (String::new(), EVENT),
-        ("X-Pilot-Signature-256: 12\r\n".to_owned(), EVENT),
-        (signed(b"other", EVENT), EVENT),
+    for (headers, body, expected) in [
+        (String::new(), EVENT, "the header X-Pilot-Signature-256 is missing\n"),
+        (
+            "X-Pilot-Signature-256: 12\r\n".to_owned(),
+            EVENT,
+            "the header X-Pilot-Signature-256 is malformed\n",
+        ),
+        (signed(b"other", EVENT), EVENT, "the signature is wrong\n"),
         // Over the bytes, not over what they mean.
-        (signed(b"hush", &format!(" {EVENT}")), EVENT),
-        (String::new(), "nope"),
+        (signed(b"hush", &format!(" {EVENT}")), EVENT, "the signature is wrong\n"),
+        (String::new(), "nope", "the header X-Pilot-Signature-256 is missing\n"),
     ] {
         sender.send(&post_with(&headers, body)).await;
         let (head, reason) = sender.answer().await;
         assert!(head.starts_with("http/1.1 401 "), "{head}");
-        assert!(head.contains("www-authenticate: "), "{head}");
-        assert_eq!(reason, "the signature is missing or wrong\n");
+        assert!(head.contains("www-authenticate: x-pilot-signature-256\r\n"), "{head}");
+        assert_eq!(reason, expected);
     }
     sender.send(&post_with(&signed(b"hush", EVENT), EVENT)).await;
     assert!(sender.answer().await.0.starts_with("http/1.1 204 "));
     // From the next request on.
-    bench.serving.set_secret(Secret::new(b"new").unwrap());
+    bench.serving.set_check(Secret::new(b"new").into());
     sender.send(&post_with(&signed(b"hush", EVENT), EVENT)).await;
     assert!(sender.answer().await.0.starts_with("http/1.1 401 "));
     sender.send(&post_with(&signed(b"new", EVENT), EVENT)).await;

@@ -91,6 +91,11 @@ async fn serve(listener: std::net::TcpListener, config: Arc<ServerConfig>) {
 
 #[test]
 fn a_certificate_is_shown_and_one_that_was_replaced_is_read_again() {
+    shows(&[]);
+}
+
+/// With these options, too.
+pub(crate) fn shows(further: &[&str]) {
     let (authority, other) = (Authority::new(), Authority::new());
     let directory = TempDir::new().unwrap();
     let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
@@ -98,7 +103,7 @@ fn a_certificate_is_shown_and_one_that_was_replaced_is_read_again() {
     let url = format!("https://{}/", authority.serve());
     let run = |more: &[&str]| {
         let mut command = support::daemon(&url);
-        command.args(["--ca-file", &file("ca.pem"), "--events", "-"]).args(more);
+        command.args(["--ca-file", &file("ca.pem"), "--events", "-"]).args(further).args(more);
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(b"{\"topic\":\"a\"}\n").unwrap();
         child

@@ -21,6 +21,17 @@ fn unpacked(request: &Request) -> String {
 
 #[test]
 fn long_bodies_are_compressed_and_signed_as_they_are_sent() {
+    compresses(&[]);
+}
+
+/// 415 would reject the event.
+#[test]
+fn a_receiver_that_takes_none_gets_them_as_they_are() {
+    sends_as_they_are(&[]);
+}
+
+/// With these options, too.
+pub(crate) fn compresses(further: &[&str]) {
     let receiver = Receiver::start(|n| if n == 0 { 500 } else { 200 });
     let directory = tempfile::tempdir().unwrap();
     let (file, key) = (directory.path().join("events"), directory.path().join("key"));
@@ -29,7 +40,7 @@ fn long_bodies_are_compressed_and_signed_as_they_are_sent() {
     fs::write(&file, lines.concat()).unwrap();
     fs::write(&key, "hush").unwrap();
     let mut command = support::daemon(&receiver.url());
-    command.arg("--events").arg(&file).arg("--secret-file").arg(&key);
+    command.args(further).arg("--events").arg(&file).arg("--secret-file").arg(&key);
     let (stats, _) = support::run(command.args(["--gzip", "1024", "--retry-backoff", "1ms"]));
     assert_eq!(stats["delivered"], 2);
     let requests = receiver.requests();
@@ -46,16 +57,20 @@ fn long_bodies_are_compressed_and_signed_as_they_are_sent() {
     assert!(requests[0].body.len() < 200, "{}", requests[0].body.len());
 }
 
-/// 415 would reject the event.
-#[test]
-fn a_receiver_that_takes_none_gets_them_as_they_are() {
+/// With these options, too.
+pub(crate) fn sends_as_they_are(further: &[&str]) {
     let receiver = Receiver::start(|n| if n == 0 { 415 } else { 200 });
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("events");
     let line = format!("{{\"topic\":\"a\",\"data\":\"{}\"}}\n", "x".repeat(2_000));
     fs::write(&file, line.repeat(2)).unwrap();
     let mut command = support::daemon(&receiver.url());
-    command.arg("--events").arg(&file).args(["--gzip", "1", "--retry-backoff", "1ms"]);
+    command.args(further).arg("--events").arg(&file).args([
+        "--gzip",
+        "1",
+        "--retry-backoff",
+        "1ms",
+    ]);
     let (stats, _) = support::run(&mut command);
     assert_eq!((&stats["delivered"], &stats["attempts"]), (&2.into(), &3.into()));
     let requests = receiver.requests();

@@ -4,6 +4,8 @@
 mod certificate;
 mod gzip;
 mod headers;
+#[cfg(feature = "proxy")]
+mod proxied;
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod receiver;
 #[path = "../support/mod.rs"]

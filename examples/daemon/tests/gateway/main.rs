@@ -35,6 +35,24 @@ async fn events_arrive_as_they_were_published_and_are_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_relayed_in_the_trace_that_it_was_published_in() {
+    let Some(world) = World::start().await else { return };
+    world.stream().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c";
+    let good = format!("{trace}-b7ad6b7169203331-00");
+    for (n, header) in (1..).zip([&*good, "no trace"]) {
+        world.publish_in(header, n).await;
+    }
+    let gateway = gateway(&world, &[]);
+    world.arrived(2).await;
+    let [first, second] = &world.traces()[..] else { unreachable!("two arrived") };
+    assert!(first.starts_with(trace) && first.ends_with("-00"), "{first}");
+    assert!(!first.contains("b7ad6b7169203331"), "{first}");
+    assert!(!second.starts_with(trace) && second.ends_with("-01"), "{second}");
+    world::stop(gateway);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn gateways_share_the_work_and_one_that_is_killed_loses_nothing() {
     let Some(world) = World::start().await else { return };
     world.stream().await;

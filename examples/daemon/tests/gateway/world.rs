@@ -43,6 +43,7 @@ pub(crate) struct World {
 struct Taken {
     path: String,
     id: String,
+    trace: String,
     body: String,
 }
 
@@ -145,6 +146,11 @@ impl World {
         self.send(node, n).await.await.unwrap();
     }
 
+    /// With this header `traceparent`.
+    pub(crate) async fn publish_in(&self, trace: &str, n: u64) {
+        self.send_in(Some(trace), "test.event", 7, n).await.await.unwrap();
+    }
+
     /// Publishes an event of this topic, and returns its id.
     pub(crate) async fn publish_about(&self, topic: &str, n: u64) -> String {
         self.send_about(topic, 7, n).await.await.unwrap();
@@ -156,11 +162,24 @@ impl World {
     }
 
     pub(crate) async fn send_about(&self, topic: &str, node: u32, n: u64) -> PublishAckFuture {
+        self.send_in(None, topic, node, n).await
+    }
+
+    async fn send_in(
+        &self,
+        trace: Option<&str>,
+        topic: &str,
+        node: u32,
+        n: u64,
+    ) -> PublishAckFuture {
         let body = format!(
             r#"{{"event_id":{n},"event":"{topic}","node_id":{node},"timestamp":"2026-01-15T12:34:56.789Z","data":{{"n":{n}}}}}"#
         );
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", format!("{node}-00000000000000ab-{n}"));
+        if let Some(trace) = trace {
+            headers.insert("traceparent", trace);
+        }
         // It is for this stream, and not for that of the dead letters.
         headers.insert("Nats-Expected-Stream", "EVENTS");
         let subject = format!("pilot.{node}.{topic}");
@@ -183,6 +202,11 @@ impl World {
 
     pub(crate) fn attempts(&self) -> usize {
         self.arrived.attempts.load(Relaxed)
+    }
+
+    /// The headers `traceparent` of what was answered with success.
+    pub(crate) fn traces(&self) -> Vec<String> {
+        self.arrived.all.lock().unwrap().iter().map(|it| it.trace.clone()).collect()
     }
 
     /// The path of this endpoint is always answered 500; that of no other is.
@@ -319,6 +343,13 @@ impl World {
         one.into_iter().chain(config.filter_subjects.clone()).collect()
     }
 
+    /// How many messages of a consumer were sent more than once and are not acknowledged.
+    pub(crate) async fn sent_again(&self, consumer: &str) -> usize {
+        let stream = self.context.get_stream("EVENTS").await.unwrap();
+        let consumer: PullConsumer = stream.get_consumer(consumer).await.unwrap();
+        consumer.cached_info().num_redelivered
+    }
+
     /// So many messages of a consumer are with gateways.
     pub(crate) async fn until_taken(&self, consumer: &str, count: usize) {
         timeout(PATIENCE, async {
@@ -400,6 +431,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<String>, hyper::Error> {
     let id = request.headers()["X-Pilot-Message-Id"].to_str().unwrap().to_owned();
+    let trace = request.headers()["traceparent"].to_str().unwrap().to_owned();
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await?.to_bytes();
     let body = String::from_utf8(body.to_vec()).unwrap();
@@ -410,7 +442,7 @@ async fn answer(
     if is_dead || arrived.is_failing.load(Relaxed) || id.ends_with(&poison) {
         *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     } else {
-        arrived.all.lock().unwrap().push(Taken { path, id, body });
+        arrived.all.lock().unwrap().push(Taken { path, id, trace, body });
     }
     Ok(answer)
 }

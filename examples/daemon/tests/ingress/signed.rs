@@ -19,7 +19,7 @@ fn only_what_is_signed_is_taken_and_a_new_secret_counts_after_hup() {
     let address = listening.address;
     assert_eq!(Original::start_with_secret(address, b"hush").post(EVENT).0, 204);
     let (status, head, reason) = Original::start(address).post(EVENT);
-    assert_eq!((status, reason.as_str()), (401, "the signature is missing or wrong\n"));
+    assert_eq!((status, reason.as_str()), (401, "the header X-Pilot-Signature-256 is missing\n"));
     assert!(head.contains("\r\nwww-authenticate: "), "{head}");
     let line = listening.wait_for_log("a request was answered 401");
     assert!(!line.contains("hunter2") && !line.contains("hush"), "{line}");

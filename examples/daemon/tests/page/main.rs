@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod browser;
+mod letters;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod support;
@@ -67,7 +68,6 @@ async fn an_endpoint_fails_is_seen_mended_and_its_dead_letter_replayed() {
     // It is mended, and the breaker's probe finds out.
     receiver.answer(204);
     browser.until(&state_is("delivering")).await;
-    browser.client.refresh().await.unwrap();
     browser.until("document.querySelector('[data-letter]')").await;
     let letter = browser.value("document.querySelector('[data-letter]').textContent").await;
     assert!(letter.as_str().unwrap().contains("rejected, answered 400"), "{letter}");
@@ -85,8 +85,6 @@ async fn an_endpoint_fails_is_seen_mended_and_its_dead_letter_replayed() {
     receiver.answer(400);
     daemon.event("file.received", &json!({"name": "b.txt"}));
     browser.until("document.querySelector('[data-field=dead]')?.textContent === '1'").await;
-    browser.client.refresh().await.unwrap();
-    browser.until("document.querySelector('form[action$=discard] input[name=sure]')").await;
     browser.click("form[action$=discard] input[name=sure]").await;
     browser.click("form.actions[action$=discard] button").await;
     browser.until("document.querySelector('.said')?.textContent.startsWith('Discarded')").await;
@@ -161,7 +159,6 @@ async fn of_two_endpoints_the_one_in_trouble_is_seen_at_a_glance() {
     browser.open(&format!("{}/endpoints/alerts", daemon.page)).await;
     browser.until(&letters("1")).await;
     alerts.answer(204);
-    browser.client.refresh().await.unwrap();
     browser.click("form[action$=replay] button").await;
     browser.until(&letters("0")).await;
     browser.until(&format!("{} === '2'", delivered("alerts"))).await;
@@ -197,6 +194,10 @@ async fn what_is_hostile_executes_nothing() {
         }
         browser.until("document.querySelector('#attempts details')").await;
         browser.click("#attempts summary").await;
+        browser.until("document.querySelector('[data-letter]')").await;
+        browser.click("[data-letter] summary").await;
+        let letter = browser.value("document.querySelector('[data-letter] bdi').textContent").await;
+        assert_eq!(letter, HOSTILE);
         let text = |field: &str| {
             format!("document.querySelector('#attempts [data-field={field}]').textContent")
         };
@@ -212,8 +213,6 @@ async fn what_is_hostile_executes_nothing() {
         }
         assert_eq!(browser.value("typeof window.pwned").await, "undefined");
     }
-    let letter = browser.value("document.querySelector('[data-letter] bdi').textContent").await;
-    assert_eq!(letter, HOSTILE);
     assert!(browser.client.get_alert_text().await.is_err(), "there is no dialog");
     // The policy refused nothing, as nothing was tried.
     assert_eq!(browser.console().await, [""; 0]);

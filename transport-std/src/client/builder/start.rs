@@ -1,8 +1,8 @@
 //! What options become: a client, or the reason why not.
 
-#[cfg(feature = "outbox")]
-use pilot_webhook_core::OnOpen;
 use pilot_webhook_core::standard::Keys;
+#[cfg(feature = "outbox")]
+use pilot_webhook_core::{LongWaits, OnOpen};
 use pilot_webhook_core::{Policy, SendTransport};
 use tokio::runtime::Handle;
 
@@ -53,7 +53,7 @@ impl Options {
         #[cfg(feature = "outbox")]
         if self.outbox.is_some() {
             self.config.on_open = OnOpen::Hold;
-            self.config.cut_waits = false;
+            self.config.long_waits = LongWaits::Keep;
         }
         let runtime = Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
         let events = usize::try_from(self.config.capacity).unwrap_or(usize::MAX);

@@ -36,8 +36,12 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
         let newest = endpoint.newest();
         match endpoint.read(after, most_events, most_bytes).await {
             Ok(events) if events.is_empty() => {
-                if !endpoint.changed(newest.max(after)).await {
-                    return;
+                tokio::select! {
+                    is_open = endpoint.changed(newest.max(after)) => if !is_open {
+                        return;
+                    },
+                    // The engine may have let go of something.
+                    () = durable.resumed.notified() => {}
                 }
             }
             Ok(events) => {

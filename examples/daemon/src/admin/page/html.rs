@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::chart::{HEIGHT, WIDTH};
-use super::dead::{Letter, Letters};
+use super::dead::{Letter, Letters, Shown};
 use super::view::{Card, Row};
 
 /// A whole page.
@@ -140,7 +140,7 @@ pub(super) fn endpoint(it: &Card, said: Option<&str>, rows: &[Row], dead: &Lette
         @if rows.is_empty() { p.note { "None yet." } }
         ol #attempts { @for it in rows.iter().rev() { (row(it)) } }
         template #attempt { (row(&Row::empty())) }
-        h3 #dead { "Dead letters" }
+        h3 #dead tabindex="-1" { "Dead letters" }
         (letters(&it.name, dead))
     }
 }
@@ -174,27 +174,32 @@ fn letters(name: &str, dead: &Letters) -> Markup {
         Letters::Unreadable => html! {
             p.said { "The outbox cannot be read now. The log says why." }
         },
-        Letters::There { count, letters, next, .. } => html! {
-            p {
-                span data-field="dead" { (count) } " in all. "
-                a href={ "/endpoints/" (name) "?after=0#dead" } { "Look again" }
+        Letters::There(shown) => letters_there(name, shown),
+    }
+}
+
+/// What the script shows and hides is always there.
+fn letters_there(name: &str, shown: &Shown) -> Markup {
+    let Shown { count, after, letters, next } = shown;
+    html! {
+        p { span data-field="dead" { (count) } " in all." }
+        div.actions #all-letters hidden[*count == 0] {
+            form method="post" action={ "/endpoints/" (name) "/replay" } {
+                button { "Replay all" }
             }
-            @if *count > 0 {
-                div.actions {
-                    form method="post" action={ "/endpoints/" (name) "/replay" } {
-                        button { "Replay all" }
-                    }
-                    form.actions method="post" action={ "/endpoints/" (name) "/discard" } {
-                        label { input type="checkbox" name="sure" value="yes" required; "for good" }
-                        button.danger { "Discard all" }
-                    }
-                }
+            form.actions method="post" action={ "/endpoints/" (name) "/discard" } {
+                label { input type="checkbox" name="sure" value="yes" required; "for good" }
+                button.danger { "Discard all" }
             }
-            ol { @for it in letters { (letter(name, it)) } }
-            @if let Some(next) = next {
-                p { a href={ "/endpoints/" (name) "?after=" (next) "#dead" } { "More" } }
+        }
+        ol #letters { @for it in letters { (letter(name, it)) } }
+        template #letter { (letter(name, &Letter::empty())) }
+        nav.actions aria-label="More dead letters" {
+            @if *after > 0 { a href={ "/endpoints/" (name) "#dead" } { "From the first" } }
+            a #more href={ "/endpoints/" (name) "?after=" (next.unwrap_or(0)) "#dead" } hidden[next.is_none()] {
+                "More"
             }
-        },
+        }
     }
 }
 
@@ -211,17 +216,17 @@ fn letter(name: &str, it: &Letter) -> Markup {
         li data-letter=(it.id) {
             details data-state="bad" {
                 summary {
-                    time { (it.at) }
-                    strong { (it.why) }
-                    bdi { (it.topic) }
-                    span.faint { "event " (it.id) }
-                    span.faint { (it.attempts) }
-                    @if it.is_asked_for { span { "is put back" } }
+                    time data-field="at" { (it.field("at")) }
+                    strong data-field="why" { (it.field("why")) }
+                    bdi data-field="topic" { (it.field("topic")) }
+                    span.faint data-field="what" { (it.field("what")) }
+                    span.faint data-field="attempts" { (it.field("attempts")) }
+                    span data-field="asked" { (it.field("asked")) }
                 }
                 h4 { "Sent to" }
-                p.target { (it.target) }
+                p.target data-field="target" { (it.field("target")) }
                 h4 { "Data" }
-                pre { (it.data) }
+                pre data-field="data" { (it.field("data")) }
                 div.actions { (form("replay", "", "Replay")) (form("discard", "danger", "Discard")) }
             }
         }

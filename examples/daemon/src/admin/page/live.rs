@@ -10,14 +10,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
+use super::dead::{Change, Reader};
 use super::view::{Card, Row};
-use super::{Pages, cards_of, dead, summary};
+use super::{Pages, cards_of, summary};
 use crate::aside::aside;
 
 /// Messages of a stream before the browser asks again, so that it is asked for its log-in again: ten minutes.
 const LENGTH: usize = 600;
-/// Dead letters are counted once in so many seconds: that reads the disk.
-const COUNT: u64 = 5;
 
 /// Which page.
 pub(super) enum Of {
@@ -26,6 +25,8 @@ pub(super) enum Of {
     Endpoint {
         name: String,
         seen: u64,
+        /// Of the dead letters, where there is an outbox.
+        letters: Option<Reader>,
     },
 }
 
@@ -35,6 +36,7 @@ struct Now {
     fields: BTreeMap<&'static str, String>,
     cards: Vec<Card>,
     attempts: Vec<Row>,
+    letters: Option<Change>,
 }
 
 /// The messages about a page, until its reader goes. There are not many readers at a time: the answer is 503 then.
@@ -45,15 +47,15 @@ pub(super) fn stream(pages: &Arc<Pages>, of: Of) -> Response {
     let mut ticks = pages.ticks.clone();
     // The first one is sent at once.
     ticks.mark_changed();
-    let state = (Arc::clone(pages), ticks, of, 0);
-    let messages = stream::unfold(state, |(pages, mut ticks, mut of, tick)| async move {
+    let state = (Arc::clone(pages), ticks, of);
+    let messages = stream::unfold(state, |(pages, mut ticks, mut of)| async move {
         ticks.changed().await.ok()?;
         let now = match &mut of {
             Of::Overview(page) => overview(&pages, *page),
-            Of::Endpoint { name, seen } => endpoint(&pages, name, seen, tick).await?,
+            Of::Endpoint { name, seen, letters } => endpoint(&pages, name, seen, letters).await?,
         };
         let text = serde_json::to_string(&now).ok()?;
-        Some((Ok::<_, Infallible>(Event::default().data(text)), (pages, ticks, of, tick + 1)))
+        Some((Ok::<_, Infallible>(Event::default().data(text)), (pages, ticks, of)))
     });
     // The place is free when the stream is gone.
     let messages = messages.take(LENGTH).inspect(move |_| {
@@ -68,21 +70,31 @@ fn overview(pages: &Pages, page: usize) -> Now {
         fields: BTreeMap::from([("summary", summary(&endpoints))]),
         cards: cards_of(pages, &endpoints, page),
         attempts: Vec::new(),
+        letters: None,
     }
 }
 
 /// `None`: there is no such endpoint any more.
-async fn endpoint(pages: &Pages, name: &str, seen: &mut u64, tick: u64) -> Option<Now> {
+async fn endpoint(
+    pages: &Pages,
+    name: &str,
+    seen: &mut u64,
+    reader: &mut Option<Reader>,
+) -> Option<Now> {
     let endpoint = pages.find(name)?;
     let history = pages.watch.histories.of(name);
     let attempts = history.attempts(*seen);
     *seen = attempts.last().map_or(*seen, |newest| newest.number);
-    let mut fields = BTreeMap::new();
-    if let Some(path) = pages.outbox.clone().filter(|_| u64::is_multiple_of(tick, COUNT)) {
-        let of = name.to_owned();
-        let count = aside(move || dead::count(&path, &of)).await.ok().flatten();
-        fields.extend(count.map(|count| ("dead", count.to_string())));
+    let mut letters = None;
+    if let Some(mut it) = reader.take() {
+        let look = move || {
+            let change = it.look();
+            (it, change)
+        };
+        let (it, change) = aside(look).await.ok()?;
+        (*reader, letters) = (Some(it), change);
     }
+    let fields = letters.iter().map(|it| ("dead", it.count.to_string())).collect();
     let cards = vec![Card::new(&endpoint, &history)];
-    Some(Now { fields, cards, attempts: attempts.iter().map(Row::new).collect() })
+    Some(Now { fields, cards, attempts: attempts.iter().map(Row::new).collect(), letters })
 }

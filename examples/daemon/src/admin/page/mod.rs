@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use self::dead::{Chosen, Letters};
+use self::dead::{Chosen, Letters, Place, Reader};
 use self::view::{Card, Row, State as Condition};
 use super::watch::Watch;
 use crate::aside::aside;
@@ -73,6 +73,12 @@ impl Pages {
             self.watch.histories.keep(|name| names.contains(name));
             self.tick.send_replace(());
         }
+    }
+
+    /// Where the dead letters of an endpoint are. `None`: there is no outbox.
+    fn letters(&self, endpoint: &str, after: u64) -> Option<Place> {
+        let (outbox, path) = (self.hub.outbox()?.clone(), self.outbox.clone()?);
+        Some(Place { outbox, path, endpoint: endpoint.to_owned(), after })
     }
 
     fn find(&self, name: &str) -> Option<HubEndpoint> {
@@ -176,15 +182,16 @@ async fn endpoint(
 ) -> Response {
     let Some(endpoint) = pages.find(&name) else { return unknown() };
     let history = pages.watch.histories.of(&name);
-    let (path, after) = (pages.outbox.clone(), shown.after.unwrap_or(0));
-    let of = name.clone();
-    let letters = aside(move || Letters::read(path.as_deref(), &of, after)).await;
-    let letters = letters.unwrap_or(Letters::Unreadable);
+    let after = shown.after.unwrap_or(0);
+    let letters = match pages.letters(&name, after) {
+        Some(place) => aside(move || place.read()).await.unwrap_or(Letters::Unreadable),
+        None => Letters::NoOutbox,
+    };
     let rows: Vec<_> = history.attempts(0).iter().map(Row::new).collect();
     let said = shown.done.as_deref().and_then(Done::words);
     let content = html::endpoint(&Card::new(&endpoint, &history), said, &rows, &letters);
     let seen = rows.last().map_or(0, |newest| newest.number);
-    let live = format!("/endpoints/{}/live?seen={seen}", endpoint.name());
+    let live = format!("/endpoints/{}/live?seen={seen}&after={after}", endpoint.name());
     answer(html::page(endpoint.name(), Some(&live), true, &content))
 }
 
@@ -193,6 +200,9 @@ struct Seen {
     /// The number of the newest attempt that the reader has.
     #[serde(default)]
     seen: u64,
+    /// The id behind which it shows dead letters.
+    #[serde(default)]
+    after: u64,
 }
 
 async fn live_endpoint(
@@ -203,7 +213,9 @@ async fn live_endpoint(
     if pages.find(&name).is_none() {
         return unknown();
     }
-    live::stream(&pages, live::Of::Endpoint { name, seen: seen.seen })
+    let Seen { seen, after } = *seen;
+    let letters = pages.letters(&name, after).map(Reader::new);
+    live::stream(&pages, live::Of::Endpoint { name, seen, letters })
 }
 
 /// What was done, as the page is asked to say it. Only these words are ever said.
@@ -285,7 +297,7 @@ async fn act(
         Action::Replay => {
             changed(&pages, &name, "replay", move |path, of| dead::replay(path, of, chosen)).await
         }
-        Action::Discard if choice.id.is_none() && choice.sure.is_none() => "unsure",
+        Action::Discard if choice.id.is_none() && choice.sure.as_deref() != Some("yes") => "unsure",
         Action::Discard => {
             changed(&pages, &name, "discard", move |path, of| dead::discard(path, of, chosen)).await
         }
