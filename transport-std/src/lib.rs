@@ -28,7 +28,7 @@ pub use http::{
     Connections, HttpConfig, HttpConfigError, HttpError, HttpReport, HttpShared, HttpTransport,
     RequestHeaders, Resolve, Resolving, SystemResolver, USER_AGENT,
 };
-pub use hub::{EndpointOptions, Filter, Hub, HubEndpoint, HubError};
+pub use hub::{EndpointOptions, Filter, Hub, HubEndpoint, HubError, Offered};
 pub use logging::{Printable, Throttle};
 #[cfg(feature = "nats")]
 pub use nats::{

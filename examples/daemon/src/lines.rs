@@ -13,6 +13,7 @@ use pilot_webhook_std::{Incoming, Source, Throttle, TokioClock};
 use tracing::warn;
 
 use crate::events::Lines;
+use crate::ingress::FullNow;
 use crate::input::Gate;
 use crate::tally::Tally;
 
@@ -20,8 +21,8 @@ use crate::tally::Tally;
 pub(crate) struct LineOptions {
     /// The node of events that do not name one.
     pub(crate) node_id: u32,
-    /// Whether events wait when there is no room for them.
-    pub(crate) can_wait: bool,
+    /// What becomes of events when there is no room for them.
+    pub(crate) when_full: FullNow,
     /// Whether there is an outbox, and what the position in the input is called there.
     pub(crate) is_stored: bool,
     pub(crate) name: String,
@@ -98,7 +99,7 @@ impl Source for LineSource {
     type Receipt = Infallible;
 
     fn can_wait(&self) -> bool {
-        self.options.can_wait
+        self.options.is_stored || self.options.when_full.waits()
     }
 
     async fn next(&mut self) -> Option<Incoming<'_>> {

@@ -1,5 +1,6 @@
 //! Applies a configuration to the running daemon, and reads again what is in files.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{pending, ready};
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::net::SocketAddr;
 use pilot_webhook_std::{Destination, EndpointOptions, Hub, HubError, WebhookService};
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tracing::{info, warn};
 
 use crate::Failure;
@@ -14,7 +16,7 @@ use crate::aside::aside;
 use crate::config::{Change, Config, Declared, Settings, Source, differences, plan};
 use crate::delivery::PILOT;
 use crate::gateway::Taking;
-use crate::ingress::{COMES_BACK, Serving, WhenFull, comes_back};
+use crate::ingress::{COMES_BACK, FullNow, Serving, WhenFull, comes_back};
 use crate::setup::{self, Setup};
 use crate::signing;
 
@@ -36,23 +38,11 @@ pub(crate) struct Reloader {
     pub(crate) endpoints: Vec<Declared>,
     pub(crate) process: Settings,
     pub(crate) listens: Option<SocketAddr>,
+    /// What those who bring events look at.
+    pub(crate) when_full: FullNow,
 }
 
 impl Reloader {
-    /// Whether readers of events wait, for one endpoint at least. For which of several is the hub's business.
-    pub(crate) fn blocks(&self) -> bool {
-        self.only().is_none_or(|only| only.args.delivery.blocks())
-    }
-
-    /// What becomes of a posted event for which an endpoint has no room that sources wait for.
-    pub(crate) fn when_full(&self) -> WhenFull {
-        self.only().map_or(WhenFull::default(), |only| only.args.delivery.when_full())
-    }
-
-    fn only(&self) -> Option<&Declared> {
-        if let [only] = &self.endpoints[..] { Some(only) } else { None }
-    }
-
     /// Reloads at each signal, and whenever somebody asks for it, one after the other.
     pub(crate) async fn serve(
         mut self,
@@ -89,13 +79,14 @@ impl Reloader {
         let mut has_system = false;
         for Declared { args, .. } in &self.endpoints {
             let of = if has_several { format!(" of {}", args.name) } else { String::new() };
-            let Some(client) = self.service.hub().get(&args.name) else { continue };
+            let Some(endpoint) = self.service.hub().endpoint(&args.name) else { continue };
             if args.delivery.endpoint.has_certificates() {
-                setup::read_trust_again(&client, &of).await;
+                setup::read_trust_again(&endpoint, &of).await;
             } else if !std::mem::replace(&mut has_system, true) {
-                setup::read_trust_again(&client, "").await;
+                setup::read_trust_again(&endpoint, "").await;
             }
-            setup::read_again(&client, args, &of).await;
+            setup::read_again(&endpoint, args, &of).await;
+            yield_now().await;
         }
         signing::reload_of_posts(serving, &self.setup.options).await;
         Ok(done)
@@ -114,16 +105,13 @@ impl Reloader {
                 return Err(Failure::usage(format!("{}: the webhook {COMES_BACK}", args.name)));
             }
         }
-        let steps = self.steps(&endpoints)?;
+        let steps = self.steps(&endpoints).await?;
         let mut done = Vec::new();
         for step in steps {
             done.push(self.step(step, &endpoints).await);
+            yield_now().await;
         }
-        let hub = self.service.hub();
-        for declared in &endpoints {
-            // Those that are not there were said.
-            let _ = hub.set_waits(&declared.args.name, declared.waits(endpoints.len() > 1));
-        }
+        self.set_waits(&endpoints).await;
         if let Some(taking) = taking {
             done.extend(taking.follow(&endpoints).await);
         }
@@ -135,28 +123,50 @@ impl Reloader {
         }
         // What counts later is still a difference at the next reload.
         self.endpoints = endpoints;
+        self.when_full.set(when_full(&self.endpoints));
         if done.is_empty() {
             done.push("the configuration is as it was".to_owned());
         }
         Ok(done)
     }
 
-    /// What is to be done, each with the options that it takes: all of them can be used.
-    fn steps(
+    /// Has sources wait for those endpoints that say so, and for no others.
+    async fn set_waits(&self, endpoints: &[Declared]) {
+        let hub = self.service.hub();
+        let now: HashMap<_, _> =
+            hub.endpoints().iter().map(|it| (it.name().to_owned(), it.waits())).collect();
+        for declared in endpoints {
+            let (name, waits) = (&declared.args.name, declared.waits(endpoints.len() > 1));
+            if now.get(name).is_some_and(|now| *now != waits) {
+                // Those that are not there were said.
+                let _ = hub.set_waits(name, waits);
+                yield_now().await;
+            }
+        }
+    }
+
+    /// What is to be done, each with the options that it takes: all of them can be used. As everything that a reload does, it
+    /// lets other tasks run after each endpoint.
+    async fn steps(
         &self,
         endpoints: &[Declared],
     ) -> Result<Vec<(Change, Option<EndpointOptions>)>, Failure> {
-        let options = |change: Change| {
+        let mut steps = Vec::new();
+        for change in plan(&self.endpoints, endpoints) {
             let options = match &change {
                 Change::Add(name) | Change::Replace(name) => {
                     let found = endpoints.iter().find(|it| it.args.name == *name);
-                    found.map(|it| self.setup.endpoint(&it.args, &it.url)).transpose()?
+                    let made =
+                        found.map(|it| self.setup.endpoint(&it.args, &it.url)).transpose()?;
+                    let waits = found.is_some_and(|it| it.waits(endpoints.len() > 1));
+                    made.map(|options| EndpointOptions { waits, ..options })
                 }
                 _ => None,
             };
-            Ok((change, options))
-        };
-        plan(&self.endpoints, endpoints).into_iter().map(options).collect()
+            steps.push((change, options));
+            yield_now().await;
+        }
+        Ok(steps)
     }
 
     /// Does one thing, and says what was done, or why not.
@@ -215,9 +225,17 @@ impl Reloader {
     }
 }
 
+/// What those who bring events do where there is no room. For which of several they wait is the hub's business.
+pub(crate) fn when_full(endpoints: &[Declared]) -> WhenFull {
+    match endpoints {
+        [only] => only.args.delivery.when_full(),
+        _ => WhenFull::default(),
+    }
+}
+
 fn set_url(hub: &Hub, declared: &Declared) -> Result<(), HubError> {
-    let client = hub.get(&declared.args.name).ok_or(HubError::Unknown)?;
-    Ok(client.set_url(&declared.url)?)
+    let endpoint = hub.endpoint(&declared.args.name).ok_or(HubError::Unknown)?;
+    Ok(endpoint.set_url(&declared.url)?)
 }
 
 /// Removes an endpoint. What it has is delivered meanwhile, and nobody waits for that.

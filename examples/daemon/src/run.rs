@@ -22,13 +22,13 @@ use crate::aside::aside;
 use crate::config::{Declared, Settings, Source};
 use crate::delivery::PILOT;
 use crate::gateway::Gateway;
-use crate::ingress::{COMES_BACK, Ingress, Intake, comes_back};
+use crate::ingress::{COMES_BACK, FullNow, Ingress, Intake, comes_back};
 use crate::input;
 use crate::ipc::{self, Handler, Lost, Server};
 use crate::lines::LineOptions;
 use crate::logging;
 use crate::reader::{self, Reading};
-use crate::reload::{Asked, Reloader};
+use crate::reload::{self, Asked, Reloader};
 use crate::report::Report;
 use crate::setup::{self, Setup};
 use crate::signals::Signals;
@@ -79,7 +79,10 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         let check = signing::check_of_posts(&setup.options);
         let check =
             check.map_err(|what| Failure::usage(format!("--listen-secret-file: {what}")))?;
-        Ok((Reloader { setup, service, source, endpoints, process, listens: None }, check))
+        let when_full = FullNow::new(reload::when_full(&endpoints));
+        let reloader =
+            Reloader { setup, service, source, endpoints, process, listens: None, when_full };
+        Ok((reloader, check))
     });
     let (mut reloader, check) = tokio::select! {
         made = made => made??,
@@ -147,13 +150,13 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     let is_stored = hub.outbox().is_some();
     let lines = LineOptions {
         node_id: options.node.node_id,
-        can_wait: reloader.blocks() || is_stored,
+        when_full: reloader.when_full.clone(),
         is_stored,
         name: options.events.as_deref().map(input::name).unwrap_or_default(),
         tally: Arc::clone(&tally),
     };
     let (ask, asked) = mpsc::channel(1);
-    let when_full = reloader.when_full();
+    let when_full = reloader.when_full.clone();
     let commands = Commands {
         ask,
         service: service.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use pilot_webhook_std::{
-    Client, EndpointOptions, Filter, Hub, RequestHeaders, ServiceOptions, WebhookService,
+    EndpointOptions, Filter, Hub, HubEndpoint, RequestHeaders, ServiceOptions, WebhookService,
 };
 use tracing::{info, warn};
 
@@ -148,8 +148,8 @@ fn word(value: &impl ValueEnum) -> String {
 
 /// Reads the trusted certificates of an endpoint again. Where that fails, the old ones still count. `of` is what log lines
 /// call it.
-pub(crate) async fn read_trust_again(client: &Client, of: &str) {
-    let trusting = client.clone();
+pub(crate) async fn read_trust_again(endpoint: &HubEndpoint, of: &str) {
+    let trusting = endpoint.clone();
     let read = aside(move || trusting.reload_trust().map_err(Failure::runtime));
     match read.await.and_then(|read| read) {
         Ok(_) => info!("the trusted certificates{of} were read again"),
@@ -160,8 +160,8 @@ pub(crate) async fn read_trust_again(client: &Client, of: &str) {
 }
 
 /// Reads the secrets and headers of an endpoint again, as [`read_trust_again`] does.
-pub(crate) async fn read_again(client: &Client, args: &Arc<EndpointArgs>, of: &str) {
-    signing::reload(client, args, of).await;
+pub(crate) async fn read_again(endpoint: &HubEndpoint, args: &Arc<EndpointArgs>, of: &str) {
+    signing::reload(endpoint, args, of).await;
     let again = Arc::clone(args);
     let files = args.delivery.endpoint.asks.files();
     let read = move || again.delivery.endpoint.asks.headers().map_err(|failure| failure.message);
@@ -170,6 +170,6 @@ pub(crate) async fn read_again(client: &Client, args: &Arc<EndpointArgs>, of: &s
     signing::report(
         has_files,
         &format!("the headers{of}"),
-        headers.map(|headers| client.set_headers(headers)),
+        headers.map(|headers| endpoint.set_headers(&headers)),
     );
 }

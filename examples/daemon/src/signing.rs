@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pilot_webhook_receiver::Check;
 use pilot_webhook_receiver::secrets::{Secrets, Sign};
 use pilot_webhook_std::standard::{MAX_KEYS, SigningKey};
-use pilot_webhook_std::{Client, ClientBuilder};
+use pilot_webhook_std::{ClientBuilder, HubEndpoint};
 use tracing::{info, warn};
 
 use crate::Failure;
@@ -75,11 +75,11 @@ pub(crate) fn check_of_posts(options: &Run) -> Result<Check, String> {
 }
 
 /// Reads the secrets of an endpoint again. Where that fails, the old ones still count. `of` is what log lines call it.
-pub(crate) async fn reload(client: &Client, args: &Arc<EndpointArgs>, of: &str) {
+pub(crate) async fn reload(endpoint: &HubEndpoint, args: &Arc<EndpointArgs>, of: &str) {
     let (files, again) = (args.delivery.endpoint.secret_file.clone(), Arc::clone(args));
     let has_files = !files.is_empty();
     let read = read_again(files, move || Signing::read(&again.delivery.endpoint));
-    let signing = read.await.and_then(|signing| set(client, &signing));
+    let signing = read.await.and_then(|signing| set(endpoint, &signing));
     report(has_files, &format!("the secret{of}"), signing);
 }
 
@@ -92,12 +92,9 @@ pub(crate) async fn reload_of_posts(serving: Option<&Serving>, options: &Arc<Run
     report(has_files, "the secret of posts", check.map(|check| serving.set_check(check)));
 }
 
-fn set(client: &Client, signing: &Signing) -> Result<(), Failure> {
-    match &signing.pilot {
-        Some(secret) => client.set_secret(secret).map_err(Failure::runtime)?,
-        None => client.clear_secret(),
-    }
-    client.set_signing_keys(&signing.keys).map_err(Failure::runtime)
+fn set(endpoint: &HubEndpoint, signing: &Signing) -> Result<(), Failure> {
+    endpoint.set_secret(signing.pilot.as_deref()).map_err(Failure::runtime)?;
+    endpoint.set_signing_keys(&signing.keys).map_err(Failure::runtime)
 }
 
 /// What is in these files. A pipe has no second content.

@@ -18,7 +18,6 @@ use tracing::{error, warn};
 
 pub(crate) use feed::feed;
 
-use crate::client::dropped::Dropped;
 use crate::client::within::within;
 use crate::client::worker::{Shared, Target};
 use crate::logging::Throttle;
@@ -57,10 +56,8 @@ pub(crate) struct Durable {
     resumed: Notify,
     /// The last event that was handed to the engine.
     fed: watch::Sender<u64>,
-    /// Events of sources that cannot wait, for which there was no room.
+    /// Events for which there was no room: those of sources that cannot wait, and those that the outbox dropped.
     dropped: AtomicU64,
-    /// Those that the outbox dropped.
-    dropped_by_outbox: Dropped,
     drops: Throttle,
 }
 
@@ -94,7 +91,6 @@ impl Durable {
             resumed: Notify::new(),
             fed: watch::channel(0).0,
             dropped: AtomicU64::new(0),
-            dropped_by_outbox: Dropped::default(),
             drops: Throttle::default(),
             endpoint,
         })
@@ -116,8 +112,10 @@ impl Durable {
 
     /// Nothing more is taken, and nothing more is handed to the engine.
     pub(crate) fn stop(&self) {
-        self.is_closed.store(true, Relaxed);
-        self.dropped_by_outbox.end(&self.endpoint);
+        // When it is dropped it is stopped again, and nobody reads its counters any more.
+        if !self.is_closed.swap(true, Relaxed) {
+            self.count_dropped();
+        }
         if let Some(feeder) = self.feeder.get() {
             feeder.abort();
         }
@@ -189,9 +187,18 @@ impl Durable {
         answer
     }
 
+    /// Counts what the outbox dropped, if no other client of the endpoint has.
+    fn count_dropped(&self) {
+        self.dropped.fetch_add(self.endpoint.take_dropped(), Relaxed);
+    }
+
     /// With the events that were dropped before the engine saw them.
     pub(crate) fn stats(&self, engine: Stats) -> Stats {
-        let dropped = self.dropped.load(Relaxed) + self.dropped_by_outbox.count(&self.endpoint);
+        // What comes later is for the next client to count.
+        if !self.is_closed.load(Relaxed) {
+            self.count_dropped();
+        }
+        let dropped = self.dropped.load(Relaxed);
         Stats { emitted: engine.emitted + dropped, dropped: engine.dropped + dropped, ..engine }
     }
 

@@ -329,7 +329,17 @@ impl<To: Target> Client<To> {
         let shared = &self.handle.shared;
         shared.dispatcher.close(shared.clock.now());
         self.handle.stop_feeding();
+        shared.pausing.closed();
         self.handle.retargeted.notify_waiters();
+    }
+
+    /// Whether its events stand in an outbox.
+    #[cfg_attr(not(feature = "outbox"), allow(clippy::unused_self, reason = "there is none"))]
+    pub(crate) fn is_stored(&self) -> bool {
+        #[cfg(feature = "outbox")]
+        return self.handle.durable.is_some();
+        #[cfg(not(feature = "outbox"))]
+        false
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -4,7 +4,6 @@ pub(crate) mod builder;
 pub(crate) mod clock;
 pub(crate) mod destination;
 #[cfg(feature = "outbox")]
-mod dropped;
 #[cfg(feature = "outbox")]
 mod durable;
 mod engine;

@@ -8,17 +8,23 @@ use tokio::sync::Notify;
 /// Which rate counts: that of the options and of the receiver, or none at all.
 pub(crate) struct Pausing {
     state: Mutex<State>,
-    resumed: Notify,
+    /// It was paused, or goes on, or was closed.
+    changed: Notify,
 }
 
 struct State {
     rate: Rate,
     is_paused: bool,
+    /// Another client delivers in its place.
+    is_held_back: bool,
 }
 
 impl Pausing {
     pub(crate) fn new(rate: Rate) -> Self {
-        Self { state: Mutex::new(State { rate, is_paused: false }), resumed: Notify::new() }
+        Self {
+            state: Mutex::new(State { rate, is_paused: false, is_held_back: false }),
+            changed: Notify::new(),
+        }
     }
 
     /// Another rate, which `set` is given unless it is paused.
@@ -29,22 +35,32 @@ impl Pausing {
     /// Pauses, or goes on: `set` is given the rate that counts now, if that is another one.
     pub(crate) fn set_paused(&self, is_paused: bool, set: impl FnOnce(Rate)) {
         self.change(|state| state.is_paused = is_paused, set);
-        self.resumed.notify_waiters();
+        self.changed.notify_waiters();
+    }
+
+    /// Holds back, or goes on, as [`set_paused`](Self::set_paused) does, and beside it.
+    pub(crate) fn set_held_back(&self, is_held_back: bool, set: impl FnOnce(Rate)) {
+        self.change(|state| state.is_held_back = is_held_back, set);
+    }
+
+    /// The client is closed.
+    pub(crate) fn closed(&self) {
+        self.changed.notify_waiters();
     }
 
     pub(crate) fn is_paused(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_paused
     }
 
-    /// Completes when it is not paused.
-    pub(crate) async fn resumed(&self) {
+    /// Completes when that is so, which is asked again after each change: it is told whether it is paused.
+    pub(crate) async fn until(&self, is_so: impl Fn(bool) -> bool) {
         loop {
             // Made before it is looked at, so that no change is missed.
-            let resumed = self.resumed.notified();
-            if !self.is_paused() {
+            let changed = self.changed.notified();
+            if is_so(self.is_paused()) {
                 return;
             }
-            resumed.await;
+            changed.await;
         }
     }
 
@@ -62,6 +78,6 @@ impl Pausing {
 
 impl State {
     const fn counts(&self) -> Rate {
-        if self.is_paused { Rate::PAUSED } else { self.rate }
+        if self.is_paused || self.is_held_back { Rate::PAUSED } else { self.rate }
     }
 }

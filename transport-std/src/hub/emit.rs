@@ -17,6 +17,17 @@ use crate::client::Owed;
 /// What an endpoint, or all of them together, said to an event: as [`Client::emit`](crate::Client::emit) says it.
 pub(super) type Answer = Result<Option<u64>, EmitError>;
 
+/// What became of an event that was [offered](Hub::offer) to a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// Each endpoint that it is for was asked once, and has it in its counters, be it as lost for want of room. The answer is
+    /// that of [`Hub::emit_event`]: [`EmitError::Full`] where it is lost at all of them, and none of them is waited for.
+    Handed(Result<Option<u64>, EmitError>),
+    /// No endpoint got it, and it is in no counter: it is the caller's still. The answer is that of the endpoint that would not
+    /// take it: [`EmitError::Full`], [`EmitError::Closed`], or `Ok(None)` without a target.
+    Refused(Result<Option<u64>, EmitError>),
+}
+
 /// What became of an event that was handed in.
 pub(super) enum Tried {
     /// No endpoint is to have it.
@@ -57,27 +68,23 @@ impl Hub {
         }
     }
 
-    /// As [`emit_event`](Self::emit_event), but where an endpoint that sources
-    /// [wait for](crate::EndpointOptions::waits) has no room or no target, no endpoint gets the event: it is the
-    /// caller's still, and is not counted.
-    ///
-    /// # Errors
-    /// When the event is not taken.
-    pub fn emit_if_room<D: Data + ?Sized>(
-        &self,
-        event: &Event<'_>,
-        data: &D,
-    ) -> Result<Option<u64>, EmitError> {
+    /// Hands in an event as [`emit_event`](Self::emit_event) does, unless an endpoint that sources
+    /// [wait for](crate::EndpointOptions::waits) has no room or no target: then no endpoint gets it.
+    pub fn offer<D: Data + ?Sized>(&self, event: &Event<'_>, data: &D) -> Offered {
         #[cfg(feature = "outbox")]
         if let Some(outbox) = self.outbox() {
-            return self.submit(outbox, event, data, false);
+            return match self.submit(outbox, event, data, false) {
+                answer @ Err(EmitError::Full) => Offered::Refused(answer),
+                answer => Offered::Handed(answer),
+            };
         }
         loop {
             let list = self.inner.list.now();
             match self.try_all(&list, event, data, &mut None, true) {
-                Tried::Unmatched => return Ok(None),
+                Tried::Unmatched => return Offered::Handed(Ok(None)),
                 Tried::Blocked(_, Err(EmitError::Closed)) if !self.inner.list.is_now(&list) => {}
-                Tried::Answered(answer) | Tried::Blocked(_, answer) => return answer,
+                Tried::Answered(answer) => return Offered::Handed(answer),
+                Tried::Blocked(_, answer) => return Offered::Refused(answer),
             }
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pilot_webhook_core::Stats;
 
+use super::clients::Clients;
 use super::filter::Filter;
-use super::past::Past;
 #[cfg(feature = "outbox")]
 use super::stored::Stored;
 use crate::client::{Client, ClientBuilder};
@@ -37,8 +37,8 @@ pub struct HubEndpoint {
     pub(super) filter: Arc<Filter>,
     pub(super) waits: bool,
     pub(super) client: Client,
-    /// Clients that it had before.
-    pub(super) past: Arc<Past>,
+    /// The clients that deliver for it now.
+    pub(super) clients: Arc<Clients>,
     #[cfg(feature = "outbox")]
     pub(super) stored: Option<Stored>,
 }
@@ -69,7 +69,8 @@ impl HubEndpoint {
         self.waits
     }
 
-    /// Its client. Another one takes its place when the endpoint is [replaced](crate::Hub::replace).
+    /// Its client. Another one takes its place when the endpoint is [replaced](crate::Hub::replace), and delivers beside it
+    /// then: what is to be so for both, as a pause or another URL, is said to the endpoint.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
@@ -78,9 +79,7 @@ impl HubEndpoint {
     /// All counters since it was added, those of the clients that it had before included.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut sum = self.client.stats();
-        self.past.add_to(&mut sum, Some(&self.client));
-        sum
+        self.clients.stats()
     }
 
     /// Events that wait for it or are being sent: with an outbox all that are on disk, otherwise those in the queue.
@@ -93,13 +92,6 @@ impl HubEndpoint {
             return stored.endpoint.waiting().max(in_queue);
         }
         in_queue
-    }
-
-    /// Its client, and those before that still deliver what they have.
-    pub(super) fn clients(&self) -> Vec<Client> {
-        let mut clients = self.past.ending();
-        clients.push(self.client.clone());
-        clients
     }
 }
 

@@ -115,16 +115,16 @@ impl List {
         })
     }
 
-    /// Puts what `change` makes of an endpoint in its place. Returns what was there.
+    /// Puts what `change` makes of an endpoint in its place, if it agrees. Returns what was there.
     pub(super) fn replace(
         &self,
         name: &str,
-        change: impl FnOnce(&HubEndpoint) -> HubEndpoint,
+        change: impl FnOnce(&HubEndpoint) -> Result<HubEndpoint, HubError>,
     ) -> Result<Arc<HubEndpoint>, HubError> {
         self.change(|endpoints| {
             let place = endpoints.iter_mut().find(|it| &*it.name == name);
             let place = place.ok_or(HubError::Unknown)?;
-            let new = Arc::new(change(place));
+            let new = Arc::new(change(place)?);
             Ok(std::mem::replace(place, new))
         })
     }

@@ -1,5 +1,7 @@
 //! Several endpoints in one process: each a client of its own, so that none can slow, fill or stop another.
 
+mod clients;
+mod control;
 mod emit;
 mod endpoint;
 mod error;
@@ -13,6 +15,7 @@ mod removed;
 #[cfg(feature = "outbox")]
 mod stored;
 
+pub use emit::Offered;
 pub use endpoint::{EndpointOptions, HubEndpoint};
 pub use error::HubError;
 pub use filter::Filter;
@@ -26,6 +29,7 @@ use std::sync::{Arc, Mutex};
 use pilot_webhook_core::{BreakerState, QUEUE_CAPACITY, Stats};
 use tokio::sync::watch;
 
+use self::clients::Clients;
 use self::list::List;
 use self::past::add;
 use self::removed::Removed;
@@ -121,16 +125,17 @@ impl Hub {
         let mut before = None;
         self.inner.list.add(endpoint, |endpoint| {
             before = self.inner.removed.take(name);
-            let past = before.as_ref().map(|it| Arc::clone(&it.past));
-            HubEndpoint { past: past.unwrap_or_default(), ..endpoint }
+            match &before {
+                None => endpoint,
+                Some(before) => {
+                    before.clients.come_back(endpoint.client.clone());
+                    HubEndpoint { clients: Arc::clone(&before.clients), ..endpoint }
+                }
+            }
         })?;
         self.share_room();
         if let Some(before) = before {
-            #[cfg(feature = "outbox")]
-            if self.outbox().is_some() {
-                // What they have not begun is for the new one.
-                before.past.ending().iter().for_each(Client::pause);
-            }
+            before.clients.hold_back_now();
             tokio::spawn(async move {
                 before.ended().await;
                 drop(begin);
@@ -144,7 +149,7 @@ impl Hub {
     /// # Errors
     /// When there is no such endpoint, or the hub is closed.
     pub fn set_filter(&self, name: &str, filter: Filter) -> Result<(), HubError> {
-        let change = |old: &HubEndpoint| HubEndpoint { filter: filter.into(), ..old.clone() };
+        let change = |old: &HubEndpoint| Ok(HubEndpoint { filter: filter.into(), ..old.clone() });
         self.inner.list.replace(name, change).map(drop)
     }
 
@@ -153,46 +158,41 @@ impl Hub {
     /// # Errors
     /// As [`set_filter`](Self::set_filter).
     pub fn set_waits(&self, name: &str, waits: bool) -> Result<(), HubError> {
-        let change = |old: &HubEndpoint| HubEndpoint { waits, ..old.clone() };
+        let change = |old: &HubEndpoint| Ok(HubEndpoint { waits, ..old.clone() });
         self.inner.list.replace(name, change)?;
         self.share_room();
         Ok(())
     }
 
     /// Gives an endpoint another client, by other options, and returns it. The old one takes no new events, and delivers
-    /// those that it has, however long that takes, until the hub is closed: none is lost, and the order between old and
-    /// new ones is not kept. With an outbox it only ends the attempts that are under way, and the new one delivers what
+    /// those that it has to the new one's target, however long that takes, until the hub is closed: none is lost, and the
+    /// order between old and new ones is not kept. Of several old ones the oldest delivers, so that the limits of an endpoint
+    /// hold for each of two clients at most. With an outbox it only ends the attempts that are under way, and the new one delivers what
     /// waits after that. The endpoint's counters go on; without an outbox event ids begin anew. An endpoint that is paused
     /// stays so, and one whose URL is gone (410), too, unless it gets another one.
     ///
     /// # Errors
     /// When there is no such endpoint, the options cannot be used, or the hub is closed. Nothing changed then.
     pub fn replace(&self, name: &str, options: EndpointOptions) -> Result<Client, HubError> {
-        if self.get(name).is_none() {
+        let Some(clients) = self.inner.list.get(name).map(|it| Arc::clone(&it.clients)) else {
             return Err(HubError::Unknown);
-        }
+        };
         let (handed_over, after) = watch::channel(());
         let new = self.build(name, options, after)?;
         let client = new.client.clone();
-        let old = self.inner.list.replace(name, |old| {
-            if old.client.is_paused() {
-                client.pause();
+        let put = |old: &HubEndpoint| {
+            // The one that was there was removed, and another one has its name.
+            if !Arc::ptr_eq(&old.clients, &clients) {
+                return Err(HubError::Unknown);
             }
-            let is_gone = old.client.stats().breaker == BreakerState::Gone;
-            if let Some(target) = old.client.target().filter(|_| is_gone)
-                && client.target().as_ref() == Some(&target)
-            {
-                // It is not closed yet.
-                let _ = client.set_gone(target);
-            }
-            // Before it is out of the list, so that its counters are seen throughout.
-            old.past.add(old.client.clone());
-            HubEndpoint { past: Arc::clone(&old.past), ..new }
-        })?;
+            // Before it is in the list, so that its counters are seen throughout.
+            clients.push(client.clone());
+            Ok(HubEndpoint { clients: Arc::clone(&clients), ..new })
+        };
+        let old = clients.succeed(&client, || self.inner.list.replace(name, put))?;
         self.share_room();
-        let successor = client.clone();
         tokio::spawn(async move {
-            retire(old, successor).await;
+            retire(old).await;
             drop(handed_over);
         });
         Ok(client)
@@ -207,16 +207,19 @@ impl Hub {
     pub async fn remove(&self, name: &str) -> Result<(), HubError> {
         let inner = Arc::clone(&self.inner);
         let (ending, end) = watch::channel(());
-        let removed = inner.list.remove(name, |endpoint| inner.removed.add(endpoint, end))?;
+        let mut clients = Vec::new();
+        let removed = inner.list.remove(name, |endpoint| {
+            clients = endpoint.clients.end();
+            inner.removed.add(endpoint, end);
+        })?;
         self.share_room();
-        let clients = removed.past.ending();
-        clients.iter().for_each(Client::begin_close);
+        removed.clients.begin_close(&clients);
         let closing = tokio::spawn(async move {
             for client in clients {
                 client.close().await;
-                removed.past.ended(&client);
+                removed.clients.ended(&client);
             }
-            inner.removed.ended(&removed.past);
+            inner.removed.ended(&removed.clients);
             drop(ending);
             #[cfg(feature = "outbox")]
             if inner.list.get(&removed.name).is_none() {
@@ -234,7 +237,14 @@ impl Hub {
         self.inner.list.now().iter().map(|it| HubEndpoint::clone(it)).collect()
     }
 
-    /// The client of an endpoint.
+    /// An endpoint as it is now, to be paused, or changed in another way.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<HubEndpoint> {
+        self.inner.list.get(name).map(|it| HubEndpoint::clone(&it))
+    }
+
+    /// The client of an endpoint. What is done to it is not done to those that a [replacement](Self::replace) left behind:
+    /// see [`endpoint`](Self::endpoint).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Client> {
         self.inner.list.get(name).map(|it| it.client.clone())
@@ -289,7 +299,9 @@ impl Hub {
 
     /// Closes all endpoints, side by side, as [`Client::close`] does. Idempotent, and cancel-safe.
     pub async fn close(&self) {
-        self.inner.list.close();
+        for endpoint in self.inner.list.close().iter() {
+            endpoint.clients.begin_close(&endpoint.clients.end());
+        }
         let clients = self.clients();
         clients.iter().for_each(Client::begin_close);
         for client in clients {
@@ -302,7 +314,7 @@ impl Hub {
     /// The clients of all endpoints, those included that only deliver what they have.
     fn clients(&self) -> Vec<Client> {
         let mut clients = self.inner.removed.clients();
-        clients.extend(self.inner.list.now().iter().flat_map(|endpoint| endpoint.clients()));
+        clients.extend(self.inner.list.now().iter().flat_map(|endpoint| endpoint.clients.all()));
         clients
     }
 
@@ -330,12 +342,13 @@ impl Hub {
         };
         #[cfg(not(feature = "outbox"))]
         drop(after);
+        let client = client.build()?;
         Ok(HubEndpoint {
             name: name.into(),
             filter: filter.into(),
             waits,
-            client: client.build()?,
-            past: Arc::default(),
+            clients: Arc::new(Clients::new(client.clone())),
+            client,
             #[cfg(feature = "outbox")]
             stored,
         })
@@ -346,29 +359,23 @@ impl Hub {
     const fn share_room(&self) {}
 }
 
-/// Ends a client when it has delivered what it has, or with an outbox its attempts that are under way. While its
-/// successor is paused, it is, too.
-async fn retire(old: Arc<HubEndpoint>, successor: Client) {
+/// Ends a client when it has delivered what it has, or with an outbox its attempts that are under way.
+async fn retire(old: Arc<HubEndpoint>) {
     let client = &old.client;
-    #[cfg(feature = "outbox")]
-    if let Some(stored) = &old.stored {
+    if client.is_stored() {
         // It may not have begun itself.
-        let mut before = stored.after.clone();
-        while before.changed().await.is_ok() {}
-        drop(successor);
-        client.pause();
-        client.close().await;
-        old.past.ended(client);
-        return;
+        #[cfg(feature = "outbox")]
+        if let Some(mut before) = old.stored.as_ref().map(|stored| stored.after.clone()) {
+            while before.changed().await.is_ok() {}
+        }
+    } else {
+        client.resumed().await;
+        client.drained().await;
+        // For what an emitter gave it that saw it in the list just before.
+        client.set_held_back(false);
     }
-    if client.is_paused() {
-        successor.resumed().await;
-        client.resume();
-    }
-    drop(successor);
-    client.drained().await;
     client.close().await;
-    old.past.ended(client);
+    old.clients.ended(client);
 }
 
 const fn badness(state: BreakerState) -> u8 {

@@ -1,58 +1,11 @@
-//! The clients that an endpoint had before the one that it has, and what they counted.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! What clients counted, as it is added up.
 
 use pilot_webhook_core::Stats;
 
 use crate::client::Client;
 
-#[derive(Default)]
-pub(super) struct Past(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    /// What those counted that have ended.
-    ended: Stats,
-    /// Those that still deliver what they have.
-    ending: Vec<Client>,
-}
-
-impl Past {
-    /// Another client that takes no new events.
-    pub(super) fn add(&self, client: Client) {
-        self.state().ending.push(client);
-    }
-
-    /// A client of these has ended.
-    pub(super) fn ended(&self, client: &Client) {
-        let mut state = self.state();
-        let before = state.ending.len();
-        state.ending.retain(|it| !it.is_same(client));
-        if state.ending.len() < before {
-            let ended = counted(client);
-            add(&mut state.ended, &ended);
-        }
-    }
-
-    pub(super) fn ending(&self) -> Vec<Client> {
-        self.state().ending.clone()
-    }
-
-    /// Adds what they counted to `sum`, but for one that is (or still was) the endpoint's own.
-    pub(super) fn add_to(&self, sum: &mut Stats, own: Option<&Client>) {
-        let state = self.state();
-        add(sum, &state.ended);
-        let others = state.ending.iter().filter(|it| own.is_none_or(|own| !it.is_same(own)));
-        others.for_each(|client| add(sum, &client.stats()));
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// What a client that has ended counted. What it gave back to an outbox is for the next one to count.
-fn counted(client: &Client) -> Stats {
+pub(super) fn counted(client: &Client) -> Stats {
     let stats = client.stats();
     #[cfg(feature = "outbox")]
     if client.outbox().is_some() {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pilot_webhook_core::Stats;
 use tokio::sync::watch;
 
+use super::clients::Clients;
 use super::endpoint::HubEndpoint;
-use super::past::{Past, add};
+use super::past::add;
 use crate::client::Client;
 
 #[derive(Default)]
@@ -22,8 +23,7 @@ struct State {
 /// An endpoint that was removed, whose clients still deliver what they have. No two of a name.
 pub(super) struct Ending {
     name: Arc<str>,
-    /// All of its clients.
-    pub(super) past: Arc<Past>,
+    pub(super) clients: Arc<Clients>,
     /// The other end is gone when all of them have ended.
     end: watch::Receiver<()>,
 }
@@ -31,9 +31,8 @@ pub(super) struct Ending {
 impl Removed {
     /// An endpoint is removed, and has ended when the other end of `end` is gone.
     pub(super) fn add(&self, endpoint: &HubEndpoint, end: watch::Receiver<()>) {
-        let past = Arc::clone(&endpoint.past);
-        past.add(endpoint.client.clone());
-        self.state().ending.push(Ending { name: Arc::clone(&endpoint.name), past, end });
+        let (name, clients) = (Arc::clone(&endpoint.name), Arc::clone(&endpoint.clients));
+        self.state().ending.push(Ending { name, clients, end });
     }
 
     /// The endpoint that was called so, if it still ends: another one goes on with its counters.
@@ -44,25 +43,25 @@ impl Removed {
     }
 
     /// All clients of an endpoint have ended, unless another one goes on with it.
-    pub(super) fn ended(&self, past: &Arc<Past>) {
+    pub(super) fn ended(&self, clients: &Arc<Clients>) {
         let mut state = self.state();
-        let is_it = |it: &Ending| Arc::ptr_eq(&it.past, past) && past.ending().is_empty();
+        let is_it = |it: &Ending| Arc::ptr_eq(&it.clients, clients) && clients.all().is_empty();
         if let Some(place) = state.ending.iter().position(is_it) {
             let it = state.ending.swap_remove(place);
-            it.past.add_to(&mut state.ended, None);
+            add(&mut state.ended, &it.clients.stats());
         }
     }
 
     /// The clients that have not ended.
     pub(super) fn clients(&self) -> Vec<Client> {
-        self.state().ending.iter().flat_map(|it| it.past.ending()).collect()
+        self.state().ending.iter().flat_map(|it| it.clients.all()).collect()
     }
 
     /// Adds what they counted to `sum`.
     pub(super) fn add_to(&self, sum: &mut Stats) {
         let state = self.state();
         add(sum, &state.ended);
-        state.ending.iter().for_each(|it| it.past.add_to(sum, None));
+        state.ending.iter().for_each(|it| add(sum, &it.clients.stats()));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -141,19 +141,9 @@ impl OutboxEndpoint {
         self.line.waiting()
     }
 
-    /// Events that were dropped since the outbox was opened.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.line.dropped()
-    }
-
-    /// As [`dropped`](Self::dropped), those that a client has counted that has ended.
-    pub(crate) fn dropped_counted(&self) -> u64 {
-        self.line.dropped_counted()
-    }
-
-    /// A client has counted what was dropped, up to so many.
-    pub(crate) fn count_dropped(&self, dropped: u64) {
-        self.line.count_dropped(dropped);
+    /// Events that were dropped, each for one caller: of several clients of the endpoint one counts it.
+    pub(crate) fn take_dropped(&self) -> u64 {
+        self.line.take_dropped()
     }
 
     /// Its counters, as they are on disk. It blocks on the disk.

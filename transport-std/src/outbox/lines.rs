@@ -31,10 +31,8 @@ pub(crate) struct Line {
     is_removed: AtomicBool,
     /// What waits for it is being removed.
     is_clearing: AtomicBool,
-    /// Events that were dropped since the outbox was opened.
+    /// Events that were dropped, and that no client has counted yet.
     dropped: AtomicU64,
-    /// Those of them that are counted by clients that have ended.
-    dropped_counted: AtomicU64,
     /// What is logged of these.
     pub(crate) drops: Throttle,
 }
@@ -53,7 +51,6 @@ impl Line {
             is_removed: false.into(),
             is_clearing: false.into(),
             dropped: 0.into(),
-            dropped_counted: 0.into(),
             drops: Throttle::default(),
         }
     }
@@ -118,16 +115,8 @@ impl Line {
         self.is_clearing.store(false, Relaxed);
     }
 
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
-    }
-
-    pub(crate) fn dropped_counted(&self) -> u64 {
-        self.dropped_counted.load(Relaxed)
-    }
-
-    pub(crate) fn count_dropped(&self, dropped: u64) {
-        self.dropped_counted.store(dropped, Relaxed);
+    pub(crate) fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Relaxed)
     }
 
     /// So many events were dropped, and when `newest` is not 0, that one was stored for it.

@@ -10,7 +10,7 @@ use pilot_webhook_core::{BreakerState, Notice, Stats};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::client::{Client, ClientBuilder};
+use crate::client::{Client, ClientBuilder, ClientError};
 use crate::hub::{EndpointOptions, Hub, HubError};
 use crate::plugin::bus::{EventBus, Payload};
 use crate::plugin::gone;
@@ -105,13 +105,14 @@ impl WebhookService {
 
     /// Adds an endpoint beside the service's own, as [`Hub::add`] does. One that has answered 410 Gone is gone after a
     /// restart, too, until its URL is set, be it the same, or it is added with another one. That is kept in the service's
-    /// home.
+    /// home. The service's own that was removed is added again so; without a URL it delivers to the persisted one.
     ///
     /// # Errors
     /// As `add`.
     pub fn add(&self, name: &str, mut options: EndpointOptions) -> Result<Client, HubError> {
-        let Inner { hub, gone, gone_endpoints, events, home, .. } = &*self.inner;
+        let Inner { hub, gone, gone_endpoints, saver, events, home, .. } = &*self.inner;
         let url = options.client.its_url();
+        let is_persisted = name == ENDPOINT && url.is_empty();
         let is_gone = match home.as_deref() {
             Some(home) if name == ENDPOINT => gone::is_gone(home, url),
             _ => gone_endpoints.is_gone(name, url),
@@ -121,7 +122,14 @@ impl WebhookService {
             _ => watched(options.client, name, gone),
         };
         options.client = options.client.known_gone(is_gone);
-        hub.add(name, options)
+        // No URL is set meanwhile.
+        saver.hold(|| {
+            let client = hub.add(name, options)?;
+            if is_persisted {
+                self.set_persisted(&client, |swap| Some(swap()));
+            }
+            Ok(client)
+        })
     }
 
     /// Gives an endpoint that was [added](Self::add) another client, as [`Hub::replace`] does.
@@ -162,9 +170,10 @@ impl WebhookService {
     /// When the URL names no destination, the service has stopped, or its endpoint was removed; nothing changed then.
     pub fn set_url(&self, url: &str) -> Result<(), HubError> {
         // In this order under one lock, so that the file ends up with the URL that counts.
-        self.inner
-            .saver
-            .save_after(url, || Ok(self.client().ok_or(HubError::Unknown)?.set_url(url)?))
+        self.inner.saver.save_after(url, || {
+            let endpoint = self.inner.hub.endpoint(ENDPOINT).ok_or(HubError::Unknown)?;
+            Ok(endpoint.set_url(url)?)
+        })
     }
 
     /// Completes when the last URL that was set is in the file.
@@ -215,22 +224,27 @@ impl WebhookService {
             let (hub, identity) = (hub.clone(), deps.identity.clone());
             self.inner.pump.get_or_init(|| Pump::start(hub, subscription, identity));
         }
-        if !self.inner.has_url {
-            self.start_with_persisted();
+        if let Some(client) = self.client().filter(|_| !self.inner.has_url) {
+            self.set_persisted(&client, |swap| self.inner.saver.unless_set(swap));
         }
         Ok(())
     }
 
-    /// Loads the persisted URL. A file that is invalid is logged, and there is no URL until one is set.
-    fn start_with_persisted(&self) {
-        let (Some(home), Some(client)) = (&self.inner.home, self.client()) else { return };
+    /// Loads the persisted URL, and has `set` make it the client's. A file that is invalid is logged, and there is no URL until
+    /// one is set.
+    fn set_persisted(
+        &self,
+        client: &Client,
+        set: impl FnOnce(&dyn Fn() -> Result<(), ClientError>) -> Option<Result<(), ClientError>>,
+    ) {
+        let Some(home) = &self.inner.home else { return };
         match load_persisted(home, client.policy()) {
             Ok(None) => {}
-            Ok(Some(target)) => match self.inner.saver.unless_set(|| {
+            Ok(Some(target)) => match set(&|| {
                 if gone::is_gone(home, &target.url()) {
-                    client.set_gone(target)
+                    client.set_gone(target.clone())
                 } else {
-                    client.set_target(target)
+                    client.set_target(target.clone())
                 }
             }) {
                 Some(Ok(())) => info!("delivering to the persisted URL"),

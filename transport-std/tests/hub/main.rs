@@ -8,8 +8,10 @@
 mod changes;
 #[cfg(feature = "outbox")]
 mod come_back;
+mod control_model;
 mod fan_out;
 mod isolation;
+mod left_behind;
 mod pause;
 mod pull_to;
 #[cfg(feature = "outbox")]

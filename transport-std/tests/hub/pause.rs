@@ -108,15 +108,16 @@ async fn a_close_does_not_wait_for_one_that_is_paused() {
 async fn an_endpoint_stays_paused_when_it_is_replaced_and_loses_nothing() {
     let (world, hub) = (World::start().await, Hub::new());
     let url = world.url("a", Behaviour::Takes);
-    hub.add("a", options(&url, Filter::new())).unwrap().pause();
+    hub.add("a", options(&url, Filter::new())).unwrap();
+    hub.endpoint("a").unwrap().pause();
     for n in 0..3 {
         hub.emit("t", &n).unwrap();
         hub.replace("a", options(&url, Filter::new())).unwrap();
     }
     sleep(QUIET).await;
-    assert!(hub.get("a").unwrap().is_paused() && world.taken("a").is_empty());
+    assert!(hub.endpoint("a").unwrap().is_paused() && world.taken("a").is_empty());
     assert_eq!(hub.endpoints()[0].stats().queued, 3);
-    hub.get("a").unwrap().resume();
+    hub.endpoint("a").unwrap().resume();
     world.wait_for(3).await;
     hub.close().await;
     let stats = hub.endpoints()[0].stats();

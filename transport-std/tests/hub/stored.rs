@@ -218,3 +218,36 @@ async fn kills_lose_nothing_for_any_of_three_endpoints() {
     let found = OutboxFile::open(&path).unwrap().verify().unwrap();
     assert!(found.problems.is_empty(), "{found:?}");
 }
+
+/// Several clients of one endpoint overlap while an attempt hangs.
+#[tokio::test]
+async fn what_is_dropped_is_counted_once_however_often_the_endpoint_was_replaced() {
+    const EVENTS: u64 = 400;
+    let directory = tempfile::tempdir().unwrap();
+    let mut bounds = OutboxOptions::default();
+    bounds.max_bytes = 20_000;
+    let outbox = Outbox::open(directory.path().join("events.db"), bounds).unwrap();
+    let (world, hub) = (World::start().await, Hub::with_outbox(outbox.clone()));
+    let url = world.url("dead", Behaviour::Hangs);
+    hub.add("dead", options(&url, Filter::new())).unwrap();
+    hub.add("good", options(&world.url("good", Behaviour::Takes), Filter::new())).unwrap();
+    hub.emit("t", &0).unwrap();
+    while hub.get("dead").unwrap().stats().in_flight == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for _ in 0..3 {
+        hub.replace("dead", options(&url, Filter::new())).unwrap();
+    }
+    for n in 1..EVENTS {
+        let event = Event::new("t", 1, Timestamp::new(0, 0));
+        hub.put_event(&event, None, &n).unwrap().await.unwrap();
+    }
+    let dead = |ledgers: Vec<(String, Ledger)>| ledgers.into_iter().find(|it| it.0 == "dead");
+    let (_, ledger) = dead(outbox.ledgers().unwrap()).unwrap();
+    assert!(ledger.dropped > 0);
+    for _ in 0..2 {
+        assert_eq!(hub.endpoint("dead").unwrap().stats().dropped, ledger.dropped);
+    }
+    hub.close().await;
+    assert_eq!(hub.endpoint("dead").unwrap().stats().dropped, ledger.dropped);
+}

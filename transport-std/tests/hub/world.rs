@@ -33,7 +33,12 @@ struct Path {
     behaviour: Behaviour,
     /// The data of the events that were taken, in their order.
     taken: Vec<u64>,
+    /// The bodies that were taken, with their signatures.
+    posts: Vec<Post>,
 }
+
+/// A body, and its signature.
+pub(crate) type Post = (Vec<u8>, Option<String>);
 
 impl World {
     pub(crate) async fn start() -> Self {
@@ -55,7 +60,7 @@ impl World {
     pub(crate) fn url(&self, name: &str, behaviour: Behaviour) -> String {
         let path = format!("/{name}");
         let mut state = self.state.lock().unwrap();
-        let new = || Path { behaviour, taken: Vec::new() };
+        let new = || Path { behaviour, taken: Vec::new(), posts: Vec::new() };
         state.entry(path.clone()).or_insert_with(new).behaviour = behaviour;
         format!("http://{}{path}", self.address)
     }
@@ -63,6 +68,11 @@ impl World {
     /// The data of the events that a path took.
     pub(crate) fn taken(&self, name: &str) -> Vec<u64> {
         self.state.lock().unwrap()[&format!("/{name}")].taken.clone()
+    }
+
+    /// The bodies that a path took, with their signatures.
+    pub(crate) fn posts(&self, name: &str) -> Vec<Post> {
+        self.state.lock().unwrap()[&format!("/{name}")].posts.clone()
     }
 
     /// Completes when all paths together took so many events.
@@ -82,7 +92,7 @@ impl World {
     async fn serve(&self, stream: TcpStream) {
         stream.set_nodelay(true).unwrap();
         let mut stream = BufReader::new(stream);
-        while let Some((path, body)) = read(&mut stream).await {
+        while let Some((path, body, signature)) = read(&mut stream).await {
             let value: Value = serde_json::from_slice(&body).unwrap();
             let events = match value {
                 Value::Array(events) => events,
@@ -103,7 +113,11 @@ impl World {
             };
             if status == 200 {
                 let number = data.len() as u64;
-                self.state.lock().unwrap().get_mut(&path).unwrap().taken.extend(data);
+                let mut state = self.state.lock().unwrap();
+                let at = state.get_mut(&path).unwrap();
+                at.taken.extend(data);
+                at.posts.push((body, signature));
+                drop(state);
                 self.taken.send_modify(|taken| *taken += number);
             }
             let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
@@ -115,8 +129,8 @@ impl World {
 }
 
 /// The path and the body of the next request.
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
-    let (mut path, mut length) = (None, 0);
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>, Option<String>)> {
+    let (mut path, mut length, mut signature) = (None, 0, None);
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).await.ok()? == 0 {
@@ -130,9 +144,11 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
             path = line.split(' ').nth(1).map(str::to_owned);
         } else if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
+        } else if let Some(value) = line.strip_prefix("x-pilot-signature-256:") {
+            signature = Some(value.trim().to_owned());
         }
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some((path?, body))
+    Some((path?, body, signature))
 }

@@ -145,7 +145,7 @@ impl Status {
                 oldest: oldest.get(name).copied().or(backlog.oldest),
                 connections: client.connections(),
                 panics: client.panics(),
-                is_paused: client.is_paused(),
+                is_paused: it.is_paused(),
                 ledger: ledgers.get(name).copied(),
             }
         };

@@ -7,41 +7,23 @@ use std::time::Duration;
 
 use pilot_webhook_core::{Clock as _, EmitError, EncodeError, Event, Json};
 use pilot_webhook_std::outbox::{Pending, PutError};
-use pilot_webhook_std::{Hub, StoreError, TokioClock};
+use pilot_webhook_std::{Hub, Offered, StoreError, TokioClock};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Posted;
 use super::repeats::{Origin, Repeats};
+use super::when_full::{FullNow, WhenFull};
 use crate::tally::Tally;
 
-/// How long a POST waits for room. Arbitrary: less than half of the five seconds that the original waits for an answer.
-const ROOM_WAIT: Duration = Duration::from_secs(2);
 /// How long a POST waits for the disk. Arbitrary: less than the five seconds that the original waits for an answer.
 const STORE_WAIT: Duration = Duration::from_secs(4);
 
 /// Hands events to the hub, each once.
 pub(crate) struct Intake {
     hub: Hub,
-    when_full: WhenFull,
+    when_full: FullNow,
     repeats: Mutex<Repeats>,
     tally: Arc<Tally>,
-}
-
-/// What becomes of an event that has no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WhenFull {
-    /// It waits for room, as long as its POST has not waited so long; then it is sent back.
-    Wait(Duration),
-    /// It is sent back.
-    SendBack,
-    /// The oldest event makes room. The endpoints' options say so, too.
-    DropOldest,
-}
-
-impl Default for WhenFull {
-    fn default() -> Self {
-        Self::Wait(ROOM_WAIT)
-    }
 }
 
 /// Of the events of a POST not all are queued.
@@ -86,7 +68,7 @@ impl fmt::Display for Shortfall {
 }
 
 impl Intake {
-    pub(crate) fn new(hub: Hub, when_full: WhenFull, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(hub: Hub, when_full: FullNow, tally: Arc<Tally>) -> Self {
         Self { hub, when_full, repeats: Mutex::new(Repeats::new()), tally }
     }
 
@@ -97,7 +79,7 @@ impl Intake {
     /// # Errors
     /// When not all are queued.
     pub(crate) async fn accept(&self, events: &[Posted<'_>]) -> Result<(), Shortfall> {
-        let wait = match self.when_full {
+        let wait = match self.when_full.get() {
             WhenFull::Wait(wait) => wait,
             WhenFull::SendBack | WhenFull::DropOldest => Duration::ZERO,
         };
@@ -122,11 +104,8 @@ impl Intake {
                 }
                 Err(why) => {
                     let rest = events.len() - before;
-                    // Of these the engine counts the first one where it was to drop another.
-                    let drops = self.when_full == WhenFull::DropOldest;
-                    let is_counted = drops && why == Why::NoRoom && self.hub.outbox().is_none();
                     add(&self.tally.posted, rest);
-                    add(&self.tally.sent_back, rest - usize::from(is_counted));
+                    add(&self.tally.sent_back, rest);
                     reason = Some(why);
                     break;
                 }
@@ -167,13 +146,14 @@ impl Intake {
             add(&self.tally.repeats, 1);
             return Ok(None);
         }
-        match self.emit(&event, &data) {
-            Ok(Some(_)) => {
+        match self.hand_on(&event, &data) {
+            // Where it is lost at each endpoint that it is for, each has counted it.
+            Offered::Handed(Ok(Some(_)) | Err(EmitError::Full)) => {
                 origin.into_iter().for_each(|origin| repeats.remember(origin));
                 Ok(None)
             }
-            Ok(None) => Err(Why::NoWebhook),
-            Err(error) => Err(why(error)),
+            Offered::Handed(Ok(None)) | Offered::Refused(Ok(_)) => Err(Why::NoWebhook),
+            Offered::Handed(Err(error)) | Offered::Refused(Err(error)) => Err(why(error)),
         }
     }
 
@@ -181,13 +161,11 @@ impl Intake {
         posted.event(|| self.hub.node_id(), || TokioClock::new().wall())
     }
 
-    /// Hands it to the hub. An event that has no room is the sender's still, and no loss.
-    fn emit(&self, event: &Event<'_>, data: &Json<'_>) -> Result<Option<u64>, EmitError> {
-        match self.hub.emit_if_room(event, data) {
-            Err(EmitError::Full) if self.when_full == WhenFull::DropOldest => {
-                self.hub.emit_event(event, data)
-            }
-            answer => answer,
+    /// Hands it to the hub, once. An event for which sources wait is the sender's still where there is no room, and no loss.
+    fn hand_on(&self, event: &Event<'_>, data: &Json<'_>) -> Offered {
+        match self.when_full.get() {
+            WhenFull::DropOldest => Offered::Handed(self.hub.emit_event(event, data)),
+            WhenFull::Wait(_) | WhenFull::SendBack => self.hub.offer(event, data),
         }
     }
 }

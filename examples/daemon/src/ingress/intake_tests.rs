@@ -1,7 +1,7 @@
 //! No task of the client runs here while nothing is waited for: what was queued stays queued.
 
 use pilot_webhook_core::{OnFull, Stats};
-use pilot_webhook_std::{Client, EndpointOptions};
+use pilot_webhook_std::{Client, EndpointOptions, Filter};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -19,7 +19,7 @@ struct Bench {
 
 impl Intake {
     fn waiting(self, wait: Duration) -> Self {
-        Self { when_full: WhenFull::Wait(wait), ..self }
+        Self { when_full: FullNow::new(WhenFull::Wait(wait)), ..self }
     }
 }
 
@@ -38,7 +38,7 @@ impl Bench {
             hub.add("pilot", EndpointOptions { waits: true, ..client.into() }).unwrap();
         }
         hub.set_node_id(7);
-        Self { runtime, intake: Intake::new(hub, when_full, Arc::default()) }
+        Self { runtime, intake: Intake::new(hub, FullNow::new(when_full), Arc::default()) }
     }
 
     fn post(&self, body: &str) -> Result<(), Shortfall> {
@@ -162,7 +162,7 @@ fn the_oldest_gives_way_where_that_is_asked_for() {
     assert_eq!(bench.counted(), (3, 0, 0));
 }
 
-/// The engine counts the first of them, which was to drop another.
+/// An event that is lost by that is answered well: its sender would post it again.
 #[test]
 fn what_finds_no_oldest_one_to_drop_is_counted_once() {
     let (_receiver, url) = silent();
@@ -174,8 +174,42 @@ fn what_finds_no_oldest_one_to_drop_is_counted_once() {
         }
     });
     let batch = format!("[{},{}]", event(2, 0), event(3, 0));
-    assert_eq!(bench.post(&batch), short(0, 2, Why::NoRoom));
-    assert_eq!((bench.stats().dropped, bench.counted()), (1, (3, 0, 1)));
+    assert_eq!(bench.post(&batch), Ok(()));
+    assert_eq!((bench.stats().dropped, bench.counted()), (2, (3, 0, 0)));
+}
+
+/// Nobody waits for it: what it has no room for is lost there, and its sender is not asked for it again.
+#[test]
+fn of_several_endpoints_one_that_is_full_counts_what_it_loses_once() {
+    let bench = Bench::new(NOWHERE, 8, WhenFull::default());
+    {
+        let _context = bench.runtime.enter();
+        let full = Client::builder(NOWHERE).queue_capacity(2).drain_timeout(Duration::ZERO);
+        let filter = Filter::new().topics(["e"]);
+        bench.intake.hub.set_filter("pilot", Filter::new().topics(["other"])).unwrap();
+        bench.intake.hub.add("full", EndpointOptions { filter, ..full.into() }).unwrap();
+    }
+    for id in 0..6 {
+        assert_eq!(bench.post(&event(id, 0)), Ok(()));
+    }
+    assert_eq!((bench.stats().emitted, bench.stats().dropped), (6, 4));
+    assert_eq!(bench.counted(), (6, 0, 0));
+    // One that was lost is known.
+    assert_eq!(bench.post(&event(5, 0)), Ok(()));
+    assert_eq!(bench.counted(), (7, 1, 0));
+}
+
+/// As after a reload.
+#[test]
+fn what_is_said_while_it_runs_counts_from_the_next_event_on() {
+    let bench = Bench::new(NOWHERE, 1, WhenFull::SendBack);
+    assert_eq!(bench.post(&event(1, 0)), Ok(()));
+    assert_eq!(bench.post(&event(2, 0)), short(0, 1, Why::NoRoom));
+    let wait = Duration::from_millis(50);
+    bench.intake.when_full.set(WhenFull::Wait(wait));
+    let start = std::time::Instant::now();
+    assert_eq!(bench.post(&event(2, 0)), short(0, 1, Why::NoRoom));
+    assert!(start.elapsed() >= wait);
 }
 
 #[test]

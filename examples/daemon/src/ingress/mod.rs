@@ -10,7 +10,9 @@ mod intake;
 mod refusal;
 mod repeats;
 mod server;
+mod when_full;
 
 pub(crate) use address::{COMES_BACK, comes_back};
-pub(crate) use intake::{Intake, WhenFull};
+pub(crate) use intake::Intake;
 pub(crate) use server::{Ingress, Serving};
+pub(crate) use when_full::{FullNow, WhenFull};

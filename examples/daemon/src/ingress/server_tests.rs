@@ -4,7 +4,7 @@ use pilot_webhook_core::Secret;
 use pilot_webhook_std::{Client, EndpointOptions, Hub};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::super::intake::WhenFull;
+use super::super::when_full::{FullNow, WhenFull};
 use super::*;
 
 const EVENT: &str = r#"{"event_id":1,"event":"e","node_id":5,"timestamp":"2026-01-15T12:34:56Z"}"#;
@@ -32,7 +32,7 @@ impl Bench {
         let hub = Hub::new();
         let options = EndpointOptions { waits: true, ..Client::builder(url).into() };
         let client = hub.add("pilot", options).unwrap();
-        let intake = Intake::new(hub, WhenFull::SendBack, Arc::clone(&tally));
+        let intake = Intake::new(hub, FullNow::new(WhenFull::SendBack), Arc::clone(&tally));
         let check = Check::from(secret.and_then(Secret::new));
         let serving = ingress.start(intake, check, Arc::clone(&tally));
         Self { address, client, tally, serving }

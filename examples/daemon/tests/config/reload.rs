@@ -55,6 +55,22 @@ impl World {
     }
 }
 
+/// With `drop-newest` most of the lines would find a full queue.
+#[test]
+fn what_on_full_says_counts_for_those_who_bring_events_too() {
+    let sink = Sink::start();
+    let block = endpoint("pilot", &sink.url(), "queue_capacity = 2");
+    let full = |on_full| block.replace("\"block\"", &format!("\"{on_full}\""));
+    let (world, mut daemon) = World::new(&full("drop-newest"));
+    daemon.event("first");
+    sink.wait_for(1);
+    world.apply(&full("block"), &["pilot delivers by other options"]);
+    for _ in 0..200 {
+        daemon.event("t");
+    }
+    sink.wait_for(201);
+}
+
 #[test]
 fn what_changed_is_done_and_said() {
     let (one, two) = (Sink::start(), Sink::start());

@@ -27,7 +27,6 @@ pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durab
     let throttle = Throttle::default();
     let (mut after, mut scratch) = (0, Vec::new());
     let endpoint = &durable.endpoint;
-    durable.dropped_by_outbox.begin(endpoint);
     let mut times = Times::new(&shared.clock);
     loop {
         // What is read and has no room would be in memory as long as the receiver is dead.

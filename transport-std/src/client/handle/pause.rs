@@ -26,9 +26,18 @@ impl<To: Target> Client<To> {
         self.handle.shared.pausing.is_paused()
     }
 
-    /// Completes when it is not paused.
+    /// Completes when it is not paused, or is closed.
     pub(crate) async fn resumed(&self) {
-        self.handle.shared.pausing.resumed().await;
+        let pausing = &self.handle.shared.pausing;
+        pausing.until(|is_paused| !is_paused || self.is_closing()).await;
+    }
+
+    /// Begins no attempt from now on, or does again, whatever [`pause`](Self::pause) says: for the hub, whose endpoint has
+    /// another client that delivers.
+    pub(crate) fn set_held_back(&self, is_held_back: bool) {
+        let shared = &self.handle.shared;
+        let set = |rate| shared.dispatcher.set_rate(rate, shared.clock.now());
+        shared.pausing.set_held_back(is_held_back, set);
     }
 }
 

@@ -19,13 +19,18 @@ impl Client {
     /// # Errors
     /// When the URL names no destination, or the client is closed; nothing changed then.
     pub fn set_url(&self, url: &str) -> Result<(), ClientError> {
-        match destination(url, self.handle.policy)? {
+        match self.destination(url)? {
             Some(target) => self.set_target(target),
             None => {
                 self.clear();
                 Ok(())
             }
         }
+    }
+
+    /// Where a URL leads by the client's policy; `None` for an empty one.
+    pub(crate) fn destination(&self, url: &str) -> Result<Option<Destination>, DestinationError> {
+        destination(url, self.handle.policy)
     }
 
     /// The URL that events go to, in canonical form, without a user name and password; `None` from a clear on. Paths and queries are

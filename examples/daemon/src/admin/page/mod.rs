@@ -273,12 +273,12 @@ async fn act(
     let chosen = choice.id.map_or(Chosen::All, Chosen::One);
     let done = match action {
         Action::Pause => {
-            client.pause();
+            endpoint.pause();
             info!("endpoint {name} was paused on the page");
             "pause"
         }
         Action::Resume => {
-            client.resume();
+            endpoint.resume();
             info!("endpoint {name} was resumed on the page");
             "resume"
         }
@@ -290,8 +290,7 @@ async fn act(
         },
         Action::Retry => {
             // The same one: its breaker begins anew.
-            let target = client.target();
-            let set = target.map(|target| client.set_target(target));
+            let set = client.target().map(|target| endpoint.set_target(&target));
             info!("the URL of endpoint {name} was set again on the page");
             if matches!(set, Some(Ok(()))) { "retry" } else { "unset" }
         }

@@ -32,7 +32,7 @@ impl State {
         match client.stats().breaker {
             _ if client.target().is_none() => Self::Idle,
             BreakerState::Gone => Self::Gone,
-            _ if client.is_paused() => Self::Paused,
+            _ if endpoint.is_paused() => Self::Paused,
             BreakerState::Open => Self::Open,
             BreakerState::HalfOpen => Self::Probing,
             BreakerState::Closed => Self::Well,
@@ -104,7 +104,7 @@ impl Card {
             ("latency", chart(LEAST_LATENCY, |sample| mean(std::slice::from_ref(sample)))),
             ("waiting", chart(1.0, |sample| Some(sample.waiting.into()))),
         ]);
-        let is_paused = endpoint.client().is_paused();
+        let is_paused = endpoint.is_paused();
         Self { name: endpoint.name().to_owned(), state, is_paused, fields, charts }
     }
 
