@@ -1,11 +1,12 @@
-//! The release daemon, against two receivers that are stopped, killed, frozen, slow and out of their
+//! The daemon, against two receivers that are stopped, killed, frozen, slow and out of their
 //! mind, with swaps between them.
 //!
 //!     PILOT_CHAOS=1 cargo test -p pilot-webhook-tests --test chaos
 //!
 //! takes three minutes, so that it is skipped, loudly, unless asked for. `CHAOS_WORLD` plays one of
 //! the four worlds, `hold`, `batch`, `wide` or `skip`. `CHAOS_SEED` plays another schedule, and
-//! `CHAOS_SECONDS` a longer one; what a failed run printed first plays it again.
+//! `CHAOS_SECONDS` a longer one; what a failed run printed first plays it again. `PILOT_WEBHOOKD` names a
+//! daemon that is built already; otherwise a release build is made.
 
 #![allow(
     clippy::expect_used,
