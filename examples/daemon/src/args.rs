@@ -193,6 +193,11 @@ impl Run {
         false
     }
 
+    /// Whether something brings events.
+    pub(crate) fn has_source(&self) -> bool {
+        self.events.is_some() || self.listen.is_some() || self.takes_from_stream()
+    }
+
     /// Whether more may come when all events are read.
     pub(crate) fn goes_on(&self) -> bool {
         (self.socket.is_some() || self.listen.is_some()) && !self.exit_at_end
@@ -231,6 +236,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration: jiff::SignedDuration =
         text.parse().map_err(|_| "expected a time such as 5s or 250ms".to_owned())?;
     Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())
+}
+
+/// As [`duration`], and not none.
+pub(crate) fn duration_above_0(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("expected a time above 0".to_owned()),
+        time => Ok(time),
+    }
 }
 
 /// The first line of what clap has to say.

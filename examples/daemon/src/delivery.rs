@@ -7,14 +7,14 @@ use clap::ValueEnum;
 use pilot_webhook_core::{OnFull, OnOpen};
 /// The endpoint whose URL is set over the socket.
 pub(crate) use pilot_webhook_std::ENDPOINT as PILOT;
+use pilot_webhook_std::{Client, ClientBuilder, ClientError, HubEndpoint};
 #[cfg(feature = "nats")]
-use pilot_webhook_std::NatsConfig;
-use pilot_webhook_std::{Client, ClientBuilder, HubEndpoint};
+use pilot_webhook_std::{NatsConfig, NatsConfigError};
 
-use crate::Failure;
 use crate::args::duration;
 use crate::endpoint::Endpoint;
 use crate::ingress::WhenFull;
+use crate::wrong::Wrong;
 
 /// An endpoint: a table `[[endpoint]]` of the configuration, whose keys are these options.
 #[derive(Clone, clap::Args)]
@@ -107,7 +107,7 @@ impl Delivery {
     ///
     /// # Errors
     /// When an option or a file cannot be used.
-    pub(crate) fn client(&self, url: &str, answers: usize) -> Result<ClientBuilder, Failure> {
+    pub(crate) fn client(&self, url: &str, answers: usize) -> Result<ClientBuilder, Wrong> {
         let builder = Client::builder(url)
             .retry_backoff(self.retry_backoff)
             .retry_jitter(self.retry_jitter)
@@ -123,6 +123,30 @@ impl Delivery {
         #[cfg(feature = "nats")]
         let builder = builder.nats(self.nats());
         Ok(builder)
+    }
+
+    /// All that is wrong with the options together, and with what is in their files, which may be pipes. Within a tokio
+    /// runtime.
+    pub(crate) fn wrong(&self) -> Vec<Wrong> {
+        let mut wrong = self.endpoint.wrong();
+        if self.batch > 1 && !self.endpoint.format.has_batches() {
+            wrong.push(Wrong::new(
+                "batch",
+                "the format has one event in a body: take batch away, or choose the format cloudevents",
+            ));
+        }
+        #[cfg(feature = "nats")]
+        if let Err(error @ NatsConfigError::Credentials { .. }) = self.nats().build() {
+            wrong.push(Wrong::new("nats_creds", error));
+        }
+        // What nobody thought of here.
+        if wrong.is_empty()
+            && let Ok(Err(error)) = self.client("", 0).map(|client| client.build())
+        {
+            let is_long = matches!(error, ClientError::Memory);
+            wrong.push(Wrong::new(if is_long { "queue_capacity" } else { "" }, error));
+        }
+        wrong
     }
 
     /// How connections to NATS servers are made.

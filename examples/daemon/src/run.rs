@@ -19,7 +19,7 @@ use crate::Failure;
 use crate::admin::{Admin, Watch};
 use crate::args::Run;
 use crate::aside::aside;
-use crate::config::{Declared, Settings, Source};
+use crate::config::{Declared, NO_SOURCE, Settings, Source};
 use crate::delivery::PILOT;
 #[cfg(feature = "nats")]
 use crate::gateway::Gateway;
@@ -47,6 +47,8 @@ pub(crate) struct Configured {
     pub(crate) endpoints: Vec<Declared>,
     /// What is set for the process.
     pub(crate) process: Settings,
+    /// What `check` warns of.
+    pub(crate) warnings: Vec<&'static str>,
 }
 
 /// Runs until the events are at their end, or a signal comes.
@@ -67,7 +69,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     let watch = Arc::<Watch>::default();
     let setup = Setup { options: Arc::clone(&options), watch: Arc::clone(&watch) };
     let (source, endpoints, process) = match configured {
-        Some(Configured { source, endpoints, process }) => (Some(source), endpoints, process),
+        Some(Configured { source, endpoints, process, .. }) => (Some(source), endpoints, process),
         None => (None, Vec::new(), Settings::new()),
     };
     let has_several = source.is_some();
@@ -80,7 +82,8 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         let check = signing::check_of_posts(&setup.options);
         let check =
             check.map_err(|what| Failure::usage(format!("--listen-secret-file: {what}")))?;
-        Ok((Reloader { setup, service, source, endpoints, process, listens: None }, check))
+        let made = Reloader { setup, service, source, endpoints, process, listens: None };
+        Ok::<_, Failure>((made, check))
     });
     let (mut reloader, check) = tokio::select! {
         made = made => made??,
@@ -129,10 +132,9 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
-    let has_source = input.is_some() || listens.is_some() || options.takes_from_stream();
     let url = service.client().and_then(|pilot| pilot.url());
     let targets = || hub.endpoints().into_iter().filter_map(|it| it.client().target());
-    if has_source && server.is_none() && targets().next().is_none() {
+    if options.has_source() && server.is_none() && targets().next().is_none() {
         return Err(Failure::usage(
             "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
         ));
@@ -142,6 +144,9 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     }
     let summary = setup::summary(&options, listens, &reloader.endpoints, url.as_deref());
     info!("{summary}");
+    if !options.has_source() {
+        warn!("{NO_SOURCE}");
+    }
     if listens.is_some_and(|address| !address.ip().is_loopback()) && check.headers().is_empty() {
         warn!("whoever reaches that address can post events: there is no --listen-secret-file");
     }

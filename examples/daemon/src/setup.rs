@@ -166,7 +166,7 @@ pub(crate) async fn read_again(client: &Client, args: &Arc<EndpointArgs>, of: &s
     signing::reload(client, args, of).await;
     let again = Arc::clone(args);
     let files = args.delivery.endpoint.asks.files();
-    let read = move || again.delivery.endpoint.asks.headers().map_err(|failure| failure.message);
+    let read = move || again.delivery.endpoint.asks.headers().map_err(|wrong| wrong.what);
     let has_files = !files.is_empty();
     let headers: Result<RequestHeaders, Failure> = signing::read_again(files, read).await;
     signing::report(

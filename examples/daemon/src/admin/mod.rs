@@ -15,5 +15,5 @@ mod token;
 mod watch;
 
 pub(crate) use options::AdminOptions;
-pub(crate) use server::Admin;
+pub(crate) use server::{Admin, check};
 pub(crate) use watch::Watch;

@@ -120,6 +120,21 @@ async fn accept(listener: TcpListener, router: Router) -> Infallible {
     }
 }
 
+/// Whether there is a token, or a place for one. Nothing is made.
+///
+/// # Errors
+/// When there is not.
+pub(crate) fn check(
+    options: &AdminOptions,
+    home: Option<&Path>,
+    socket: Option<&Path>,
+) -> Result<(), Failure> {
+    match options.admin {
+        Some(_) => token::check(options.admin_token_file.as_deref(), home, socket),
+        None => Ok(()),
+    }
+}
+
 /// The operator's token, or a new one, whose place is logged.
 async fn token(
     options: &AdminOptions,

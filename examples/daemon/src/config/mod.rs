@@ -8,8 +8,10 @@ mod keys;
 mod load;
 mod plan;
 mod problem;
+mod process;
 mod rules;
 mod summary;
+mod table;
 mod text;
 
 #[cfg(test)]
@@ -17,7 +19,8 @@ mod docs_tests;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use keys::Settings;
 pub(crate) use load::{Config, Declared, Source};
 pub(crate) use plan::{Change, differences, plan};
+pub(crate) use process::NO_SOURCE;
 pub(crate) use summary::summary;
+pub(crate) use table::Settings;

@@ -96,7 +96,8 @@ fn check_says_what_the_file_means_or_all_that_is_wrong() {
     let (stdout, stderr) = said(&output);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     let expected = format!(
-        "{}: good, 1 endpoint\n  a  https://h.example, conn.*, of node 1 2\n",
+        "{}: good, 1 endpoint\n  a  https://h.example, conn.*, of node 1 2\n\
+         warning: nothing brings events: there is no listen, events or from\n",
         path.display()
     );
     assert_eq!(stdout, expected);
@@ -133,4 +134,20 @@ fn check_needs_a_file() {
         "{}",
         said(&output).1
     );
+}
+
+/// A token that is made at the start has a place under the home, in the runtime directory, or beside the socket.
+#[test]
+fn check_knows_whether_there_is_a_place_for_the_token() {
+    let (_directory, path) =
+        file(&format!("admin = 0\nlisten = 0\n{}", endpoint("a", "http://h/", "")));
+    let checked = |set: Option<&str>| {
+        let mut command = with_config("check", &path);
+        command.env_remove("XDG_RUNTIME_DIR");
+        set.map(|directory| command.env("XDG_RUNTIME_DIR", directory));
+        command.output().unwrap()
+    };
+    let (_, stderr) = said(&checked(None));
+    assert!(stderr.contains(".toml:1: admin: --admin needs a place for its token"), "{stderr}");
+    assert_eq!(checked(Some("/tmp")).status.code(), Some(0));
 }
