@@ -176,7 +176,7 @@ fn rate(text: &str) -> Result<Rate, String> {
 fn schedule(text: &str) -> Result<Schedule, String> {
     let waits: Result<Vec<_>, _> = text.split(',').map(duration).collect();
     waits.ok().as_deref().and_then(Schedule::new).ok_or_else(|| {
-        "expected 1 to 16 times of up to 49 days with commas between them, such as 5s,5m,2h"
+        "expected 1 to 16 times of up to 49 days (1176h) with commas between them, such as 5s,5m,2h, in us, ms, s, m or h"
             .to_owned()
     })
 }

@@ -60,7 +60,8 @@ pub(crate) struct Delivery {
     /// Events the queue holds.
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) queue_capacity: u32,
-    /// What happens to an event when the queue is full: who brings it waits, or an event is lost.
+    /// What happens to an event when the queue is full: who brings it waits, or an event is lost. In a file with several
+    /// endpoints, one for which nothing is said is drop-newest.
     #[arg(long, value_name = "POLICY", default_value = "block")]
     pub(crate) on_full: OnFullArg,
     /// What happens to events while the breaker is open.

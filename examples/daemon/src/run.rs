@@ -333,7 +333,8 @@ impl Handler for Commands {
 
     fn info(&self) -> serde_json::Value {
         let url = self.service.client().and_then(|pilot| pilot.url());
-        ipc::info(self.node_id, "", self.start.elapsed(), &self.service.stats(), url.as_deref())
+        let (up, stats) = (self.start.elapsed(), self.service.stats());
+        ipc::info(self.node_id, "", up, &stats, url.as_deref(), &self.service.hub().endpoints())
     }
 
     fn health(&self) -> serde_json::Value {

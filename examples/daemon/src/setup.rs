@@ -87,7 +87,8 @@ pub(crate) fn filter(args: &EndpointArgs) -> Filter {
     Filter::new().topics(topics).exclude(exclude).nodes(nodes.iter().copied())
 }
 
-/// A log line about what the daemon is going to do. Of the URL it shows only scheme, host and port.
+/// A log line about what the daemon is going to do. `url` is that of the endpoint that is set over the socket; only its scheme,
+/// host and port are shown.
 pub(crate) fn summary(
     options: &Run,
     listens: Option<SocketAddr>,
@@ -113,7 +114,7 @@ pub(crate) fn summary(
         (Some(what), None) | (None, Some(what)) => what,
         (Some(read), Some(posted)) => format!("{read} and {posted}"),
     };
-    let [Declared { args, .. }] = endpoints else {
+    let [Declared { args, url: own, .. }] = endpoints else {
         let names: Vec<_> =
             endpoints.iter().map(|it| it.args.name.as_str()).take(NAMED_MAX).collect();
         let more = if endpoints.len() > NAMED_MAX { ", ..." } else { "" };
@@ -123,6 +124,8 @@ pub(crate) fn summary(
             names.join(", ")
         );
     };
+    // That of the endpoint that is set over the socket may be another one than the file's.
+    let url = if args.name == PILOT { url } else { Some(own.as_str()) };
     let to = url.map_or("nowhere until a webhook is set", origin);
     let delivery = &args.delivery;
     let signed = signing::word(&delivery.endpoint);

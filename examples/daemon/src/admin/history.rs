@@ -1,7 +1,7 @@
 //! What the page remembers of endpoints: the last attempts, and how busy they were. Bounded in all.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use pilot_webhook_core::{Notice, Reply, Stats, Verdict};
 
 /// Attempts that are remembered of an endpoint, at most.
 pub(super) const ATTEMPTS: usize = 100;
+/// Attempts that must all have failed for an endpoint to be failing. Arbitrary: more than one event has by default, so that
+/// an event that nobody takes is not enough where others are delivered.
+const LAST: usize = 5;
 /// Looks at an endpoint that are remembered: one a second.
 pub(super) const SAMPLES: usize = 90;
 /// What attempts of all endpoints may take together, in bytes of their texts. Each endpoint has an equal share.
@@ -128,7 +131,7 @@ impl Histories {
             return Arc::clone(history);
         }
         let history =
-            Arc::new(History { endpoints: Arc::clone(&self.endpoints), memory: Mutex::default() });
+            Arc::new(History { endpoints: Arc::clone(&self.endpoints), ..History::default() });
         all.insert(name.to_owned(), Arc::clone(&history));
         self.endpoints.store(all.len(), Relaxed);
         history
@@ -143,10 +146,13 @@ impl Histories {
 }
 
 /// What is remembered of an endpoint.
+#[derive(Default)]
 pub(crate) struct History {
     /// How many share the memory.
     endpoints: Arc<AtomicUsize>,
     memory: Mutex<Memory>,
+    /// Dead letters, when they were counted last.
+    dead: AtomicU64,
 }
 
 #[derive(Default)]
@@ -263,6 +269,22 @@ impl History {
         memory.samples.push_back(sample);
     }
 
+    /// Whether there were attempts, and none of the last ones brought a success.
+    pub(super) fn has_failed(&self) -> bool {
+        let memory = lock(&self.memory);
+        let mut last = memory.attempts.iter().rev().take(LAST).peekable();
+        last.peek().is_some() && last.all(|attempt| !attempt.is_accepted)
+    }
+
+    /// Dead letters, when they were counted last.
+    pub(super) fn dead(&self) -> u64 {
+        self.dead.load(Relaxed)
+    }
+
+    pub(super) fn set_dead(&self, count: u64) {
+        self.dead.store(count, Relaxed);
+    }
+
     /// The last seconds, oldest first.
     pub(super) fn samples(&self) -> Vec<Sample> {
         lock(&self.memory).samples.iter().copied().collect()
@@ -307,6 +329,22 @@ mod tests {
         let numbers: Vec<_> = history.attempts(0).iter().map(|it| it.number).collect();
         assert_eq!(numbers, (151..=250).collect::<Vec<_>>());
         assert_eq!(history.attempts(249).len(), 1);
+    }
+
+    #[test]
+    fn an_endpoint_fails_when_none_of_the_last_attempts_was_a_success() {
+        let history = Histories::default().of("a");
+        assert!(!history.has_failed());
+        let refused = Outcome::Answer { status: 404, is_accepted: false };
+        history.attempted(&Told { outcome: refused, ..told(b"{}") });
+        assert!(history.has_failed());
+        history.attempted(&told(b"{}"));
+        for _ in 1..LAST {
+            history.attempted(&Told { outcome: refused, ..told(b"{}") });
+        }
+        assert!(!history.has_failed());
+        history.attempted(&Told { outcome: Outcome::Error("refused"), ..told(b"{}") });
+        assert!(history.has_failed());
     }
 
     /// What 1,000 endpoints may take was the 64 MB in bodies alone.

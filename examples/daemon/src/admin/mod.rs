@@ -3,6 +3,7 @@
 //! `Admin::bind` takes the address and makes the token, `Admin::serve` answers. A request passes `server` (bounds),
 //! `guard` (who may ask at all: hosts and pages), `gate` (who has the token), and then `routes`.
 
+mod condition;
 mod gate;
 mod guard;
 mod history;

@@ -92,6 +92,7 @@ impl Admin {
         tokio::select! {
             never = accept(listener, router) => never,
             never = pages.look() => never,
+            never = pages.count_letters() => never,
         }
     }
 }

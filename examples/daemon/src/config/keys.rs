@@ -11,7 +11,7 @@ use toml::de::DeValue;
 
 use super::problem::{Problems, shown};
 use super::table::{Given, Setting, Settings, Table};
-use crate::args::Run;
+use crate::args::{Run, plain};
 use crate::delivery::{Delivery, EndpointArgs};
 
 /// The key that no file has: it names the file.
@@ -288,7 +288,7 @@ fn bad_value(error: &clap::Error) -> String {
         return format!("{value:?} is none of {}", known.join(", "));
     }
     match error.source() {
-        Some(source) => format!("{value:?}: {source}"),
+        Some(source) => format!("{value:?}: {}", plain(&source.to_string())),
         None => first_line(error),
     }
 }
