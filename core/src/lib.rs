@@ -23,10 +23,10 @@ pub use engine::breaker::{
     Admission, Breaker, BreakerState, CIRCUIT_COOLDOWN, CIRCUIT_OPEN_THRESHOLD, Permit,
 };
 pub use engine::config::{
-    Config, ConfigError, DRAIN_TIMEOUT, HTTP_TIMEOUT, MAX_EVENT_BYTES, OnFull, OnOpen,
+    Config, ConfigError, DRAIN_TIMEOUT, HTTP_TIMEOUT, LongWaits, MAX_EVENT_BYTES, OnFull, OnOpen,
     QUEUE_CAPACITY,
 };
-pub use engine::delivery::{After, Delivery, Fate, Next};
+pub use engine::delivery::{After, Delivery, Fate, Next, Tried};
 pub use engine::dispatcher::{Dispatcher, Seen};
 pub use engine::observer::{Notice, Observer};
 pub use engine::rate::Rate;
@@ -37,6 +37,8 @@ pub use engine::retry::{
 pub use engine::schedule::Schedule;
 pub use engine::stats::{Backlog, Stats};
 pub use engine::worker::{Encoding, run};
+#[cfg(feature = "traceparent")]
+pub use event::TraceContext;
 pub use event::{Data, EmitError, Event, Json, MESSAGE_ID_HEADER, MessageId, Timestamp, to_json};
 pub use format::Format;
 pub use format::cloudevents::{

@@ -213,7 +213,7 @@ impl Observer for Notices {
                 let last = if attempt > 1 { format!(" after {attempt}") } else { String::new() };
                 format!("{event_id} {fate:?}{last}")
             }
-            Notice::Retry { event_id, wait } => format!("{event_id} again in {wait:?}"),
+            Notice::Retry { event_id, wait, .. } => format!("{event_id} again in {wait:?}"),
             Notice::Breaker(state) => format!("{state:?}"),
             _ => panic!("an unknown notice"),
         };

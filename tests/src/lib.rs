@@ -50,6 +50,7 @@ mod deliver;
 pub mod hostile;
 pub mod hostile_tls;
 pub mod nal;
+mod nats_operator;
 mod nats_server;
 pub mod pki;
 pub mod public;
@@ -65,6 +66,7 @@ mod wire;
 
 pub use authority::{Authority, Certificate};
 pub use deliver::{CONFIG, Delivered, HostClock, Memory, Url, deliver};
+pub use nats_operator::{NatsOperator, NatsUser};
 pub use nats_server::NatsServer;
 pub use run::{HEADERS, TARGET, body, run, run_all};
 pub use scenario::{Abilities, Expect, Names, Scenario, Setup, Step};

@@ -7,6 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use base64ct::{Base64, Encoding as _};
+
+use crate::hostile_tls::Identity;
+
 /// How long a server has to be there. Arbitrary: it takes 0.2 s on an idle machine.
 const START_MAX: Duration = Duration::from_secs(30);
 
@@ -55,6 +59,23 @@ impl NatsServer {
         Ok(Self { folder: folder.to_owned(), extra: extra.to_owned(), port: free, child })
     }
 
+    /// What is added to the configuration of a server that begins with TLS, and shows this certificate, which is
+    /// written to `folder`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn tls_first(folder: &Path, identity: &Identity) -> io::Result<String> {
+        let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        let all: Vec<_> = identity.chain.iter().map(|der| pem("CERTIFICATE", der)).collect();
+        fs::write(&certificate, all.concat())?;
+        fs::write(&key, pem("PRIVATE KEY", &identity.key))?;
+        Ok(format!(
+            "tls {{ cert_file: \"{}\", key_file: \"{}\", handshake_first: true }}\n",
+            certificate.display(),
+            key.display()
+        ))
+    }
+
     /// The server's address, as a URL begins.
     #[must_use]
     pub fn url(&self) -> String {
@@ -88,6 +109,11 @@ impl Drop for NatsServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = Base64::encode_string(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 /// Says so where the test harness keeps nothing to itself.

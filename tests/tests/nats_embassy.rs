@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
+#[path = "streams/node.rs"]
+mod node;
 mod streams;
 
 use std::collections::HashSet;
@@ -10,100 +12,15 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy};
-use base64ct::{Base64, Encoding as _};
-use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use pilot_webhook_core::nats::SCHEMES;
-use pilot_webhook_core::{
-    Backoff, Config, Dispatcher, Encoding, Event, OnOpen, PilotFormat, Stats, Transport,
-};
-use pilot_webhook_embassy::{
-    Buffers, Error, NatsFault, NatsLogin, NatsTransport, Policy, Tls, TlsBuffers, TlsFailure,
-};
-use pilot_webhook_tests::nal::{Counts, TokioNet};
-use pilot_webhook_tests::pki::{Authority, Kind, leaf_for};
-use pilot_webhook_tests::{HostClock, NatsServer, Url};
+use pilot_webhook_core::{Config, Transport as _};
+use pilot_webhook_embassy::{Error, NatsFault, NatsLogin, Policy};
+use pilot_webhook_tests::nal::TokioNet;
+use pilot_webhook_tests::{NatsServer, Url};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use streams::{PREFIX, events, jetstream, server, stored, tls};
-
-type Node = NatsTransport<'static, TokioNet>;
-
-/// Memory leaks, as it does on a node, where it is static.
-fn leak<T>(value: T) -> &'static mut T {
-    Box::leak(Box::new(value))
-}
-
-fn node_over(net: TokioNet, login: NatsLogin<'static>) -> Node {
-    NatsTransport::new(leak(net), leak(Buffers::<1_024>::new()), Policy::default(), login)
-}
-
-fn node(login: NatsLogin<'static>) -> Node {
-    node_over(TokioNet::default(), login)
-}
-
-fn url(scheme: &str, port: u16) -> Url {
-    let host = if scheme == "tls" { "localhost" } else { "127.0.0.1" };
-    let url = format!("{scheme}://{host}:{port}/{PREFIX}");
-    Url::parse_with(SCHEMES, &url, Policy::default()).unwrap()
-}
-
-fn of(server: &NatsServer) -> Url {
-    url("nats", server.port())
-}
-
-/// Short waits, and no event that is given up.
-fn config() -> Config {
-    Config {
-        http_timeout: Duration::from_secs(5),
-        backoff: Backoff { initial: Duration::from_millis(20), jitter_percent: 0 },
-        circuit_cooldown: Duration::from_millis(50),
-        on_open: OnOpen::Hold,
-        ..Config::DEFAULT
-    }
-}
-
-type Engine = Dispatcher<NoopRawMutex, Vec<u8>, Url>;
-
-/// The worker over a transport, while a test goes on.
-async fn running<T>(
-    mut node: impl Transport<Url>,
-    to: Url,
-    config: Config,
-    test: impl AsyncFnOnce(&Engine) -> T,
-) -> T {
-    let engine = Engine::new(config, vec![0; 65_536], rand_seed());
-    engine.swap(to).unwrap();
-    let mut buffer = vec![0; PilotFormat::BOUND.buffer(8, config.max_event_bytes)];
-    let clock = HostClock::new();
-    let work = pilot_webhook_core::run(&engine, &mut node, &clock, Encoding::PILOT, &mut buffer);
-    tokio::select! {
-        () = work => panic!("nobody closes it"),
-        result = tokio::time::timeout(Duration::from_secs(120), test(&engine)) => result.unwrap(),
-    }
-}
-
-/// Message ids are unique by it.
-fn rand_seed() -> u64 {
-    use rand_core::RngCore as _;
-    rand_core::OsRng.next_u64()
-}
-
-async fn emit(engine: &Engine, topic: &str, data: &Value) {
-    let event = Event::new(topic, 7, pilot_webhook_core::Clock::wall(&HostClock::new()));
-    engine.emit_when_room(&event, data, &mut [0; 8_192]).await.unwrap();
-}
-
-async fn delivered(engine: &Engine) -> Stats {
-    engine.drained().await;
-    let stats = engine.stats();
-    assert!(stats.is_balanced());
-    stats
-}
-
-fn made(counts: &Counts) -> usize {
-    counts.made.load(Ordering::Relaxed)
-}
+use node::{config, delivered, emit, made, node, node_over, of, running, send, url};
+use streams::{events, jetstream, server, stored};
 
 #[tokio::test]
 async fn an_event_is_delivered_when_the_server_has_stored_it() {
@@ -221,12 +138,6 @@ async fn events_wait_for_a_stream_and_for_room_in_it() {
     .await;
 }
 
-/// One attempt.
-async fn send(node: &mut Node, to: &Url) -> Result<u16, Error> {
-    let message = pilot_webhook_core::Message::new(&[], b"{}");
-    node.send(to, &message).await.map(|reply| reply.code)
-}
-
 /// Whichever poll is the last, the next publication works, with a connection that was kept or not.
 #[tokio::test]
 async fn every_poll_may_be_the_last() {
@@ -309,56 +220,6 @@ async fn sleep_over(extra: &str, connections: usize) {
     assert_eq!(made(&counts), connections, "{extra}");
 }
 
-fn secure(net: TokioNet, root: &'static [u8]) -> Node {
-    let roots: &[&[u8]] = leak([root]);
-    let buffers = leak(TlsBuffers::<16_640, 1_024>::new());
-    let clock = leak(|| Some(1_795_392_000));
-    let tls = Tls::new(buffers, roots, leak(rand_core::OsRng), clock);
-    node_over(net, NatsLogin::None).with_tls(tls)
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = Base64::encode_string(der);
-    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
-}
-
-#[tokio::test]
-async fn over_tls_the_server_is_verified() {
-    if !NatsServer::is_installed() || !NatsServer::knows_handshake_first() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
-    let identity = authority.issue(Kind::P256, leaf_for("localhost"));
-    let ca = folder.path().join("ca.pem");
-    std::fs::write(&ca, authority.pem()).unwrap();
-    let certificate = pem("CERTIFICATE", &identity.chain[0]);
-    let key = pem("PRIVATE KEY", &identity.key);
-    let tls = tls(folder.path(), &certificate, &key, ", handshake_first: true");
-    let server = NatsServer::start(folder.path(), &tls).unwrap();
-    let admin = ConnectOptions::new().add_root_certificates(ca).tls_first();
-    let admin = admin.connect(format!("tls://localhost:{}", server.port())).await.unwrap();
-    let stream = jetstream(admin).create_stream(events()).await.unwrap();
-
-    let net = TokioNet::default().with("localhost", "127.0.0.1");
-    let to = url("tls", server.port());
-    let root: &'static [u8] = authority.root().to_vec().leak();
-    running(secure(net.clone(), root), to.clone(), config(), async |engine| {
-        for n in 1..=20 {
-            emit(engine, "conn.established", &json!({ "n": n })).await;
-        }
-        assert_eq!(delivered(engine).await.delivered, 20);
-    })
-    .await;
-    assert_eq!(made(&net.counts), 1, "the connection is kept");
-    assert_eq!(stored(&stream).await.len(), 20);
-
-    let other: &'static [u8] = Authority::new().root().to_vec().leak();
-    let sent = send(&mut secure(net.clone(), other), &to).await;
-    assert_eq!(sent, Err(Error::Tls(TlsFailure::CertificateSignature)));
-    assert_eq!(send(&mut node_over(net, NatsLogin::None), &to).await, Err(Error::NoTls));
-}
-
 /// What a server says to each connection before it closes it, and what comes of it.
 #[tokio::test]
 async fn a_hostile_server_does_nothing_but_fail_the_attempt() {
@@ -387,4 +248,28 @@ async fn a_hostile_server_does_nothing_but_fail_the_attempt() {
     }
     let http = Url::parse("http://127.0.0.1:1/hook", Policy::default()).unwrap();
     assert_eq!(send(&mut node(NatsLogin::None), &http).await, Err(Error::Scheme));
+}
+
+/// A server that closes the connection before it has read the message, and says why: that is what counts.
+#[tokio::test]
+async fn what_the_server_said_last_counts_although_the_message_was_cut_short() {
+    for (said, expected) in [
+        ("-ERR 'Authorization Violation'\r\n", Err(Error::Nats(NatsFault::Credentials))),
+        ("-ERR 'Maximum Payload Violation'\r\n", Ok(413)),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = url("nats", listener.local_addr().unwrap().port());
+        let serve = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.write_all(b"INFO {}\r\n").await.unwrap();
+            // With a rest that nobody reads, the connection is reset.
+            socket.read_exact(&mut [0; 100]).await.unwrap();
+            socket.write_all(said.as_bytes()).await.unwrap();
+        };
+        let body = vec![b'x'; 16 * 1_024 * 1_024];
+        let message = pilot_webhook_core::Message::new(&[], &body);
+        let mut node = node(NatsLogin::None);
+        let (sent, ()) = tokio::join!(node.send(&to, &message), serve);
+        assert_eq!(sent.map(|reply| reply.code), expected, "{said}");
+    }
 }

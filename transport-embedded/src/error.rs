@@ -63,7 +63,7 @@ impl TransportError for Error {
             Self::InvalidRequest | Self::Malformed(_) => ErrorKind::Protocol,
             #[cfg(feature = "nats")]
             Self::Nats(fault) => match fault {
-                Fault::Credentials => ErrorKind::Connect,
+                Fault::Credentials | Fault::NoNonce => ErrorKind::Connect,
                 Fault::Ended => ErrorKind::Disconnected,
                 _ => ErrorKind::Protocol,
             },

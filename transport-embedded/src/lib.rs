@@ -70,6 +70,11 @@ pub use pilot_webhook_core::{
     Stats, Timestamp, standard,
 };
 
+#[cfg(all(feature = "nats", feature = "ed25519"))]
+pub use pilot_webhook_core::nats::{
+    Credentials as NatsCredentials, PublicKey as NatsPublicKey, Seed as NatsSeed,
+    SeedError as NatsSeedError,
+};
 #[cfg(feature = "nats")]
 pub use pilot_webhook_core::nats::{Fault as NatsFault, Login as NatsLogin};
 

@@ -115,6 +115,7 @@ impl<'b, N: TcpConnect + Dns> NatsTransport<'b, N> {
             let said = self.buf.get(..length).unwrap_or_default();
             session.received(said, monotonic()).map_err(Error::Nats)?;
         }
+        session.takes(self.login).map_err(Error::Nats)?;
         lease.keep();
         Ok(())
     }
@@ -134,22 +135,29 @@ impl<'b, N: TcpConnect + Dns> NatsTransport<'b, N> {
         meter.begin(WIRE_MAX);
         let mut lease = Lease::new(&mut self.line.link);
         let link = lease.link();
-        if let Err(error) = write(link, self.buf, head, message.body).await {
-            return Err(if meter.has_sent() { Failed::With(error) } else { Failed::Unsent });
+        let written = write(link, self.buf, head, self.login, message.body).await;
+        let mut broken = None;
+        match written {
+            Ok(()) => {}
+            Err(_) if !meter.has_sent() => return Err(Failed::Unsent),
+            // The server may have said why, before it closed the connection.
+            Err(error @ Error::Disconnected(_)) => broken = Some(error),
+            Err(error) => return Err(Failed::With(error)),
         }
         let reply = loop {
-            let length = hear(link, self.buf).await.map_err(Failed::With)?;
+            let length = hear(link, self.buf).await;
+            let length = length.map_err(|error| Failed::With(broken.unwrap_or(error)))?;
             let said = self.buf.get(..length).unwrap_or_default();
             match session.received(said, monotonic()) {
                 Ok(Some(reply)) => break reply,
-                Ok(None) if session.take_ping() => {
+                Ok(None) if broken.is_none() && session.take_ping() => {
                     write_all(link, &[PONG]).await.map_err(Failed::With)?;
                 }
                 Ok(None) => {}
                 Err(fault) => return Err(Failed::With(Error::Nats(fault))),
             }
         };
-        if session.is_kept() {
+        if broken.is_none() && session.is_kept() {
             lease.keep();
         }
         Ok(reply)
@@ -159,7 +167,15 @@ impl<'b, N: TcpConnect + Dns> NatsTransport<'b, N> {
 /// The answer to a ping.
 const PONG: &[u8] = b"PONG\r\n";
 
-/// Writes all that goes before the body to `buf`, and tells its length.
+/// What goes before the body, and stands in the buffer.
+#[derive(Clone, Copy)]
+struct Head {
+    length: usize,
+    /// Where the login's JWT is to be written, if there is one.
+    jwt_at: Option<usize>,
+}
+
+/// Writes all that goes before the body to `buf`.
 #[inline(never)]
 fn head(
     buf: &mut [u8],
@@ -168,27 +184,35 @@ fn head(
     endpoint: &Endpoint<'_>,
     message: &Message<'_>,
     is_new: bool,
-) -> Result<usize, EncodeError> {
+) -> Result<Head, EncodeError> {
     let (mut out, inbox) = (Writer::new(buf), Inbox::of(message));
+    let mut jwt_at = None;
     if session.take_ping() {
         out.push(PONG)?;
     }
     if is_new {
-        hello(&mut out, login, inbox)?;
+        let at = hello(&mut out, login, session, inbox)?;
+        jwt_at = (!login.jwt().is_empty()).then_some(at);
     }
     publication(&mut out, endpoint, message, inbox, session.begin())?;
-    Ok(out.finish().len())
+    Ok(Head { length: out.finish().len(), jwt_at })
 }
 
-/// Writes the head that stands in `buf`, and the body. A small message leaves in one piece.
+/// Writes the head that stands in `buf`, and the body. A small message leaves in one piece, but for a JWT.
 async fn write<S: Read + Write>(
     link: &mut Link<'_, S>,
     buf: &mut [u8],
-    head: usize,
+    Head { length: head, jwt_at }: Head,
+    login: Login<'_>,
     body: &[u8],
 ) -> Result<(), Error> {
     const END: &[u8] = b"\r\n";
     let whole = head + body.len() + END.len();
+    if let Some(jwt_at) = jwt_at {
+        let head = buf.get(..head).unwrap_or_default();
+        let (front, back) = head.split_at_checked(jwt_at).unwrap_or((head, &[]));
+        return write_all(link, &[front, login.jwt().as_bytes(), back, body, END]).await;
+    }
     if let Some(room) = buf.get_mut(head..whole) {
         let (first, end) = room.split_at_mut(body.len());
         first.copy_from_slice(body);

@@ -24,6 +24,11 @@ pub(crate) fn matches(pattern: &str, topic: &str) -> bool {
     pattern[p..].iter().all(|&b| b == b'*')
 }
 
+/// The text that `pattern` begins with, and each topic that matches it.
+pub(crate) fn start(pattern: &str) -> &str {
+    pattern.split('*').next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

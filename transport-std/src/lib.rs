@@ -44,8 +44,8 @@ pub use pilot_webhook_core::{
     Backlog, BreakerState, CloudEvents, CloudEventsBinaryFormat, CloudEventsError,
     CloudEventsFormat, Data, EmitError, EncodeError, EndpointError, ErrorKind, Event, Fate, Format,
     Json, Message, MessageId, Notice, OnFull, OnOpen, PilotFormat, PilotGoFormat, Policy, Rate,
-    Refusal, Reply, Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TransportError,
-    Verdict, standard,
+    Refusal, Reply, Schedule, Secret, SendTransport, Signer, Stats, Timestamp, TraceContext,
+    TransportError, Verdict, standard,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{

@@ -235,15 +235,16 @@ async fn what_is_asked_of_a_large_file_uses_its_indices() {
     open(&path).close().await.unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
     for sql in [
-        "SELECT id, topic FROM deliveries CROSS JOIN events USING (id)
-         WHERE endpoint = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-        "SELECT id, stored_at FROM deliveries CROSS JOIN events USING (id)
-         WHERE endpoint = ?1 ORDER BY id LIMIT ?2",
-        "SELECT id FROM deliveries WHERE endpoint = ?1 ORDER BY id LIMIT ?2",
-        "INSERT INTO deliveries (endpoint, id) SELECT ?1, id FROM events WHERE id BETWEEN ?2 AND ?3",
-        "SELECT count(*), sum(due = 1) FROM deliveries CROSS JOIN events USING (id)
-         WHERE endpoint = ?1 AND id BETWEEN ?2 AND ?3",
-        "DELETE FROM deliveries WHERE endpoint = ?1 AND id BETWEEN ?2 AND ?3",
+        "SELECT events.id, topic, failed FROM deliveries
+             CROSS JOIN events ON events.id BETWEEN max(first, ?2 + 1) AND last
+             LEFT JOIN attempts ON attempts.endpoint = ?1 AND event = events.id
+         WHERE deliveries.endpoint = ?1 AND last > ?2 ORDER BY last, events.id LIMIT ?3",
+        "SELECT first, last FROM deliveries WHERE endpoint = ?1 ORDER BY last LIMIT 1",
+        "SELECT first, last FROM deliveries WHERE endpoint = ?1 AND last >= ?2 ORDER BY last",
+        "UPDATE deliveries SET last = ?3 WHERE endpoint = ?1 AND last = ?2 - 1",
+        "UPDATE deliveries SET first = ?3 WHERE endpoint = ?1 AND last = ?2",
+        "DELETE FROM deliveries WHERE endpoint = ?1 AND last = ?2",
+        "SELECT count(*), sum(due = 1) FROM events WHERE id BETWEEN ?1 AND ?2",
         "DELETE FROM events WHERE id BETWEEN ?1 AND ?2 AND due = 1",
         "UPDATE events SET due = due - 1 WHERE id BETWEEN ?1 AND ?2",
         "DELETE FROM dead WHERE endpoint = ?1 AND id IN

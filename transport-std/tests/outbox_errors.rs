@@ -44,7 +44,7 @@ async fn what_is_no_outbox_is_refused_and_left_as_it_is() {
         ("text", None, "not a SQLite database"),
         ("foreign", Some((false, foreign)), "a SQLite database, but no outbox"),
         ("other", Some((true, of_another)), "a SQLite database, but no outbox"),
-        ("newer", Some((true, newer)), "of version 9, and only versions up to 2 are known here"),
+        ("newer", Some((true, newer)), "of version 9, and only versions up to 3 are known here"),
         ("negative", Some((true, "PRAGMA user_version = -1")), "damaged"),
         ("torn", Some((true, "DROP TABLE counters")), "no such table: counters"),
     ] {
@@ -124,7 +124,11 @@ async fn counters_that_do_not_agree_with_what_is_there_are_told() {
         ("DELETE FROM deliveries", "events that wait for pilot: 1 by the counters, 0 there"),
         ("UPDATE events SET due = 2", "their bytes: 33 by the counters, 49 there"),
         (
-            "INSERT INTO deliveries VALUES (2, 1)",
+            "INSERT INTO attempts VALUES (1, 2, 1, 0, 0), (2, 1, 1, 0, 0), (1, 1, 1, 0, 0)",
+            "2 attempts are noted of events that do not wait",
+        ),
+        (
+            "INSERT INTO deliveries VALUES (2, 1, 1)",
             "1 events wait for more or fewer endpoints than they say",
         ),
     ] {
@@ -135,6 +139,14 @@ async fn counters_that_do_not_agree_with_what_is_there_are_told() {
         sql(&path, text);
         assert_eq!(file.verify().unwrap().problems[0], says);
     }
+}
+
+#[tokio::test]
+async fn a_file_without_the_endpoint_that_every_file_has_is_damaged() {
+    let (_directory, path) = place();
+    filled(&path).await;
+    sql(&path, "DELETE FROM endpoints");
+    assert!(refused(&path).starts_with("damaged"));
 }
 
 #[tokio::test]

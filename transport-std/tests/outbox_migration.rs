@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use pilot_webhook_std::Timestamp;
 use pilot_webhook_std::outbox::{
-    DeadFate, End, Item, NewEvent, Outbox, OutboxErrorKind, OutboxFile, OutboxOptions, PutError,
+    DeadFate, End, Item, NewEvent, Outbox, OutboxEndpoint, OutboxErrorKind, OutboxFile,
+    OutboxOptions, PutError,
 };
 use rusqlite::Connection;
 
-/// The tables of version 1, as they were released.
+/// The tables of version 1, as they were released, and the step to version 2.
 const TABLES_1: &str = include_str!("../src/outbox/schema_1.sql");
+const STEP_2: &str = include_str!("../src/outbox/schema_2.sql");
 /// A life: 9 were accepted, 1 was delivered, 3 wait (one of them was replayed), 3 are dead letters of which two are to be
 /// replayed, one was removed by somebody, one became too old.
 const LIFE_1: &str = r#"
@@ -39,12 +41,58 @@ const LIFE_1: &str = r#"
     UPDATE meta SET value = '00000000deadbeef' WHERE name = 'instance';
 "#;
 
-fn old(path: &Path) {
+/// What came after the step to version 2: one more endpoint, and six events that it waits for. 20 and 22 wait for
+/// both.
+const LIFE_2: &str = "
+    PRAGMA user_version = 2;
+    INSERT INTO endpoints (id, name, accepted, stored_bytes) VALUES (2, 'a', 6, 6 * 33);
+    INSERT INTO events (id, topic, node_id, seconds, nanos, stored_at, due) VALUES
+        (20, 'x', 7, 0, 0, 1768480500123, 2), (21, 'x', 7, 0, 0, 1768480500123, 1), (22, 'x', 7, 0, 0, 1768480500123, 2),
+        (24, 'x', 7, 0, 0, 1768480500123, 1), (26, 'x', 7, 0, 0, 1768480500123, 1), (27, 'x', 7, 0, 0, 1768480500123, 1);
+    INSERT INTO deliveries VALUES (2, 27), (2, 20), (2, 21), (2, 22), (2, 24), (2, 26), (1, 20), (1, 22);
+    UPDATE endpoints SET accepted = accepted + 2, stored_bytes = stored_bytes + 2 * 33 WHERE id = 1;
+    UPDATE counters SET value = value + 6 WHERE name = 'events';
+    UPDATE counters SET value = value + 6 * 17 + 8 * 16 WHERE name = 'stored_bytes';
+    UPDATE counters SET value = 27 WHERE name = 'last_id';
+";
+
+fn old(path: &Path, batches: &[&str]) {
     let connection = Connection::open(path).unwrap();
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
-    connection.execute_batch(TABLES_1).unwrap();
-    connection.execute_batch(LIFE_1).unwrap();
+    batches.iter().for_each(|batch| connection.execute_batch(batch).unwrap());
+}
+
+/// What waits for an endpoint.
+async fn ids(endpoint: &OutboxEndpoint) -> Vec<u64> {
+    endpoint.read(0, 100, usize::MAX).await.unwrap().iter().map(|event| event.id).collect()
+}
+
+#[tokio::test]
+async fn a_file_of_version_2_has_the_same_deliveries_as_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.db");
+    old(&path, &[TABLES_1, LIFE_1, "DELETE FROM replays", STEP_2, LIFE_2]);
+    let outbox = Outbox::open(&path, OutboxOptions::default()).unwrap();
+    let file = OutboxFile::open(&path).unwrap();
+    assert_eq!(file.verify().unwrap().problems, [""; 0]);
+    assert_eq!(number(&path, "SELECT user_version FROM pragma_user_version"), 3);
+    // 8 and 9, 11, 20, 22; 20 to 22, 24, 26 and 27.
+    assert_eq!(number(&path, "SELECT count(*) FROM deliveries"), 4 + 3);
+    assert_eq!(number(&path, "SELECT count(*) FROM waiting WHERE endpoint = 'a'"), 6);
+    let (pilot, a) = (outbox.pilot(), outbox.endpoint("a").unwrap());
+    assert_eq!(ids(&pilot).await, [8, 9, 11, 20, 22]);
+    assert_eq!(ids(&a).await, [20, 21, 22, 24, 26, 27]);
+    // What ends, first, last and between, and what comes.
+    [22, 21, 27, 11, 8].into_iter().for_each(|id| a.end(id, End::Delivered));
+    [20, 9].into_iter().for_each(|id| pilot.end(id, End::Delivered));
+    let both = [pilot.id(), a.id()];
+    let new = NewEvent::new("y", 7, Timestamp::UNIX_EPOCH).for_endpoints(&both);
+    outbox.put(new).unwrap().await.unwrap();
+    assert_eq!(ids(&pilot).await, [8, 11, 22, 28]);
+    assert_eq!(ids(&a).await, [20, 24, 26, 28]);
+    assert_eq!(file.verify().unwrap().problems, [""; 0]);
+    outbox.close().await.unwrap();
 }
 
 fn number(path: &Path, sql: &str) -> i64 {
@@ -55,7 +103,7 @@ fn number(path: &Path, sql: &str) -> i64 {
 async fn a_file_of_version_1_is_brought_up_to_date_and_nothing_is_lost() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.db");
-    old(&path);
+    old(&path, &[TABLES_1, LIFE_1]);
     // Only the live outbox brings it up to date.
     let error = OutboxFile::open(&path).unwrap_err();
     assert!(matches!(error.kind(), OutboxErrorKind::Older), "{error}");
@@ -134,6 +182,6 @@ async fn a_file_of_version_1_is_brought_up_to_date_and_nothing_is_lost() {
     // What people look at is there, too.
     assert_eq!(number(&path, "SELECT count(*) FROM waiting WHERE endpoint = 'pilot'"), 3);
     assert_eq!(number(&path, "SELECT count(*) FROM dead_letters WHERE url = 'http://h'"), 1);
-    assert_eq!(number(&path, "SELECT user_version FROM pragma_user_version"), 2);
+    assert_eq!(number(&path, "SELECT user_version FROM pragma_user_version"), 3);
     assert_eq!(number(&path, "SELECT auto_vacuum FROM pragma_auto_vacuum"), 2);
 }

@@ -92,6 +92,18 @@ pub struct Config {
     /// next attempt holds back those behind it. With more, others overtake it, unless as many wait as may
     /// be under way (or the dispatcher's `SLOTS` is smaller than both together). 1 and up.
     pub max_in_flight: u16,
+    /// What a drain does with a wait that would outlast it.
+    pub long_waits: LongWaits,
+}
+
+/// What a drain does with a wait for an attempt that would outlast it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongWaits {
+    /// The attempt is made at once.
+    Cut,
+    /// The events are abandoned at once: for a host that keeps them, and the time when they are due, for its next start.
+    #[cfg(feature = "resume")]
+    Keep,
 }
 
 /// Which rule a [`Config`] breaks.
@@ -154,6 +166,7 @@ impl Config {
         batch: 1,
         batch_delay: Duration::ZERO,
         max_in_flight: 1,
+        long_waits: LongWaits::Cut,
     };
 
     /// Attempts an event gets in a round.

@@ -129,6 +129,15 @@ impl Delivery {
     }
 }
 
+/// What is behind an event that an earlier start of its host has tried, and that is handed in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// How many attempts of its round have failed.
+    pub attempts: u8,
+    /// When its next attempt is due.
+    pub due: Instant,
+}
+
 /// What to do next: the answer to [`next`](crate::Dispatcher::next).
 #[derive(Debug)]
 pub enum Next {

@@ -40,6 +40,12 @@ pub enum Notice<'a> {
     Retry {
         /// The event's id; a batch's first event's.
         event_id: u64,
+        /// The event's id; a batch's last event's.
+        #[cfg(feature = "resume")]
+        last_id: u64,
+        /// How many attempts of its round have failed; 0 when the next one begins another round.
+        #[cfg(feature = "resume")]
+        attempts: u8,
         /// How long it waits, at least: a rate or the breaker may make it longer.
         wait: Duration,
     },

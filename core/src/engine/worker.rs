@@ -193,7 +193,7 @@ where
         self.encoding.format.headers(events, &mut headers);
         {
             let wall = || self.clock.wall();
-            let to_sign = ToSign { id, body, wall: &wall };
+            let to_sign = ToSign { id, body, trace: events.trace(), wall: &wall };
             self.encoding.signer.sign(&to_sign, &mut headers);
         }
         let Some(headers) = headers.finish() else {
@@ -242,7 +242,14 @@ where
         let after = self.dispatcher.finish(delivery, result, now, wall);
         if let After::Retry(due) = after {
             let wait = due.saturating_since(now);
-            self.dispatcher.observer().notice(Notice::Retry { event_id: id.first, wait });
+            self.dispatcher.observer().notice(Notice::Retry {
+                event_id: id.first,
+                #[cfg(feature = "resume")]
+                last_id: id.last,
+                #[cfg(feature = "resume")]
+                attempts: delivery.attempts,
+                wait,
+            });
         }
         Some(after)
     }

@@ -8,9 +8,15 @@ use crate::json::{self, EncodeError, Writer};
 
 mod message_id;
 mod timestamp;
+#[cfg_attr(not(feature = "traceparent"), path = "no_trace.rs")]
+mod trace;
 
 pub use message_id::{MESSAGE_ID_HEADER, MessageId};
 pub use timestamp::Timestamp;
+#[cfg(feature = "traceparent")]
+pub use trace::TraceContext;
+#[cfg(not(feature = "traceparent"))]
+pub(crate) use trace::TraceContext;
 
 /// The envelope of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +30,15 @@ pub struct Event<'a> {
     pub node_id: u32,
     /// When it happened.
     pub timestamp: Timestamp,
+    /// The trace that it is part of, if it came with one.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl<'a> Event<'a> {
     /// An event that the dispatcher gives an id.
     #[must_use]
     pub const fn new(topic: &'a str, node_id: u32, timestamp: Timestamp) -> Self {
-        Self { id: None, topic, node_id, timestamp }
+        Self { id: None, topic, node_id, timestamp, trace: None }
     }
 
     /// With an id of its source, which must be greater than that of every event that is queued. A source gives
@@ -40,6 +48,14 @@ impl<'a> Event<'a> {
     #[must_use]
     pub const fn with_id(self, id: u64) -> Self {
         Self { id: Some(id), ..self }
+    }
+
+    /// As part of a trace. In a queue it takes 17 bytes more; one that has no room for them is part of none. A batch is
+    /// part of no trace of its events.
+    #[cfg(feature = "traceparent")]
+    #[must_use]
+    pub const fn with_trace(self, trace: TraceContext) -> Self {
+        Self { trace: Some(trace), ..self }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use heapless::Vec;
 
+#[cfg(feature = "ed25519")]
+use super::nonce::Nonce;
 use super::{Fault, answer};
 use crate::ascii::number;
 use crate::transport::Reply;
@@ -30,6 +32,9 @@ pub(super) enum Said {
 pub(super) struct Input {
     kept: Vec<u8, KEPT>,
     state: State,
+    /// That of the first line.
+    #[cfg(feature = "ed25519")]
+    nonce: Nonce,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,13 +47,26 @@ enum State {
 
 impl Input {
     pub(super) const fn new() -> Self {
-        Self { kept: Vec::new(), state: State::Line { is_cut: false } }
+        Self {
+            kept: Vec::new(),
+            state: State::Line { is_cut: false },
+            #[cfg(feature = "ed25519")]
+            nonce: Nonce::new(),
+        }
+    }
+
+    /// What the server wants to be signed; empty for nothing.
+    #[cfg(feature = "ed25519")]
+    pub(super) fn nonce(&self) -> &[u8] {
+        self.nonce.get()
     }
 
     /// Takes bytes from the front, until something was said with them.
     pub(super) fn take(&mut self, bytes: &mut &[u8]) -> Result<Option<Said>, Fault> {
         while let Some((&byte, rest)) = bytes.split_first() {
             *bytes = rest;
+            #[cfg(feature = "ed25519")]
+            self.nonce.hear(byte);
             let said = match self.state {
                 State::Line { .. } if byte == b'\n' => self.line()?,
                 State::Line { is_cut } => {

@@ -18,7 +18,7 @@
 //!
 //! let (mut buf, inbox) = ([0; 512], Inbox::of(&message));
 //! let mut out = Writer::new(&mut buf);
-//! hello(&mut out, Login::None, inbox)?;
+//! hello(&mut out, Login::None, &session, inbox)?;
 //! publication(&mut out, &endpoint.get(), &message, inbox, session.begin())?;
 //! // The transport writes that, the body, and `\r\n`.
 //!
@@ -29,7 +29,16 @@
 //! ```
 
 mod answer;
+#[cfg(feature = "ed25519")]
+mod credentials;
 mod input;
+#[cfg(test)]
+#[cfg(feature = "ed25519")]
+mod login_tests;
+#[cfg(feature = "ed25519")]
+mod nkey;
+#[cfg(feature = "ed25519")]
+mod nonce;
 mod output;
 mod session;
 mod subject;
@@ -40,6 +49,10 @@ use core::error::Error;
 use core::fmt;
 
 pub use answer::{NO_STREAM, STORED, TOO_LARGE, judge};
+#[cfg(feature = "ed25519")]
+pub use credentials::Credentials;
+#[cfg(feature = "ed25519")]
+pub use nkey::{PublicKey, Seed, SeedError};
 pub use output::{Inbox, Login, hello, publication};
 pub use session::{IDLE_MAX, Session};
 pub use subject::Subject;
@@ -57,8 +70,12 @@ pub enum Fault {
     Malformed,
     /// A message or a line is longer than any that is an answer to a publication.
     TooLong,
-    /// The server refuses the login, or wants one. The operator checks the credentials.
+    /// The server refuses the login, or wants one; a JWT may have expired, or be revoked. The operator checks the
+    /// credentials.
     Credentials,
+    /// The login is by a key, and the server sent nothing to sign. The operator gives the server's configuration
+    /// users with keys, or takes another login.
+    NoNonce,
     /// The server does not let this user publish to the subject, or receive the answer. The operator gives the
     /// user both permissions.
     Permission,
@@ -72,6 +89,7 @@ impl fmt::Display for Fault {
             Self::Malformed => "the server does not speak NATS's protocol",
             Self::TooLong => "the server's message is longer than an answer can be",
             Self::Credentials => "the server refuses the credentials, or wants some",
+            Self::NoNonce => "the server takes no login by a key: it sends nothing to sign",
             Self::Permission => {
                 "the server permits this user no publication to the subject, or no answer to its inbox"
             }

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use super::Subject;
+#[cfg(feature = "ed25519")]
+use super::{Credentials, Seed};
+use super::{Session, Subject};
 use crate::destination::Endpoint;
 use crate::event::MessageId;
 use crate::json::{DIGITS, EncodeError, Writer, decimal};
@@ -29,6 +31,34 @@ pub enum Login<'a> {
         /// The password, as it is.
         password: &'a str,
     },
+    /// With a key that the server knows the user by.
+    #[cfg(feature = "ed25519")]
+    NKey(&'a Seed),
+    /// With a JWT, and the key of the user that it names.
+    #[cfg(feature = "ed25519")]
+    Jwt(&'a Credentials<'a>),
+}
+
+impl<'a> Login<'a> {
+    /// The JWT; empty without one.
+    #[must_use]
+    pub const fn jwt(self) -> &'a str {
+        match self {
+            #[cfg(feature = "ed25519")]
+            Self::Jwt(credentials) => credentials.jwt(),
+            _ => "",
+        }
+    }
+
+    /// What signs the server's nonce.
+    #[cfg(feature = "ed25519")]
+    pub(super) const fn seed(self) -> Option<&'a Seed> {
+        match self {
+            Self::NKey(seed) => Some(seed),
+            Self::Jwt(credentials) => Some(credentials.seed()),
+            Self::None | Self::Token(_) | Self::User { .. } => None,
+        }
+    }
 }
 
 /// Shows no secret.
@@ -38,6 +68,10 @@ impl fmt::Debug for Login<'_> {
             Self::None => "None",
             Self::Token(_) => "Token(...)",
             Self::User { .. } => "User(...)",
+            #[cfg(feature = "ed25519")]
+            Self::NKey(_) => "NKey(...)",
+            #[cfg(feature = "ed25519")]
+            Self::Jwt(_) => "Jwt(...)",
         })
     }
 }
@@ -66,11 +100,18 @@ impl Inbox {
     }
 }
 
-/// Writes what a client says first on a connection: who it is, and that it wants the answers.
+/// Writes what a client says first on a connection: who it is, and that it wants the answers. Returns how many
+/// bytes of it go before the login's [`jwt`](Login::jwt), which is written from where it is: it is longer than a
+/// node's buffer. The session is that of the connection, and [takes](Session::takes) the login.
 ///
 /// # Errors
-/// When it does not fit: 200 bytes, and the login.
-pub fn hello(out: &mut Writer<'_>, login: Login<'_>, inbox: Inbox) -> Result<(), EncodeError> {
+/// When it does not fit: 200 bytes, and the login, which is 170 bytes for one by a key.
+pub fn hello(
+    out: &mut Writer<'_>,
+    login: Login<'_>,
+    session: &Session,
+    inbox: Inbox,
+) -> Result<usize, EncodeError> {
     out.push(
         b"CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true",
     )?;
@@ -91,10 +132,36 @@ pub fn hello(out: &mut Writer<'_>, login: Login<'_>, inbox: Inbox) -> Result<(),
             out.push(b",\"pass\":")?;
             out.string(password)?;
         }
+        #[cfg(feature = "ed25519")]
+        Login::NKey(_) | Login::Jwt(_) => {}
     }
+    let jwt_at = sign(out, login, session)?;
     out.push(b"}\r\nSUB ")?;
     inbox.write_to(out)?;
-    out.push(b"* 1\r\n")
+    out.push(b"* 1\r\n")?;
+    Ok(jwt_at)
+}
+
+/// Writes what proves that the login's key is ours, if it is by one. Returns where the JWT goes.
+#[cfg(feature = "ed25519")]
+fn sign(out: &mut Writer<'_>, login: Login<'_>, session: &Session) -> Result<usize, EncodeError> {
+    let Some(seed) = login.seed() else { return Ok(out.length()) };
+    out.push(b",\"sig\":\"")?;
+    seed.sign(session.nonce(), out)?;
+    if login.jwt().is_empty() {
+        out.push(b"\",\"nkey\":\"")?;
+        out.push(seed.public().as_str().as_bytes())?;
+    } else {
+        out.push(b"\",\"jwt\":\"")?;
+    }
+    let jwt_at = out.length();
+    out.push(b"\"")?;
+    Ok(jwt_at)
+}
+
+#[cfg(not(feature = "ed25519"))]
+const fn sign(out: &Writer<'_>, _: Login<'_>, _: &Session) -> Result<usize, EncodeError> {
+    Ok(out.length())
 }
 
 /// Writes the publication of a message up to its body. The body follows, and `\r\n`.

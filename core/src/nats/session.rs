@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use heapless::String;
 
-use super::Fault;
 use super::answer::TOO_LARGE;
 use super::input::{Input, Said};
+use super::{Fault, Login};
 use crate::clock::Instant;
 use crate::destination::{Endpoint, Scheme};
 use crate::http::AUTHORITY_MAX;
@@ -61,6 +61,25 @@ impl Session {
     #[must_use]
     pub fn is_greeted(&self) -> bool {
         self.state != State::New
+    }
+
+    /// Whether the server, which has said who it is, can be told this login.
+    ///
+    /// # Errors
+    /// [`Fault::NoNonce`] when the login is by a key, and the server sent nothing to sign.
+    pub fn takes(&self, login: Login<'_>) -> Result<(), Fault> {
+        #[cfg(feature = "ed25519")]
+        if login.seed().is_some() && self.nonce().is_empty() {
+            return Err(Fault::NoNonce);
+        }
+        let _ = login;
+        Ok(())
+    }
+
+    /// What the server wants to be signed; empty for nothing.
+    #[cfg(feature = "ed25519")]
+    pub(super) fn nonce(&self) -> &[u8] {
+        self.input.nonce()
     }
 
     /// Whether this kept connection may be used for `message`: it goes to the endpoint's server, was not idle for

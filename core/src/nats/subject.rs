@@ -41,7 +41,11 @@ impl Subject<'_> {
             && let Some(letter) = rest.next()
         {
             let is_plain = match letter {
-                '.' => !at_token && !matches!(rest.clone().next(), None | Some('.')),
+                '.' => {
+                    // There is room for a letter behind it.
+                    let has_next = length + 12 < TOPIC_MAX;
+                    has_next && !at_token && !matches!(rest.clone().next(), None | Some('.'))
+                }
                 '*' | '>' | '%' => false,
                 letter => !letter.is_whitespace() && !letter.is_control(),
             };
@@ -98,6 +102,14 @@ mod tests {
         assert_eq!(subject("a."), "pilot.7.a%2E");
         assert_eq!(subject("a..b"), "pilot.7.a%2E.b");
         assert_eq!(subject("ä\u{2028}"), "pilot.7.ä%E2%80%A8");
+    }
+
+    #[test]
+    fn one_that_is_cut_behind_a_dot_ends_with_no_empty_token() {
+        for length in 490..=520 {
+            let subject = subject(&("a".repeat(length) + ".b.c.d.e.f.g.h"));
+            assert!(subject.split('.').all(|token| !token.is_empty()), "{length}: {subject}");
+        }
     }
 
     proptest! {

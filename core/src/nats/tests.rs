@@ -64,7 +64,7 @@ fn what_is_written_is_the_protocol() {
     let (mut buf, message) = ([0; 512], message());
     let inbox = Inbox::of(&message);
     let mut out = Writer::new(&mut buf);
-    hello(&mut out, Login::User { name: "n\"", password: "p" }, inbox).unwrap();
+    hello(&mut out, Login::User { name: "n\"", password: "p" }, &session(), inbox).unwrap();
     let text = str::from_utf8(out.finish()).unwrap();
     assert!(text.starts_with("CONNECT {\"verbose\":false,"), "{text}");
     assert!(text.contains(r#","user":"n\"","pass":"p"}"#), "{text}");

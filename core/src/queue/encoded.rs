@@ -29,9 +29,11 @@ impl<'s> Encoded<'s> {
         if out.written().get(topic..) == Some(b"null") {
             out.truncate(topic);
         }
-        let &Event { id, node_id, timestamp, .. } = event;
+        let &Event { id, node_id, timestamp, trace, .. } = event;
+        let has_trace = trace.is_some_and(|trace| out.push(&trace.to_bytes()).is_ok());
         let (topic_len, texts_len) = (short(topic), short(out.length()));
-        let entry = Entry { id: 0, timestamp, node_id, topic_len, texts_len, leased: false };
+        let entry =
+            Entry { id: 0, timestamp, node_id, topic_len, texts_len, has_trace, leased: false };
         Ok(Self { id, entry, texts: out.finish() })
     }
 

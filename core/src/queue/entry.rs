@@ -3,6 +3,7 @@
 use crate::event::Timestamp;
 
 const LEASED: u32 = 1 << 31;
+const TRACED: u32 = 1 << 31;
 
 /// What stands before an event's texts, which are its topic and its data as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +13,10 @@ pub(crate) struct Entry {
     pub(crate) node_id: u32,
     /// Bytes of the topic.
     pub(crate) topic_len: u32,
-    /// Bytes of both texts, less than 2^31.
+    /// Bytes of both texts, and of the trace behind them, less than 2^31.
     pub(crate) texts_len: u32,
+    /// A trace stands behind the texts.
+    pub(crate) has_trace: bool,
     pub(crate) leased: bool,
 }
 
@@ -37,7 +40,8 @@ impl Entry {
     pub(crate) fn to_bytes(self) -> [u8; Self::HEADER] {
         let mut bytes = [0; Self::HEADER];
         bytes[..4].copy_from_slice(&self.mark());
-        bytes[4..8].copy_from_slice(&self.topic_len.to_le_bytes());
+        let traced = if self.has_trace { TRACED } else { 0 };
+        bytes[4..8].copy_from_slice(&(self.topic_len + traced).to_le_bytes());
         bytes[8..16].copy_from_slice(&self.id.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.timestamp.seconds().to_le_bytes());
         bytes[24..28].copy_from_slice(&self.timestamp.nanos().to_le_bytes());
@@ -49,13 +53,15 @@ impl Entry {
         let [l0, l1, l2, l3, t0, t1, t2, t3, i0, i1, i2, i3, i4, i5, i6, i7, rest @ ..] = *bytes;
         let [s0, s1, s2, s3, s4, s5, s6, s7, n0, n1, n2, n3, d0, d1, d2, d3] = rest;
         let texts = u32::from_le_bytes([l0, l1, l2, l3]);
+        let topic = u32::from_le_bytes([t0, t1, t2, t3]);
         let seconds = i64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
         Self {
             id: u64::from_le_bytes([i0, i1, i2, i3, i4, i5, i6, i7]),
             timestamp: Timestamp::new(seconds, u32::from_le_bytes([n0, n1, n2, n3])),
             node_id: u32::from_le_bytes([d0, d1, d2, d3]),
-            topic_len: u32::from_le_bytes([t0, t1, t2, t3]),
+            topic_len: topic & !TRACED,
             texts_len: texts & !LEASED,
+            has_trace: cfg!(feature = "traceparent") && topic & TRACED != 0,
             leased: texts & LEASED != 0,
         }
     }

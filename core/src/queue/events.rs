@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::event::{MessageId, Timestamp};
+use crate::event::{MessageId, Timestamp, TraceContext};
 use crate::queue::entry::Entry;
 
 /// The events of one message, the oldest first.
@@ -28,6 +28,7 @@ pub struct EventRef<'a> {
     pub timestamp: Timestamp,
     /// Its data as JSON, if it has any.
     pub data: Option<Text<'a>>,
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// JSON text.
@@ -82,6 +83,16 @@ impl<'a> Events<'a> {
         Text(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
     }
 
+    /// The trace of the event that is alone in its message.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        if cfg!(not(feature = "traceparent")) {
+            return None;
+        }
+        let mut all = self.iter();
+        let (first, others) = (all.next()?, all.next());
+        first.trace.filter(|_| others.is_none())
+    }
+
     /// The ids of the events, the oldest's first.
     pub(crate) fn ids(&self) -> impl Iterator<Item = u64> + use<'a> {
         self.entries().map(|(entry, _)| entry.id)
@@ -90,10 +101,14 @@ impl<'a> Events<'a> {
     /// The events, the oldest first: at least one.
     pub fn iter(&self) -> impl Iterator<Item = EventRef<'a>> + use<'a> {
         self.entries().map(|(entry, texts)| {
-            let Entry { id, timestamp, node_id, topic_len, .. } = entry;
+            let Entry { id, timestamp, node_id, topic_len, has_trace, .. } = entry;
             let (topic, data) = texts.split_at_checked(topic_len as usize).unwrap_or_default();
+            let behind = if has_trace { TraceContext::LENGTH } else { 0 };
+            let end = data.len().saturating_sub(behind);
+            let (data, trace) = data.split_at_checked(end).unwrap_or_default();
             let data = (!data.is_empty()).then_some(Text(data));
-            EventRef { id, topic: Text(topic), node_id, timestamp, data }
+            let trace = if has_trace { TraceContext::from_bytes(trace) } else { None };
+            EventRef { id, topic: Text(topic), node_id, timestamp, data, trace }
         })
     }
 

@@ -181,6 +181,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         Some(lease)
     }
 
+    /// Leases the waiting entry `id`, without a copy; `false` when it does not wait.
+    pub(crate) fn hold(&mut self, id: u64) -> bool {
+        let found = self.find_id(id, false);
+        if let Some((at, entry)) = found {
+            self.set_leased(at, entry, true);
+        }
+        found.is_some()
+    }
+
+    /// The entry behind those of a lease.
+    pub(crate) fn following(&self, run: LeaseRange) -> Option<u64> {
+        let (mut at, _) = self.find_id(run.first, true)?;
+        for _ in 0..run.count {
+            at += self.entry(at).size();
+        }
+        (at < self.used).then(|| self.entry(at).id)
+    }
+
     /// Ends a lease and leaves its entries in their places. Returns how many there were.
     pub(crate) fn release(&mut self, run: LeaseRange) -> u32 {
         self.end_lease(run).map_or(0, |span| span.count)

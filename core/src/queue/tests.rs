@@ -10,7 +10,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::{Bound, Encoded, Events, LeaseRange, Queue};
-use crate::event::{Event, Json, MessageId, Timestamp};
+use crate::event::{Event, Json, MessageId, Timestamp, TraceContext};
 use crate::queue::entry::Entry;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
@@ -57,12 +57,14 @@ struct Expected {
     node_id: u32,
     timestamp: Timestamp,
     data: Option<String>,
+    trace: Option<TraceContext>,
     leased: bool,
 }
 
 impl Expected {
     fn texts(&self) -> usize {
-        self.topic.len() + self.data.as_ref().map_or(0, String::len)
+        let trace = self.trace.map_or(0, |_| TraceContext::LENGTH);
+        self.topic.len() + self.data.as_ref().map_or(0, String::len) + trace
     }
 
     fn size(&self) -> usize {
@@ -131,6 +133,12 @@ impl Model {
 
 const LETTERS: &str = "abcdefghijklmnopqrst";
 
+/// Every other event is part of a trace, where there are traces.
+fn trace(node_id: u32) -> Option<TraceContext> {
+    let bytes = [node_id.to_le_bytes(); 8];
+    (node_id % 2 == 1).then(|| TraceContext::from_bytes(bytes.as_flattened().get(..17)?))?
+}
+
 fn push<B: AsRef<[u8]> + AsMut<[u8]>>(
     queue: &mut Queue<B>,
     id: u64,
@@ -154,6 +162,7 @@ fn read(entries: &[u8]) -> Vec<Expected> {
         node_id: event.node_id,
         timestamp: event.timestamp,
         data: event.data.map(|data| data.as_str().to_owned()),
+        trace: event.trace,
         leased: false,
     });
     owned.collect()
@@ -179,10 +188,12 @@ proptest! {
                         node_id,
                         timestamp,
                         data: (!data.is_empty()).then(|| format!("\"{data}\"")),
+                        trace: trace(node_id),
                         leased: false,
                     };
                     let fits = model.used() + entry.size() <= capacity;
-                    let event = Event::new(topic, node_id, timestamp);
+                    let trace = trace(node_id);
+                    let event = Event { trace, ..Event::new(topic, node_id, timestamp) };
                     prop_assert_eq!(push(&mut queue, id, &event, data), fits);
                     if fits {
                         model.entries.push_back(entry);

@@ -5,9 +5,11 @@ use core::cell::RefCell;
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 
-use crate::event::{MessageId, Timestamp};
+use crate::event::{MessageId, Timestamp, TraceContext};
 use crate::transport::Headers;
 
+#[cfg(feature = "ed25519")]
+pub(crate) mod ed25519;
 mod fixed;
 mod hmac;
 pub mod standard;
@@ -25,6 +27,8 @@ pub struct ToSign<'a> {
     pub id: MessageId,
     /// The body, byte for byte.
     pub body: &'a [u8],
+    #[cfg_attr(not(feature = "traceparent"), expect(dead_code, reason = "there is none"))]
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) wall: &'a dyn Fn() -> Timestamp,
 }
 
@@ -33,6 +37,13 @@ impl ToSign<'_> {
     #[must_use]
     pub fn time(&self) -> Timestamp {
         (self.wall)()
+    }
+
+    /// The trace of the event, if it is alone in the message and came with one.
+    #[cfg(feature = "traceparent")]
+    #[must_use]
+    pub const fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 }
 
@@ -112,7 +123,7 @@ mod tests {
     #[test]
     fn a_pair_signs_twice_in_its_order() {
         let id = MessageId { node_id: 0, instance: 0, first: 1, last: 1, events: 1 };
-        let message = ToSign { id, body: b"{}", wall: &|| Timestamp::new(7, 0) };
+        let message = ToSign { id, body: b"{}", trace: None, wall: &|| Timestamp::new(7, 0) };
         let (secret, mut room) = (Secret::new(b"key").unwrap(), [0; 128]);
         let mut headers = Headers::new(&mut room);
         (&Clerk, secret.clone()).sign(&message, &mut headers);

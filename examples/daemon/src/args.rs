@@ -13,7 +13,6 @@ use crate::Failure;
 use crate::admin::AdminOptions;
 use crate::delivery::Delivery;
 use crate::endpoint::NodeId;
-#[cfg(feature = "nats")]
 use crate::gateway::FromStream;
 use crate::ingress::address;
 use crate::ipc::{OnLost, default_socket};
@@ -126,7 +125,6 @@ pub(crate) struct Run {
     /// Read events from a file (or `-`: standard input), one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
-    #[cfg(feature = "nats")]
     #[command(flatten)]
     pub(crate) from_stream: FromStream,
     /// The file of events goes on: what is appended is read, also after a rotation, and a named pipe's next writer.
@@ -184,18 +182,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Whether events come from a stream.
-    #[cfg_attr(not(feature = "nats"), allow(clippy::unused_self))]
-    pub(crate) const fn takes_from_stream(&self) -> bool {
-        #[cfg(feature = "nats")]
-        return self.from_stream.from.is_some();
-        #[cfg(not(feature = "nats"))]
-        false
-    }
-
     /// Whether something brings events.
     pub(crate) fn has_source(&self) -> bool {
-        self.events.is_some() || self.listen.is_some() || self.takes_from_stream()
+        self.events.is_some() || self.listen.is_some() || self.from_stream.is_given()
     }
 
     /// Whether more may come when all events are read.

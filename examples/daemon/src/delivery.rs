@@ -57,7 +57,8 @@ pub(crate) struct Delivery {
     /// How long the breaker stays open before a probe.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) circuit_cooldown: Duration,
-    /// Events the queue holds.
+    /// Events the queue holds. With more than 64 endpoints the default is their share of 65536, and at least 64 and twice what
+    /// may be in flight.
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) queue_capacity: u32,
     /// What happens to an event when the queue is full: who brings it waits, or an event is lost. In a file with several
@@ -85,6 +86,10 @@ pub(crate) struct Delivery {
     #[cfg(feature = "nats")]
     #[arg(long, value_name = "FILE")]
     nats_creds: Option<PathBuf>,
+    /// The file with the key of a NATS user, a seed that begins with SU, in place of a credentials file.
+    #[cfg(feature = "nats")]
+    #[arg(long, value_name = "FILE", conflicts_with = "nats_creds")]
+    nats_nkey: Option<PathBuf>,
 }
 
 impl EndpointArgs {
@@ -126,8 +131,7 @@ impl Delivery {
         Ok(builder)
     }
 
-    /// All that is wrong with the options together, and with what is in their files, which may be pipes. Within a tokio
-    /// runtime.
+    /// All that is wrong with the options together, and with what is in their files, which may be pipes.
     pub(crate) fn wrong(&self) -> Vec<Wrong> {
         let mut wrong = self.endpoint.wrong();
         if self.batch > 1 && !self.endpoint.format.has_batches() {
@@ -142,7 +146,7 @@ impl Delivery {
         }
         // What nobody thought of here.
         if wrong.is_empty()
-            && let Ok(Err(error)) = self.client("", 0).map(|client| client.build())
+            && let Ok(Err(error)) = self.client("", 0).map(|client| client.check())
         {
             let is_long = matches!(error, ClientError::Memory);
             wrong.push(Wrong::new(if is_long { "queue_capacity" } else { "" }, error));
@@ -156,6 +160,9 @@ impl Delivery {
         let mut config = NatsConfig::new();
         if let Some(path) = &self.nats_creds {
             config = config.credentials_file(path);
+        }
+        if let Some(path) = &self.nats_nkey {
+            config = config.nkey_file(path);
         }
         if let Some(path) = &self.endpoint.ca_file {
             config = config.ca_file(path);

@@ -10,11 +10,13 @@ mod asks;
 mod config;
 mod delivery;
 mod demo;
+#[cfg(all(test, feature = "nats", feature = "proxy"))]
+mod docs_tests;
 mod endpoint;
 pub mod events;
 pub mod follow;
 mod format;
-#[cfg(feature = "nats")]
+#[cfg_attr(not(feature = "nats"), path = "no_gateway.rs")]
 mod gateway;
 mod generate;
 pub mod ingress;
@@ -152,7 +154,7 @@ fn start(ask: impl FnOnce() -> Result<Asked, Failure>) -> Result<(), Failure> {
     let result = match command {
         Command::Run(options) => runtime.block_on(run::run(options.into(), configured)),
         #[cfg(feature = "nats")]
-        Command::Gateway(options) if !options.takes_from_stream() => {
+        Command::Gateway(options) if !options.from_stream.is_given() => {
             Err(Failure::usage("gateway needs --from nats://HOST:PORT/STREAM (see --help)"))
         }
         #[cfg(feature = "nats")]

@@ -13,6 +13,7 @@ use crate::Failure;
 use crate::aside::aside;
 use crate::config::{Change, Config, Declared, Settings, Source, differences, plan};
 use crate::delivery::PILOT;
+use crate::gateway::Taking;
 use crate::ingress::{COMES_BACK, Serving, WhenFull, comes_back};
 use crate::setup::{self, Setup};
 use crate::signing;
@@ -56,6 +57,7 @@ impl Reloader {
     pub(crate) async fn serve(
         mut self,
         serving: Option<&Serving>,
+        mut taking: Option<&mut Taking>,
         hang_up: &mut Signal,
         mut asked: mpsc::Receiver<Asked>,
     ) -> Infallible {
@@ -65,7 +67,7 @@ impl Reloader {
                 Some(asked) = asked.recv() => Some(asked),
                 else => return pending().await,
             };
-            let outcome = self.reload(serving).await;
+            let outcome = self.reload(serving, taking.as_deref_mut()).await;
             match &outcome {
                 Ok(done) => done.iter().for_each(|line| info!("{line}")),
                 Err(why) => why.lines().for_each(|line| warn!("{line}")),
@@ -77,9 +79,9 @@ impl Reloader {
         }
     }
 
-    async fn reload(&mut self, serving: Option<&Serving>) -> Outcome {
+    async fn reload(&mut self, serving: Option<&Serving>, taking: Option<&mut Taking>) -> Outcome {
         let done = match self.source.clone() {
-            Some(source) => self.apply(source).await.map_err(|failure| failure.message)?,
+            Some(source) => self.apply(source, taking).await.map_err(|failure| failure.message)?,
             None => vec!["certificates, secrets and headers are read again".to_owned()],
         };
         let has_several = self.endpoints.len() > 1;
@@ -100,7 +102,11 @@ impl Reloader {
     }
 
     /// Reads the file, and does what it says. Nothing is done when something is wrong with it.
-    async fn apply(&mut self, source: Source) -> Result<Vec<String>, Failure> {
+    async fn apply(
+        &mut self,
+        source: Source,
+        taking: Option<&mut Taking>,
+    ) -> Result<Vec<String>, Failure> {
         let Config { endpoints, process, .. } = aside(move || source.load_again()).await??;
         for Declared { args, url, .. } in &endpoints {
             let target = Destination::parse(url, args.delivery.endpoint.policy()).ok();
@@ -117,6 +123,9 @@ impl Reloader {
         for declared in &endpoints {
             // Those that are not there were said.
             let _ = hub.set_waits(&declared.args.name, declared.waits(endpoints.len() > 1));
+        }
+        if let Some(taking) = taking {
+            done.extend(taking.follow(&endpoints).await);
         }
         let later = differences(&self.process, &process);
         let later: Vec<_> =

@@ -21,7 +21,6 @@ use crate::args::Run;
 use crate::aside::aside;
 use crate::config::{Declared, NO_SOURCE, Settings, Source};
 use crate::delivery::PILOT;
-#[cfg(feature = "nats")]
 use crate::gateway::Gateway;
 use crate::ingress::{COMES_BACK, Ingress, Intake, comes_back};
 use crate::input;
@@ -61,9 +60,9 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     }
     // Before the client, which may have an outbox to deliver: a signal ends this at once.
-    #[cfg(feature = "nats")]
+    let declared = configured.as_ref().map(|it| &it.endpoints[..]);
     let gateway = tokio::select! {
-        gateway = Gateway::open(&options) => gateway?,
+        gateway = Gateway::open(&options, declared) => gateway?,
         () = signals.ends.recv() => return Ok(()),
     };
     let watch = Arc::<Watch>::default();
@@ -176,7 +175,6 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
             let intake = Intake::new(hub.clone(), when_full, Arc::clone(&tally));
             ingress.start(intake, check, Arc::clone(&tally))
         });
-        #[cfg(feature = "nats")]
         let mut taking = gateway.map(|it| it.start(hub.clone(), Arc::clone(&tally)));
         supervisor::ready(&summary);
         let outcome = tokio::select! {
@@ -185,12 +183,11 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
             Ok(Lost) = &mut lost_socket => {
                 Err(Failure::runtime("the socket was taken away: commands would not arrive"))
             }
-            never = reloader.serve(serving.as_ref(), &mut signals.hang_up, asked) => match never {},
+            never = reloader.serve(serving.as_ref(), taking.as_mut(), &mut signals.hang_up, asked) => match never {},
             never = tell(&hub, &tally, has_several, &mut signals.user_1) => match never {},
         };
         supervisor::stopping();
         watch.stopping();
-        #[cfg(feature = "nats")]
         if let Some(taking) = &mut taking {
             taking.stop().await;
         }
@@ -203,7 +200,6 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         }
         // Where stopping took too long, what is left is accounted for here.
         hub.close().await;
-        #[cfg(feature = "nats")]
         if let Some(taking) = taking {
             taking.settled().await;
         }

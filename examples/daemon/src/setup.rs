@@ -5,8 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-#[cfg(feature = "nats")]
-use pilot_webhook_core::OnOpen;
 use pilot_webhook_std::{
     Client, EndpointOptions, Filter, Hub, RequestHeaders, ServiceOptions, WebhookService,
 };
@@ -18,8 +16,7 @@ use crate::args::Run;
 use crate::aside::aside;
 use crate::config::Declared;
 use crate::delivery::{EndpointArgs, OnFullArg, PILOT};
-#[cfg(feature = "nats")]
-use crate::gateway::Relay;
+use crate::gateway::relayed;
 use crate::signing;
 
 /// How many endpoints are named in a log line. Arbitrary.
@@ -72,10 +69,8 @@ impl Setup {
             client = self.watch.client(&args.name, client);
         }
         client = client.node_id(options.node.node_id).drain_timeout(options.drain_timeout);
-        #[cfg(feature = "nats")]
-        if options.takes_from_stream() {
-            // The stream has what the receiver does not take now.
-            client = client.on_open(OnOpen::Hold).format(Relay);
+        if options.from_stream.is_given() {
+            client = relayed(client);
         }
         Ok(EndpointOptions { filter: filter(args), client, ..EndpointOptions::default() })
     }
@@ -103,18 +98,14 @@ pub(crate) fn summary(
         let signed = if options.listen_secret_file.is_empty() { "" } else { "signed " };
         format!("{signed}events posted to http://{address}/")
     });
-    #[cfg(feature = "nats")]
-    let read = match &options.from_stream.from {
-        // There are no credentials in it.
-        Some(url) => Some(format!("events of {url}")),
-        None => read,
-    };
+    // There are no credentials in the URL of a stream.
+    let read = options.from_stream.url().map(|url| format!("events of {url}")).or(read);
     let what = match (read, posted) {
         (None, None) => "no events".to_owned(),
         (Some(what), None) | (None, Some(what)) => what,
         (Some(read), Some(posted)) => format!("{read} and {posted}"),
     };
-    let [Declared { args, url: own, .. }] = endpoints else {
+    let [Declared { args, url: declared, .. }] = endpoints else {
         let names: Vec<_> =
             endpoints.iter().map(|it| it.args.name.as_str()).take(NAMED_MAX).collect();
         let more = if endpoints.len() > NAMED_MAX { ", ..." } else { "" };
@@ -124,13 +115,16 @@ pub(crate) fn summary(
             names.join(", ")
         );
     };
-    // That of the endpoint that is set over the socket may be another one than the file's.
-    let url = if args.name == PILOT { url } else { Some(own.as_str()) };
+    // That of the endpoint `pilot` may have been set over the socket.
+    let url = if args.name == PILOT { url } else { Some(declared.as_str()) };
     let to = url.map_or("nowhere until a webhook is set", origin);
     let delivery = &args.delivery;
     let signed = signing::word(&delivery.endpoint);
     if let Some(path) = &options.store.outbox {
         return format!("delivering {what} to {to}, {signed}, by the outbox {}", path.display());
+    }
+    if options.from_stream.is_given() {
+        return format!("delivering {what} to {to}, {signed}");
     }
     let full = if delivery.blocks() { OnFullArg::Block } else { delivery.on_full };
     format!(

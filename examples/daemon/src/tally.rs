@@ -15,9 +15,9 @@ pub(crate) struct Tally {
     pub(crate) bad_lines: AtomicU64,
     /// Events of lines that were read when there was no webhook, or when it was closed.
     pub(crate) not_taken: AtomicU64,
-    /// Events that are for no endpoint.
+    /// Events that are for no endpoint. Of a stream, those that are not for the endpoint whose consumer sent them.
     pub(crate) unmatched: AtomicU64,
-    /// Messages of a stream.
+    /// Messages of a stream, once for each endpoint that they were sent for.
     pub(crate) messages: AtomicU64,
     /// Messages that are no events, and became dead letters.
     pub(crate) bad_messages: AtomicU64,

@@ -8,6 +8,7 @@
 //! | `time`, `timer` | the `embassy-time` driver on SysTick, and the boards' timers for its alarms |
 //! | [`soft_interrupt`] | an interrupt that software raises |
 //! | `heap` | the heap, with the feature `rustls` |
+//! | `login` | how the node logs in to a NATS server, with the feature `nats` |
 //! | [`host`] | what comes from the host by semihosting: console, arguments, files, time, entropy, exit |
 //! | `meter` | how long the core was busy, with the feature of that name |
 //! | [`stack`] | the peak of the stack |
@@ -22,6 +23,8 @@ mod fault;
 #[cfg(feature = "rustls")]
 pub mod heap;
 pub mod host;
+#[cfg(feature = "nats")]
+pub mod login;
 #[cfg(feature = "meter")]
 pub mod meter;
 mod mmio;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pilot_webhook_core::{Backoff, Config, OnFull, OnOpen, PilotFormat, Rate, Schedule};
+use pilot_webhook_core::{Backoff, Config, LongWaits, OnFull, OnOpen, PilotFormat, Rate, Schedule};
 
 use super::rng::Rng;
 
@@ -150,6 +150,7 @@ fn config(rng: &mut Rng, workers: usize) -> Config {
         batch: rng.pick(&[1, 1, 1, 2, 5, 100]),
         batch_delay: millis(rng, &[0, 0, 3, 700]),
         max_in_flight: u16::try_from(rng.pick(&[1, workers, workers])).unwrap(),
+        long_waits: LongWaits::Cut,
     }
 }
 

@@ -38,8 +38,10 @@ pub(crate) enum Image {
     An386Public,
     /// The same with rustls.
     An386Rustls,
-    /// For the larger board, into a NATS stream, without TLS.
+    /// For the larger board, into a NATS stream, without TLS, and with logins by keys.
     An386Nats,
+    /// The same over TLS by rustls.
+    An386NatsRustls,
     /// For the small board, without.
     Lm3s6965,
     /// For the small board, with TLS and a small record buffer.
@@ -49,17 +51,15 @@ pub(crate) enum Image {
 impl Image {
     const fn board(self) -> &'static str {
         match self {
-            Self::An386 | Self::An386Public | Self::An386Rustls | Self::An386Nats => "an386",
             Self::Lm3s6965 | Self::Lm3s6965Tls => "lm3s6965",
+            _ => "an386",
         }
     }
 
     const fn target(self) -> &'static str {
         match self {
-            Self::An386 | Self::An386Public | Self::An386Rustls | Self::An386Nats => {
-                "thumbv7em-none-eabihf"
-            }
             Self::Lm3s6965 | Self::Lm3s6965Tls => "thumbv7m-none-eabi",
+            _ => "thumbv7em-none-eabihf",
         }
     }
 
@@ -68,7 +68,8 @@ impl Image {
             Self::An386 => "sntp,standard-webhooks,tls",
             Self::An386Public => "p384,rsa,sntp,tls",
             Self::An386Rustls => "p384,rsa,rustls,sntp",
-            Self::An386Nats => "nats",
+            Self::An386Nats => "nkeys",
+            Self::An386NatsRustls => "nkeys,rustls",
             Self::Lm3s6965Tls => "sntp,tls",
             Self::Lm3s6965 => "",
         }
@@ -88,7 +89,7 @@ impl Image {
     }
 
     pub(crate) fn path(self) -> Option<PathBuf> {
-        static PATHS: [OnceLock<Option<PathBuf>>; 6] = [const { OnceLock::new() }; 6];
+        static PATHS: [OnceLock<Option<PathBuf>>; 7] = [const { OnceLock::new() }; 7];
         let build = || match (std::env::var_os(self.variable()), missing(self.target())) {
             (Some(path), _) => Some(path.into()),
             (None, None) => Some(self.build()),

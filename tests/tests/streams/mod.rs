@@ -1,5 +1,7 @@
 //! What the tests over a real nats-server have in common.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::path::Path;
 
 use async_nats::jetstream::Context;

@@ -66,9 +66,10 @@ macro_rules! deliver {
         let net = SocketNet::new($stack, rx, tx);
         let net = LookUps::over(&net);
         let watch = Watch::new();
-        let $line = Line::new(&net, &watch, $webhook.policy());
-        let transport = $transport;
-        deliver($stack, *$webhook, &net, transport, event).await;
+        #[allow(unused_mut, reason = "without TLS nothing is set")]
+        let mut $line = Line::new(&net, &watch, $webhook.policy());
+        let mut transport = $transport;
+        deliver($stack, *$webhook, &net, &mut transport, event).await;
     }};
 }
 
@@ -101,7 +102,8 @@ impl Runner<TlsMemory> {
     ) {
         deliver!(self, stack, |webhook, tls, line, http| {
             let records = Records::new(tls.rx, tls.tx);
-            NodeTransport::on(line, http).with_tls(Tls::over(records, roots, rng, webhook.wall()))
+            line.set_tls(Tls::over(records, roots, rng, webhook.wall()).into());
+            NodeTransport::on(line, http)
         });
     }
 
@@ -116,7 +118,8 @@ impl Runner<TlsMemory> {
     ) {
         deliver!(self, stack, |webhook, tls, line, buf| {
             let tls = Tls::over(Records::new(tls.rx, tls.tx), roots, rng, webhook.wall());
-            NatsTransport::on(line, buf, login).with_tls(tls)
+            line.set_tls(tls.into());
+            NatsTransport::on(line, buf, login)
         });
     }
 }
@@ -132,7 +135,8 @@ impl Runner<TlsMemory> {
     ) {
         deliver!(self, stack, |webhook, tls, line, http| {
             let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
-            NodeTransport::on(line, http).with_tls(tls)
+            line.set_tls(tls.into());
+            NodeTransport::on(line, http)
         });
     }
 
@@ -146,7 +150,8 @@ impl Runner<TlsMemory> {
     ) {
         deliver!(self, stack, |webhook, tls, line, http| {
             let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
-            NodeTransport::on(line, http).with_tls(tls.with_identity(identity))
+            line.set_tls(tls.with_identity(identity).into());
+            NodeTransport::on(line, http)
         });
     }
 
@@ -161,7 +166,26 @@ impl Runner<TlsMemory> {
     ) {
         deliver!(self, stack, |webhook, tls, line, buf| {
             let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
-            NatsTransport::on(line, buf, login).with_tls(tls)
+            line.set_tls(tls.into());
+            NatsTransport::on(line, buf, login)
+        });
+    }
+
+    /// The same with a certificate of the node's own, for servers that ask for one (`verify`) or know users by theirs
+    /// (`verify_and_map`, with [`Login::None`]).
+    #[cfg(feature = "nats")]
+    pub async fn run_nats_rustls_as(
+        &mut self,
+        identity: ClientIdentity,
+        stack: Stack<'static>,
+        login: Login<'_>,
+        roots: &'static [&'static [u8]],
+        rng: &mut dyn CryptoRngCore,
+    ) {
+        deliver!(self, stack, |webhook, tls, line, buf| {
+            let tls = Rustls::over(tls.rx, tls.tx, roots, rng, webhook.wall());
+            line.set_tls(tls.with_identity(identity).into());
+            NatsTransport::on(line, buf, login)
         });
     }
 }
@@ -178,10 +202,10 @@ async fn deliver(
     stack: Stack<'_>,
     webhook: Webhook,
     net: &Net<'_, '_>,
-    mut transport: impl Transport<Target>,
+    transport: &mut impl Transport<Target>,
     buffer: &mut [u8],
 ) {
-    let worker = select(work(webhook, &mut transport, buffer), net.run());
+    let worker = select(work(webhook, transport, buffer), net.run());
     let is_draining = || webhook.0.dispatcher.is_draining();
     while_configured(stack, is_draining, pin!(worker)).await;
 }

@@ -1,6 +1,7 @@
 //! The options of a client.
 
 mod signing;
+mod start;
 #[cfg(feature = "outbox")]
 mod stored;
 mod urls;
@@ -16,29 +17,18 @@ use pilot_webhook_core::{
     Config, Format, Notice, OnFull, OnOpen, PilotFormat, Policy, QUEUE_CAPACITY, Rate, Schedule,
     Secret, SendTransport, Signer,
 };
-use tokio::runtime::Handle;
 
 #[cfg(feature = "outbox")]
 use crate::client::durable::StoredIn;
 use crate::client::error::ClientError;
-use crate::client::handle::{Client, Parts};
+use crate::client::handle::Client;
 use crate::client::observer::{Hook, PanicHook};
 use crate::client::trace::Trace;
-use crate::client::worker::{Equipment, MAX_IN_FLIGHT, Target};
-use crate::http::HttpShared;
+use crate::client::worker::Target;
 
 /// Default bound of an event's topic and data on std, in bytes. Arbitrary: receivers commonly take 64 KiB
 /// and more.
 pub const MAX_EVENT_BYTES: usize = 65_536;
-/// Default bytes of queue for each event of its capacity. Arbitrary: five times the
-/// middle of the captured events' payloads. Memory is touched only where it is used.
-const BYTES_PER_EVENT: usize = 1_024;
-/// Upper bound of the default queue size, in bytes: the queue's lengths are 31-bit.
-const MAX_QUEUE_BYTES: usize = i32::MAX as usize;
-/// The longest batch, in bytes, unless a single event is longer. Arbitrary: nginx's default limit of a
-/// body (`client_max_body_size`).
-const MAX_BATCH_BYTES: usize = 1024 * 1024;
-
 /// The options of a [`Client`]; the defaults are those of pilot's Go plugin.
 ///
 /// `V` is what the client delivers over: [`OverHttp`], or [`Over`] for the caller's own transport.
@@ -125,7 +115,7 @@ impl<V> ClientBuilder<V> {
     /// The waits between attempts as a list, in place of the doubling backoff and its 3 attempts: `n` waits are
     /// `n + 1` attempts. Waits of hours are of use with an outbox, and with several POSTs in flight: an event
     /// that waits for its next attempt holds back those behind it otherwise. The attempts begin anew when the
-    /// breaker opens, a target is set, or the program starts.
+    /// breaker opens, a target is set, or the program starts; with an outbox they go on over a restart.
     pub const fn retry_schedule(mut self, schedule: Schedule) -> Self {
         self.options.config.schedule = Some(schedule);
         self
@@ -226,7 +216,8 @@ impl<V> ClientBuilder<V> {
     }
 
     /// Whether each attempt has the header `traceparent` (W3C Trace Context), by which a receiver's traces show which
-    /// attempts were for one message: its trace is made from the message's id, and each attempt is a span of its own.
+    /// attempts were for one message: its trace is that of its event ([`Event::with_trace`](crate::Event::with_trace)), or
+    /// made from the message's id, and each attempt is a span of its own. A batch and an outbox keep no event's trace.
     /// Default: it has.
     pub const fn traceparent(mut self, is_sent: bool) -> Self {
         self.options.trace = Trace { is_wanted: is_sent };
@@ -252,66 +243,6 @@ impl<V> ClientBuilder<V> {
     pub fn on_panic(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Self {
         self.options.on_panic = Some(Box::new(hook));
         self
-    }
-}
-
-impl Options {
-    fn start<To, S, F>(
-        mut self,
-        transport: F,
-        target: Option<To>,
-        policy: Policy,
-        http: Option<HttpShared>,
-        name: fn(&To) -> String,
-    ) -> Result<Client<To>, ClientError>
-    where
-        To: Target,
-        S: SendTransport<To> + 'static,
-        F: Fn() -> S + Send + Sync + 'static,
-    {
-        if !(1..=MAX_IN_FLIGHT).contains(&self.config.max_in_flight) {
-            return Err(ClientError::MaxInFlight);
-        }
-        self.config.validate_for(&*self.format)?;
-        #[cfg(feature = "outbox")]
-        if self.outbox.is_some() {
-            self.config.on_open = OnOpen::Hold;
-        }
-        let secret = match self.secret {
-            Some(None) => return Err(ClientError::EmptySecret),
-            secret => secret.flatten(),
-        };
-        let runtime = Handle::try_current().map_err(|_| ClientError::NoRuntime)?;
-        let events = usize::try_from(self.config.capacity).unwrap_or(usize::MAX);
-        let least = self.config.max_event_bytes.saturating_mul(2);
-        let queue_bytes = events.saturating_mul(BYTES_PER_EVENT).min(MAX_QUEUE_BYTES).max(least);
-        let queue_bytes = self.queue_bytes.unwrap_or(queue_bytes);
-        // A longer event would never fit the queue, and the buffers of workers and emitters are made for
-        // the longest.
-        self.config.max_event_bytes = self.config.max_event_bytes.min(queue_bytes);
-        let batch = BYTES_PER_EVENT.saturating_mul(self.config.batch.into()).min(MAX_BATCH_BYTES);
-        let longest = self.format.bound().buffer(1, self.config.max_event_bytes);
-        let buffer_bytes = batch.max(longest);
-        let parts = Parts {
-            node_id: self.node_id,
-            config: self.config,
-            queue_bytes,
-            secret,
-            keys: self.keys,
-            policy,
-            http,
-            runtime,
-            called: self.called,
-            hooks: self.hooks,
-            on_panic: self.on_panic,
-            name,
-            #[cfg(feature = "outbox")]
-            outbox: self.outbox,
-            is_gone: self.is_gone,
-        };
-        let Self { format, signer, trace, .. } = self;
-        let equipment = Equipment { transport, format, signer, trace, buffer_bytes };
-        Client::start(parts, equipment, target)
     }
 }
 

@@ -1,31 +1,32 @@
 //! A client whose events stand in an outbox until their story is over: what goes into the engine, and what
 //! becomes of it.
 
+mod feed;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pilot_webhook_core::{
-    Data, EmitError, EncodeError, Event, Fate, Json, MessageId, Notice, Reply, Stats,
-    TransportError, Verdict, to_json,
+    Data, EmitError, EncodeError, Event, Fate, MessageId, Notice, Reply, Stats, TransportError,
+    Verdict, to_json,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tracing::{error, warn};
+
+pub(crate) use feed::feed;
 
 use crate::client::within::within;
 use crate::client::worker::{Shared, Target};
 use crate::logging::Throttle;
 use crate::logging::{ERROR_MAX, Printable};
 use crate::outbox::{
-    DeadFate, DeadReason, End, EndpointId, NewEvent, Outbox, OutboxEndpoint, OutboxErrorKind,
-    Pending, Position, PutError, Stored, Tell,
+    DeadFate, DeadReason, End, EndpointId, NewEvent, Outbox, OutboxEndpoint, Pending, Position,
+    PutError, Tell,
 };
 
-/// How much is read from the file at once: a part of the engine's queue, which is a window over the file.
-const WINDOW_EVENTS: usize = 256;
-const WINDOW_BYTES: usize = 256 * 1024;
 /// The pause after a file that could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
@@ -151,6 +152,9 @@ impl Durable {
                     None => self.ends.has_left.store(true, Relaxed),
                 }
             }
+            Notice::Retry { event_id, last_id, attempts, wait } => {
+                self.endpoint.tried(*event_id, *last_id, *attempts, *wait);
+            }
             _ => {}
         }
     }
@@ -197,16 +201,10 @@ impl Durable {
         event: NewEvent<'_>,
         position: Option<Position<'_>>,
         can_wait: bool,
-        mut reply: impl FnMut() -> Tell,
+        reply: impl FnMut() -> Tell,
     ) -> Result<(), PutError> {
-        loop {
-            match self.open()?.submit_at(event, position, &mut reply) {
-                Err(PutError::Full | PutError::Disk) if can_wait => {
-                    self.outbox().room(event.size()).await?;
-                }
-                answer => return answer,
-            }
-        }
+        let is_open = || self.open().is_ok();
+        self.outbox().submit_at(event, position, can_wait, is_open, reply).await
     }
 
     /// As it is stored, for this endpoint.
@@ -301,54 +299,6 @@ pub(crate) fn stored<'e>(
     if data == "null" { new } else { new.with_data(data) }
 }
 
-/// Hands what is stored to the engine, in the order of ids, as there is room, until either is closed.
-pub(crate) async fn feed<To: Target>(shared: Arc<Shared<To>>, durable: Arc<Durable>) {
-    let throttle = Throttle::default();
-    let (mut after, mut scratch) = (0, Vec::new());
-    let endpoint = &durable.endpoint;
-    loop {
-        // What is stored later is not in what is read now, and is waited for.
-        let newest = endpoint.newest();
-        match endpoint.read(after, WINDOW_EVENTS, WINDOW_BYTES).await {
-            Ok(events) if events.is_empty() => {
-                if !endpoint.changed(newest.max(after)).await {
-                    return;
-                }
-            }
-            Ok(events) => {
-                for event in events {
-                    match hand_in(&shared, &event, &mut scratch).await {
-                        Handed::Taken => {
-                            after = event.id;
-                            durable.fed.send_replace(after);
-                        }
-                        Handed::NoTarget => {
-                            durable.resumed.notified().await;
-                            break;
-                        }
-                        Handed::Closed => return,
-                    }
-                }
-            }
-            Err(error) if matches!(error.kind(), OutboxErrorKind::Closed) => return,
-            Err(error) => {
-                if throttle.admit(Instant::now()).is_some() {
-                    error!(endpoint = durable.endpoint.name(), "{error}");
-                }
-                tokio::time::sleep(READ_AGAIN).await;
-            }
-        }
-        if durable.ends.has_left.swap(false, Relaxed) {
-            // What the engine let go of comes again, once all that it has has ended and is noted.
-            shared.dispatcher.drained().await;
-            if durable.settled().await.is_err() {
-                return;
-            }
-            after = 0;
-        }
-    }
-}
-
 pub(crate) const fn emit_error(error: PutError) -> EmitError {
     match error {
         // A client's events are for its endpoint.
@@ -356,32 +306,5 @@ pub(crate) const fn emit_error(error: PutError) -> EmitError {
         PutError::TooLarge => EmitError::Payload(EncodeError::TooLong),
         // Without a disk there is no room.
         PutError::Full | PutError::Disk => EmitError::Full,
-    }
-}
-
-enum Handed {
-    Taken,
-    NoTarget,
-    Closed,
-}
-
-async fn hand_in<To: Target>(
-    shared: &Shared<To>,
-    stored: &Stored,
-    scratch: &mut Vec<u8>,
-) -> Handed {
-    let event = Event::new(&stored.topic, stored.node_id, stored.timestamp).with_id(stored.id);
-    // A letter of a topic takes six bytes at most, as in `\u0007`.
-    let length = stored.topic.len() * 6 + stored.data.as_ref().map_or(0, String::len) + 8;
-    scratch.resize(length.max(scratch.len()), 0);
-    let emitted = match &stored.data {
-        Some(data) => shared.dispatcher.emit_when_room(&event, &Json(data), scratch).await,
-        None => shared.dispatcher.emit_when_room(&event, &(), scratch).await,
-    };
-    match emitted {
-        Ok(None) => Handed::NoTarget,
-        Err(EmitError::Closed) => Handed::Closed,
-        // What cannot be sent was told to the observer.
-        Ok(Some(_)) | Err(_) => Handed::Taken,
     }
 }

@@ -9,7 +9,7 @@ use pilot_webhook_core::http::HeaderError;
 use pilot_webhook_core::standard::KeyError;
 
 use crate::client::destination::DestinationError;
-use crate::client::worker::MAX_IN_FLIGHT;
+use crate::client::engine::MAX_IN_FLIGHT;
 use crate::http::HttpConfigError;
 #[cfg(feature = "nats")]
 use crate::nats::NatsConfigError;

@@ -33,6 +33,7 @@ use crate::client::destination::Destination;
 use crate::client::durable::StoredIn;
 #[cfg(feature = "outbox")]
 use crate::client::durable::{Durable, feed};
+use crate::client::engine::Engine;
 use crate::client::error::ClientError;
 use crate::client::observer::{Hook, LogObserver, PanicHook, Panics};
 use crate::client::pages::zeroed;
@@ -40,7 +41,7 @@ use crate::client::pausing::Pausing;
 use crate::client::scratch::scratch_bytes;
 use crate::client::waiting::Waiting;
 use crate::client::within::within;
-use crate::client::worker::{Equipment, Shared, StdDispatcher, Target, supervise};
+use crate::client::worker::{Equipment, Shared, Target, supervise};
 use crate::http::HttpShared;
 use crate::random::random;
 
@@ -169,7 +170,7 @@ impl<To: Target> Client<To> {
             (observer.with_durable(durable.clone()), seed)
         };
         let shared = Arc::new(Shared {
-            dispatcher: StdDispatcher::with_observer(parts.config, buffer, seed, observer),
+            dispatcher: Engine::new(parts.config, buffer, seed, observer),
             secret: SecretCell::new(),
             keys: Keys::new(),
             clock: TokioClock::new(),
@@ -235,7 +236,7 @@ impl<To: Target> Client<To> {
         Arc::ptr_eq(&self.handle, &other.handle)
     }
 
-    fn dispatcher(&self) -> &StdDispatcher<To> {
+    fn dispatcher(&self) -> &Engine<To> {
         &self.handle.shared.dispatcher
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod destination;
 #[cfg(feature = "outbox")]
 mod durable;
+mod engine;
 pub(crate) mod error;
 #[cfg(feature = "gzip")]
 mod gzip;

@@ -169,7 +169,7 @@ impl LogObserver {
                     );
                 }
             }
-            Notice::Retry { event_id, wait } => {
+            Notice::Retry { event_id, wait, .. } => {
                 if let Some(n) = self.throttles.retries.admit(Instant::now()) {
                     info!(
                         endpoint = self.name(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pilot_webhook_core::{Headers, MESSAGE_ID_HEADER, Signer, ToSign};
+use pilot_webhook_core::{Headers, MESSAGE_ID_HEADER, Signer, ToSign, TraceContext};
 
 use crate::random::random;
 
@@ -18,20 +18,23 @@ impl Signer for Trace {
     fn sign(&self, message: &ToSign<'_>, headers: &mut Headers<'_>) {
         if self.is_wanted {
             // A gateway relays a message under the id that it has in the stream, and so stays in its trace.
-            let traceparent = match headers.get(MESSAGE_ID_HEADER) {
-                Some(id) => TraceParent::new(id, random()),
-                None => TraceParent::new(&message.id.to_string(), random()),
+            let traceparent = match (message.trace(), headers.get(MESSAGE_ID_HEADER)) {
+                (Some(trace), _) => TraceParent::within(trace, random()),
+                (None, Some(id)) => TraceParent::new(id, random()),
+                (None, None) => TraceParent::new(&message.id.to_string(), random()),
             };
             headers.format(TRACEPARENT, traceparent);
         }
     }
 }
 
-/// The header's value: one trace for a message, in which each attempt is a span of its own. A receiver is told to
+/// The header's value: one trace for a message, in which each attempt is a span of its own. It is the trace that the event
+/// came with, with its flag, or one that is made from the message's id. Of that a receiver is told to
 /// record it (flag 01): with 00 those that obey their callers would record no delivery at all.
 struct TraceParent {
-    trace: [u64; 2],
+    trace: u128,
     span: u64,
+    is_sampled: bool,
 }
 
 impl TraceParent {
@@ -40,14 +43,20 @@ impl TraceParent {
         let hash = fnv_1a(message_id.as_bytes());
         let (left, right) = ((hash >> 64) as u64, (hash & 0xffff_ffff_ffff_ffff) as u64);
         // Samplers take the right half for random.
-        Self { trace: [left, mixed(right ^ left).max(1)], span: random.max(1) }
+        let trace = u128::from(left) << 64 | u128::from(mixed(right ^ left).max(1));
+        Self { trace, span: random.max(1), is_sampled: true }
+    }
+
+    fn within(trace: TraceContext, random: u64) -> Self {
+        let id = u128::from_be_bytes(trace.id());
+        Self { trace: id, span: random.max(1), is_sampled: trace.is_sampled() }
     }
 }
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { trace: [left, right], span } = self;
-        write!(f, "00-{left:016x}{right:016x}-{span:016x}-01")
+        let Self { trace, span, is_sampled } = self;
+        write!(f, "00-{trace:032x}-{span:016x}-0{}", u8::from(*is_sampled))
     }
 }
 
@@ -79,6 +88,16 @@ mod tests {
             ("00", 32, "00000000000000ff", "01")
         );
         assert!(TraceParent::new("", 0).to_string().ends_with("-0000000000000001-01"));
+    }
+
+    #[test]
+    fn a_trace_that_is_taken_over_keeps_its_id_and_its_flag() {
+        for flags in ["00", "01"] {
+            let came = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+            let trace = TraceContext::parse(came.as_bytes()).unwrap();
+            let sent = TraceParent::within(trace, 0x0102).to_string();
+            assert_eq!(sent, came.replace("b7ad6b7169203331", "0000000000000102"));
+        }
     }
 
     #[test]

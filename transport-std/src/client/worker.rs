@@ -3,24 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memmap2::MmapMut;
 use pilot_webhook_core::standard::Keys;
-use pilot_webhook_core::{Dispatcher, Encoding, Format, SecretCell, SendTransport, Signer, run};
+use pilot_webhook_core::{Encoding, Format, SecretCell, SendTransport, Signer};
 use tokio::task::JoinHandle;
 use tracing::error;
 
 use crate::client::clock::TokioClock;
+use crate::client::engine::Engine;
 use crate::client::error::ClientError;
-use crate::client::observer::{LogObserver, Panics};
+use crate::client::observer::Panics;
 use crate::client::pages::zeroed;
 use crate::client::pausing::Pausing;
 use crate::client::raw_mutex::StdRawMutex;
 use crate::client::trace::Trace;
 
-/// The most POSTs in flight, each by a worker of its own. Arbitrary: more than any benchmark gains from.
-pub(crate) const MAX_IN_FLIGHT: u16 = 64;
-/// The messages that are in flight, and as many that wait for their next attempt.
-const SLOTS: usize = 2 * MAX_IN_FLIGHT as usize;
 /// The pause before a worker that failed is started again. Arbitrary: ten panics a second can still be
 /// followed in a log.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
@@ -30,12 +26,9 @@ pub trait Target: Clone + PartialEq + Send + Sync + 'static {}
 
 impl<To: Clone + PartialEq + Send + Sync + 'static> Target for To {}
 
-/// The engine as it is put together on std.
-pub(crate) type StdDispatcher<To> = Dispatcher<StdRawMutex, MmapMut, To, LogObserver, SLOTS>;
-
 /// What the workers share with the client.
 pub(crate) struct Shared<To> {
-    pub(crate) dispatcher: StdDispatcher<To>,
+    pub(crate) dispatcher: Engine<To>,
     pub(crate) secret: SecretCell<StdRawMutex>,
     pub(crate) keys: Keys<StdRawMutex>,
     pub(crate) clock: TokioClock,
@@ -105,6 +98,6 @@ where
     let encoding = Encoding { format: &*equipment.format, signer: &signer };
     let mut buffer = zeroed(equipment.buffer_bytes)?;
     let Shared { dispatcher, clock, .. } = &*shared;
-    run(dispatcher, &mut transport, clock, encoding, &mut buffer).await;
+    dispatcher.run(&mut transport, clock, encoding, &mut buffer).await;
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! How an event comes to each endpoint that is to have it.
 
-use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 
@@ -9,6 +8,7 @@ use pilot_webhook_core::{Clock as _, Data, EmitError, Event};
 use super::Hub;
 use super::endpoint::HubEndpoint;
 use super::fan::Shares;
+use super::index::Matching;
 use super::list::{After, Snapshot};
 #[cfg(feature = "outbox")]
 use crate::client::MAX_EVENT_BYTES;
@@ -85,7 +85,7 @@ impl Hub {
     /// Whether an endpoint is to have such an event.
     #[must_use]
     pub fn has_endpoint_for(&self, event: &Event<'_>) -> bool {
-        self.inner.list.now().iter().any(|it| it.filter.lets_pass(event))
+        Matching::of(&self.inner.list.now(), event).len() > 0
     }
 
     /// Completes when the endpoints that an event is for, and that sources wait for, have room: the moment to hand it in
@@ -97,10 +97,9 @@ impl Hub {
             let _ = outbox.room(MAX_EVENT_BYTES as u64).await;
             return;
         }
-        for endpoint in self.inner.list.now().iter() {
-            if endpoint.waits && endpoint.filter.lets_pass(event) {
-                endpoint.client.room().await;
-            }
+        let list = self.inner.list.now();
+        for endpoint in Matching::of(&list, event).of_list(&list).filter(|it| it.waits) {
+            endpoint.client.room().await;
         }
     }
 
@@ -115,10 +114,10 @@ impl Hub {
         can_wait: bool,
     ) -> Tried {
         let matching = Matching::of(list, event);
-        let all = || matching.0.iter().filter_map(|n| list.get(*n));
+        let all = || matching.of_list(list);
         let waiting = || all().filter(|it| can_wait && it.waits);
         let that_wait = waiting().count();
-        if matching.0.is_empty() {
+        if matching.len() == 0 {
             return Tried::Unmatched;
         }
         // Nothing comes between what they would say and what they say.
@@ -132,7 +131,7 @@ impl Hub {
                 }
             }
         }
-        let mut shares = Shares::new(receipt.take(), matching.0.len());
+        let mut shares = Shares::new(receipt.take(), matching.len());
         let mut sum = Ok(None);
         let only = waiting().next().filter(|_| that_wait == 1);
         if let Some(it) = only {
@@ -147,10 +146,15 @@ impl Hub {
         for it in all().filter(|it| only.is_none_or(|only| !Arc::ptr_eq(only, it))) {
             sum = better(sum, self.hand_to(it, event, data, &mut shares));
         }
-        if matches!(sum, Ok(Some(_)) | Err(EmitError::Full | EmitError::Payload(_))) {
+        self.count(sum);
+        Tried::Answered(sum)
+    }
+
+    /// Counts an event that an endpoint took or counted as lost.
+    pub(super) fn count(&self, answer: Answer) {
+        if matches!(answer, Ok(Some(_)) | Err(EmitError::Full | EmitError::Payload(_))) {
             self.inner.events.fetch_add(1, Relaxed);
         }
-        Tried::Answered(sum)
     }
 
     /// Hands an event to one endpoint, whether or not it has room.
@@ -175,32 +179,6 @@ impl Hub {
             }
         }
         shares.tell(answer, share)
-    }
-}
-
-thread_local! {
-    static KEPT: Cell<Vec<usize>> = const { Cell::new(Vec::new()) };
-}
-
-/// The places of the endpoints that an event is for, looked for once. Each thread keeps one list, so that no event takes an
-/// allocation.
-struct Matching(Vec<usize>);
-
-impl Matching {
-    fn of(list: &Snapshot, event: &Event<'_>) -> Self {
-        let mut places = KEPT.try_with(Cell::take).unwrap_or_default();
-        let passes = |(n, it): (usize, &Arc<HubEndpoint>)| it.filter.lets_pass(event).then_some(n);
-        places.extend(list.iter().enumerate().filter_map(passes));
-        Self(places)
-    }
-}
-
-impl Drop for Matching {
-    fn drop(&mut self) {
-        let mut places = std::mem::take(&mut self.0);
-        places.clear();
-        // A thread that ends keeps nothing.
-        let _ = KEPT.try_with(|kept| kept.set(places));
     }
 }
 

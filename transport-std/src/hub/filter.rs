@@ -59,6 +59,12 @@ impl Filter {
             && !has(&self.exclude)
     }
 
+    /// The texts that patterns of its topics begin with: of what it lets pass, each topic begins with one of them.
+    pub(super) fn starts(&self) -> impl Iterator<Item = &str> {
+        let all = self.topics.is_empty().then_some("");
+        all.into_iter().chain(self.topics.iter().map(|it| glob::start(it)))
+    }
+
     pub(crate) fn lets_pass(&self, event: &Event<'_>) -> bool {
         self.matches(event.topic, event.node_id)
     }

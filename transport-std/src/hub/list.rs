@@ -1,13 +1,14 @@
 //! The endpoints of a hub. Who hands in events takes a snapshot, which no change of the list delays.
 
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::endpoint::HubEndpoint;
 use super::error::HubError;
+use super::index::Index;
 
 /// The endpoints at one moment, in the order in which they were added.
 pub(super) type Snapshot = Arc<Endpoints>;
@@ -17,11 +18,24 @@ pub(super) struct Endpoints {
     all: Vec<Arc<HubEndpoint>>,
     /// Whether sources wait for more than one of them.
     pub(super) several_wait: bool,
+    /// Made when the first event comes, since many endpoints may be added before.
+    index: OnceLock<Index>,
 }
 
 impl Endpoints {
     fn new(all: Vec<Arc<HubEndpoint>>) -> Self {
-        Self { several_wait: all.iter().filter(|it| it.waits).nth(1).is_some(), all }
+        let several_wait = all.iter().filter(|it| it.waits).nth(1).is_some();
+        Self { all, several_wait, index: OnceLock::new() }
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(self.all.iter().map(|it| &*it.filter)))
+    }
+
+    /// One endpoint alone.
+    #[cfg(feature = "outbox")]
+    pub(super) fn of(only: Arc<HubEndpoint>) -> Snapshot {
+        Arc::new(Self::new(vec![only]))
     }
 }
 
@@ -79,6 +93,11 @@ impl List {
             Some(it) if it.client.is_same(&closed.client) => After::Closed,
             Some(it) => After::Replaced(it),
         }
+    }
+
+    /// Whether an endpoint whose client is closed was replaced or removed.
+    pub(super) fn is_replaced(&self, closed: &HubEndpoint) -> bool {
+        !matches!(self.after(closed), After::Closed)
     }
 
     /// Appends an endpoint.

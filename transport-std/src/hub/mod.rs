@@ -5,6 +5,7 @@ mod endpoint;
 mod error;
 mod fan;
 mod filter;
+mod index;
 mod list;
 mod past;
 mod pull;
@@ -21,7 +22,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use pilot_webhook_core::{BreakerState, Stats};
+use pilot_webhook_core::{BreakerState, QUEUE_CAPACITY, Stats};
 use tokio::sync::watch;
 
 use self::list::List;
@@ -31,6 +32,12 @@ use self::stored::Stored;
 use crate::client::{Client, TokioClock};
 #[cfg(feature = "outbox")]
 use crate::outbox::Outbox;
+
+/// Events that the queues of many endpoints hold together, as far as [`Hub::queue_capacity`] says so. Arbitrary: a fifth of the 64
+/// MB that a thousand endpoints are to take at most.
+const EVENTS_OF_ALL: usize = 65_536;
+/// Events that the queue of one holds in any case. Arbitrary: a burst.
+const EVENTS_OF_ONE: u32 = 64;
 
 /// Delivers events to several endpoints, each with a name and a [`Filter`]. Cheap to clone; all clones are one hub.
 ///
@@ -53,6 +60,8 @@ use crate::outbox::Outbox;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Many endpoints should have shorter queues than a client has by default: [`Hub::queue_capacity`].
 #[derive(Clone, Default)]
 pub struct Hub {
     inner: Arc<Inner>,
@@ -80,6 +89,15 @@ impl Hub {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How many events the queue of each of so many endpoints should hold, for
+    /// [`ClientBuilder::queue_capacity`](crate::ClientBuilder::queue_capacity): 1,024, or its share of 65,536, and at least 64.
+    /// Queues of dead receivers are full: those of a thousand endpoints take 13 MB, with events of 200 bytes.
+    #[must_use]
+    pub fn queue_capacity(endpoints: usize) -> u32 {
+        let share = u32::try_from(EVENTS_OF_ALL / endpoints.max(1)).unwrap_or(QUEUE_CAPACITY);
+        share.clamp(EVENTS_OF_ONE, QUEUE_CAPACITY)
     }
 
     /// Adds an endpoint, and returns its client. Within a tokio runtime.

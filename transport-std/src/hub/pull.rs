@@ -9,6 +9,8 @@ use pilot_webhook_core::{Data, EmitError, Event, to_json};
 use super::Hub;
 use super::emit::{Answer, Tried};
 use super::endpoint::HubEndpoint;
+#[cfg(feature = "outbox")]
+use super::list::Endpoints;
 use crate::client::{Ending, Incoming, MAX_EVENT_BYTES, Owed, Receipt, Scratch, Source, told};
 
 impl Hub {
@@ -23,15 +25,25 @@ impl Hub {
             let can_wait = source.can_wait();
             let Some(mut item) = source.next().await else { return };
             let mut receipt = item.receipt.take().map(Owed::new);
-            match self.hand_in(&item, &mut receipt, can_wait).await {
-                Some(answer) => source.answered(told(answer, receipt)),
-                None => {
-                    if let Some(receipt) = receipt {
-                        receipt.tell(Ending::NoEndpoint);
-                    }
-                    source.unmatched();
-                }
-            }
+            let answer = self.hand_in(&item, &mut receipt, can_wait).await;
+            tell(source, answer, receipt);
+        }
+    }
+
+    /// As [`pull`](Self::pull), but hands events to this endpoint alone, for a source that each endpoint has for itself:
+    /// so its events wait for this endpoint, whether or not other sources do, and for no other. One that its filter does
+    /// not let pass ends at once, and the source is told ([`unmatched`](Source::unmatched)). It goes on when the endpoint
+    /// is replaced; when there is none of this name, or the hub is closed, the source is told that it is closed.
+    ///
+    /// Cancel-safe as far as the source is: an event that is in no endpoint's hands then has its receipt told that it was
+    /// abandoned.
+    pub async fn pull_to<S: Source>(&self, name: &str, source: &mut S) {
+        loop {
+            let can_wait = source.can_wait();
+            let Some(mut item) = source.next().await else { return };
+            let mut receipt = item.receipt.take().map(Owed::new);
+            let answer = self.hand_to_one(name, &item, &mut receipt, can_wait).await;
+            tell(source, answer, receipt);
         }
     }
 
@@ -66,7 +78,7 @@ impl Hub {
     ) -> Option<Answer> {
         #[cfg(feature = "outbox")]
         if let Some(outbox) = self.outbox() {
-            return self.store(outbox, item, receipt, can_wait).await;
+            return self.store(outbox, &self.inner.list.now(), item, receipt, can_wait).await;
         }
         loop {
             // Made before the list is looked at, so that no change is missed.
@@ -82,6 +94,58 @@ impl Hub {
                 }
                 Tried::Blocked(endpoint, answer) => first(ready(&endpoint, answer), changed).await,
             }
+        }
+    }
+
+    /// As [`hand_in`](Self::hand_in), to one endpoint alone.
+    async fn hand_to_one<R: Receipt>(
+        &self,
+        name: &str,
+        item: &Incoming<'_, R>,
+        receipt: &mut Option<Owed>,
+        can_wait: bool,
+    ) -> Option<Answer> {
+        let answer = loop {
+            // Made before the list is looked at, so that no change is missed.
+            let changed = self.inner.list.changed();
+            let Some(endpoint) = self.inner.list.get(name) else {
+                return Some(Err(EmitError::Closed));
+            };
+            #[cfg(feature = "outbox")]
+            if let Some(outbox) = self.outbox() {
+                let only = Endpoints::of(endpoint);
+                return self.store(outbox, &only, item, receipt, can_wait).await;
+            }
+            if !endpoint.filter.lets_pass(&item.event) {
+                return None;
+            }
+            let answer = if can_wait {
+                endpoint.client.hand_in_if_room(&item.event, &item.data, receipt)
+            } else {
+                endpoint.client.hand_in_now(&item.event, &item.data, receipt)
+            };
+            match answer {
+                Err(EmitError::Closed) if self.inner.list.is_replaced(&endpoint) => {}
+                Ok(None) | Err(EmitError::Full) if can_wait => {
+                    first(ready(&endpoint, answer), changed).await;
+                }
+                answer => break answer,
+            }
+        };
+        self.count(answer);
+        Some(answer)
+    }
+}
+
+/// Tells a source what became of the event that it yielded last, `None` when it is for no endpoint.
+fn tell<S: Source>(source: &mut S, answer: Option<Answer>, receipt: Option<Owed>) {
+    match answer {
+        Some(answer) => source.answered(told(answer, receipt)),
+        None => {
+            if let Some(receipt) = receipt {
+                receipt.tell(Ending::NoEndpoint);
+            }
+            source.unmatched();
         }
     }
 }

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 use super::Hub;
 use super::emit::Answer;
 use super::endpoint::HubEndpoint;
+use super::index::Matching;
 use super::list::Snapshot;
 use crate::client::{
     Incoming, Owed, Receipt, Scratch, StoreError, checked, emit_error, scratch_bytes, stored,
@@ -92,17 +93,17 @@ impl Hub {
         self.stored(&list, event, answer, is_counted)
     }
 
-    /// Hands an event of a source to the outbox, which tells its receipt when it is on disk. `None`: it is for no
-    /// endpoint.
+    /// Hands an event of a source to the outbox, for those of these endpoints that it is for. Its receipt is told when it
+    /// is on disk. `None`: it is for none of them.
     pub(super) async fn store<R: Receipt>(
         &self,
         outbox: &Outbox,
+        list: &Snapshot,
         item: &Incoming<'_, R>,
         receipt: &mut Option<Owed>,
         can_wait: bool,
     ) -> Option<Answer> {
-        let list = self.inner.list.now();
-        let to_store = ToStore::new(&list, &item.event);
+        let to_store = ToStore::new(list, &item.event);
         if to_store.ids.0.is_empty() {
             return None;
         }
@@ -111,17 +112,9 @@ impl Hub {
             Ok(new) => NewEvent { origin_id: item.origin_id, ..new },
             Err(error) => return Some(Err(emit_payload(error))),
         };
-        let answer = loop {
-            match outbox.submit_at(new, item.position, || when_stored(receipt.take())) {
-                Err(PutError::Full | PutError::Disk) if can_wait => {
-                    if let Err(error) = outbox.room(new.size()).await {
-                        break Err(error);
-                    }
-                }
-                answer => break answer,
-            }
-        };
-        Some(self.stored(&list, &item.event, answer, !can_wait))
+        let reply = || when_stored(receipt.take());
+        let answer = outbox.submit_at(new, item.position, can_wait, || true, reply).await;
+        Some(self.stored(list, &item.event, answer, !can_wait))
     }
 
     /// Counts what became of an event that was handed to the outbox.
@@ -135,8 +128,8 @@ impl Hub {
         if let Err(error @ (PutError::Full | PutError::Disk)) = answer
             && is_counted
         {
-            let all = list.iter().filter(|it| it.filter.lets_pass(event));
-            all.for_each(|it| it.client.count_dropped(error));
+            let all = Matching::of(list, event);
+            all.of_list(list).for_each(|it| it.client.count_dropped(error));
         }
         if answer.is_ok() || is_counted {
             self.inner.events.fetch_add(1, Relaxed);
@@ -211,7 +204,7 @@ impl ToStore {
     fn new(list: &Snapshot, event: &Event<'_>) -> Self {
         let mut ids = Ids(KEPT.try_with(Cell::take).unwrap_or_default());
         let mut max_bytes = 0;
-        for it in list.iter().filter(|it| it.filter.lets_pass(event)) {
+        for it in Matching::of(list, event).of_list(list) {
             if let Some(stored) = &it.stored {
                 ids.0.push(stored.endpoint.id());
                 max_bytes = max_bytes.max(it.client.max_event_bytes());

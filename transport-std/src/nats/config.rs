@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_nats::ConnectOptions;
+use pilot_webhook_core::nats::Seed;
 
 use crate::http::{HttpConfigError, Trust};
 use crate::nats::error::NatsError;
@@ -19,6 +20,7 @@ use crate::nats::target::NatsTarget;
 #[must_use = "`build` makes what transports share"]
 pub struct NatsConfig {
     credentials: Option<PathBuf>,
+    nkey: Option<PathBuf>,
     user: Option<(String, String)>,
     token: Option<String>,
     ca_files: Vec<PathBuf>,
@@ -30,6 +32,13 @@ pub struct NatsConfig {
 pub enum NatsConfigError {
     /// The credentials file cannot be read, or holds no credentials.
     Credentials {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: io::Error,
+    },
+    /// The file with a user's key cannot be read, or holds no seed of a user.
+    NKey {
         /// The file.
         path: PathBuf,
         /// What is wrong.
@@ -48,6 +57,13 @@ impl NatsConfig {
     /// The file with a user's JWT and seed, as `nsc` writes it. It is read once, when this is built.
     pub fn credentials_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.credentials = Some(path.into());
+        self
+    }
+
+    /// The file with a user's key: the seed (`SU...`) alone, as `nk -gen user` writes it. The server knows the user by
+    /// the public half. It is read once, when this is built.
+    pub fn nkey_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.nkey = Some(path.into());
         self
     }
 
@@ -89,8 +105,20 @@ impl NatsConfig {
                 read.and_then(|text| ConnectOptions::with_credentials(&text).map(|_| text));
             checked.map_err(|error| NatsConfigError::Credentials { path, error })
         });
-        let login =
-            Login { credentials: credentials.transpose()?, user: self.user, token: self.token };
+        let nkey = self.nkey.map(|path| {
+            let read = std::fs::read_to_string(&path);
+            let checked = read.and_then(|text| match Seed::parse(text.trim()) {
+                Ok(_) => Ok(text.trim().to_owned()),
+                Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            });
+            checked.map_err(|error| NatsConfigError::NKey { path, error })
+        });
+        let login = Login {
+            credentials: credentials.transpose()?,
+            nkey: nkey.transpose()?,
+            user: self.user,
+            token: self.token,
+        };
         Ok(NatsShared { links: Arc::new(Links::new(login, self.ca_files)) })
     }
 }
@@ -98,6 +126,7 @@ impl NatsConfig {
 /// Who we say that we are.
 pub(crate) struct Login {
     credentials: Option<String>,
+    nkey: Option<String>,
     user: Option<(String, String)>,
     token: Option<String>,
 }
@@ -110,6 +139,9 @@ impl Login {
         }
         if let Some(token) = &self.token {
             options = options.token(token.clone());
+        }
+        if let Some(seed) = &self.nkey {
+            options = options.nkey(seed.clone());
         }
         if let Some(credentials) = &self.credentials {
             // They were read before.
@@ -158,6 +190,9 @@ impl fmt::Display for NatsConfigError {
         match self {
             Self::Credentials { path, error } => {
                 write!(f, "{}: no NATS credentials: {error}", path.display())
+            }
+            Self::NKey { path, error } => {
+                write!(f, "{}: no key of a NATS user: {error}", path.display())
             }
             Self::Trust(error) => error.fmt(f),
         }

@@ -69,6 +69,12 @@ impl NatsTarget {
         &self.prefix
     }
 
+    /// Whether both name the same server, by the same scheme, host and port.
+    #[must_use]
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        self.server() == other.server()
+    }
+
     /// The server's URL, without the prefix.
     pub(crate) fn server(&self) -> String {
         format!("{}://{}", self.scheme.as_str(), self.authority)

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::error::PutError;
 use super::event::{End, EndpointId, NewEvent, Position};
+use super::run::Run;
 
 /// Memory of a batch that was large is given back beyond this, in bytes a list.
 const KEEPS: usize = 128 << 10;
@@ -24,6 +25,8 @@ pub(crate) struct Batch {
     receipts: Vec<Receipt>,
     /// How far each source was read: its name, and its last position.
     positions: Vec<(String, String)>,
+    /// What was tried, before it ended.
+    pub(crate) attempts: Vec<Attempt>,
     pub(crate) ends: Vec<Ended>,
     /// Endpoints that the file does not have yet.
     pub(crate) names: Vec<(EndpointId, String)>,
@@ -47,6 +50,20 @@ pub(crate) struct Ended {
     pub(crate) endpoint: EndpointId,
     pub(crate) id: u64,
     pub(crate) end: End,
+}
+
+/// An attempt at events that failed, after which they wait for the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) endpoint: EndpointId,
+    /// The events, and others for which the endpoint does not wait.
+    pub(crate) run: Run,
+    /// Of this round, with this one.
+    pub(crate) attempts: u8,
+    /// Milliseconds since 1970.
+    pub(crate) failed_at: i64,
+    /// Milliseconds.
+    pub(crate) wait: i64,
 }
 
 /// Somebody waits for these events.
@@ -110,6 +127,7 @@ impl Batch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+            && self.attempts.is_empty()
             && self.receipts.is_empty()
             && self.positions.is_empty()
             && self.names.is_empty()
@@ -191,6 +209,8 @@ impl Batch {
         self.receipts.shrink_to(KEEPS / size_of::<Receipt>());
         self.positions.clear();
         self.names.clear();
+        self.attempts.clear();
+        self.attempts.shrink_to(KEEPS / size_of::<Attempt>());
         self.ends.clear();
         self.ends.shrink_to(KEEPS / size_of::<Ended>());
         self.bytes = 0;

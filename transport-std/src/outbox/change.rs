@@ -6,6 +6,7 @@ use rusqlite::{Connection, Statement, Transaction, TransactionBehavior, params_f
 
 use super::event::EndpointId;
 use super::ledger::{Account, Counter, Counts, Entry};
+use super::run::Run;
 
 /// The counters of a file, with the statements that read and write them.
 pub(crate) struct Books<'c> {
@@ -31,34 +32,8 @@ pub(crate) struct Touched {
     delta: Account,
     /// The last event that was stored for it; 0 when none was.
     pub(crate) newest: i64,
-    /// The first of the events up to the newest one, without a gap, whose deliveries are not written yet; 0 for none.
-    begun: i64,
-}
-
-/// Events with ids from the first to the last one, without a gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    pub(crate) first: i64,
-    pub(crate) last: i64,
-}
-
-impl Run {
-    /// So many at most are dealt with by one statement: the pages of their events are in memory then. Measured: without a
-    /// bound, a batch of 2 MiB takes half as much time again.
-    const MOST: i64 = 64;
-
-    /// In pieces that are short enough.
-    pub(crate) fn pieces(self) -> impl Iterator<Item = Self> {
-        let Self { first, last } = self;
-        let starts = std::iter::successors(Some(first), |first| Some(first + Self::MOST));
-        starts
-            .take_while(move |first| *first <= last)
-            .map(move |first| Self { first, last: last.min(first + Self::MOST - 1) })
-    }
-
-    pub(crate) const fn len(self) -> i64 {
-        self.last - self.first + 1
-    }
+    /// The events whose deliveries are not written yet.
+    begun: Vec<Run>,
 }
 
 /// What is on disk.
@@ -76,23 +51,14 @@ impl Touched {
         self.delta.add(entry, number);
     }
 
-    /// An event is stored for it, which is newer than all before. Its delivery is written with those after it, as long as
-    /// there is no gap between them, and they are not too many: returns those that are to be written now.
-    pub(crate) fn store(&mut self, id: i64) -> Option<Run> {
-        let goes_on = id == self.newest + 1 && id < self.begun + Run::MOST;
-        let before = if goes_on { None } else { self.take_run() };
-        if self.begun == 0 {
-            self.begun = id;
+    /// An event is stored for it, the newest of all: whether it was not before. Its delivery is to be written.
+    pub(crate) fn store(&mut self, id: i64) -> bool {
+        if self.newest == id {
+            return false;
         }
+        Run::add(&mut self.begun, id);
         self.newest = id;
-        before
-    }
-
-    const fn take_run(&mut self) -> Option<Run> {
-        match std::mem::replace(&mut self.begun, 0) {
-            0 => None,
-            first => Some(Run { first, last: self.newest }),
-        }
+        true
     }
 
     /// As it is with what the transaction did so far.
@@ -135,15 +101,15 @@ impl Change<'_, '_> {
                     account,
                     delta: Account::default(),
                     newest: 0,
-                    begun: 0,
+                    begun: Vec::new(),
                 }))
             }
         }
     }
 
-    /// The deliveries that are not written yet; they are taken to be from now on.
-    pub(crate) fn take_runs(&mut self) -> impl Iterator<Item = (EndpointId, Run)> {
-        self.endpoints.iter_mut().filter_map(|(id, touched)| Some((*id, touched.take_run()?)))
+    /// The deliveries that it began, by endpoint; they are taken to be written from now on.
+    pub(crate) fn take_runs(&mut self) -> impl Iterator<Item = (EndpointId, Vec<Run>)> {
+        self.endpoints.iter_mut().map(|(id, it)| (*id, std::mem::take(&mut it.begun)))
     }
 
     /// The endpoints that it touched so far.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Statement};
 
 use super::batch::{Batch, Ended};
-use super::change::{Books, Change, Changed, Run};
+use super::change::{Books, Change, Changed};
 use super::deliveries::{Deliveries, share};
 use super::event::{DELIVERY, DeadFate, DeadReason, End, EndpointId, NewEvent, ROW};
+use super::insert::{Inserting, Inserts, Row};
 use super::ledger::{Counter, Entry};
 use super::lines::Lines;
 use super::rows::{DEATH, EVENT, now, signed, unsigned};
+use super::run::Run;
 
 /// How many events with an id of their origin are remembered.
 pub(crate) const ORIGINS: i64 = 100_000;
@@ -18,6 +20,7 @@ pub(crate) const ORIGINS: i64 = 100_000;
 /// The writer's way to the file.
 pub(crate) struct Committer<'c> {
     books: Books<'c>,
+    inserts: Inserts<'c>,
     statements: Statements<'c>,
 }
 
@@ -26,7 +29,6 @@ struct Statements<'c> {
     connection: &'c Connection,
     deliveries: Deliveries<'c>,
     name: Statement<'c>,
-    insert: Statement<'c>,
     origin: Statement<'c>,
     remember: Statement<'c>,
     bury: Statement<'c>,
@@ -46,11 +48,6 @@ impl<'c> Committer<'c> {
             connection,
             deliveries: Deliveries::new(connection)?,
             name: prepare("INSERT OR IGNORE INTO endpoints (id, name) VALUES (?1, ?2)")?,
-            insert: prepare(
-                "INSERT INTO events
-                 (id, topic, data, node_id, seconds, nanos, origin_id, stored_at, due)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?,
             origin: prepare(
                 "SELECT id FROM origins
                  WHERE node_id = ?1 AND origin_id = ?2 AND seconds = ?3 AND nanos = ?4",
@@ -71,34 +68,43 @@ impl<'c> Committer<'c> {
             dead_max: i64::try_from(dead_max).unwrap_or(i64::MAX),
             lines,
         };
-        Ok(Self { books: Books::new(connection)?, statements })
+        let (books, inserts) = (Books::new(connection)?, Inserts::new(connection)?);
+        Ok(Self { books, inserts, statements })
     }
 
     /// Writes the batch, and gives the id of each event.
     pub(crate) fn write(&mut self, batch: &Batch) -> rusqlite::Result<(Vec<u64>, Changed)> {
-        let Self { books, statements } = self;
-        books.transaction(|change| statements.write(change, batch))
+        let Self { books, inserts, statements } = self;
+        books.transaction(|change| statements.write(change, inserts, batch))
     }
 
     /// Writes how events ended.
     pub(crate) fn write_ends(&mut self, ends: &[Ended]) -> rusqlite::Result<Changed> {
-        let Self { books, statements } = self;
+        let Self { books, statements, .. } = self;
         Ok(books.transaction(|change| statements.end_all(change, ends, now()))?.1)
     }
 }
 
 impl Statements<'_> {
-    fn write(&mut self, change: &mut Change<'_, '_>, batch: &Batch) -> rusqlite::Result<Vec<u64>> {
+    fn write(
+        &mut self,
+        change: &mut Change<'_, '_>,
+        inserts: &mut Inserts<'_>,
+        batch: &Batch,
+    ) -> rusqlite::Result<Vec<u64>> {
         let now = now();
         for (id, name) in &batch.names {
             self.name.execute((id, name))?;
         }
+        batch.attempts.iter().try_for_each(|attempt| self.deliveries.note(attempt))?;
         self.end_all(change, &batch.ends, now)?;
         let mut ids = Vec::with_capacity(batch.len());
+        let mut inserting = inserts.at(now);
         for event in batch.events() {
-            ids.push(unsigned(self.store(change, event, now)?));
+            ids.push(unsigned(self.store(change, event, &mut inserting)?));
         }
-        self.deliveries.finish(change)?;
+        inserting.finish()?;
+        self.deliveries.begin(change)?;
         for at in batch.positions() {
             self.position.execute((at.source, at.text, now))?;
         }
@@ -106,12 +112,12 @@ impl Statements<'_> {
         Ok(ids)
     }
 
-    /// Stores an event, or finds the one that it repeats.
-    fn store(
+    /// Stores an event, or finds the one that it repeats. Its row is to be inserted.
+    fn store<'e>(
         &mut self,
         change: &mut Change<'_, '_>,
-        event: NewEvent<'_>,
-        now: i64,
+        event: NewEvent<'e>,
+        inserting: &mut Inserting<'_, '_, 'e>,
     ) -> rusqlite::Result<i64> {
         let (seconds, nanos) = (event.timestamp.seconds(), event.timestamp.nanos());
         let origin = event.origin_id.map(signed);
@@ -134,8 +140,7 @@ impl Statements<'_> {
             due += i64::from(self.accept(change, *endpoint, id, texts)?);
         }
         if due > 0 {
-            let NewEvent { topic, data, node_id, .. } = event;
-            self.insert.execute((id, topic, data, node_id, seconds, nanos, origin, now, due))?;
+            inserting.add(Row { id, event, due })?;
             change.add(Counter::Events, 1);
             let room = texts + ROW.cast_signed() + DELIVERY.cast_signed() * due;
             change.add(Counter::StoredBytes, room);
@@ -164,8 +169,11 @@ impl Statements<'_> {
             account.add(entry, 1);
             return Ok(false);
         }
-        let is_new = self.deliveries.begin(account, endpoint, id, texts)?;
-        account.add(Entry::Accepted, is_new.into());
+        let is_new = account.store(id);
+        if is_new {
+            account.add(Entry::Accepted, 1);
+            account.add(Entry::StoredBytes, share(texts));
+        }
         Ok(is_new)
     }
 
@@ -221,7 +229,7 @@ impl Statements<'_> {
             DeadFate::Exhausted => Entry::Exhausted,
             DeadFate::Oversize => Entry::Oversize,
         };
-        self.deliveries.end(change, endpoint, Run { first: id, last: id }, entry)?;
+        self.deliveries.end(change, endpoint, Run::one(id), entry)?;
         Ok(true)
     }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::batch::Ended;
+use super::batch::{Attempt, Ended};
 use super::error::{OutboxError, OutboxErrorKind};
 use super::event::{End, EndpointId, Stored};
 use super::handle::Outbox;
 use super::ledger::Ledger;
 use super::lines::Line;
 use super::reader::Read;
+use super::rows::{now, signed};
+use super::run::Run;
 
 /// What may wait for an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +70,16 @@ impl OutboxEndpoint {
     /// not ended again. Once the outbox is closed, this changes nothing: the event waits.
     pub fn end(&self, id: u64, end: End) {
         self.outbox.end(Ended { endpoint: self.line.id, id, end });
+    }
+
+    /// Tells that an attempt at the event `first` failed just now, or at a batch up to the event `last`, and that the next one
+    /// is made after `wait`: the file knows it like an end. `attempts` of the round have failed with it, 0 when the next one
+    /// begins another round.
+    pub fn tried(&self, first: u64, last: u64, attempts: u8, wait: Duration) {
+        let run = Run { first: signed(first), last: signed(last) };
+        let (failed_at, wait) = (now(), milliseconds(wait));
+        let endpoint = self.line.id;
+        self.outbox.attempted(Attempt { endpoint, run, attempts, failed_at, wait });
     }
 
     /// What waits after the id `after`, in the order of ids: at most `most_events`, and of topics and data at

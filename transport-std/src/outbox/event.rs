@@ -1,5 +1,7 @@
 //! What goes into the outbox, and what comes out of it.
 
+use std::time::Duration;
+
 use pilot_webhook_core::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
@@ -121,6 +123,20 @@ pub struct Stored {
     pub stored_at: Timestamp,
     /// After a replay, the id it had first.
     pub first_id: Option<u64>,
+    /// That an attempt failed, and the next one is due later.
+    pub tried: Option<Tried>,
+}
+
+/// What is behind an event that waits for its next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tried {
+    /// How many attempts of its round have failed; 0 when the next one begins another round.
+    pub attempts: u8,
+    /// When the last of them failed, by the system's clock.
+    pub failed_at: Timestamp,
+    /// How long it waits since then.
+    pub wait: Duration,
 }
 
 /// How an event ended.

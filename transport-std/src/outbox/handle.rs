@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::batch::{Ended, Tell};
+use super::batch::{Attempt, Ended, Tell};
 use super::commit::Committer;
 use super::endpoint::{OutboxEndpoint, milliseconds};
 use super::error::{OutboxError, OutboxErrorKind, PutError};
@@ -118,7 +118,8 @@ impl Outbox {
         let number = |counter| count(counts.get(counter));
         let max_age = options.max_age.map_or(i64::MAX, milliseconds);
         let names = accounts(&writes)?.into_iter().map(|(id, name, _)| (id, name));
-        let lines = Arc::new(Lines::new(names, number(Counter::LastId), max_age));
+        let lines = Lines::new(names, number(Counter::LastId), max_age);
+        let lines = Arc::new(lines.ok_or(OutboxErrorKind::Corrupt)?);
         // A table that is missing shows here, and not in the writer.
         drop(Committer::new(&writes, options.dead_max, Arc::clone(&lines))?);
         let reads = schema::open(path, Opener::Tool)?;
@@ -173,14 +174,23 @@ impl Outbox {
         self.0.intake.put(&[event], None, || Tell::Nobody)
     }
 
-    /// As [`submit`](Self::submit), with how far its source was read, and with the one who is told.
-    pub(crate) fn submit_at(
+    /// As [`submit`](Self::submit), as one unit with how far its source was read, and with the one who is told, who is made
+    /// when the event is taken. With `can_wait` it waits for room, as long as `is_open`.
+    pub(crate) async fn submit_at(
         &self,
         event: NewEvent<'_>,
         position: Option<Position<'_>>,
-        reply: impl FnOnce() -> Tell,
+        can_wait: bool,
+        is_open: impl Fn() -> bool,
+        mut reply: impl FnMut() -> Tell,
     ) -> Result<(), PutError> {
-        self.0.intake.put(&[event], position, reply)
+        while is_open() {
+            match self.0.intake.put(&[event], position, &mut reply) {
+                Err(PutError::Full | PutError::Disk) if can_wait => self.room(event.size()).await?,
+                answer => return answer,
+            }
+        }
+        Err(PutError::Closed)
     }
 
     /// Hands in several events, and how far their source was read, as one unit: after a crash all of it is
@@ -222,7 +232,7 @@ impl Outbox {
     /// The endpoint `pilot`, which every file has: that of events and clients that name none.
     #[must_use]
     pub fn pilot(&self) -> OutboxEndpoint {
-        let pilot = self.0.lines.pilot();
+        let pilot = Arc::clone(&self.0.lines.pilot);
         pilot.restore();
         OutboxEndpoint::new(self.clone(), pilot)
     }
@@ -246,6 +256,10 @@ impl Outbox {
 
     pub(crate) fn end(&self, ended: Ended) {
         self.0.intake.end(ended);
+    }
+
+    pub(crate) fn attempted(&self, attempt: Attempt) {
+        self.0.intake.attempted(attempt);
     }
 
     pub(crate) fn ask(&self, question: Read) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::batch::{Batch, Ended, Tell};
+use super::batch::{Attempt, Batch, Ended, Tell};
 use super::error::PutError;
 use super::event::{EndpointId, NewEvent, Position};
 
@@ -15,6 +15,9 @@ const GROUP: usize = 64;
 /// What may wait in memory to be written, in bytes. Measured: with four times as many, no more events are written in a
 /// second, and the process takes some 12 MB more.
 const MEMORY: u64 = 2 << 20;
+
+/// So many attempts may wait in memory to be noted: some 200 KB. What is not noted is tried again after a restart.
+const ATTEMPTS: usize = 4096;
 
 /// The lock is held for as long as copying an event takes.
 #[derive(Debug)]
@@ -162,6 +165,15 @@ impl Intake {
         self.hand_in(|state| {
             if state.phase != Phase::Closed {
                 state.batch.ends.push(ended);
+            }
+        });
+    }
+
+    /// An attempt failed, of which the file is to know. While the disk fails, it does not know of all.
+    pub(crate) fn attempted(&self, attempt: Attempt) {
+        self.hand_in(|state| {
+            if state.phase != Phase::Closed && state.batch.attempts.len() < ATTEMPTS {
+                state.batch.attempts.push(attempt);
             }
         });
     }

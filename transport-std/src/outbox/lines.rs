@@ -8,9 +8,6 @@ use tokio::sync::Notify;
 
 use super::event::EndpointId;
 
-/// What the endpoint of a client is called that names none.
-const PILOT: &str = "pilot";
-
 /// The line of events before an endpoint.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -109,20 +106,24 @@ impl Line {
 /// All endpoints of a file.
 #[derive(Debug)]
 pub(crate) struct Lines {
+    /// That of the endpoint `pilot`, which every file has.
+    pub(crate) pilot: Arc<Line>,
     lines: Mutex<BTreeMap<EndpointId, Arc<Line>>>,
     /// The greatest age where an endpoint says nothing else, in milliseconds.
     max_age: i64,
 }
 
 impl Lines {
-    /// Those that the file has, whose last event is `newest`.
+    /// Those that the file has, whose last event is `newest`. `None` when `pilot` is missing.
     pub(crate) fn new(
         names: impl IntoIterator<Item = (EndpointId, String)>,
         newest: u64,
         max_age: i64,
-    ) -> Self {
+    ) -> Option<Self> {
         let line = |(id, name)| (id, Arc::new(Line::new(id, name, newest, max_age)));
-        Self { lines: Mutex::new(names.into_iter().map(line).collect()), max_age }
+        let lines: BTreeMap<_, _> = names.into_iter().map(line).collect();
+        let pilot = Arc::clone(lines.get(&EndpointId::PILOT)?);
+        Some(Self { pilot, lines: lines.into(), max_age })
     }
 
     fn lines(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Arc<Line>>> {
@@ -131,13 +132,6 @@ impl Lines {
 
     pub(crate) fn get(&self, id: EndpointId) -> Option<Arc<Line>> {
         self.lines().get(&id).cloned()
-    }
-
-    /// That of the endpoint `pilot`, which every file has.
-    pub(crate) fn pilot(&self) -> Arc<Line> {
-        let line = || Arc::new(Line::new(EndpointId::PILOT, PILOT.to_owned(), 0, self.max_age));
-        // Missing only where somebody else has changed the file.
-        Arc::clone(self.lines().entry(EndpointId::PILOT).or_insert_with(line))
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Line>> {

@@ -64,7 +64,11 @@ impl FileLock {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // In a directory that others may write to, a link would make a file of theirs, at a place of ours.
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
     #[cfg(windows)]
     std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 0);
     options.read(true).write(true).create(true).truncate(false).open(beside(path))
@@ -75,4 +79,18 @@ fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-lock");
     name.into()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, target) = (directory.path().join("e.db"), directory.path().join("made"));
+        std::os::unix::fs::symlink(&target, beside(&path)).unwrap();
+        assert!(FileLock::acquire(&path).is_err());
+        assert!(!target.exists());
+    }
 }

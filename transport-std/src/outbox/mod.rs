@@ -11,6 +11,7 @@ mod endpoint;
 mod error;
 mod event;
 mod handle;
+mod insert;
 mod intake;
 mod ledger;
 mod lines;
@@ -20,6 +21,7 @@ mod oldest;
 mod pending;
 mod reader;
 mod rows;
+mod run;
 mod schema;
 mod tools;
 mod upkeep;
@@ -29,7 +31,9 @@ mod writer;
 pub(crate) use batch::{Host, Tell};
 pub use endpoint::{EndpointBounds, OutboxEndpoint};
 pub use error::{OutboxError, OutboxErrorKind, PutError};
-pub use event::{DeadFate, DeadLetter, DeadReason, End, EndpointId, NewEvent, Position, Stored};
+pub use event::{
+    DeadFate, DeadLetter, DeadReason, End, EndpointId, NewEvent, Position, Stored, Tried,
+};
 pub use handle::{Outbox, OutboxOptions};
 pub use ledger::Ledger;
 pub use pending::Pending;

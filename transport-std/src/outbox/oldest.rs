@@ -8,7 +8,7 @@ use super::handle::Outbox;
 /// The first event that waits for each endpoint: by the primary keys, whatever else is there.
 const SQL: &str = "SELECT name, seconds, nanos FROM endpoints
     JOIN events ON events.id =
-        (SELECT id FROM deliveries WHERE endpoint = endpoints.id ORDER BY id LIMIT 1)";
+        (SELECT first FROM deliveries WHERE endpoint = endpoints.id ORDER BY last LIMIT 1)";
 
 impl Outbox {
     /// When the event happened that waits longest for each endpoint, by the endpoint's name, as it is on disk. Endpoints

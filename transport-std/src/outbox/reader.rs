@@ -5,8 +5,9 @@ use std::sync::mpsc::Receiver;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::deliveries::waiting;
 use super::event::{EndpointId, Stored};
-use super::rows::{EVENT, signed, stored};
+use super::rows::{EVENT, TRIED, signed, stored, tried};
 
 /// A question, and who asks.
 pub(crate) struct Read {
@@ -30,10 +31,7 @@ pub(crate) fn run(connection: Connection, questions: Receiver<Read>) {
 
 /// The events that wait for the endpoint ?1 after the id ?2, in the order of ids, ?3 at most.
 fn sql() -> String {
-    format!(
-        "SELECT {EVENT} FROM deliveries CROSS JOIN events USING (id)
-         WHERE endpoint = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
-    )
+    format!("{} LIMIT ?3", waiting(&format!("{EVENT}, {TRIED}")))
 }
 
 /// What waits for an endpoint after `after`, in the order of ids: at most `most_events`, and of texts at most
@@ -50,7 +48,8 @@ pub(crate) fn read(
     let mut rows = statement.query((endpoint, signed(after), limit))?;
     let (mut events, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let event = stored(row)?;
+        // Behind the columns of the event.
+        let event = Stored { tried: tried(row, 9)?, ..stored(row)? };
         bytes += event.topic.len() + event.data.as_ref().map_or(0, String::len);
         if bytes > most_bytes && !events.is_empty() {
             break;
@@ -76,8 +75,9 @@ mod tests {
         assert_eq!(
             steps,
             [
-                "SEARCH deliveries USING PRIMARY KEY (endpoint=? AND id>?)",
-                "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"
+                "SEARCH deliveries USING PRIMARY KEY (endpoint=? AND last>?)",
+                "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+                "SEARCH attempts USING PRIMARY KEY (endpoint=? AND event=?) LEFT-JOIN"
             ]
         );
     }

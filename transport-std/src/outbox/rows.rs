@@ -1,17 +1,20 @@
 //! Rows as values: how numbers, times and events stand in the file.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pilot_webhook_core::Timestamp;
 use rusqlite::Row;
 
-use super::event::{DeadFate, DeadLetter, DeadReason, Stored};
+use super::event::{DeadFate, DeadLetter, DeadReason, Stored, Tried};
 
 /// The columns of an event, which `events` and `dead` share, in [`stored`]'s order.
 pub(crate) const EVENT: &str =
     "id, topic, data, node_id, seconds, nanos, origin_id, stored_at, first_id";
 /// The columns of a dead letter after those of its event, in [`dead`]'s order.
 pub(crate) const DEATH: &str = "died_at, fate, attempts, status, error, url";
+
+/// The columns of an event's attempts, in [`tried`]'s order. They are NULL for one that was not tried.
+pub(crate) const TRIED: &str = "failed, failed_at, wait";
 
 /// An id in the file. SQLite's integers are signed: the upper half of an origin's ids is negative there.
 pub(crate) const fn signed(id: u64) -> i64 {
@@ -45,7 +48,16 @@ pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         origin_id: row.get::<_, Option<i64>>(6)?.map(unsigned),
         stored_at: time_of(row.get(7)?),
         first_id: row.get::<_, Option<i64>>(8)?.map(unsigned),
+        tried: None,
     })
+}
+
+/// How often it was tried, of a row with the columns [`TRIED`] from the one at `first` on.
+pub(crate) fn tried(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Tried>> {
+    let Some(attempts) = row.get(first)? else { return Ok(None) };
+    let wait = u64::try_from(row.get::<_, i64>(first + 2)?).unwrap_or(0);
+    let (failed_at, wait) = (time_of(row.get(first + 1)?), Duration::from_millis(wait));
+    Ok(Some(Tried { attempts, failed_at, wait }))
 }
 
 /// A dead letter of the endpoint `endpoint`, of a row with the columns [`EVENT`], [`DEATH`] and whether it is to be

@@ -13,7 +13,8 @@ use super::look;
 const APPLICATION_ID: i64 = 0x504f_4258;
 /// The steps from one version of the file (`PRAGMA user_version`) to the next, from an empty file on. A
 /// step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 /// How long a connection waits for another process to finish writing.
 const BUSY: Duration = Duration::from_secs(5);
 /// What the write-ahead log keeps of its length, in bytes, after it was long.

@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::change::{Books, Changed, Run};
-use super::deliveries::{Deliveries, share};
+use super::change::{Books, Changed};
+use super::deliveries::{Deliveries, share, waiting};
 use super::event::{EndpointId, TEXTS};
 use super::ledger::{Counter, Entry};
 use super::rows::now;
+use super::run::Run;
 
 /// So many events at a time, so that nobody waits long for the writer.
 const SLICE: i64 = 512;
@@ -46,20 +47,19 @@ pub(crate) fn age_out(
 ) -> rusqlite::Result<Option<Slice>> {
     let oldest = now().saturating_sub(age);
     // In the order of the ids, which is that of the times unless the clock was set: nothing else needs to be looked at.
-    let mut statement = connection.prepare(
-        "SELECT id, stored_at FROM deliveries CROSS JOIN events USING (id)
-         WHERE endpoint = ?1 ORDER BY id LIMIT ?2",
-    )?;
-    let mut rows = statement.query((endpoint, SLICE))?;
-    let mut ids = Vec::new();
+    let mut statement =
+        connection.prepare(&format!("{} LIMIT {SLICE}", waiting("events.id, stored_at")))?;
+    let mut rows = statement.query((endpoint, 0))?;
+    let mut old: Option<Run> = None;
     while let Some(row) = rows.next()? {
         if row.get::<_, i64>(1)? >= oldest {
             break;
         }
-        ids.push(row.get(0)?);
+        let id = row.get(0)?;
+        old.get_or_insert(Run::one(id)).last = id;
     }
     drop(rows);
-    give_up(connection, endpoint, &ids, Entry::AgedOut)
+    give_up(connection, endpoint, old, Entry::AgedOut)
 }
 
 /// Ends the oldest events that wait for an endpoint which was removed, if there are any.
@@ -67,33 +67,25 @@ pub(crate) fn clear(
     connection: &Connection,
     endpoint: EndpointId,
 ) -> rusqlite::Result<Option<Slice>> {
-    let mut statement =
-        connection.prepare("SELECT id FROM deliveries WHERE endpoint = ?1 ORDER BY id LIMIT ?2")?;
-    let ids: Vec<i64> =
-        statement.query_map((endpoint, SLICE), |row| row.get(0))?.collect::<Result<_, _>>()?;
-    give_up(connection, endpoint, &ids, Entry::Removed)
+    let sql = "SELECT first, last FROM deliveries WHERE endpoint = ?1 ORDER BY last LIMIT 1";
+    let run = connection.query_row(sql, [endpoint], |row| {
+        let (first, last) = (row.get(0)?, row.get(1)?);
+        Ok(Run { first, last: i64::min(last, first + SLICE - 1) })
+    });
+    give_up(connection, endpoint, run.optional()?, Entry::Removed)
 }
 
+/// Ends what waits for an endpoint in a run.
 fn give_up(
     connection: &Connection,
     endpoint: EndpointId,
-    ids: &[i64],
+    run: Option<Run>,
     entry: Entry,
 ) -> rusqlite::Result<Option<Slice>> {
-    if ids.is_empty() {
-        return Ok(None);
-    }
+    let Some(run) = run else { return Ok(None) };
     let mut deliveries = Deliveries::new(connection)?;
-    let (events, changed) = Books::new(connection)?.transaction(|change| {
-        let mut events = 0;
-        for run in ids.chunk_by(|id, next| id + 1 == *next) {
-            if let ([first, ..], [.., last]) = (run, run) {
-                let run = Run { first: *first, last: *last };
-                events += deliveries.end(change, endpoint, run, entry)?;
-            }
-        }
-        Ok(events)
-    })?;
+    let (events, changed) = Books::new(connection)?
+        .transaction(|change| deliveries.end(change, endpoint, run, entry))?;
     Ok((events > 0).then_some(Slice { events, changed }))
 }
 
@@ -137,7 +129,8 @@ pub(crate) fn replay(connection: &Connection, room: i64) -> rusqlite::Result<Sli
                 put_back.execute((endpoint, id, new_id, now))?;
                 remove.execute((endpoint, id))?;
                 let account = change.of(endpoint)?;
-                deliveries.begin(account, endpoint, new_id, texts)?;
+                account.store(new_id);
+                account.add(Entry::StoredBytes, size);
                 account.add(Entry::Replayed, 1);
                 change.add(Counter::Events, 1);
                 change.add(Counter::StoredBytes, size);
@@ -145,7 +138,7 @@ pub(crate) fn replay(connection: &Connection, room: i64) -> rusqlite::Result<Sli
             }
             done.execute((endpoint, id))?;
         }
-        deliveries.finish(change)?;
+        deliveries.begin(change)?;
         Ok(replayed)
     })?;
     Ok(Slice { events, changed })

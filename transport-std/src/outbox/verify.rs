@@ -66,10 +66,11 @@ fn compare(
     ] {
         check(what, counts.get(counter), number(snapshot, sql)?);
     }
-    let mut waiting = snapshot.prepare("SELECT count(*) FROM deliveries WHERE endpoint = ?1")?;
+    let mut waiting = snapshot
+        .prepare("SELECT ifnull(sum(last - first + 1), 0) FROM deliveries WHERE endpoint = ?1")?;
     let mut bytes = snapshot.prepare(&format!(
         "SELECT ifnull(sum({TEXTS} + {ROW} + {DELIVERY}), 0)
-         FROM deliveries CROSS JOIN events USING (id) WHERE endpoint = ?1"
+         FROM deliveries CROSS JOIN events ON id BETWEEN first AND last WHERE endpoint = ?1"
     ))?;
     let mut dead = snapshot.prepare("SELECT count(*) FROM dead WHERE endpoint = ?1")?;
     for (id, name, account) in accounts {
@@ -85,11 +86,23 @@ fn compare(
     let wrong = number(
         snapshot,
         "SELECT count(*) FROM events
-             LEFT JOIN (SELECT id, count(*) AS there FROM deliveries GROUP BY id) USING (id)
+             LEFT JOIN (SELECT id, count(*) AS there
+                        FROM deliveries CROSS JOIN events ON id BETWEEN first AND last
+                        GROUP BY id) USING (id)
          WHERE due IS NOT there",
     )?;
     if wrong > 0 {
         problems.push(format!("{wrong} events wait for more or fewer endpoints than they say"));
+    }
+    let tried = number(
+        snapshot,
+        "SELECT count(*) FROM attempts WHERE ifnull(event <
+             (SELECT first FROM deliveries
+              WHERE deliveries.endpoint = attempts.endpoint AND last >= event
+              ORDER BY last LIMIT 1), TRUE)",
+    )?;
+    if tried > 0 {
+        problems.push(format!("{tried} attempts are noted of events that do not wait"));
     }
     let greatest = number(
         snapshot,

@@ -9,6 +9,7 @@ mod changes;
 mod fan_out;
 mod isolation;
 mod pause;
+mod pull_to;
 #[cfg(feature = "outbox")]
 mod stored;
 mod world;

@@ -7,6 +7,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 
 use super::wait::Wait;
 use super::{Dispatcher, ready_when};
+use crate::engine::delivery::Tried;
 use crate::engine::observer::Observer;
 use crate::event::{Data, EmitError, Event};
 use crate::json::EncodeError;
@@ -123,16 +124,55 @@ where
         data: &D,
         scratch: &mut [u8],
     ) -> Result<Option<u64>, EmitError> {
+        match Encoded::new(event, data, scratch) {
+            Ok(event) => self.when_room(|| self.push(&event, true)).await,
+            Err(error) => self.refuse_payload(event.id, error),
+        }
+    }
+
+    /// Like [`emit_when_room`](Self::emit_when_room), for an event that was tried before, by an earlier start of its host: it
+    /// goes on at its attempt, when that is due. Those that are handed in one after the other with the same story are a batch
+    /// again. Where as many messages wait for their next attempt as may, its attempts begin anew.
+    ///
+    /// # Errors
+    /// As `emit_when_room`.
+    pub async fn emit_tried<D: Data + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        data: &D,
+        scratch: &mut [u8],
+        tried: Tried,
+    ) -> Result<Option<u64>, EmitError> {
         let event = match Encoded::new(event, data, scratch) {
             Ok(event) => event,
             Err(error) => return self.refuse_payload(event.id, error),
         };
-        // One that waits drops no other, so there is always an answer.
-        let push = || match self.push(&event, true) {
+        let push = || {
+            let mut answer = None;
+            self.change(|state| {
+                answer = state.push(&event, true);
+                if let Some(Ok(Some(id))) = answer {
+                    state.go_on(id, tried);
+                }
+            });
+            answer
+        };
+        let answer = self.when_room(push).await;
+        // It may be due before what a worker waits for.
+        self.pass_on(None);
+        answer
+    }
+
+    /// One that waits drops no other, so `push` always has an answer.
+    fn when_room(
+        &self,
+        push: impl Fn() -> Option<Result<Option<u64>, EmitError>> + Unpin,
+    ) -> impl Future<Output = Result<Option<u64>, EmitError>> {
+        let look = move || match push() {
             Some(Err(EmitError::Full)) | None => Poll::Pending,
             Some(answer) => Poll::Ready(answer),
         };
-        Wait::new(self, |inner| &mut inner.crowded, push).await
+        Wait::new(self, |inner| &mut inner.crowded, look)
     }
 
     /// Completes when at least half of the queue is free, or when events are turned away for another reason: the

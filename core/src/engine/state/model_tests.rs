@@ -16,7 +16,7 @@ use std::vec::Vec;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use self::world::{Action, World};
-use crate::engine::config::{Config, OnFull, OnOpen};
+use crate::engine::config::{Config, LongWaits, OnFull, OnOpen};
 use crate::engine::rate::Rate;
 use crate::engine::retry::{Backoff, RETRY_AFTER_WAIT};
 use crate::engine::schedule::Schedule;
@@ -58,6 +58,7 @@ impl Bounds {
                 batch: 1,
                 batch_delay: Duration::ZERO,
                 max_in_flight: u16::try_from(workers).unwrap(),
+                long_waits: LongWaits::Cut,
             },
             workers,
             events: 3,

@@ -2,6 +2,9 @@
 
 use super::State;
 use crate::clock::Instant;
+use crate::engine::breaker::BreakerState;
+use crate::engine::config::LongWaits;
+use crate::engine::delivery::{Fate, Tried};
 use crate::queue::LeaseRange;
 
 /// A message that waits for its next attempt. The queue keeps its events leased.
@@ -27,9 +30,15 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
         slots.saturating_sub(begun).min(self.window.saturating_sub(self.sending))
     }
 
+    /// Known to the compiler without the feature `resume`.
+    const fn cuts_waits(&self) -> bool {
+        matches!(self.config.long_waits, LongWaits::Cut)
+    }
+
     /// When the next attempt of a message is due. A wait that would outlast a drain is cut.
     fn due(&self, message: &Retrying) -> Instant {
-        if self.is_past_deadline(message.due) { Instant::default() } else { message.due }
+        let is_cut = self.cuts_waits() && self.is_past_deadline(message.due);
+        if is_cut { Instant::default() } else { message.due }
     }
 
     /// When the first of the next attempts is due, and the place of its message: of several, the oldest.
@@ -61,6 +70,51 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     #[inline(never)]
     pub(super) fn return_retrying(&mut self) {
         while self.return_one() {}
+    }
+
+    /// An event that was just taken in waits for its next attempt, as it did before. Where no more messages may wait, or
+    /// others are before it that must stay before it, its next attempt is the first of a new round.
+    pub(crate) fn go_on(&mut self, id: u64, Tried { attempts, due }: Tried) {
+        let most = self.batch_events();
+        let (queue, retrying) = (&self.queue, &self.retrying);
+        // What was a batch is one again.
+        let place = retrying.iter().position(|message| {
+            let same = message.attempts == attempts && message.due == due;
+            same && message.run.count < most && queue.following(message.run) == Some(id)
+        });
+        if let Some(message) = place.and_then(|place| self.retrying.get_mut(place)) {
+            message.run.count += u32::from(self.queue.hold(id));
+            return;
+        }
+        let keeps_order = self.config.max_in_flight > 1 || self.queue.oldest(|_| true) == Some(id);
+        let may_wait = keeps_order && self.breaker.state() == BreakerState::Closed;
+        if may_wait && self.places() > 0 && self.queue.hold(id) {
+            let message = Retrying { run: LeaseRange { first: id, count: 1 }, attempts, due };
+            if self.retrying.push(message).is_err() {
+                self.queue.release(message.run);
+            }
+        }
+    }
+
+    /// The place of a message that waits for longer than a drain which cuts no wait.
+    pub(super) fn too_late(&self) -> Option<usize> {
+        let is_late = |message: &Retrying| self.is_past_deadline(message.due);
+        if self.cuts_waits() { None } else { self.retrying.iter().position(is_late) }
+    }
+
+    /// Abandons the first event of the message at a place.
+    pub(super) fn abandon(&mut self, place: usize) {
+        let Some(Retrying { run, attempts, due }) = self.take_retrying(place) else { return };
+        let first = LeaseRange { count: 1, ..run };
+        let next = self.queue.following(first).filter(|_| run.count > 1);
+        self.queue.settle(first);
+        self.end(run.first, Fate::Abandoned);
+        if let Some(next) = next {
+            let run = LeaseRange { first: next, count: run.count - 1 };
+            // It takes the place that was left.
+            let _ = self.retrying.push(Retrying { run, attempts, due });
+        }
+        self.leave_when_empty();
     }
 
     /// One goes back; `false` when there is none.

@@ -18,6 +18,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         if self.is_past_deadline(now) && (has_events || due.is_some()) {
             return self.give_up(Fate::Abandoned);
         }
+        if let Some(place) = self.too_late() {
+            // What is behind it where order is kept goes with it, and before it.
+            if has_events && self.config.max_in_flight <= 1 {
+                self.end_oldest(Fate::Abandoned);
+            } else {
+                self.abandon(place);
+            }
+            return Next::Again;
+        }
         let again = first_due.filter(|(due, _)| now >= *due);
         let is_due = again.is_some();
         if !is_due {

@@ -1,48 +1,36 @@
 //! Key pairs: the sender signs with the secret half, and the receiver knows the public one.
 
-use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign_byupdate};
 use ed25519_dalek::{Signature, VerifyingKey};
-use sha2::{Digest, Sha512};
 
+use crate::sign::ed25519::{self, HALF};
 use crate::sign::standard::{Content, KeyError};
-
-/// Bytes of each half.
-const HALF: usize = 32;
 
 /// Both halves of a key pair.
 #[derive(Clone)]
-pub(super) struct Pair {
-    secret: [u8; HALF],
-    public: Public,
-}
+pub(super) struct Pair(ed25519::Pair);
 
 impl Pair {
     /// Of the secret half, with or without the public one behind it.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, KeyError> {
         let (secret, public) = bytes.split_first_chunk().ok_or(KeyError::Length)?;
-        let own = VerifyingKey::from(&ExpandedSecretKey::from(secret));
+        let pair = ed25519::Pair::of(secret);
         match public.len() {
             0 => {}
             // A signature with another public half would tell the secret one.
-            HALF if public == own.as_bytes() => {}
+            HALF if public == pair.public().as_bytes() => {}
             HALF => return Err(KeyError::Public),
             _ => return Err(KeyError::Length),
         }
-        Ok(Self { secret: *secret, public: Public(own) })
+        Ok(Self(pair))
     }
 
     pub(super) fn public(&self) -> Public {
-        self.public.clone()
+        Public(*self.0.public())
     }
 
     /// The signature. There always is one.
     pub(super) fn sign(&self, content: &Content<'_>) -> Option<[u8; 2 * HALF]> {
-        let feed = |hash: &mut Sha512| {
-            content.pieces(|piece| hash.update(piece));
-            Ok(())
-        };
-        let secret = ExpandedSecretKey::from(&self.secret);
-        raw_sign_byupdate(&secret, feed, &self.public.0).ok().map(|signature| signature.to_bytes())
+        self.0.sign(|each| content.pieces(each))
     }
 }
 

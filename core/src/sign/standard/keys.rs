@@ -162,7 +162,7 @@ mod tests {
         let mut headers = Headers::new(&mut room);
         format(&mut headers);
         let wall = || Timestamp::new(253_402_300_799, 0);
-        signer.sign(&ToSign { id, body: b"{}", wall: &wall }, &mut headers);
+        signer.sign(&ToSign { id, body: b"{}", trace: None, wall: &wall }, &mut headers);
         headers.finish().map(<[_]>::len)
     }
 
@@ -171,7 +171,7 @@ mod tests {
         let mut room = [0; ROOM];
         let mut headers = Headers::new(&mut room);
         let wall = || Timestamp::new(1_614_265_330, 999_999_999);
-        signer.sign(&ToSign { id: ID, body: b"{}", wall: &wall }, &mut headers);
+        signer.sign(&ToSign { id: ID, body: b"{}", trace: None, wall: &wall }, &mut headers);
         let owned = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
         headers.finish().unwrap().iter().map(owned).collect()
     }
@@ -205,7 +205,7 @@ mod tests {
     fn a_time_before_1970_is_0() {
         let mut room = [0; ROOM];
         let mut headers = Headers::new(&mut room);
-        let message = ToSign { id: ID, body: b"{}", wall: &|| Timestamp::new(-5, 0) };
+        let message = ToSign { id: ID, body: b"{}", trace: None, wall: &|| Timestamp::new(-5, 0) };
         Signer::sign(&key(ONE), &message, &mut headers);
         assert_eq!(headers.finish().unwrap()[1], (TIMESTAMP_HEADER, "0"));
     }

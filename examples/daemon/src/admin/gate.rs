@@ -1,6 +1,7 @@
 //! Who has the token: in a header, or by a cookie that was given for it.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub(super) struct Gate {
     signature: Vec<u8>,
     /// Signs cookies. It is of this start only, and not the token: who has a cookie cannot try tokens on it.
     session: Secret,
+    /// How often somebody logged out: cookies from before do not count any more.
+    log_outs: AtomicU64,
     start: Instant,
     /// The cookie's name. Cookies are shared by all ports of a host.
     cookie: String,
@@ -70,6 +73,7 @@ impl Gate {
             signature: key.sign(token).as_str().into(),
             token: key,
             session,
+            log_outs: AtomicU64::new(0),
             start,
             cookie: format!("pilot-webhookd-{port}"),
             guesses: Mutex::new(Guesses { since: start, wrong: 0 }),
@@ -110,13 +114,14 @@ impl Gate {
     /// The `Set-Cookie` of a log-in.
     pub(super) fn log_in(&self, now: Instant) -> String {
         let until = (self.elapsed(now) + SESSION).as_secs().to_string();
-        let signature = self.session.sign(until.as_bytes());
+        let signature = self.session.sign(&self.signed(until.as_bytes()));
         let (name, signature, age) = (&self.cookie, signature.as_str(), SESSION.as_secs());
         format!("{name}={until}.{signature}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict")
     }
 
-    /// The `Set-Cookie` of a log-out.
+    /// The `Set-Cookie` of a log-out. It ends all log-ins: a copy of a cookie is of no use then.
     pub(super) fn log_out(&self) -> String {
+        self.log_outs.fetch_add(1, Relaxed);
         format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", self.cookie)
     }
 
@@ -126,8 +131,14 @@ impl Gate {
         let Some(dot) = value.iter().position(|byte| *byte == b'.') else { return false };
         let (until, signature) = (&value[..dot], &value[dot + 1..]);
         let time = std::str::from_utf8(until).ok().and_then(|until| until.parse::<u64>().ok());
-        self.session.verify(until, signature)
+        self.session.verify(&self.signed(until), signature)
             && time.is_some_and(|until| self.elapsed(now).as_secs() < until)
+    }
+
+    /// What is signed of a log-in that counts until then.
+    fn signed(&self, until: &[u8]) -> Vec<u8> {
+        let log_outs = self.log_outs.load(Relaxed).to_string();
+        [until, b" ", log_outs.as_bytes()].concat()
     }
 
     /// The time since the start, which the clock on the wall does not move.
@@ -192,6 +203,17 @@ mod tests {
         for wrong in [cookie.replace('=', "=9"), format!("{cookie}0"), cookie.replace('.', "")] {
             assert_eq!(gate.pass(&with("cookie", &wrong), now), Pass::Refused, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_log_out_ends_all_log_ins_before_it() {
+        let gate = gate();
+        let now = Instant::now();
+        let before = cookie(&gate, now);
+        gate.log_out();
+        assert_eq!(gate.pass(&with("cookie", &before), now), Pass::Refused);
+        let after = cookie(&gate, now);
+        assert_eq!(gate.pass(&with("cookie", &after), now), Pass::Granted(By::Cookie));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(super) const SAMPLES: usize = 90;
 const BYTES: usize = 8 * 1024 * 1024;
 /// The greatest share. Arbitrary: 100 attempts with bodies of 4 KiB.
 const SHARE_MAX: usize = 512 * 1024;
+/// The smallest share: an attempt finds room in it.
+const SHARE_MIN: usize = 2 * 1024;
 /// The longest body that is remembered whole.
 const BODY_MAX: usize = 16 * 1024;
 /// The longest answer that is remembered.
@@ -76,7 +78,7 @@ impl Cut {
 /// An attempt, as it is remembered.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
-    /// The attempts of an endpoint are numbered, from 1.
+    /// The attempts are numbered, from 1; those of all endpoints together, so that one that comes back goes on.
     pub(super) number: u64,
     pub(super) at: Timestamp,
     pub(super) event_id: u64,
@@ -120,7 +122,23 @@ pub(super) struct Sample {
 #[derive(Default)]
 pub(crate) struct Histories {
     all: Mutex<HashMap<String, Arc<History>>>,
-    endpoints: Arc<AtomicUsize>,
+    common: Arc<Common>,
+}
+
+/// What the histories of all endpoints have in common.
+#[derive(Default)]
+struct Common {
+    /// How many share the memory.
+    endpoints: AtomicUsize,
+    /// The number of the newest attempt.
+    newest: AtomicU64,
+}
+
+impl Common {
+    /// The bytes that one endpoint may have.
+    fn share(&self) -> usize {
+        (BYTES / self.endpoints.load(Relaxed).max(1)).clamp(SHARE_MIN, SHARE_MAX)
+    }
 }
 
 impl Histories {
@@ -130,10 +148,9 @@ impl Histories {
         if let Some(history) = all.get(name) {
             return Arc::clone(history);
         }
-        let history =
-            Arc::new(History { endpoints: Arc::clone(&self.endpoints), ..History::default() });
+        let history = Arc::new(History { common: Arc::clone(&self.common), ..History::default() });
         all.insert(name.to_owned(), Arc::clone(&history));
-        self.endpoints.store(all.len(), Relaxed);
+        self.common.endpoints.store(all.len(), Relaxed);
         history
     }
 
@@ -141,15 +158,14 @@ impl Histories {
     pub(super) fn keep(&self, is_there: impl Fn(&str) -> bool) {
         let mut all = lock(&self.all);
         all.retain(|name, _| is_there(name));
-        self.endpoints.store(all.len(), Relaxed);
+        self.common.endpoints.store(all.len(), Relaxed);
     }
 }
 
 /// What is remembered of an endpoint.
 #[derive(Default)]
 pub(crate) struct History {
-    /// How many share the memory.
-    endpoints: Arc<AtomicUsize>,
+    common: Arc<Common>,
     memory: Mutex<Memory>,
     /// Dead letters, when they were counted last.
     dead: AtomicU64,
@@ -159,13 +175,21 @@ pub(crate) struct History {
 struct Memory {
     attempts: VecDeque<Attempt>,
     bytes: usize,
-    /// The number of the newest.
-    newest: u64,
     samples: VecDeque<Sample>,
     /// Since the last sample.
     running: Sample,
     /// Delivered, at the last sample.
     delivered: u64,
+}
+
+impl Memory {
+    /// Forgets the oldest attempts beyond these bytes.
+    fn trim(&mut self, share: usize) {
+        while self.attempts.len() > ATTEMPTS || self.bytes > share {
+            let Some(oldest) = self.attempts.pop_front() else { break };
+            self.bytes -= oldest.size();
+        }
+    }
 }
 
 impl History {
@@ -218,15 +242,14 @@ impl History {
 
     /// Remembers an attempt, and forgets the oldest ones for it.
     fn attempted(&self, told: &Told<'_>) {
-        let share = (BYTES / self.endpoints.load(Relaxed).max(1)).min(SHARE_MAX);
+        let share = self.common.share();
         let (status, is_accepted, error) = match told.outcome {
             Outcome::Answer { status, is_accepted } => (Some(status), is_accepted, ""),
             Outcome::Error(error) => (None, false, error),
         };
         let mut memory = lock(&self.memory);
-        memory.newest += 1;
         let attempt = Attempt {
-            number: memory.newest,
+            number: self.common.newest.fetch_add(1, Relaxed) + 1,
             at: told.at,
             event_id: told.event_id,
             topic: Cut::new(told.topic.as_bytes(), TOPIC_MAX),
@@ -245,17 +268,13 @@ impl History {
         memory.running.micros = memory.running.micros.saturating_add(micros);
         memory.bytes += attempt.size();
         memory.attempts.push_back(attempt);
-        while memory.attempts.len() > ATTEMPTS
-            || (memory.bytes > share && memory.attempts.len() > 1)
-        {
-            let Some(oldest) = memory.attempts.pop_front() else { break };
-            memory.bytes -= oldest.size();
-        }
+        memory.trim(share);
     }
 
-    /// Ends a second, with the counters at its end.
+    /// Ends a second, with the counters at its end. The share of the memory may have become smaller.
     pub(super) fn sample(&self, stats: &Stats) {
         let mut memory = lock(&self.memory);
+        memory.trim(self.common.share());
         let delivered = stats.delivered.saturating_sub(memory.delivered);
         let sample = Sample {
             delivered: u32::try_from(delivered).unwrap_or(u32::MAX),
@@ -365,27 +384,44 @@ mod tests {
         assert_eq!(counted, lock(&all[0].memory).bytes);
     }
 
+    /// The first ones had the memory for themselves.
+    #[test]
+    fn endpoints_that_are_added_later_take_their_share_from_the_others() {
+        let histories = Histories::default();
+        let long = vec![b'x'; 64 * 1024];
+        let all: Vec<_> = (0..1_000)
+            .map(|n| {
+                let history = histories.of(&format!("e{n}"));
+                (0..ATTEMPTS).for_each(|_| history.attempted(&told(&long)));
+                history
+            })
+            .collect();
+        all.iter().for_each(|history| history.sample(&Stats::default()));
+        let sum: usize = all.iter().map(|history| lock(&history.memory).bytes).sum();
+        assert!(sum <= BYTES, "{sum}");
+    }
+
     proptest! {
         /// Whatever comes, and however many share the memory.
         #[test]
         fn the_memory_is_bounded_and_counted(
-            lengths in proptest::collection::vec((0..40_000_usize, 1..2_000_usize), 1..300),
+            lengths in proptest::collection::vec((0..40_000_usize, 1..6_000_usize), 1..300),
         ) {
             let histories = Histories::default();
             let history = histories.of("a");
             let long = vec![b'x'; 40_000];
             for (length, endpoints) in lengths {
-                histories.endpoints.store(endpoints, Relaxed);
+                histories.common.endpoints.store(endpoints, Relaxed);
                 history.attempted(&told(&long[..length]));
-                let share = (BYTES / endpoints).min(SHARE_MAX);
+                let share = histories.common.share();
                 let memory = lock(&history.memory);
                 let counted: usize = memory.attempts.iter().map(Attempt::size).sum();
                 prop_assert_eq!(counted, memory.bytes);
-                prop_assert!(memory.bytes <= share || memory.attempts.len() == 1);
+                prop_assert!(memory.bytes <= share);
                 prop_assert!((1..=ATTEMPTS).contains(&memory.attempts.len()));
                 let numbers: Vec<_> = memory.attempts.iter().map(|it| it.number).collect();
                 prop_assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
-                prop_assert_eq!(numbers.last(), Some(&memory.newest));
+                prop_assert_eq!(numbers.last().copied(), Some(histories.common.newest.load(Relaxed)));
             }
         }
     }
@@ -410,6 +446,10 @@ mod tests {
         histories.of("a").attempted(&told(b"{}"));
         histories.of("b");
         histories.keep(|name| name == "b");
-        assert!(histories.of("a").attempts(0).is_empty());
+        let again = histories.of("a");
+        assert!(again.attempts(0).is_empty());
+        // A page that saw the first one sees this one, too.
+        again.attempted(&told(b"{}"));
+        assert_eq!(again.attempts(1).len(), 1);
     }
 }

@@ -1,12 +1,13 @@
 //! Accepts connections at the admin address, in bounded number, memory and time.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use pilot_webhook_std::Hub;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -34,12 +35,14 @@ use super::watch::Watch;
 use crate::Failure;
 use crate::aside::aside;
 
-/// Connections at once. Further ones wait in the system's backlog. Arbitrary: a browser has six.
+/// Connections at once. For a further one the oldest that asked for nothing is closed; if all have asked, it waits in the
+/// system's backlog. Arbitrary: a browser has six.
 const CONNECTIONS: usize = 64;
 /// The longest head, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
-/// How long a head may take; a connection between two requests has as long.
-const HEAD: Duration = Duration::from_secs(30);
+/// How long a head may take; a connection between two requests has as long. Arbitrary: shorter than Prometheus' usual 15 s
+/// between two scrapes, so that none is kept for them.
+const HEAD: Duration = Duration::from_secs(10);
 /// How long a connection may go without a byte in either direction. What is live sends more often than that.
 const STALL: Duration = Duration::from_secs(60);
 /// Before connections are accepted again after that failed. Arbitrary: long enough for the log.
@@ -101,6 +104,7 @@ impl Admin {
 async fn accept(listener: TcpListener, router: Router) -> Infallible {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
+    let mut silent = Silent::default();
     loop {
         let (stream, _) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -110,14 +114,40 @@ async fn accept(listener: TcpListener, router: Router) -> Infallible {
                 continue;
             }
         };
-        // This one waits with nothing read of it, and those behind it are not accepted.
+        if places.available_permits() == 0 {
+            silent.close_oldest();
+        }
+        // This one may wait with nothing read of it, and those behind it are not accepted.
         let place = Arc::clone(&places).acquire_owned().await;
         while connections.try_join_next().is_some() {}
         let router = router.clone();
-        connections.spawn(async move {
-            answer(stream, router).await;
+        let has_asked = Arc::<AtomicBool>::default();
+        let asked = Arc::clone(&has_asked);
+        let connection = connections.spawn(async move {
+            answer(stream, router, &asked).await;
             drop(place);
         });
+        silent.add(has_asked, connection);
+    }
+}
+
+/// The connections that asked for nothing yet, oldest first.
+#[derive(Default)]
+struct Silent(VecDeque<(Arc<AtomicBool>, AbortHandle)>);
+
+impl Silent {
+    fn add(&mut self, has_asked: Arc<AtomicBool>, connection: AbortHandle) {
+        self.0.retain(|(asked, connection)| !asked.load(Relaxed) && !connection.is_finished());
+        self.0.push_back((has_asked, connection));
+    }
+
+    fn close_oldest(&mut self) {
+        while let Some((asked, connection)) = self.0.pop_front() {
+            if !asked.load(Relaxed) && !connection.is_finished() {
+                connection.abort();
+                return;
+            }
+        }
     }
 }
 
@@ -153,10 +183,11 @@ async fn token(
     Ok(token)
 }
 
-/// Serves one connection to its end.
-async fn answer(stream: TcpStream, router: Router) {
+/// Serves one connection to its end, and notes that it asked for something.
+async fn answer(stream: TcpStream, router: Router, has_asked: &AtomicBool) {
     let Ok(local) = stream.local_addr() else { return };
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+        has_asked.store(true, Relaxed);
         request.extensions_mut().insert(Local(local.ip()));
         TowerToHyperService::new(router.clone()).call(request)
     });

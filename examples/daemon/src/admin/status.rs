@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -14,7 +15,7 @@ use pilot_webhook_std::outbox::OutboxError;
 use pilot_webhook_std::{Hub, HubEndpoint};
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use super::watch::Watch;
@@ -26,6 +27,9 @@ const EVENT: u64 = 4 * 1024;
 
 /// The most endpoints that are named. Arbitrary.
 const NAMED_MAX: usize = 100;
+/// How many texts of metrics are sent at once: with a thousand endpoints one has 4 MB, which a slow reader keeps in memory.
+/// Arbitrary: two Prometheus servers, and two people.
+const TEXTS: usize = 4;
 
 /// What machines are told from.
 pub(super) struct Status {
@@ -33,6 +37,20 @@ pub(super) struct Status {
     watch: Arc<Watch>,
     /// Held while metrics are written: with many endpoints they are long.
     turn: Mutex<()>,
+    /// One for each text that is being sent.
+    texts: Arc<Semaphore>,
+}
+
+/// Metrics that are being sent.
+struct Sent {
+    text: String,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
 }
 
 /// Why no events are taken.
@@ -76,17 +94,24 @@ async fn readiness(State(status): State<Arc<Status>>) -> Response {
 async fn metrics(State(status): State<Arc<Status>>, headers: HeaderMap) -> Response {
     let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let form = Form::accepted(&accepts.collect::<Vec<_>>().join(","));
+    let Ok(place) = Arc::clone(&status.texts).try_acquire_owned() else {
+        let why = "metrics are being sent to several already\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], why).into_response();
+    };
     let _turn = status.turn.lock().await;
     let for_text = Arc::clone(&status);
     match aside(move || for_text.text(form)).await {
-        Ok(Ok(text)) => ([(CONTENT_TYPE, form.content_type())], text).into_response(),
+        Ok(Ok(text)) => {
+            let text = Bytes::from_owner(Sent { text, _place: place });
+            ([(CONTENT_TYPE, form.content_type())], text).into_response()
+        }
         _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
 impl Status {
     pub(super) fn new(hub: Hub, watch: Arc<Watch>) -> Self {
-        Self { hub, watch, turn: Mutex::default() }
+        Self { hub, watch, turn: Mutex::default(), texts: Arc::new(Semaphore::new(TEXTS)) }
     }
 
     fn reasons(&self) -> Vec<Reason> {
@@ -139,5 +164,27 @@ impl Status {
         let endpoints = endpoints.iter().map(reading).collect();
         let input = self.watch.tally.counts().to_vec();
         self.watch.metrics.text(form, Readings { endpoints, file, input })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever reads slowly, or not at all, keeps a text in memory.
+    #[tokio::test]
+    async fn few_texts_are_sent_at_once() {
+        let status = Arc::new(Status::new(Hub::new(), Arc::default()));
+        let ask = async || metrics(State(Arc::clone(&status)), HeaderMap::new()).await;
+        let mut sending = Vec::new();
+        for _ in 0..TEXTS {
+            sending.push(ask().await);
+        }
+        assert!(sending.iter().all(|answer| answer.status() == StatusCode::OK));
+        let further = ask().await;
+        assert_eq!(further.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(further.headers().contains_key(RETRY_AFTER));
+        sending.pop();
+        assert_eq!(ask().await.status(), StatusCode::OK);
     }
 }

@@ -36,8 +36,10 @@ pub(super) fn of_file(path: &Path) -> Result<Vec<u8>, Failure> {
 /// When it cannot be written.
 pub(super) fn make(path: &Path) -> Result<Vec<u8>, Failure> {
     let token = random_hex().map_err(Failure::runtime)?;
-    replace_file(path, format!("{token}\n").as_bytes(), None)
-        .map_err(|error| Failure::runtime(format!("{}: {error}", path.display())))?;
+    replace_file(path, format!("{token}\n").as_bytes(), None).map_err(|error| {
+        let path = path.display();
+        Failure::runtime(format!("{path}: {error}; --admin-token-file names another place"))
+    })?;
     Ok(token.into_bytes())
 }
 

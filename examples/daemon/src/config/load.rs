@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
+use pilot_webhook_std::Hub;
 
 use super::document::{self, Document};
 use super::keys::{self, Keys};
@@ -116,7 +117,7 @@ impl Source {
         let mut top = Table { settings: given, is_cut: top.is_cut, ..Table::default() }.over(top);
         top.line = 1;
         let is_good = Keys::top().parse(&mut top, problems).is_some();
-        let mut of_endpoint = Endpoints::new(&top);
+        let mut of_endpoint = Endpoints::new(&top, tables.len());
         let has_tables = !tables.is_empty();
         let tables = tables.into_iter();
         let mut endpoints: Vec<_> =
@@ -158,13 +159,15 @@ pub(super) struct Parsed {
 struct Endpoints {
     keys: Keys,
     defaults: Table,
+    /// The queue's of one, where there are many.
+    capacity: u32,
 }
 
 impl Endpoints {
-    fn new(top: &Table) -> Self {
+    fn new(top: &Table, count: usize) -> Self {
         let settings = Keys::shared().of(&top.settings);
         let defaults = Table { settings, ..top.clone() };
-        Self { keys: Keys::endpoint(), defaults }
+        Self { keys: Keys::endpoint(), defaults, capacity: Hub::queue_capacity(count) }
     }
 
     /// `None`: it has no options that anything could be said of.
@@ -177,7 +180,14 @@ impl Endpoints {
             table.settings.extend(named(&format!("unnamed-{}", table.line)).settings);
             matches = self.keys.parse(&mut table, problems);
         }
-        let args = EndpointArgs::from_arg_matches(&matches?).ok()?;
+        let mut args = EndpointArgs::from_arg_matches(&matches?).ok()?;
+        // No setting, so that a reload with more endpoints leaves those alone that are there.
+        if !table.settings.contains_key("queue_capacity") {
+            let delivery = &mut args.delivery;
+            let in_flight = u32::from(delivery.batch) * u32::from(delivery.max_in_flight);
+            let least = in_flight.saturating_mul(2).max(self.capacity);
+            delivery.queue_capacity = delivery.queue_capacity.min(least);
+        }
         Some(Parsed { args, table })
     }
 }

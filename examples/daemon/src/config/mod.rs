@@ -6,6 +6,7 @@
 mod document;
 mod keys;
 mod load;
+mod of_stream;
 mod plan;
 mod problem;
 mod process;
@@ -16,6 +17,8 @@ mod text;
 
 #[cfg(test)]
 mod docs_tests;
+#[cfg(all(test, feature = "nats"))]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 

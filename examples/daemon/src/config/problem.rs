@@ -33,7 +33,8 @@ impl Problems {
 
     /// Whether something is wrong in this line.
     pub(super) fn has_line(&self, line: usize) -> bool {
-        self.0.iter().any(|problem| problem.line == line)
+        let before = Problem { line, key: String::new(), what: String::new() };
+        self.0.range(before..).next().is_some_and(|problem| problem.line == line)
     }
 
     /// Whether something is wrong with this key.
@@ -75,4 +76,19 @@ pub(super) fn shown(text: &str) -> String {
 
 fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_found_among_others() {
+        let mut problems = Problems::default();
+        for line in [3, 5] {
+            problems.add(line, "key", "what");
+        }
+        let found = (1..8).filter(|&line| problems.has_line(line));
+        assert_eq!(found.collect::<Vec<_>>(), [3, 5]);
+    }
 }

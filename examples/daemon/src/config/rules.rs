@@ -6,10 +6,11 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use pilot_webhook_std::Destination;
+use pilot_webhook_std::{Destination, HttpConfig};
 
 use super::keys::{Keys, argv};
 use super::load::{Declared, Parsed};
+use super::of_stream;
 use super::problem::Problems;
 use super::table::{Given, Settings, Table, line_of};
 use crate::args::Run;
@@ -32,6 +33,8 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Vec<Declared> {
     unique(&parsed, problems);
+    // The system's trusted roots are read once, as long as there is someone who has them.
+    let _roots = HttpConfig::new().build();
     let mut endpoints = Vec::new();
     let mut known = BTreeMap::new();
     for Parsed { args, table } in parsed {
@@ -53,29 +56,8 @@ pub(super) fn check(
     if let Err(error) = of_posts.and_then(|()| signing::check_of_posts(run).map(drop)) {
         problems.add(top.line_of("listen_secret_file"), "listen_secret_file", error);
     }
-    if run.takes_from_stream() {
-        from_stream(top, &endpoints, problems);
-    }
+    of_stream::check(run, top, &endpoints, problems);
     endpoints
-}
-
-/// What does not go with a stream as the source.
-fn from_stream(top: &Table, endpoints: &[Declared], problems: &mut Problems) {
-    if endpoints.len() > 1 {
-        let what = "it goes with one endpoint; start a gateway for each of them, with a consumer of its own";
-        problems.add(top.line_of("from"), "from", what);
-    }
-    for key in ["format", "source", "type_prefix"] {
-        for Declared { settings, .. } in endpoints {
-            if let Some(line) = line_of(settings, key) {
-                problems.add(
-                    line,
-                    key,
-                    "it cannot be used with from: bodies are those of the stream",
-                );
-            }
-        }
-    }
 }
 
 fn unique(parsed: &[Parsed], problems: &mut Problems) {

@@ -28,7 +28,7 @@ retry_backoff = "3s"
 deny_private = false
 "#;
 
-fn load_with(directory: &Path, text: &str, options: &[&str]) -> Result<Config, Failure> {
+pub(super) fn load_with(directory: &Path, text: &str, options: &[&str]) -> Result<Config, Failure> {
     let path = directory.join("pilot.toml");
     let path = path.to_str().unwrap();
     let begin = ["pilot-webhookd", "run", "--config", path];
@@ -38,7 +38,7 @@ fn load_with(directory: &Path, text: &str, options: &[&str]) -> Result<Config, F
     Source::named(&argv).unwrap().of_text(text)
 }
 
-fn load(text: &str) -> Result<Config, Failure> {
+pub(super) fn load(text: &str) -> Result<Config, Failure> {
     load_with(TempDir::new().unwrap().path(), text, &[])
 }
 
@@ -65,7 +65,7 @@ pub(super) fn loads_with_its_files(text: &str) {
 }
 
 /// What is wrong: `LINE: key: what`.
-fn errors(text: &str) -> Vec<String> {
+pub(super) fn errors(text: &str) -> Vec<String> {
     let failure = load(text).err().unwrap_or_else(|| panic!("it is good: {text}"));
     assert_eq!(failure.status, 2);
     let lines: Vec<_> = failure.message.lines().collect();
@@ -75,14 +75,14 @@ fn errors(text: &str) -> Vec<String> {
     lines.iter().map(|line| line.split_once(".toml:").unwrap().1.to_owned()).collect()
 }
 
-fn error(text: &str) -> String {
+pub(super) fn error(text: &str) -> String {
     let errors = errors(text);
     assert_eq!(errors.len(), 1, "{errors:?}");
     errors[0].clone()
 }
 
 /// An endpoint with these lines.
-fn endpoint(lines: &str) -> String {
+pub(super) fn endpoint(lines: &str) -> String {
     format!("[[endpoint]]\nname = \"a\"\nurl = \"http://127.0.0.1:1/\"\n{lines}")
 }
 
@@ -100,6 +100,28 @@ fn keys_of_an_endpoint_count_before_those_of_the_top() {
     assert_eq!(connections.args.topics, ["conn.*"]);
     assert_eq!(connections.args.exclude, ["conn.fin"]);
     assert_eq!(connections.args.nodes, [1, 2]);
+}
+
+#[test]
+fn many_endpoints_have_shorter_queues_unless_it_is_said_otherwise() {
+    let capacities = |endpoints: usize, top: &str| {
+        let tables = (0..endpoints)
+            .map(|n| format!("[[endpoint]]\nname = \"e{n}\"\nurl = \"http://127.0.0.1:9/{n}\"\n"));
+        let own =
+            "[[endpoint]]\nname = \"own\"\nurl = \"http://127.0.0.1:9/\"\nqueue_capacity = 9\n";
+        let config = load(&format!("{top}{}{own}", tables.collect::<String>())).unwrap();
+        let all = config.endpoints.iter().map(|it| it.args.delivery.queue_capacity);
+        let mut all: Vec<_> = all.collect();
+        assert_eq!(all.pop(), Some(9));
+        all.dedup();
+        all
+    };
+    assert_eq!(capacities(63, ""), [1_024]);
+    assert_eq!(capacities(127, ""), [512]);
+    assert_eq!(capacities(1_999, ""), [64]);
+    assert_eq!(capacities(1_999, "queue_capacity = 70\n"), [70]);
+    assert_eq!(capacities(1_999, "batch = 50\nmax_in_flight = 2\n"), [200]);
+    assert_eq!(capacities(1_999, "batch = 60000\nmax_in_flight = 64\n"), [1_024]);
 }
 
 #[test]
@@ -425,25 +447,6 @@ fn a_pilot_has_one_url() {
     let options = ["--webhook", "http://127.0.0.1:3/"];
     let config = load_with(directory.path(), &format!("{table}{url}"), &options).ok().unwrap();
     assert_eq!(config.endpoints[0].url, "http://127.0.0.1:3/");
-}
-
-#[cfg(feature = "nats")]
-#[test]
-fn a_stream_goes_to_one_endpoint_as_it_is() {
-    let from = "from = \"nats://127.0.0.1/S\"\n";
-    load(&format!("{from}{}", endpoint(""))).ok().unwrap();
-    let said = errors(&format!(
-        "{from}{}format = \"cloudevents\"\n{}",
-        endpoint(""),
-        endpoint("").replace("\"a\"", "\"b\"")
-    ));
-    assert_eq!(
-        said,
-        [
-            "1: from: it goes with one endpoint; start a gateway for each of them, with a consumer of its own",
-            "5: format: it cannot be used with from: bodies are those of the stream",
-        ]
-    );
 }
 
 #[test]

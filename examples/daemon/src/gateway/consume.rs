@@ -6,22 +6,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::pull;
-use async_nats::jetstream::consumer::{AckPolicy, PullConsumer};
-use async_nats::jetstream::stream::{self, Stream, SubjectTransform};
+use async_nats::jetstream::consumer::{
+    AckPolicy, DeliverPolicy, FromConsumer as _, PullConsumer, pull,
+};
+use async_nats::jetstream::stream::{self, RetentionPolicy, Stream, SubjectTransform};
 use futures_util::StreamExt as _;
-use pilot_webhook_std::Throttle;
+use pilot_webhook_std::{NatsTarget, Throttle};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::warn;
 
 use crate::Failure;
+use crate::delivery::{EndpointArgs, PILOT};
 use crate::gateway::settle::{Held, Settle};
+use crate::gateway::subjects::{may_take, subjects};
 
 /// How long the server waits for a word about a message before it gives it to another gateway: that is how long the
 /// messages of a gateway that died take to come again. Arbitrary: far longer than a pause of a busy machine.
-pub(crate) const ACK_WAIT: Duration = Duration::from_secs(10);
+pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
 /// The pause before a consumer that cannot be used is asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// The messages of a consumer that are with all gateways together, at most. Arbitrary: far more than any number of
@@ -30,23 +33,45 @@ const OUT_MAX: i64 = 100_000;
 /// How long a pull waits for messages at the server. Arbitrary.
 const EXPIRES: Duration = Duration::from_secs(10);
 
-/// What is consumed.
-#[derive(Clone)]
-pub(crate) struct Consumers {
-    pub(crate) context: Context,
+/// The stream, and how it is consumed: the same for all endpoints.
+pub(super) struct Origin {
+    pub(super) context: Context,
+    /// The server, and the stream in place of a prefix.
+    pub(super) target: NatsTarget,
     /// The stream's name.
-    pub(crate) stream: String,
-    /// The durable consumer's name, or the beginning of those of the partitions.
-    pub(crate) name: String,
-    pub(crate) partitions: Option<u32>,
-    /// The messages that are here at once.
-    pub(crate) places: u32,
+    pub(super) stream: String,
+    /// The durable consumer's name, or the beginning of those of endpoints and partitions.
+    pub(super) consumer: String,
+    pub(super) partitions: Option<u32>,
+    /// The prefix of the nodes' subjects, where the server is to filter.
+    pub(super) subject_prefix: Option<String>,
     /// The prefix of subjects of a stream that is to be made.
-    pub(crate) create: Option<String>,
+    pub(super) create: Option<String>,
+}
+
+/// What an endpoint takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) endpoint: String,
+    /// The messages that are here at once.
+    places: u32,
+    /// The subjects that the server is to send; all where there is none. `None`: it is not told.
+    subjects: Option<Vec<String>>,
+    /// The prefix of the subjects that it publishes to, at the same server.
+    publishes: Option<String>,
+}
+
+/// Where a consumer begins that is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin {
+    /// With all that is in the stream.
+    All,
+    /// With what comes from now on.
+    New,
 }
 
 /// Where the dead letters of a stream go.
-pub(crate) fn dead_subject(stream: &str) -> String {
+pub(super) fn dead_subject(stream: &str) -> String {
     format!("dead.{stream}")
 }
 
@@ -56,12 +81,33 @@ fn destination_begin(partitions: u32) -> String {
     format!("part.{{{{partition({partitions},1)}}}}")
 }
 
-impl Consumers {
-    /// Finds the stream, or makes it where that is wanted, and one for its dead letters.
+impl Origin {
+    /// What an endpoint takes.
+    pub(super) fn wanted(&self, args: &EndpointArgs, url: &str) -> Wanted {
+        let prefix = self.subject_prefix.as_deref();
+        let to = NatsTarget::parse(url, args.delivery.endpoint.policy()).ok();
+        let to = to.filter(|to| to.is_same_server(&self.target));
+        Wanted {
+            endpoint: args.name.clone(),
+            places: args.delivery.queue_capacity,
+            subjects: prefix.map(|prefix| subjects(prefix, &args.topics, &args.nodes)),
+            publishes: to.map(|to| to.prefix().to_owned()),
+        }
+    }
+
+    /// The name of an endpoint's consumer, or the beginning of those of its partitions.
+    pub(super) fn consumer_name(&self, endpoint: &str) -> String {
+        match endpoint {
+            PILOT => self.consumer.clone(),
+            endpoint => format!("{}-{endpoint}", self.consumer),
+        }
+    }
+
+    /// Finds the stream, or makes it where that is wanted, one for its dead letters, and the consumers.
     ///
     /// # Errors
-    /// When there is no such stream, or it is not partitioned as it should be.
-    pub(crate) async fn check(&self) -> Result<(), Failure> {
+    /// When there is no such stream, or it is not as it should be.
+    pub(super) async fn check(&self, wanted: &[Wanted]) -> Result<(), Failure> {
         let stream = self.stream().await?;
         let letters = stream::Config {
             name: format!("{}-dead", self.stream),
@@ -70,8 +116,9 @@ impl Consumers {
         };
         let made = self.context.get_or_create_stream(letters).await;
         made.map_err(|error| Failure::runtime(format!("no stream for dead letters: {error}")))?;
+        let config = &stream.cached_info().config;
         if let Some(partitions) = self.partitions {
-            let transform = stream.cached_info().config.subject_transform.as_ref();
+            let transform = config.subject_transform.as_ref();
             let begin = destination_begin(partitions);
             if !transform.is_some_and(|it| it.destination.starts_with(&begin)) {
                 return Err(Failure::usage(format!(
@@ -80,27 +127,37 @@ impl Consumers {
                 )));
             }
         }
-        for partition in self.parts() {
-            self.consumer(&stream, partition).await.map_err(Failure::runtime)?;
+        if wanted.len() > 1 && config.retention == RetentionPolicy::WorkQueue {
+            return Err(Failure::usage(format!(
+                "the stream {} has the retention workqueue, which gives a message to one endpoint only: it must be limits or interest",
+                self.stream
+            )));
+        }
+        for wanted in wanted {
+            self.declare_at(&stream, wanted, Begin::All).await.map_err(Failure::runtime)?;
         }
         Ok(())
     }
 
-    /// Pulls from all consumers until the receiver is gone. What goes wrong is said, and tried again.
-    pub(crate) async fn pull(self, settle: Settle, held: mpsc::UnboundedSender<Held>) {
-        let mut tasks = JoinSet::new();
-        for partition in self.parts() {
-            let part = Part {
-                consumers: self.clone(),
-                partition,
-                places: Arc::new(Semaphore::new(usize::try_from(self.places()).unwrap_or(1))),
-                settle: settle.clone(),
-                held: held.clone(),
-            };
-            tasks.spawn(part.pull());
+    /// Makes the consumers of an endpoint, or gives them the filter that is wanted now.
+    ///
+    /// # Errors
+    /// Why not. Some may be made.
+    pub(super) async fn declare(&self, wanted: &Wanted, begin: Begin) -> Result<(), String> {
+        let stream = self.stream().await.map_err(|failure| failure.message)?;
+        self.declare_at(&stream, wanted, begin).await
+    }
+
+    async fn declare_at(
+        &self,
+        stream: &Stream,
+        wanted: &Wanted,
+        begin: Begin,
+    ) -> Result<(), String> {
+        for part in self.parts() {
+            self.declared(stream, wanted, part, begin).await?;
         }
-        drop((settle, held));
-        while tasks.join_next().await.is_some() {}
+        Ok(())
     }
 
     async fn stream(&self) -> Result<Stream, Failure> {
@@ -128,35 +185,98 @@ impl Consumers {
         self.context.get_or_create_stream(config).await.map_err(|error| missing(&error))
     }
 
+    /// The consumer of an endpoint, as it is. One that is missing is made.
     async fn consumer(
         &self,
         stream: &Stream,
-        partition: Option<u32>,
+        wanted: &Wanted,
+        part: Option<u32>,
+        begin: Begin,
     ) -> Result<PullConsumer, String> {
-        let name = match partition {
-            None => self.name.clone(),
-            Some(partition) => format!("{}-{partition}", self.name),
+        let name = match (self.consumer_name(&wanted.endpoint), part) {
+            (name, None) => name,
+            (name, Some(part)) => format!("{name}-{part}"),
         };
-        let filter_subject = match partition {
-            None => String::new(),
-            Some(partition) => format!("part.{partition}.>"),
-        };
-        let config = pull::Config {
+        let mut config = pull::Config {
             durable_name: Some(name.clone()),
             ack_policy: AckPolicy::Explicit,
             ack_wait: ACK_WAIT,
-            max_ack_pending: if partition.is_some() { 1 } else { OUT_MAX },
-            filter_subject,
+            max_ack_pending: if part.is_some() { 1 } else { OUT_MAX },
+            deliver_policy: match begin {
+                Begin::All => DeliverPolicy::All,
+                Begin::New => DeliverPolicy::New,
+            },
             ..pull::Config::default()
         };
+        set_filter(&mut config, self.filter(wanted, part).unwrap_or_default());
         let consumer = stream.get_or_create_consumer(&name, config).await;
         consumer.map_err(|error| format!("no consumer {name}: {error}"))
     }
 
+    /// The consumer of an endpoint, with the filter that is wanted now. Whatever else an operator gave it stays.
+    async fn declared(
+        &self,
+        stream: &Stream,
+        wanted: &Wanted,
+        part: Option<u32>,
+        begin: Begin,
+    ) -> Result<PullConsumer, String> {
+        let own = &stream.cached_info().config.subjects;
+        if let Some(prefix) = &wanted.publishes
+            && own.iter().any(|subject| may_take(subject, prefix))
+        {
+            let (name, stream) = (&wanted.endpoint, &self.stream);
+            return Err(format!(
+                "{name}: every event would come back for ever: the stream {stream} has what is published to {prefix}"
+            ));
+        }
+        let consumer = self.consumer(stream, wanted, part, begin).await?;
+        let info = consumer.cached_info();
+        let mut has = info.config.filter_subjects.clone();
+        if !info.config.filter_subject.is_empty() {
+            has.push(info.config.filter_subject.clone());
+        }
+        has.sort_unstable();
+        let Some(filter) = self.filter(wanted, part) else {
+            if !has.is_empty() {
+                let (name, has) = (&info.name, has.join(", "));
+                warn!("the consumer {name} has a filter: {} gets only {has}", wanted.endpoint);
+            }
+            return Ok(consumer);
+        };
+        if has == filter {
+            return Ok(consumer);
+        }
+        let text = |error: &dyn Display| format!("the consumer {}: {error}", info.name);
+        let mut config = pull::Config::try_from_consumer_config(info.config.clone())
+            .map_err(|error| text(&error))?;
+        set_filter(&mut config, filter);
+        stream.create_consumer(config).await.map_err(|error| text(&error))
+    }
+
+    /// The subjects that a consumer is to have, in order. `None`: those that it has.
+    fn filter(&self, wanted: &Wanted, part: Option<u32>) -> Option<Vec<String>> {
+        // An older server takes one subject alone, and one whose filter is changed skips messages.
+        let can_filter = self.context.client().is_server_compatible(2, 10, 0);
+        let wanted = wanted.subjects.clone().filter(|_| can_filter);
+        if wanted.is_none() && part.is_none() {
+            return None;
+        }
+        let mut subjects = wanted.unwrap_or_default();
+        if let Some(part) = part {
+            if subjects.is_empty() {
+                subjects.push(">".to_owned());
+            }
+            subjects.iter_mut().for_each(|it| it.insert_str(0, &format!("part.{part}.")));
+        }
+        subjects.sort_unstable();
+        Some(subjects)
+    }
+
     /// The messages of a consumer that are here at once. One, of a partition: that is what keeps its order, whichever
     /// gateways pull.
-    fn places(&self) -> u32 {
-        if self.partitions.is_some() { 1 } else { self.places.max(1) }
+    fn places(&self, wanted: &Wanted) -> u32 {
+        if self.partitions.is_some() { 1 } else { wanted.places.max(1) }
     }
 
     fn parts(&self) -> impl Iterator<Item = Option<u32>> + use<> {
@@ -166,41 +286,78 @@ impl Consumers {
     }
 }
 
+/// Has the server send these subjects, or all.
+fn set_filter(config: &mut pull::Config, mut subjects: Vec<String>) {
+    config.filter_subject = if subjects.len() == 1 { subjects.remove(0) } else { String::new() };
+    config.filter_subjects = subjects;
+}
+
+/// The pulling for one endpoint.
+#[derive(Clone)]
+pub(super) struct Pulling {
+    pub(super) origin: Arc<Origin>,
+    pub(super) wanted: Wanted,
+    /// Where its consumers begin, when they are not declared yet.
+    pub(super) declare: Option<Begin>,
+    pub(super) settle: Settle,
+    pub(super) held: mpsc::UnboundedSender<Held>,
+}
+
+impl Pulling {
+    /// Pulls from all consumers until the receiver is gone. What goes wrong is said, and tried again.
+    pub(super) fn start(self) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        let places = usize::try_from(self.origin.places(&self.wanted)).unwrap_or(1);
+        for part in self.origin.parts() {
+            let places = Arc::new(Semaphore::new(places));
+            tasks.spawn(Part { of: self.clone(), part, places }.pull());
+        }
+        tasks
+    }
+}
+
 /// The pulling from one consumer.
 struct Part {
-    consumers: Consumers,
-    partition: Option<u32>,
+    of: Pulling,
+    part: Option<u32>,
     places: Arc<Semaphore>,
-    settle: Settle,
-    held: mpsc::UnboundedSender<Held>,
 }
 
 impl Part {
-    async fn pull(self) {
+    async fn pull(mut self) {
         let complaints = Throttle::default();
+        let held = self.of.held.clone();
         loop {
             let outcome = tokio::select! {
                 Err(error) = self.pull_on() => error,
-                () = self.held.closed() => return,
+                () = held.closed() => return,
             };
             if complaints.admit(Instant::now()).is_some() {
-                warn!("the stream {}: {outcome}", self.consumers.stream);
+                let Pulling { origin, wanted, .. } = &self.of;
+                warn!("the stream {} for {}: {outcome}", origin.stream, wanted.endpoint);
             }
             tokio::select! {
                 () = sleep(AGAIN) => {}
-                () = self.held.closed() => return,
+                () = held.closed() => return,
             }
         }
     }
 
     /// Asks for as many messages as there are free places, again and again. What comes is held at once, so that the
     /// server hears of it while it waits.
-    async fn pull_on(&self) -> Result<Infallible, String> {
+    async fn pull_on(&mut self) -> Result<Infallible, String> {
         let text = |error: &dyn Display| error.to_string();
-        let stream = self.consumers.stream().await.map_err(|failure| failure.message)?;
-        let consumer = self.consumers.consumer(&stream, self.partition).await?;
+        let Pulling { origin, wanted, declare, settle, held } = &mut self.of;
+        let stream = origin.stream().await.map_err(|failure| failure.message)?;
+        // Once: a gateway whose configuration is older must not undo what a newer one declared.
+        let consumer = match *declare {
+            Some(begin) => origin.declared(&stream, wanted, self.part, begin).await?,
+            // One that was there and is lost had a place, which nobody knows: nothing is lost when it begins anew.
+            None => origin.consumer(&stream, wanted, self.part, Begin::All).await?,
+        };
+        *declare = None;
         // Not for one at a time, where there are many.
-        let least = (self.consumers.places() / 4).max(1);
+        let least = (origin.places(wanted) / 4).max(1);
         loop {
             let free = self.places.acquire_many(least).await.map_err(|error| text(&error))?;
             let more = self.places.available_permits();
@@ -213,7 +370,7 @@ impl Part {
                 let place = Arc::clone(&self.places).acquire_owned().await;
                 let place = place.map_err(|error| text(&error))?;
                 // When nobody takes it any more, it is given back.
-                let _ = self.held.send(self.settle.hold(message, place));
+                let _ = held.send(settle.hold(message, place));
             }
         }
     }

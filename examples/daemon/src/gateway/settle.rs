@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{AckKind, Context, Message};
-use pilot_webhook_core::Fate;
+use pilot_webhook_core::{Fate, MESSAGE_ID_HEADER};
 use pilot_webhook_std::{Ending, Receipt, Throttle};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 
@@ -24,7 +25,7 @@ const STORE_MAX: Duration = Duration::from_secs(5);
 
 /// Settles messages; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Settle(mpsc::UnboundedSender<Order>);
+pub(super) struct Settle(mpsc::UnboundedSender<Order>);
 
 enum Order {
     /// A message is with this gateway, in one of the places that there are.
@@ -36,20 +37,20 @@ enum Order {
 }
 
 /// A message that is with this gateway, until its end is told.
-pub(crate) struct Held {
-    pub(crate) message: Arc<Message>,
-    pub(crate) settled: Settled,
+pub(super) struct Held {
+    pub(super) message: Arc<Message>,
+    pub(super) settled: Settled,
 }
 
 /// Tells the end of a message once, at the latest when it is dropped: the message is given back then.
-pub(crate) struct Settled {
+pub(super) struct Settled {
     key: u64,
     settle: Option<Settle>,
 }
 
 impl Settled {
     /// It will never be an event: it becomes a dead letter.
-    pub(crate) fn bad(mut self, why: String) {
+    pub(super) fn bad(mut self, why: String) {
         if let Some(settle) = self.settle.take() {
             let _ = settle.0.send(Order::Bad(self.key, why));
         }
@@ -75,16 +76,17 @@ impl Drop for Settled {
 }
 
 impl Settle {
-    /// Starts the task that settles, and that says for all messages that are here that they are worked on. It ends when
-    /// the end of each was told, and all clones are gone.
-    pub(crate) fn start(context: Context) -> (Self, JoinHandle<()>) {
+    /// Starts the task that settles for an endpoint, and that says for all of its messages that are here that they are
+    /// worked on. It ends when the end of each was told, and all clones are gone.
+    pub(super) fn start(context: Context, of: Sender, tasks: &mut JoinSet<()>) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
-        let task = Task { context, held: HashMap::new(), complaints: Throttle::default() };
-        (Self(orders), tokio::spawn(task.run(received)))
+        let task = Task { context, of, held: HashMap::new(), complaints: Throttle::default() };
+        tasks.spawn(task.run(received));
+        Self(orders)
     }
 
     /// Keeps a message until its end is told; its place is free then.
-    pub(crate) fn hold(&self, message: Message, place: OwnedSemaphorePermit) -> Held {
+    pub(super) fn hold(&self, message: Message, place: OwnedSemaphorePermit) -> Held {
         static KEYS: AtomicU64 = AtomicU64::new(0);
         let (key, message) = (KEYS.fetch_add(1, Relaxed), Arc::new(message));
         let _ = self.0.send(Order::Hold(key, Arc::clone(&message), place));
@@ -92,8 +94,16 @@ impl Settle {
     }
 }
 
+/// Who sends a dead letter.
+pub(super) struct Sender {
+    pub(super) endpoint: String,
+    /// The endpoint's consumer.
+    pub(super) consumer: String,
+}
+
 struct Task {
     context: Context,
+    of: Sender,
     held: HashMap<u64, (Arc<Message>, OwnedSemaphorePermit)>,
     complaints: Throttle,
 }
@@ -153,12 +163,11 @@ impl Task {
     /// Makes a dead letter of it, and acknowledges it when that is stored.
     async fn bury(&self, message: &Message, why: &str) {
         let stream = message.info().map(|info| info.stream.to_owned()).unwrap_or_default();
-        let mut headers = message.headers.clone().unwrap_or_default();
-        headers.insert("X-Pilot-Reason", why);
-        headers.insert("X-Pilot-Subject", message.subject.as_str());
-        let letter = PublishMessage::build().headers(headers).payload(message.payload.clone());
+        let letter = PublishMessage::build().headers(self.headers(message, why));
+        let letter = letter.payload(message.payload.clone());
         let letter = match id(message) {
-            Some(id) => letter.message_id(id),
+            // Those of two endpoints are two letters.
+            Some(id) => letter.message_id(format!("{id}/{}", self.of.consumer)),
             None => letter,
         };
         let stored =
@@ -176,6 +185,24 @@ impl Task {
         }
     }
 
+    /// The headers of a dead letter: those of the message, but for what they would tell the server again, and what is to be
+    /// known of it.
+    fn headers(&self, message: &Message, why: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, values) in message.headers.iter().flat_map(HeaderMap::iter) {
+            if !AsRef::<str>::as_ref(name).starts_with("Nats-") {
+                values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
+            }
+        }
+        if let Some(id) = id(message) {
+            headers.insert(MESSAGE_ID_HEADER, id);
+        }
+        headers.insert("X-Pilot-Reason", why);
+        headers.insert("X-Pilot-Subject", message.subject.as_str());
+        headers.insert("X-Pilot-Endpoint", self.of.endpoint.as_str());
+        headers
+    }
+
     async fn say(&self, message: &Message, what: AckKind) {
         // It only hands the words to the connection's task. Words that are lost bring the message once more.
         if let Err(error) = message.ack_with(what).await {
@@ -191,7 +218,7 @@ impl Task {
 }
 
 /// The id that its publisher gave a message, if it can stand in a header and in JSON as it is.
-pub(crate) fn id(message: &Message) -> Option<&str> {
+pub(super) fn id(message: &Message) -> Option<&str> {
     let id = message.headers.as_ref()?.get(NATS_MESSAGE_ID)?.as_str();
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
     (!id.is_empty() && id.len() <= ID_MAX && id.bytes().all(is_plain)).then_some(id)

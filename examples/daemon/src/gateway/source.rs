@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use async_nats::jetstream::Message;
-use pilot_webhook_core::{Clock as _, EmitError, Event, Timestamp};
+use pilot_webhook_core::{Clock as _, EmitError, Event, Timestamp, TraceContext};
 use pilot_webhook_std::{Incoming, Source, TokioClock};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::gateway::relay::wrap;
 use crate::gateway::settle::{Held, Settled, id};
@@ -15,9 +15,8 @@ use crate::ingress::body::{BadBody, Posted, parse};
 use crate::tally::Tally;
 
 /// Yields an event for each message. A message that is none becomes a dead letter.
-pub(crate) struct StreamSource {
+pub(super) struct StreamSource {
     messages: mpsc::UnboundedReceiver<Held>,
-    stop: watch::Receiver<bool>,
     tally: Arc<Tally>,
     topic: String,
     data: String,
@@ -25,17 +24,29 @@ pub(crate) struct StreamSource {
     is_closed: bool,
 }
 
+/// What is read of a message, beside its texts.
+struct Read {
+    node_id: u32,
+    timestamp: Timestamp,
+    /// The trace that it was published in.
+    trace: Option<TraceContext>,
+}
+
+/// The trace that a message was published in.
+fn trace(message: &Message) -> Option<TraceContext> {
+    let header = message.headers.as_ref()?.get("traceparent")?;
+    TraceContext::parse(header.as_str().as_bytes())
+}
+
 impl StreamSource {
-    /// The source of the messages that the consumers take. It ends when `stop` is told.
-    pub(crate) fn new(
+    /// The source of the messages that an endpoint's consumers take. What it has is given back when it is dropped.
+    pub(super) fn new(
         messages: mpsc::UnboundedReceiver<Held>,
-        stop: watch::Receiver<bool>,
         tally: Arc<Tally>,
         is_stored: bool,
     ) -> Self {
         Self {
             messages,
-            stop,
             tally,
             topic: String::new(),
             data: String::new(),
@@ -45,7 +56,7 @@ impl StreamSource {
     }
 
     /// Reads a message; keeps its topic, and its id and body wrapped as data.
-    fn read(&mut self, message: &Message) -> Result<(u32, Timestamp), String> {
+    fn read(&mut self, message: &Message) -> Result<Read, String> {
         let why = |error: &dyn Display| format!("not an event: {error}");
         let text = std::str::from_utf8(&message.payload).map_err(|_| why(&BadBody::NotUtf8))?;
         let events = parse(text.as_bytes()).map_err(|error| why(&error))?;
@@ -67,7 +78,8 @@ impl StreamSource {
             (None, Err(error)) => return Err(why(&error)),
         }
         let now = || TokioClock::new().wall();
-        Ok((node_id.unwrap_or(0), timestamp.unwrap_or_else(now)))
+        let (node_id, timestamp) = (node_id.unwrap_or(0), timestamp.unwrap_or_else(now));
+        Ok(Read { node_id, timestamp, trace: trace(message) })
     }
 }
 
@@ -79,18 +91,15 @@ impl Source for StreamSource {
             if self.is_closed {
                 return None;
             }
-            let Held { message, settled } = tokio::select! {
-                biased;
-                _ = self.stop.wait_for(|stop| *stop) => None,
-                message = self.messages.recv() => message,
-            }?;
-            self.tally.messages.fetch_add(1, Relaxed);
+            let Held { message, settled } = self.messages.recv().await?;
             match self.read(&message) {
-                Ok((node_id, timestamp)) => {
+                Ok(Read { node_id, timestamp, trace }) => {
                     let event = Event::new(&self.topic, node_id, timestamp);
+                    let event = trace.map_or(event, |trace| event.with_trace(trace));
                     return Some(Incoming::new(event, &self.data).with_receipt(settled));
                 }
                 Err(why) => {
+                    self.tally.messages.fetch_add(1, Relaxed);
                     self.tally.bad_messages.fetch_add(1, Relaxed);
                     settled.bad(why);
                 }
@@ -99,6 +108,7 @@ impl Source for StreamSource {
     }
 
     fn answered(&mut self, answer: Result<Option<u64>, EmitError>) {
+        self.tally.messages.fetch_add(1, Relaxed);
         // What is refused otherwise, the endpoints count.
         if matches!(answer, Ok(None) | Err(EmitError::Closed)) && !self.is_stored {
             self.tally.not_taken.fetch_add(1, Relaxed);
@@ -107,6 +117,7 @@ impl Source for StreamSource {
     }
 
     fn unmatched(&mut self) {
+        self.tally.messages.fetch_add(1, Relaxed);
         self.tally.unmatched.fetch_add(1, Relaxed);
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use pilot_webhook_core::Timestamp;
+use pilot_webhook_core::{Event, Timestamp, TraceContext};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -27,9 +27,20 @@ pub struct Posted<'a> {
     /// Its data, as JSON text.
     #[serde(borrow, default)]
     pub data: Option<&'a RawValue>,
+    /// The trace that it was posted in. It stands beside the body.
+    #[serde(skip)]
+    pub trace: Option<TraceContext>,
 }
 
 impl Posted<'_> {
+    /// The event, with what is not said taken from these.
+    #[must_use]
+    pub fn event(&self, node_id: impl Fn() -> u32, now: impl Fn() -> Timestamp) -> Event<'_> {
+        let node_id = self.node_id.unwrap_or_else(node_id);
+        let event = Event::new(&self.event, node_id, self.timestamp.unwrap_or_else(now));
+        self.trace.map_or(event, |trace| event.with_trace(trace))
+    }
+
     /// The data as JSON text; none is `null`.
     #[must_use]
     pub fn data(&self) -> &str {

@@ -191,9 +191,7 @@ impl Intake {
     }
 
     fn event<'p>(&self, posted: &'p Posted<'_>) -> Event<'p> {
-        let node_id = posted.node_id.unwrap_or_else(|| self.hub.node_id());
-        let timestamp = posted.timestamp.unwrap_or_else(|| TokioClock::new().wall());
-        Event::new(&posted.event, node_id, timestamp)
+        posted.event(|| self.hub.node_id(), || TokioClock::new().wall())
     }
 
     /// Hands it to the hub. An event that has no room is the sender's still, and no loss.

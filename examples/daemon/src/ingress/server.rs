@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pilot_webhook_core::TraceContext;
 use pilot_webhook_receiver::Check;
 use pilot_webhook_std::Throttle;
 use tokio::net::{TcpListener, TcpStream};
@@ -279,7 +280,9 @@ impl Answering {
         let body = timeout(self.limits.body, read(body, self.limits.body_max)).await;
         let body = body.unwrap_or(Err(Refusal::TooSlow))?;
         self.verify(&head.headers, &body)?;
-        let events = body::parse(&body).map_err(Refusal::Body)?;
+        let mut events = body::parse(&body).map_err(Refusal::Body)?;
+        let trace = trace(&head.headers);
+        events.iter_mut().for_each(|event| event.trace = trace);
         self.intake.accept(&events).await.map_err(Refusal::Shortfall)
     }
 
@@ -289,6 +292,13 @@ impl Answering {
         let end = check.verify(headers, body).unwrap_or(Ok(()));
         end.map_err(|why| Refusal::Signature { why, wanted: check.headers() })
     }
+}
+
+/// The trace that a request is part of. Of two headers none counts.
+fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut all = headers.get_all("traceparent").iter();
+    let (only, None) = (all.next()?, all.next()) else { return None };
+    TraceContext::parse(only.as_bytes())
 }
 
 /// The whole body, of at most `max` bytes.

@@ -2,7 +2,7 @@
 //! are killed with -9 at random. Every message id must arrive.
 //!
 //! `FLEET_SECONDS` (default 20), `FLEET_GATEWAYS` (4), `FLEET_NODES` (4), `FLEET_RATE` (events a second of a node, 200),
-//! `FLEET_SEED`. With `FLEET_KILLS=0` nothing is killed, and `FLEET_RATE=0` publishes as fast as it goes: that measures.
+//! `FLEET_ENDPOINTS` (2; every message id must arrive at each of them), `FLEET_SEED`. With `FLEET_KILLS=0` nothing is killed, and `FLEET_RATE=0` publishes as fast as it goes: that measures.
 
 #![cfg(feature = "nats")]
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Plan {
     duration: Duration,
     gateways: usize,
+    /// The names of the endpoints.
+    endpoints: Vec<String>,
     nodes: u32,
     /// The pause between two events of a node.
     pace: Option<Duration>,
@@ -52,6 +54,7 @@ impl Plan {
         Self {
             duration: Duration::from_secs(number("FLEET_SECONDS", 20)),
             gateways: usize::try_from(number("FLEET_GATEWAYS", 4)).unwrap(),
+            endpoints: (0..number("FLEET_ENDPOINTS", 2)).map(|n| format!("e{n}")).collect(),
             nodes: u32::try_from(number("FLEET_NODES", 4)).unwrap(),
             pace: 1_000_000_u64.checked_div(rate).map(Duration::from_micros),
             kills: number("FLEET_KILLS", 1) == 1,
@@ -87,6 +90,8 @@ async fn main() {
 }
 
 async fn play(mut world: World, mut plan: Plan) {
+    let endpoints: Vec<_> = plan.endpoints.iter().map(|name| (&**name, "")).collect();
+    world.configure("max_in_flight = 8\ncircuit_cooldown = \"500ms\"", &endpoints);
     let published = Ids::default();
     let nodes: Vec<_> = (1..=plan.nodes).map(|node| publisher(&world, node, &published)).collect();
     let begin = Instant::now();
@@ -123,25 +128,35 @@ async fn play(mut world: World, mut plan: Plan) {
     let count = published.lock().unwrap().len();
     println!("published  {count} events of {} nodes in {:?}", plan.nodes, begin.elapsed());
     let patience = Instant::now() + PATIENCE;
-    while world.missing(&published.lock().unwrap()) > 0 && Instant::now() < patience {
-        sleep(Duration::from_millis(20)).await;
+    let missing = || -> usize {
+        let published = published.lock().unwrap();
+        plan.endpoints.iter().map(|name| world.missing_at(name, &published)).sum()
+    };
+    while missing() > 0 && Instant::now() < patience {
+        // To look costs time that the fleet needs.
+        sleep(Duration::from_millis(250)).await;
     }
     let took = begin.elapsed();
-    let missing = world.missing(&published.lock().unwrap());
-    let received = world.received();
-    let different: HashSet<_> = received.iter().map(|(id, _)| id).collect();
-    let per_second = different.len() as u128 * 1_000 / took.as_millis().max(1);
+    let missing = missing();
     println!("killed     {killed} gateways of {}, the server {restarts} times", plan.gateways);
-    println!("arrived    {} of {count}, {missing} missing, {per_second}/s", different.len());
-    println!("duplicates {}", received.len() - different.len());
-    println!("order      {} events arrived behind a later one of their node", late(&received));
+    for name in &plan.endpoints {
+        let received = world.all_at(name);
+        let different: HashSet<_> = received.iter().map(|(id, _)| id).collect();
+        let per_second = different.len() as u128 * 1_000 / took.as_millis().max(1);
+        println!(
+            "{name}: {} of {count} arrived, {per_second}/s, {} duplicates, {} behind a later one of their node",
+            different.len(),
+            received.len() - different.len(),
+            late(&received)
+        );
+        assert_eq!(different.len(), count, "nothing is lost, and nothing invented");
+    }
+    println!("missing    {missing}");
     let (messages, bytes) = world.size().await;
     println!("stream     {messages} messages of {bytes} bytes");
     for gateway in &mut gateways {
         kill(gateway);
     }
-    assert_eq!(missing, 0);
-    assert_eq!(different.len(), count, "nothing is invented");
 }
 
 /// A node: a client that publishes to the stream.
@@ -180,7 +195,7 @@ async fn publish(node: Client<NatsTarget>, pace: Option<Duration>, end: Instant)
 }
 
 fn gateway(world: &World) -> Child {
-    let mut command = world.command(&["--max-in-flight", "8", "--circuit-cooldown", "500ms"]);
+    let mut command = world.configured(&[]);
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     command.spawn().unwrap()
 }

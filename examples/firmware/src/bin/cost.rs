@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `url=URL` | also deliver there |
 //! | `ca=PATH` | the CA's certificate in DER, for `https` |
+//! | `token=TEXT`, `nkey=SEED`, `creds=PATH` | for a NATS server, with the feature `nats`: as for the program `webhook` |
 //!
 //! To be run with `-icount shift=0`; `run.sh cost` does. Each number is a mean over [`ROUNDS`] times
 //! [`EVENTS`] captured events, emitted at once and then delivered, without what the core does in as
@@ -209,8 +210,21 @@ fn refused(emit: &impl Fn(&str, &Json<'_>) -> bool) -> Option<u64> {
 
 #[cfg(not(feature = "https"))]
 #[embassy_executor::task]
-async fn deliver(mut runner: Runner, stack: Stack<'static>, _args: Args<'static>) {
-    runner.run(stack).await;
+async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>) {
+    #[cfg(not(feature = "nats"))]
+    {
+        let _ = args;
+        runner.run(stack).await;
+    }
+    #[cfg(feature = "nats")]
+    runner.run_nats(stack, login(args)).await;
+}
+
+/// What the NATS server is told.
+#[cfg(feature = "nats")]
+fn login(args: Args<'static>) -> pilot_webhook_embassy::NatsLogin<'static> {
+    let Ok(login) = firmware::login::login(args) else { host::exit(1) };
+    login
 }
 
 #[cfg(feature = "https")]
@@ -224,8 +238,12 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
     static ROOTS: ConstStaticCell<[&[u8]; 1]> = ConstStaticCell::new([&[]]);
     let roots = ROOTS.take();
     roots[0] = &buffer[..length];
-    #[cfg(feature = "rustls")]
+    #[cfg(all(feature = "rustls", not(feature = "nats")))]
     runner.run_rustls(stack, roots, &mut entropy).await;
-    #[cfg(not(feature = "rustls"))]
+    #[cfg(not(any(feature = "nats", feature = "rustls")))]
     runner.run(stack, roots, &mut entropy).await;
+    #[cfg(all(feature = "nats", feature = "rustls"))]
+    runner.run_nats_rustls(stack, login(args), roots, &mut entropy).await;
+    #[cfg(all(feature = "nats", not(feature = "rustls")))]
+    runner.run_nats(stack, login(args), roots, &mut entropy).await;
 }

@@ -12,11 +12,9 @@ use crate::client::error::ClientError;
 #[cfg(feature = "gzip")]
 use crate::client::gzip::GzipFormat;
 use crate::client::handle::{Client, destination};
-#[cfg(feature = "gzip")]
-use crate::http::HttpShared;
-use crate::http::{HttpConfig, RequestHeaders};
+use crate::http::{HttpConfig, HttpShared, RequestHeaders};
 #[cfg(feature = "nats")]
-use crate::nats::{NatsConfig, NatsTransport};
+use crate::nats::{NatsConfig, NatsShared, NatsTransport};
 
 /// Delivery over HTTP: the URL, and the options of the transports.
 pub struct OverHttp {
@@ -136,6 +134,39 @@ impl ClientBuilder {
     /// # Errors
     /// When an option is wrong, or there is no runtime.
     pub fn build(self) -> Result<Client, ClientError> {
+        let ready = self.ready()?;
+        #[cfg(feature = "nats")]
+        let nats = ready.nats;
+        let Ready { options, http, target, .. } = ready;
+        let (policy, shared) = (http.get().policy, http.clone());
+        let transport = move || UrlTransport {
+            http: Http::new(&http),
+            #[cfg(feature = "nats")]
+            nats: NatsTransport::new(&nats),
+        };
+        options.start(transport, target, policy, Some(shared), Destination::origin)
+    }
+
+    /// Whether [`build`](Self::build) would take the options. Reads the files that they name, and starts nothing: it may be
+    /// called without a runtime.
+    ///
+    /// ```
+    /// # use pilot_webhook_std::Client;
+    /// let url = "https://example.org/hook";
+    /// assert!(Client::builder(url).check().is_ok());
+    /// assert!(Client::builder(url).max_in_flight(65).check().is_err());
+    /// assert!(Client::builder(url).secret(b"").check().is_err());
+    /// assert!(Client::builder("hook").check().is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// When an option is wrong.
+    pub fn check(self) -> Result<(), ClientError> {
+        self.ready()?.options.check()
+    }
+
+    /// What is made of the options that have to do with URLs.
+    fn ready(self) -> Result<Ready, ClientError> {
         let timeout = self.options.config.http_timeout;
         let headers = self.via.headers?;
         let http =
@@ -150,20 +181,27 @@ impl ClientBuilder {
         };
         #[cfg(not(feature = "gzip"))]
         let options = self.options;
-        let (policy, shared) = (http.get().policy, http.clone());
         let target = match self.via.target {
-            None => destination(&self.via.url, policy)?,
+            None => destination(&self.via.url, http.get().policy)?,
             target => target,
         };
-        #[cfg(feature = "nats")]
-        let nats = self.via.nats.build()?;
-        let transport = move || UrlTransport {
-            http: Http::new(&http),
+        Ok(Ready {
+            options,
+            http,
+            target,
             #[cfg(feature = "nats")]
-            nats: NatsTransport::new(&nats),
-        };
-        options.start(transport, target, policy, Some(shared), Destination::origin)
+            nats: self.via.nats.build()?,
+        })
     }
+}
+
+/// What a client over HTTP is started with.
+struct Ready {
+    options: Options,
+    http: HttpShared,
+    target: Option<Destination>,
+    #[cfg(feature = "nats")]
+    nats: NatsShared,
 }
 
 #[cfg(feature = "gzip")]

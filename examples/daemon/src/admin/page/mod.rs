@@ -302,7 +302,7 @@ async fn act(
         Action::Replay => {
             changed(&pages, &name, "replay", move |path, of| dead::replay(path, of, chosen)).await
         }
-        Action::Discard if choice.id.is_none() && choice.sure.is_none() => "unsure",
+        Action::Discard if choice.id.is_none() && choice.sure.as_deref() != Some("yes") => "unsure",
         Action::Discard => {
             changed(&pages, &name, "discard", move |path, of| dead::discard(path, of, chosen)).await
         }

@@ -103,6 +103,19 @@ async fn who_sends_slowly_is_sent_away() {
 }
 
 #[tokio::test]
+async fn connections_that_ask_for_nothing_keep_nobody_out() {
+    let world = World::new(&[]).await;
+    let mut silent = Vec::new();
+    for _ in 0..super::super::CONNECTIONS + 6 {
+        silent.push(TcpStream::connect(world.address).await.unwrap());
+    }
+    let answer = timeout(Duration::from_secs(5), world.get("/healthz", &[])).await;
+    assert_eq!(answer.expect("it is answered").status(), 200);
+    // The oldest made room.
+    assert_eq!(silent[0].read(&mut [0]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
 async fn what_shows_payloads_or_changes_something_needs_the_token() {
     let world = World::new(&[]).await;
     world.fail("a.topic", &json!({"payload": "hush"})).await;

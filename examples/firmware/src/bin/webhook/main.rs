@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `url=URL` | required | `http://` or, with the feature `tls`, `https://`; with the feature `nats` instead `nats://` and `tls://` |
 //! | `token=TEXT` | none | for the NATS server |
+//! | `nkey=SEED`, `creds=PATH` | none | the same with the feature `nkeys`: a user's key, or its JWT and key in a file of the host |
 //! | `ca=PATH` | none | the trusted CA's certificate in DER, a file of the host |
 //! | `secret=TEXT` | none | signs the events |
 //! | `node_id=N` | 1 | |
@@ -187,9 +188,16 @@ async fn deliver(mut runner: Runner, stack: Stack<'static>, args: Args<'static>)
     runner.run_nats(stack, login(args), roots, &mut entropy).await;
 }
 
+/// What the NATS server is told.
 #[cfg(feature = "nats")]
 fn login(args: Args<'static>) -> NatsLogin<'static> {
-    args.get("token").map_or(NatsLogin::None, NatsLogin::Token)
+    match firmware::login::login(args) {
+        Ok(login) => login,
+        Err(reason) => {
+            println!("failed: {reason}");
+            host::exit(1)
+        }
+    }
 }
 
 #[cfg(feature = "https")]
