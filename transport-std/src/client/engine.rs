@@ -21,9 +21,9 @@ use crate::client::worker::Target;
 pub(crate) const MAX_IN_FLIGHT: u16 = 64;
 /// The messages that are in flight, and as many that wait for their next attempt.
 const MANY: usize = 2 * MAX_IN_FLIGHT as usize;
-/// The same for up to 8 in flight. As many events may be under suspicion at a time (`OnOpen::Hold`). Arbitrary: the lists take
+/// The same for up to 16 in flight. As many events may be under suspicion at a time (`OnOpen::Hold`). Arbitrary: the lists take
 /// little more than the target.
-const FEW: usize = 16;
+const FEW: usize = 32;
 
 type Of<To, const SLOTS: usize> = Dispatcher<StdRawMutex, MmapMut, To, LogObserver, SLOTS>;
 
@@ -174,6 +174,6 @@ mod tests {
     /// A hub may have a thousand of them.
     #[test]
     fn it_is_small_unless_many_posts_are_in_flight() {
-        assert!(size_of::<Of<Destination, FEW>>() <= 6 << 10);
+        assert!(size_of::<Of<Destination, FEW>>() <= 8 << 10);
     }
 }
