@@ -1,7 +1,7 @@
 //! The configuration file: its keys are the options of the command line, and each `[[endpoint]]` has its own.
 //!
-//! `text` is read to a `document`, whose keys `keys` knows from the definition of the command line; `load` makes
-//! endpoints of it and checks them by the `rules`, with all `problem`s at once. `plan` says what a reload has to do.
+//! `text` is read to a `document` of `table`s, whose keys `keys` knows from the definition of the command line; `load` makes
+//! endpoints of it and checks them by the `rules`, and the `process` with its addresses and files, with all `problem`s at once. `plan` says what a reload has to do.
 
 mod document;
 mod keys;
@@ -15,6 +15,8 @@ mod summary;
 mod table;
 mod text;
 
+#[cfg(test)]
+mod check_tests;
 #[cfg(test)]
 mod docs_tests;
 #[cfg(all(test, feature = "nats"))]
