@@ -182,6 +182,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Whether something brings events.
+    pub(crate) fn has_source(&self) -> bool {
+        self.events.is_some() || self.listen.is_some() || self.from_stream.is_given()
+    }
+
     /// Whether more may come when all events are read.
     pub(crate) fn goes_on(&self) -> bool {
         (self.socket.is_some() || self.listen.is_some()) && !self.exit_at_end
@@ -215,11 +220,22 @@ fn socket() -> impl TypedValueParser<Value = PathBuf> {
         .map(|path| if path.as_os_str() == "default" { default_socket() } else { path })
 }
 
+/// What is said of another text.
+const TIME_EXPECTED: &str =
+    "expected a time such as 5s or 1h30m, in us, ms, s, m or h (a day is 24h)";
+
 /// `5s`, `250ms`, `1m30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let duration: jiff::SignedDuration =
-        text.parse().map_err(|_| "expected a time such as 5s or 250ms".to_owned())?;
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| TIME_EXPECTED.to_owned())?;
     Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())
+}
+
+/// As [`duration`], and not none.
+pub(crate) fn duration_above_0(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("expected a time above 0".to_owned()),
+        time => Ok(time),
+    }
 }
 
 /// The first line of what clap has to say.
@@ -236,7 +252,21 @@ pub(crate) fn one_line(error: &clap::Error) -> Failure {
             text.lines().skip(1).map_while(|line| line.strip_prefix("  ")).map(str::trim).collect();
         message = format!("{message} {}", items.join(", "));
     }
-    Failure::usage(format!("{message} (see --help)"))
+    Failure::usage(format!("{} (see --help)", plain(&message)))
+}
+
+/// What Rust and clap say of a number, in words.
+pub(crate) fn plain(text: &str) -> String {
+    const NO_NUMBER: &str = "expected a whole number, without a unit";
+    let text = text
+        .replace("invalid digit found in string", NO_NUMBER)
+        .replace("cannot parse integer from empty string", NO_NUMBER)
+        .replace("number too large to fit in target type", "the number is too large");
+    let Some((begin, range)) = text.rsplit_once(" is not in ") else { return text };
+    let Some((least, most)) = range.split_once("..=") else { return text };
+    // The number stands before it already.
+    let begin = begin.rsplit_once(' ').map_or(String::new(), |(before, _)| format!("{before} "));
+    format!("{begin}expected a number from {least} to {most}")
 }
 
 #[cfg(test)]
@@ -244,10 +274,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn numbers_are_spoken_of_plainly() {
+        for (text, expected) in [
+            ("101 is not in 0..=100", "expected a number from 0 to 100"),
+            (
+                "invalid value '0' for '--batch <N>': 0 is not in 1..=65535",
+                "invalid value '0' for '--batch <N>': expected a number from 1 to 65535",
+            ),
+            ("invalid digit found in string", "expected a whole number, without a unit"),
+            ("the file is not in use", "the file is not in use"),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+    }
+
+    #[test]
     fn times_have_units() {
         assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("1d").unwrap_err().contains("24h"));
         assert!(duration("5").is_err());
         assert!(duration("-5s").is_err());
         assert!(duration("").is_err());

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use pilot_webhook_receiver::secrets;
 use pilot_webhook_std::{
-    ClientBuilder, HeaderError, HttpConfig, Rate, RequestHeaders, Schedule, Success,
+    ClientBuilder, HeaderError, HttpConfig, HttpConfigError, Rate, RequestHeaders, Schedule,
+    Success,
 };
 use tracing::warn;
 
-use crate::Failure;
 use crate::args::duration;
+use crate::wrong::Wrong;
 
 #[derive(Clone, clap::Args)]
 pub(crate) struct Asks {
@@ -47,12 +48,15 @@ pub(crate) struct Asks {
     gzip: Option<usize>,
 }
 
+/// Adds the headers of an option.
+type AddHeaders = fn(&Asks, &mut RequestHeaders) -> Result<(), Wrong>;
+
 impl Asks {
     /// The options of the client.
     ///
     /// # Errors
     /// As [`headers`](Self::headers).
-    pub(crate) fn client(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
+    pub(crate) fn client(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Wrong> {
         if let Some(rate) = self.rate {
             builder = builder.rate(rate);
         }
@@ -74,6 +78,15 @@ impl Asks {
         }
     }
 
+    /// The key of the file that an error is about, where it is that of the certificate's key.
+    pub(crate) fn key_of(&self, error: &HttpConfigError) -> Option<&'static str> {
+        use HttpConfigError::{ClientInvalid, ClientUnreadable};
+        let (ClientInvalid { path, .. } | ClientUnreadable { path, .. }) = error else {
+            return None;
+        };
+        (self.client_key.as_ref() == Some(path)).then_some("client_key")
+    }
+
     /// Whether servers that ask for one are shown a certificate.
     pub(crate) const fn shows_certificate(&self) -> bool {
         self.client_cert.is_some()
@@ -89,40 +102,55 @@ impl Asks {
     ///
     /// # Errors
     /// When a file cannot be read, or a header cannot be sent. What is in a file is not shown.
-    pub(crate) fn headers(&self) -> Result<RequestHeaders, Failure> {
+    pub(crate) fn headers(&self) -> Result<RequestHeaders, Wrong> {
         let mut headers = RequestHeaders::new();
+        Self::SOURCES.iter().try_for_each(|add| add(self, &mut headers))?;
+        Ok(headers)
+    }
+
+    /// What is wrong with the headers, for each option that there are some in. Reads files, which may be pipes.
+    pub(crate) fn wrong_headers(&self) -> Vec<Wrong> {
+        let mut headers = RequestHeaders::new();
+        Self::SOURCES.iter().filter_map(|add| add(self, &mut headers).err()).collect()
+    }
+
+    /// The options that there are headers in.
+    const SOURCES: [AddHeaders; 4] = [Self::of_options, Self::of_file, Self::bearer, Self::basic];
+
+    fn of_options(&self, headers: &mut RequestHeaders) -> Result<(), Wrong> {
         for header in &self.header {
             // Not the value, which may be a secret all the same.
             let name = header.split_once(':').map_or("no colon", |(name, _)| name);
-            add(&mut headers, header).map_err(|what| usage("--header", name, &what))?;
+            add(headers, header).map_err(|what| wrong("header", name, &what))?;
         }
-        if let Some(path) = &self.header_file {
-            for (number, line) in (1..).zip(text_of_secret(path)?.lines()) {
-                let line = line.trim();
-                if !line.is_empty() {
-                    add(&mut headers, line).map_err(|what| {
-                        usage(&path.display().to_string(), &format!("line {number}"), &what)
-                    })?;
-                }
+        Ok(())
+    }
+
+    fn of_file(&self, headers: &mut RequestHeaders) -> Result<(), Wrong> {
+        let Some(path) = &self.header_file else { return Ok(()) };
+        for (number, line) in (1..).zip(text_of_secret("header_file", path)?.lines()) {
+            let line = line.trim();
+            if !line.is_empty() {
+                add(headers, line).map_err(|what| {
+                    wrong("header_file", &format!("{}, line {number}", path.display()), &what)
+                })?;
             }
         }
-        let fail = |path: &Path, error: HeaderError| {
-            let what = match error {
-                HeaderError::Value => "these are no credentials that can be sent".to_owned(),
-                error => error.to_string(),
-            };
-            Failure::usage(format!("{}: {what}", path.display()))
-        };
-        if let Some(path) = &self.bearer_file {
-            headers.bearer(text_of_secret(path)?.trim()).map_err(|error| fail(path, error))?;
-        }
-        if let Some(path) = &self.basic_file {
-            let text = text_of_secret(path)?;
-            let parts = text.trim().split_once(':').ok_or(HeaderError::Value);
-            let added = parts.and_then(|(user, password)| headers.basic(user, password));
-            added.map_err(|error| fail(path, error))?;
-        }
-        Ok(headers)
+        Ok(())
+    }
+
+    fn bearer(&self, headers: &mut RequestHeaders) -> Result<(), Wrong> {
+        let Some(path) = &self.bearer_file else { return Ok(()) };
+        let token = text_of_secret("bearer_file", path)?;
+        headers.bearer(token.trim()).map_err(|error| no_credentials("bearer_file", path, error))
+    }
+
+    fn basic(&self, headers: &mut RequestHeaders) -> Result<(), Wrong> {
+        let Some(path) = &self.basic_file else { return Ok(()) };
+        let text = text_of_secret("basic_file", path)?;
+        let parts = text.trim().split_once(':').ok_or(HeaderError::Value);
+        let added = parts.and_then(|(user, password)| headers.basic(user, password));
+        added.map_err(|error| no_credentials("basic_file", path, error))
     }
 }
 
@@ -148,7 +176,7 @@ fn rate(text: &str) -> Result<Rate, String> {
 fn schedule(text: &str) -> Result<Schedule, String> {
     let waits: Result<Vec<_>, _> = text.split(',').map(duration).collect();
     waits.ok().as_deref().and_then(Schedule::new).ok_or_else(|| {
-        "expected 1 to 16 times of up to 49 days with commas between them, such as 5s,5m,2h"
+        "expected 1 to 16 times of up to 49 days (1176h) with commas between them, such as 5s,5m,2h, in us, ms, s, m or h"
             .to_owned()
     })
 }
@@ -159,18 +187,27 @@ fn add(headers: &mut RequestHeaders, header: &str) -> Result<(), String> {
     headers.add(name, value.trim_matches([' ', '\t'])).map_err(|error| error.to_string())
 }
 
-fn usage(source: &str, which: &str, what: &str) -> Failure {
+fn wrong(key: &'static str, which: &str, what: &str) -> Wrong {
     // One line, whatever was given.
-    let which: String = which.chars().filter(|letter| !letter.is_control()).take(64).collect();
-    Failure::usage(format!("{source} ({which}): {what}"))
+    let which: String = which.chars().filter(|letter| !letter.is_control()).take(256).collect();
+    Wrong::new(key, format!("{which}: {what}"))
 }
 
-/// What is in a file for secrets. One that everybody can read is logged.
+fn no_credentials(key: &'static str, path: &Path, error: HeaderError) -> Wrong {
+    let what = match error {
+        HeaderError::Value => "these are no credentials that can be sent".to_owned(),
+        error => error.to_string(),
+    };
+    Wrong::new(key, format!("{}: {what}", path.display()))
+}
+
+/// What is in a file for secrets, which the option with this key names. One that everybody can read is logged.
 ///
 /// # Errors
 /// When it cannot be read, is empty, or is no text.
-pub(crate) fn text_of_secret(path: &Path) -> Result<String, Failure> {
-    let bytes = secrets::read(path, |warning| warn!("{warning}")).map_err(Failure::usage)?;
+pub(crate) fn text_of_secret(key: &'static str, path: &Path) -> Result<String, Wrong> {
+    let bytes = secrets::read(path, |warning| warn!("{warning}"));
+    let bytes = bytes.map_err(|error| Wrong::new(key, error))?;
     String::from_utf8(bytes)
-        .map_err(|_| Failure::usage(format!("{}: it is not UTF-8", path.display())))
+        .map_err(|_| Wrong::new(key, format!("{}: it is not UTF-8", path.display())))
 }

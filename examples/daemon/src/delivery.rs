@@ -7,14 +7,14 @@ use clap::ValueEnum;
 use pilot_webhook_core::{OnFull, OnOpen};
 /// The endpoint whose URL is set over the socket.
 pub(crate) use pilot_webhook_std::ENDPOINT as PILOT;
+use pilot_webhook_std::{Client, ClientBuilder, ClientError, HubEndpoint};
 #[cfg(feature = "nats")]
-use pilot_webhook_std::NatsConfig;
-use pilot_webhook_std::{Client, ClientBuilder, HubEndpoint};
+use pilot_webhook_std::{NatsConfig, NatsConfigError};
 
-use crate::Failure;
 use crate::args::duration;
 use crate::endpoint::Endpoint;
 use crate::ingress::WhenFull;
+use crate::wrong::Wrong;
 
 /// An endpoint: a table `[[endpoint]]` of the configuration, whose keys are these options.
 #[derive(Clone, clap::Args)]
@@ -61,7 +61,8 @@ pub(crate) struct Delivery {
     /// may be in flight.
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) queue_capacity: u32,
-    /// What happens to an event when the queue is full: who brings it waits, or an event is lost.
+    /// What happens to an event when the queue is full: who brings it waits, or an event is lost. In a file with several
+    /// endpoints, one for which nothing is said is drop-newest.
     #[arg(long, value_name = "POLICY", default_value = "block")]
     pub(crate) on_full: OnFullArg,
     /// What happens to events while the breaker is open.
@@ -112,7 +113,7 @@ impl Delivery {
     ///
     /// # Errors
     /// When an option or a file cannot be used.
-    pub(crate) fn client(&self, url: &str, answers: usize) -> Result<ClientBuilder, Failure> {
+    pub(crate) fn client(&self, url: &str, answers: usize) -> Result<ClientBuilder, Wrong> {
         let builder = Client::builder(url)
             .retry_backoff(self.retry_backoff)
             .retry_jitter(self.retry_jitter)
@@ -128,6 +129,29 @@ impl Delivery {
         #[cfg(feature = "nats")]
         let builder = builder.nats(self.nats());
         Ok(builder)
+    }
+
+    /// All that is wrong with the options together, and with what is in their files, which may be pipes.
+    pub(crate) fn wrong(&self) -> Vec<Wrong> {
+        let mut wrong = self.endpoint.wrong();
+        if self.batch > 1 && !self.endpoint.format.has_batches() {
+            wrong.push(Wrong::new(
+                "batch",
+                "the format has one event in a body: take batch away, or choose the format cloudevents",
+            ));
+        }
+        #[cfg(feature = "nats")]
+        if let Err(error @ NatsConfigError::Credentials { .. }) = self.nats().build() {
+            wrong.push(Wrong::new("nats_creds", error));
+        }
+        // What nobody thought of here.
+        if wrong.is_empty()
+            && let Ok(Err(error)) = self.client("", 0).map(|client| client.check())
+        {
+            let is_long = matches!(error, ClientError::Memory);
+            wrong.push(Wrong::new(if is_long { "queue_capacity" } else { "" }, error));
+        }
+        wrong
     }
 
     /// How connections to NATS servers are made.

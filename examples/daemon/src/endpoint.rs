@@ -7,10 +7,9 @@ use pilot_webhook_core::Policy;
 use pilot_webhook_receiver::secrets::Sign;
 #[cfg(feature = "proxy")]
 use pilot_webhook_std::Proxy;
-use pilot_webhook_std::{ClientBuilder, HttpConfig};
+use pilot_webhook_std::{Client, ClientBuilder, HttpConfig};
 
-use crate::Failure;
-use crate::args::duration;
+use crate::args::duration_above_0;
 use crate::asks::Asks;
 #[cfg(feature = "proxy")]
 use crate::asks::text_of_secret;
@@ -18,6 +17,7 @@ use crate::format::Format;
 #[cfg(feature = "proxy")]
 use crate::ipc::without_credentials;
 use crate::signing;
+use crate::wrong::Wrong;
 
 #[derive(clap::Args)]
 pub(crate) struct NodeId {
@@ -29,10 +29,10 @@ pub(crate) struct NodeId {
 #[derive(Clone, clap::Args)]
 pub(crate) struct Endpoint {
     /// The longest an attempt may take.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration_above_0)]
     pub(crate) http_timeout: Duration,
     #[command(flatten)]
-    format: Format,
+    pub(crate) format: Format,
     /// Sign with the secret in this file (white space at its end is ignored). With --sign standard-webhooks there may be
     /// several keys, a line each, and the option may be given more than once: all of them sign.
     #[arg(long, value_name = "FILE")]
@@ -84,7 +84,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// When an option or a file cannot be used.
-    pub(crate) fn client(&self, builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
+    pub(crate) fn client(&self, builder: ClientBuilder) -> Result<ClientBuilder, Wrong> {
         let builder = builder.http_timeout(self.http_timeout).traceparent(!self.no_traceparent);
         let builder = self.format.choose(builder)?;
         self.asks.client(signing::sign(builder, self)?)
@@ -95,7 +95,7 @@ impl Endpoint {
     /// # Errors
     /// When the proxy is none, or its URL stands where others can read its password.
     #[cfg_attr(not(feature = "proxy"), allow(clippy::unnecessary_wraps))]
-    pub(crate) fn http(&self) -> Result<HttpConfig, Failure> {
+    pub(crate) fn http(&self) -> Result<HttpConfig, Wrong> {
         let http = self.format.http(HttpConfig::new().policy(self.policy()));
         let mut http = self.asks.http(http);
         if let Some(path) = &self.ca_file {
@@ -108,25 +108,47 @@ impl Endpoint {
         Ok(http)
     }
 
+    /// All that is wrong, but for what the types of the options tell. Reads files, which may be pipes.
+    pub(crate) fn wrong(&self) -> Vec<Wrong> {
+        let http = || HttpConfig::new().system_roots(false);
+        let trust = self.ca_file.iter().fold(http(), HttpConfig::ca_file);
+        let parts = [
+            ("cloudevents_origin", self.format.http(http())),
+            ("ca_file", trust),
+            ("client_cert", self.asks.http(http())),
+        ];
+        let built = |(key, http): (_, HttpConfig)| {
+            http.build()
+                .err()
+                .map(|error| Wrong::new(self.asks.key_of(&error).unwrap_or(key), error))
+        };
+        let mut wrong = self.format.wrong();
+        wrong.extend(parts.into_iter().filter_map(built));
+        wrong.extend(signing::sign(Client::builder(""), self).err());
+        wrong.extend(self.asks.wrong_headers());
+        #[cfg(feature = "proxy")]
+        wrong.extend(self.proxy().err());
+        wrong
+    }
+
     /// The proxy. Nothing of its URL is shown.
     #[cfg(feature = "proxy")]
-    fn proxy(&self) -> Result<Option<Proxy>, Failure> {
-        let (url, source) = match (&self.proxy, &self.proxy_file) {
+    fn proxy(&self) -> Result<Option<Proxy>, Wrong> {
+        let (key, url) = match (&self.proxy, &self.proxy_file) {
             (Some(word), _) if word == "env" => return Ok(Some(Proxy::from_env())),
             (Some(url), _) if without_credentials(url) != *url => {
-                return Err(Failure::usage(
-                    "--proxy: there is a user name or password in it, which others can read here; put the URL into a \
-                     file and give --proxy-file FILE, or set HTTPS_PROXY and give --proxy env",
+                return Err(Wrong::new(
+                    "proxy",
+                    "there is a user name or password in it, which others can read here; put the URL into a file and \
+                     give --proxy-file FILE, or set HTTPS_PROXY and give --proxy env",
                 ));
             }
-            (Some(url), _) => (url.clone(), "--proxy".to_owned()),
+            (Some(url), _) => ("proxy", url.clone()),
             (None, Some(path)) => {
-                let url = text_of_secret(path)?;
-                (url.trim().to_owned(), format!("--proxy-file {}", path.display()))
+                ("proxy_file", text_of_secret("proxy_file", path)?.trim().to_owned())
             }
             (None, None) => return Ok(None),
         };
-        let proxy = Proxy::new(&url);
-        proxy.map(Some).map_err(|error| Failure::usage(format!("{source}: {error}")))
+        Proxy::new(&url).map(Some).map_err(|error| Wrong::new(key, error))
     }
 }

@@ -41,6 +41,7 @@ mod supervisor;
 mod tally;
 mod test_url;
 mod webhook_url;
+mod wrong;
 
 use std::env;
 use std::ffi::OsString;
@@ -101,8 +102,8 @@ pub fn main() -> ExitCode {
     let argv: Vec<OsString> = env::args_os().collect();
     let result = match Source::named(&argv) {
         Some(source) => start(|| {
-            let Config { command, endpoints, process } = source.load()?;
-            Ok((command, Some(Configured { source, endpoints, process })))
+            let Config { command, endpoints, process, warnings } = source.load()?;
+            Ok((command, Some(Configured { source, endpoints, process, warnings })))
         }),
         None => match Args::try_parse_from(&argv) {
             Ok(args) => start(|| Ok((args.command, None))),
@@ -159,7 +160,7 @@ fn start(ask: impl FnOnce() -> Result<Asked, Failure>) -> Result<(), Failure> {
         #[cfg(feature = "nats")]
         Command::Gateway(options) => runtime.block_on(run::run(options.into(), configured)),
         Command::Check(_) => match configured {
-            Some(it) => print(&config::summary(it.source.path(), &it.endpoints)),
+            Some(it) => print(&config::summary(it.source.path(), &it.endpoints, &it.warnings)),
             None => Err(Failure::usage("check needs --config FILE")),
         },
         Command::SetWebhook { url, webhook_file, remote } => {

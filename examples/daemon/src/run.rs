@@ -19,7 +19,7 @@ use crate::Failure;
 use crate::admin::{Admin, Watch};
 use crate::args::Run;
 use crate::aside::aside;
-use crate::config::{Declared, Settings, Source};
+use crate::config::{Declared, NO_SOURCE, Settings, Source};
 use crate::delivery::PILOT;
 use crate::gateway::Gateway;
 use crate::ingress::{COMES_BACK, FullNow, Ingress, Intake, comes_back};
@@ -46,6 +46,8 @@ pub(crate) struct Configured {
     pub(crate) endpoints: Vec<Declared>,
     /// What is set for the process.
     pub(crate) process: Settings,
+    /// What `check` warns of.
+    pub(crate) warnings: Vec<&'static str>,
 }
 
 /// Runs until the events are at their end, or a signal comes.
@@ -66,7 +68,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     let watch = Arc::<Watch>::default();
     let setup = Setup { options: Arc::clone(&options), watch: Arc::clone(&watch) };
     let (source, endpoints, process) = match configured {
-        Some(Configured { source, endpoints, process }) => (Some(source), endpoints, process),
+        Some(Configured { source, endpoints, process, .. }) => (Some(source), endpoints, process),
         None => (None, Vec::new(), Settings::new()),
     };
     let has_several = source.is_some();
@@ -82,7 +84,7 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
         let when_full = FullNow::new(reload::when_full(&endpoints));
         let reloader =
             Reloader { setup, service, source, endpoints, process, listens: None, when_full };
-        Ok((reloader, check))
+        Ok::<_, Failure>((reloader, check))
     });
     let (mut reloader, check) = tokio::select! {
         made = made => made??,
@@ -131,10 +133,9 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     let deps = Deps { events: Some(bus), identity: Some(identity) };
     registry.start(&deps).await.map_err(Failure::runtime)?;
 
-    let has_source = input.is_some() || listens.is_some() || options.from_stream.is_given();
     let url = service.client().and_then(|pilot| pilot.url());
     let targets = || hub.endpoints().into_iter().filter_map(|it| it.client().target());
-    if has_source && server.is_none() && targets().next().is_none() {
+    if options.has_source() && server.is_none() && targets().next().is_none() {
         return Err(Failure::usage(
             "there is no webhook for the events: give --webhook, or --socket, over which one can be set",
         ));
@@ -144,6 +145,9 @@ pub(crate) async fn run(options: Arc<Run>, configured: Option<Configured>) -> Re
     }
     let summary = setup::summary(&options, listens, &reloader.endpoints, url.as_deref());
     info!("{summary}");
+    if !options.has_source() {
+        warn!("{NO_SOURCE}");
+    }
     if listens.is_some_and(|address| !address.ip().is_loopback()) && check.headers().is_empty() {
         warn!("whoever reaches that address can post events: there is no --listen-secret-file");
     }
@@ -327,7 +331,8 @@ impl Handler for Commands {
 
     fn info(&self) -> serde_json::Value {
         let url = self.service.client().and_then(|pilot| pilot.url());
-        ipc::info(self.node_id, "", self.start.elapsed(), &self.service.stats(), url.as_deref())
+        let (up, stats) = (self.start.elapsed(), self.service.stats());
+        ipc::info(self.node_id, "", up, &stats, url.as_deref(), &self.service.hub().endpoints())
     }
 
     fn health(&self) -> serde_json::Value {

@@ -40,7 +40,7 @@ impl Setup {
             ServiceOptions { home: self.options.home.clone(), ..ServiceOptions::default() };
         let options = |declared: &Declared| {
             let options = self.endpoint(&declared.args, &declared.url)?;
-            Ok(EndpointOptions { waits: declared.waits(has_several), ..options })
+            Ok::<_, Failure>(EndpointOptions { waits: declared.waits(has_several), ..options })
         };
         let is_pilot = |it: &&Declared| it.args.name == PILOT;
         let mut url = "";
@@ -84,7 +84,8 @@ pub(crate) fn filter(args: &EndpointArgs) -> Filter {
     Filter::new().topics(topics).exclude(exclude).nodes(nodes.iter().copied())
 }
 
-/// A log line about what the daemon is going to do. Of the URL it shows only scheme, host and port.
+/// A log line about what the daemon is going to do. `url` is that of the endpoint that is set over the socket; only its scheme,
+/// host and port are shown.
 pub(crate) fn summary(
     options: &Run,
     listens: Option<SocketAddr>,
@@ -164,7 +165,7 @@ pub(crate) async fn read_again(endpoint: &HubEndpoint, args: &Arc<EndpointArgs>,
     signing::reload(endpoint, args, of).await;
     let again = Arc::clone(args);
     let files = args.delivery.endpoint.asks.files();
-    let read = move || again.delivery.endpoint.asks.headers().map_err(|failure| failure.message);
+    let read = move || again.delivery.endpoint.asks.headers().map_err(|wrong| wrong.what);
     let has_files = !files.is_empty();
     let headers: Result<RequestHeaders, Failure> = signing::read_again(files, read).await;
     signing::report(

@@ -16,6 +16,7 @@ use crate::aside::aside;
 use crate::delivery::EndpointArgs;
 use crate::endpoint::Endpoint;
 use crate::ingress::Serving;
+use crate::wrong::Wrong;
 
 /// What signs, of each kind.
 struct Signing {
@@ -34,7 +35,7 @@ impl Signing {
         let secrets = Secrets::read(&options.sign, &options.secret_file, warn)?;
         let keys = secrets.keys(SigningKey::parse)?;
         if keys.len() > MAX_KEYS {
-            return Err(format!("--secret-file: {} keys, and {MAX_KEYS} may sign", keys.len()));
+            return Err(format!("{} keys, and {MAX_KEYS} may sign", keys.len()));
         }
         warnings.iter().for_each(|warning| warn!("{warning}"));
         Ok(Self { pilot: secrets.pilot, keys })
@@ -45,8 +46,9 @@ impl Signing {
 ///
 /// # Errors
 /// When a file or a key cannot be used.
-pub(crate) fn sign(builder: ClientBuilder, options: &Endpoint) -> Result<ClientBuilder, Failure> {
-    let Signing { pilot, keys } = Signing::read(options).map_err(Failure::usage)?;
+pub(crate) fn sign(builder: ClientBuilder, options: &Endpoint) -> Result<ClientBuilder, Wrong> {
+    let signing = Signing::read(options).map_err(|error| Wrong::new("secret_file", error))?;
+    let Signing { pilot, keys } = signing;
     let builder = keys.into_iter().fold(builder, ClientBuilder::signing_key);
     Ok(pilot.iter().fold(builder, |builder, secret| builder.secret(secret)))
 }

@@ -61,9 +61,11 @@ pub(crate) fn initial(options: &Run, policy: Policy) -> Result<String, Failure> 
     }
 }
 
-/// Whether there is one in the environment.
-pub(crate) fn is_in_environment() -> bool {
-    std::env::var_os(VARIABLE).is_some_and(|url| !url.is_empty())
+/// Whether there is one among the options, or in the environment.
+pub(crate) fn is_given(options: &Run) -> bool {
+    !options.webhook.is_empty()
+        || options.webhook_file.is_some()
+        || std::env::var_os(VARIABLE).is_some_and(|url| !url.is_empty())
 }
 
 /// The URL on the command line, or else in a file.

@@ -169,3 +169,12 @@ fn what_cannot_be_used_is_a_usage_error() {
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
+
+/// Whatever such a server does with what is no TLS.
+#[test]
+fn a_server_of_tls_that_is_spoken_to_without_it_is_guessed() {
+    let sink = Sink::start_tls();
+    let (status, _, stderr) = test(&[&sink.url().replace("https://", "http://")]);
+    assert_eq!(status, Some(3), "{stderr}");
+    assert!(stderr.contains("the URL begins with https://"), "{stderr}");
+}

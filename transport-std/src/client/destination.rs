@@ -116,6 +116,10 @@ impl From<EndpointError> for DestinationError {
 impl fmt::Display for DestinationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            #[cfg(feature = "nats")]
+            Self::Http(error @ EndpointError::Scheme) => {
+                write!(f, "{error}, or for a NATS server with nats:// or tls://")
+            }
             Self::Http(error) => error.fmt(f),
             #[cfg(feature = "nats")]
             Self::Nats(error) => error.fmt(f),

@@ -202,6 +202,9 @@ impl LogObserver {
                         Fate::Rejected => "rejected by the receiver",
                         Fate::Exhausted => &format!("given up after attempt {attempt}"),
                         Fate::Skipped => "skipped while the breaker is open",
+                        Fate::Abandoned if self.is_stored() => {
+                            "left in the outbox at the end of the drain"
+                        }
                         Fate::Abandoned => "abandoned at the end of the drain",
                         Fate::Oversize => "cannot be sent: too long",
                         _ => "not delivered",
@@ -223,6 +226,15 @@ impl LogObserver {
             }
             _ => {}
         }
+    }
+
+    /// Whether events that are not delivered now are kept.
+    #[cfg_attr(not(feature = "outbox"), allow(clippy::unused_self))]
+    const fn is_stored(&self) -> bool {
+        #[cfg(feature = "outbox")]
+        return self.durable.is_some();
+        #[cfg(not(feature = "outbox"))]
+        false
     }
 
     fn log_breaker(&self, state: BreakerState, left_out: &LeftOut) {

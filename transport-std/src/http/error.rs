@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pilot_webhook_core::http::Malformed;
-use pilot_webhook_core::{ErrorKind, Refusal, TransportError};
+use pilot_webhook_core::{ErrorKind, Refusal, Timestamp, TransportError};
 use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
 
 /// Why a POST brought no answer.
 ///
@@ -119,7 +120,10 @@ impl fmt::Display for HttpError {
             Self::NoTrustRoots => f.write_str(
                 "no trusted certificates found: install the system's CA certificates, or name a CA file",
             ),
-            Self::Tls(error) => write!(f, "the TLS handshake failed: {error}{}", tls_advice(error)),
+            Self::Tls(error) => match certificate_error(error).and_then(untimely) {
+                Some(what) => write!(f, "the TLS handshake failed: {what}"),
+                None => write!(f, "the TLS handshake failed: {error}{}", tls_advice(error)),
+            },
             Self::InvalidRequest => f.write_str("a header cannot be sent over HTTP"),
             Self::Closed(error) => write!(f, "the connection broke before the request: {error}"),
             Self::Disconnected(error) => {
@@ -185,6 +189,26 @@ fn tls_advice(error: &io::Error) -> &'static str {
     }
 }
 
+/// That a certificate is not valid now, with dates, where rustls has seconds since 1970.
+fn untimely(reason: &CertificateError) -> Option<String> {
+    let date = |time: UnixTime| {
+        Timestamp::new(i64::try_from(time.as_secs()).unwrap_or(i64::MAX), 0).to_string()
+    };
+    match *reason {
+        CertificateError::ExpiredContext { time, not_after } => Some(format!(
+            "the certificate expired at {}, and now is {}",
+            date(not_after),
+            date(time)
+        )),
+        CertificateError::NotValidYetContext { time, not_before } => Some(format!(
+            "the certificate is valid from {} on, and now is {}",
+            date(not_before),
+            date(time)
+        )),
+        _ => None,
+    }
+}
+
 /// What is wrong with the server's certificate, if that ended the handshake.
 fn certificate_error(error: &io::Error) -> Option<&CertificateError> {
     match error.get_ref()?.downcast_ref()? {
@@ -213,6 +237,8 @@ fn is_refused_client(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// The receiver was held responsible: its breaker opened.
@@ -244,5 +270,13 @@ mod tests {
         };
         assert!(text(CertificateError::UnknownIssuer).contains("in a CA file"));
         assert!(!text(CertificateError::Expired).contains("CA file"));
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let expired = CertificateError::ExpiredContext { time: at(86_400), not_after: at(0) };
+        assert_eq!(
+            text(expired),
+            "the TLS handshake failed: the certificate expired at 1970-01-01T00:00:00Z, and now is 1970-01-02T00:00:00Z"
+        );
+        let early = CertificateError::NotValidYetContext { time: at(0), not_before: at(60) };
+        assert!(text(early).contains("is valid from 1970-01-01T00:01:00Z on"));
     }
 }

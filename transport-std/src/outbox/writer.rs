@@ -1,5 +1,6 @@
 //! The one thread that writes the file.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ struct Writer<'c> {
     /// There are dead letters to be put back.
     has_replays: bool,
     failures: Throttle,
+    /// As it was found last.
+    is_disk_low: Cell<bool>,
 }
 
 /// Says how the writer ended, also when it panicked.
@@ -72,6 +75,7 @@ pub(crate) fn run(
                 seen: 0,
                 has_replays: true,
                 failures: Throttle::default(),
+                is_disk_low: Cell::default(),
             };
             ending.lost = writer.run();
         }
@@ -248,6 +252,16 @@ impl Writer<'_> {
         // A connection that cannot tell cannot write either.
         let is_low = upkeep::is_disk_low(self.connection).unwrap_or(true);
         self.intake.disk_fails(is_low);
+        if self.is_disk_low.replace(is_low) != is_low {
+            if is_low {
+                tracing::warn!(
+                    "outbox: its disk is full but for the reserve (32 MiB, or an eighth of a small disk), or fails: new \
+                     events are not taken until there is room on it"
+                );
+            } else {
+                tracing::info!("outbox: its disk has room again");
+            }
+        }
         if is_low {
             // While there is room for it.
             upkeep::begin_log_anew(self.connection);
@@ -256,7 +270,8 @@ impl Writer<'_> {
 
     fn log(&self, error: &rusqlite::Error) {
         if let Some(more) = self.failures.admit(Instant::now()) {
-            tracing::error!("outbox: cannot write, and tries again: {error} ({more} more)");
+            let more = if more == 0 { String::new() } else { format!(" ({more} more)") };
+            tracing::error!("outbox: cannot write, and tries again: {error}{more}");
         }
     }
 }

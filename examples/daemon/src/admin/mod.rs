@@ -3,6 +3,7 @@
 //! `Admin::bind` takes the address and makes the token, `Admin::serve` answers. A request passes `server` (bounds),
 //! `guard` (who may ask at all: hosts and pages), `gate` (who has the token), and then `routes`.
 
+mod condition;
 mod gate;
 mod guard;
 mod history;
@@ -15,5 +16,5 @@ mod token;
 mod watch;
 
 pub(crate) use options::AdminOptions;
-pub(crate) use server::Admin;
+pub(crate) use server::{Admin, check};
 pub(crate) use watch::Watch;

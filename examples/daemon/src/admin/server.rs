@@ -95,6 +95,7 @@ impl Admin {
         tokio::select! {
             never = accept(listener, router) => never,
             never = pages.look() => never,
+            never = pages.count_letters() => never,
         }
     }
 }
@@ -147,6 +148,21 @@ impl Silent {
                 return;
             }
         }
+    }
+}
+
+/// Whether there is a token, or a place for one. Nothing is made.
+///
+/// # Errors
+/// When there is not.
+pub(crate) fn check(
+    options: &AdminOptions,
+    home: Option<&Path>,
+    socket: Option<&Path>,
+) -> Result<(), Failure> {
+    match options.admin {
+        Some(_) => token::check(options.admin_token_file.as_deref(), home, socket),
+        None => Ok(()),
     }
 }
 

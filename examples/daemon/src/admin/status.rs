@@ -25,6 +25,8 @@ use crate::metrics::{FileReading, Form, Reading, Readings};
 /// What an event takes in an outbox that is still said to have room, in bytes. Arbitrary: more than the usual.
 const EVENT: u64 = 4 * 1024;
 
+/// The most endpoints that are named. Arbitrary.
+const NAMED_MAX: usize = 100;
 /// How many texts of metrics are sent at once: with a thousand endpoints one has 4 MB, which a slow reader keeps in memory.
 /// Arbitrary: two Prometheus servers, and two people.
 const TEXTS: usize = 4;
@@ -65,10 +67,20 @@ enum Reason {
 
 pub(super) fn open<S>(status: Arc<Status>) -> Router<S> {
     Router::new()
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics))
         .with_state(status)
+}
+
+/// That the process answers, and which endpoints somebody should look at. Nobody is to restart the daemon for these.
+async fn health(State(status): State<Arc<Status>>) -> String {
+    let endpoints = status.hub.endpoints();
+    let conditions = endpoints.iter().map(|it| (it.name(), status.watch.condition(it)));
+    let trouble = conditions.filter(|(_, condition)| condition.is_trouble()).take(NAMED_MAX);
+    trouble.fold("ok\n".to_owned(), |text, (name, condition)| {
+        text + name + ": " + condition.words() + "\n"
+    })
 }
 
 async fn readiness(State(status): State<Arc<Status>>) -> Response {

@@ -43,6 +43,22 @@ pub(super) fn make(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(token.into_bytes())
 }
 
+/// Whether there is a token, or a place for a new one. Nothing is made, and a pipe is not read.
+///
+/// # Errors
+/// When there is not.
+pub(super) fn check(
+    file: Option<&Path>,
+    home: Option<&Path>,
+    socket: Option<&Path>,
+) -> Result<(), Failure> {
+    match file {
+        Some(path) if path.metadata().is_ok_and(|found| !found.is_file()) => Ok(()),
+        Some(path) => of_file(path).map(drop),
+        None => place(home, socket, 0).map(drop),
+    }
+}
+
 /// Where the made token of the address with this port is: in the first of these directories that there is.
 ///
 /// # Errors

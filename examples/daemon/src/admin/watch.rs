@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use pilot_webhook_std::ClientBuilder;
+use pilot_webhook_std::{ClientBuilder, HubEndpoint};
 
+use super::condition::Condition;
 use super::history::Histories;
 use crate::metrics::Metrics;
 use crate::tally::Tally;
@@ -22,6 +23,11 @@ impl Watch {
     /// Has the client of an endpoint tell of its attempts.
     pub(crate) fn client(&self, endpoint: &str, builder: ClientBuilder) -> ClientBuilder {
         builder.on_notice(self.metrics.hook(endpoint)).on_notice(self.histories.of(endpoint).hook())
+    }
+
+    /// How an endpoint is.
+    pub(super) fn condition(&self, endpoint: &HubEndpoint) -> Condition {
+        Condition::of(endpoint, &self.histories.of(endpoint.name()))
     }
 
     /// What the daemon itself counts.

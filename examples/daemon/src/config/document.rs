@@ -1,13 +1,15 @@
 //! From the text of a configuration to the keys that its tables set.
 
 use std::collections::BTreeSet;
+use std::iter::once;
 use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{Keys, Setting, Settings, given};
+use super::keys::{Keys, given};
 use super::problem::Problems;
+use super::table::{Setting, Settings, Table};
 use super::text::Lines;
 
 /// The name of the tables of endpoints.
@@ -15,15 +17,28 @@ const ENDPOINT: &str = "endpoint";
 
 /// What a file sets.
 pub(super) struct Document {
-    /// The keys at the top.
-    pub(super) top: Settings,
+    pub(super) top: Table,
     pub(super) endpoints: Vec<Table>,
 }
 
-/// A table `[[endpoint]]`.
-pub(super) struct Table {
-    pub(super) line: usize,
-    pub(super) settings: Settings,
+impl Document {
+    /// Notes what lines that are no TOML would have set: the key that such a line begins with, or nobody knows what.
+    fn note(&mut self, bad_lines: &BTreeSet<usize>, text: &str, is_key: impl Fn(&str) -> bool) {
+        let mut tables: Vec<_> = once(&mut self.top).chain(&mut self.endpoints).collect();
+        tables.sort_by_key(|table| table.line);
+        for (number, line) in (1..).zip(text.lines()).filter(|(line, _)| bad_lines.contains(line)) {
+            let ends = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
+            let word = line.trim_start().split(ends).next().unwrap_or_default();
+            let behind = tables.partition_point(|table| table.line <= number);
+            match behind.checked_sub(1).and_then(|at| tables.get_mut(at)) {
+                Some(table) if is_key(word) && line.contains('=') => {
+                    table.broken.insert(word.to_owned());
+                }
+                Some(table) => table.is_cut = true,
+                None => {}
+            }
+        }
+    }
 }
 
 /// Which keys a table may have, and which only the other kind has.
@@ -56,7 +71,7 @@ pub(super) fn read(text: &str, base: &Path, problems: &mut Problems) -> Document
         others: Keys::top(),
         elsewhere: "it goes to the top of the file, before the first [[endpoint]]",
     };
-    let mut document = Document { top: Settings::new(), endpoints: Vec::new() };
+    let mut document = Document { top: Table::new(1, Settings::new()), endpoints: Vec::new() };
     for (key, value) in root.get_ref() {
         if key.get_ref() == ENDPOINT {
             document.endpoints = reader.endpoints(&mut table, reader.line(key), value);
@@ -64,6 +79,8 @@ pub(super) fn read(text: &str, base: &Path, problems: &mut Problems) -> Document
             reader.key(&mut top, key, value, &mut document.top);
         }
     }
+    let is_key = |word: &str| [&top.keys, &table.keys].iter().any(|keys| keys.find(word).is_some());
+    document.note(&reader.bad_lines, text, is_key);
     document
 }
 
@@ -116,11 +133,11 @@ impl Reader<'_> {
                 );
                 continue;
             };
-            let mut settings = Settings::new();
+            let mut of_endpoint = Table::new(line, Settings::new());
             for (key, value) in table {
-                self.key(level, key, value, &mut settings);
+                self.key(level, key, value, &mut of_endpoint);
             }
-            tables.push(Table { line, settings });
+            tables.push(of_endpoint);
         }
         tables
     }
@@ -130,7 +147,7 @@ impl Reader<'_> {
         level: &mut Level<'_>,
         key: &Spanned<impl AsRef<str>>,
         value: &Spanned<DeValue<'_>>,
-        settings: &mut Settings,
+        table: &mut Table,
     ) {
         let (line, name) = (self.line(key), key.get_ref().as_ref());
         if self.bad_lines.contains(&line) {
@@ -151,9 +168,12 @@ impl Reader<'_> {
         };
         match given(arg, value.get_ref(), self.base) {
             Ok(given) => {
-                settings.insert(name.to_owned(), Setting { line: Some(line), given });
+                table.settings.insert(name.to_owned(), Setting { line: Some(line), given });
             }
-            Err(what) => self.problems.add(line, name, what),
+            Err(what) => {
+                table.broken.insert(name.to_owned());
+                self.problems.add(line, name, what);
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The keys of a table are the options of a command: their names, types and rules stand in its definition alone.
 
 use std::any::TypeId;
-use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -11,40 +10,14 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, parser::ValueSource};
 use toml::de::DeValue;
 
 use super::problem::{Problems, shown};
-use crate::args::Run;
+use super::table::{Given, Setting, Settings, Table};
+use crate::args::{Run, plain};
 use crate::delivery::{Delivery, EndpointArgs};
 
 /// The key that no file has: it names the file.
 const CONFIG: &str = "config";
 /// What stands for something other than a path where a path is expected.
 const NO_PATHS: [&str; 2] = ["-", "default"];
-
-/// What a key is set to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Given {
-    /// An option without a value.
-    Switch(bool),
-    /// An option with its values, one each time that it is given.
-    Values(Vec<OsString>),
-}
-
-/// A key that is set.
-#[derive(Clone, Debug)]
-pub(crate) struct Setting {
-    /// `None` for one of the command line.
-    pub(super) line: Option<usize>,
-    pub(super) given: Given,
-}
-
-/// Two settings are the same wherever they stand.
-impl PartialEq for Setting {
-    fn eq(&self, other: &Self) -> bool {
-        self.given == other.given
-    }
-}
-
-/// The keys that are set.
-pub(crate) type Settings = BTreeMap<String, Setting>;
 
 /// The keys of one kind of table.
 pub(super) struct Keys(Command);
@@ -103,20 +76,18 @@ impl Keys {
         self.find(&near).map(|arg| arg.get_id().to_string())
     }
 
-    /// Parses settings as options. Every problem is noted; the settings with one are taken out.
+    /// Parses a table as options. Every problem is noted once; the settings with one are broken then.
     pub(super) fn parse(
         &mut self,
-        settings: &mut Settings,
-        line: usize,
+        table: &mut Table,
         problems: &mut Problems,
     ) -> Option<ArgMatches> {
-        if let Ok(matches) = self.matches(settings) {
+        if let Ok(matches) = self.matches(&table.settings) {
             return Some(matches);
         }
-        let all = settings.clone();
-        settings.retain(|key, setting| self.has_good_value(key, setting, problems));
+        table.keep(|key, setting| self.has_good_value(key, setting, problems));
         loop {
-            let error = match self.matches(settings) {
+            let error = match self.matches(&table.settings) {
                 Ok(matches) => return Some(matches),
                 Err(error) => error,
             };
@@ -124,26 +95,25 @@ impl Keys {
             let prior = self.keys(&error, ContextKind::PriorArg);
             let losers = match (error.kind(), of_error.first(), prior.first()) {
                 (ErrorKind::ArgumentConflict, Some(one), Some(other)) => {
-                    vec![conflict(settings, one, other, problems)]
+                    vec![conflict(&table.settings, one, other, problems)]
                 }
                 (ErrorKind::MissingRequiredArgument, ..) => {
-                    let is_new = |key: &&String| !all.contains_key(*key);
-                    for key in
-                        self.always().iter().filter(|key| of_error.contains(key)).filter(is_new)
-                    {
-                        problems.add(line, key, "it is missing");
+                    for key in self.always().iter().filter(|key| of_error.contains(key)) {
+                        if table.lacks(key) {
+                            problems.add(table.line, key, "it is missing");
+                        }
                     }
-                    self.lacking(settings, &of_error, problems)
+                    self.lacking(table, &of_error, problems)
                 }
                 _ => {
-                    problems.add(line, "", first_line(&error));
+                    problems.add(table.line, "", first_line(&error));
                     return None;
                 }
             };
             if losers.is_empty() {
                 return None;
             }
-            settings.retain(|key, _| !losers.contains(key));
+            table.keep(|key, _| !losers.iter().any(|loser| loser == key));
         }
     }
 
@@ -171,21 +141,21 @@ impl Keys {
         self.missing(&Settings::new())
     }
 
-    /// The settings that need one of these keys, each of which is noted.
+    /// The settings that need one of these keys, each of which is noted where the table has no such key.
     fn lacking(
         &mut self,
-        settings: &Settings,
+        table: &Table,
         missing: &[String],
         problems: &mut Problems,
     ) -> Vec<String> {
         let always = self.always();
         let mut lacking = Vec::new();
-        for (key, setting) in settings {
+        for (key, setting) in &table.settings {
             let alone = Settings::from([(key.clone(), setting.clone())]);
             let needs = self.missing(&alone);
             let needs = needs.iter().find(|key| missing.contains(key) && !always.contains(key));
             if let Some(needs) = needs {
-                if let Some(line) = setting.line {
+                if let Some(line) = setting.line.filter(|_| table.lacks(needs)) {
                     problems.add(line, key, format!("it needs {needs}, which is missing"));
                 }
                 lacking.push(key.clone());
@@ -318,7 +288,7 @@ fn bad_value(error: &clap::Error) -> String {
         return format!("{value:?} is none of {}", known.join(", "));
     }
     match error.source() {
-        Some(source) => format!("{value:?}: {source}"),
+        Some(source) => format!("{value:?}: {}", plain(&source.to_string())),
         None => first_line(error),
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use pilot_webhook_std::Hub;
 
-use super::document::{self, Document, Table};
-use super::keys::{self, Given, Keys, Setting, Settings};
+use super::document::{self, Document};
+use super::keys::{self, Keys};
 use super::problem::Problems;
-use super::{rules, text};
+use super::table::{Given, Setting, Settings, Table};
+use super::{process, rules, text};
 use crate::Failure;
 use crate::args::{self, Args, Command, Run};
-use crate::delivery::EndpointArgs;
+use crate::delivery::{EndpointArgs, PILOT};
 use crate::webhook_url;
 
 /// Where a configuration comes from: a file, and the command line, which overrides it.
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) endpoints: Vec<Declared>,
     /// What is set for the process, and not for an endpoint.
     pub(crate) process: Settings,
+    /// What is not wrong, and hardly meant.
+    pub(crate) warnings: Vec<&'static str>,
 }
 
 /// An endpoint as it is to be.
@@ -108,25 +111,34 @@ impl Source {
         document: Document,
         problems: &mut Problems,
     ) -> Result<Option<Config>, Failure> {
-        let Document { top: mut of_file, endpoints: tables } = document;
+        let Document { top, endpoints: tables } = document;
         let given =
             loose(&self.argv).map(|matches| keys::of_command_line(&matches)).unwrap_or_default();
-        of_file.retain(|key, _| !given.contains_key(key));
-        let mut top = of_file;
-        top.extend(given.clone());
-        let is_good = Keys::top().parse(&mut top, 1, problems).is_some();
-        let endpoints = endpoints(tables, &top, problems);
+        let mut top = Table { settings: given, is_cut: top.is_cut, ..Table::default() }.over(top);
+        top.line = 1;
+        let is_good = Keys::top().parse(&mut top, problems).is_some();
+        let mut of_endpoint = Endpoints::new(&top, tables.len());
+        let has_tables = !tables.is_empty();
+        let tables = tables.into_iter();
+        let mut endpoints: Vec<_> =
+            tables.filter_map(|table| of_endpoint.parse(table, problems)).collect();
         if !is_good {
             return Ok(None);
         }
-        let of_file = top.iter().filter(|(_, setting)| setting.line.is_some());
+        let of_file = top.settings.iter().filter(|(_, setting)| setting.line.is_some());
         let argv = self.argv.iter().cloned().chain(keys::argv(of_file));
         let args = Args::try_parse_from(argv).map_err(|error| args::one_line(&error))?;
         let Some(run) = args.command.run() else { return Ok(None) };
+        let has_pilot = endpoints.iter().any(|it| it.args.name == PILOT);
+        if !has_pilot && (!has_tables || webhook_url::is_given(run)) {
+            endpoints.extend(of_endpoint.parse(named(PILOT), problems));
+        }
         let endpoints = rules::check(run, &top, endpoints, problems);
-        let shared = Keys::shared();
-        top.retain(|key, _| shared.find(key).is_none());
-        Ok(Some(Config { command: args.command, endpoints, process: top }))
+        process::check(run, &top, &endpoints, problems);
+        let warnings = process::warnings(run);
+        let (shared, mut process) = (Keys::shared(), top.settings);
+        process.retain(|key, _| shared.find(key).is_none());
+        Ok(Some(Config { command: args.command, endpoints, process, warnings }))
     }
 }
 
@@ -138,40 +150,51 @@ fn loose(argv: &[OsString]) -> Option<clap::ArgMatches> {
 
 /// A table `[[endpoint]]`, as its options are.
 pub(super) struct Parsed {
-    pub(super) line: usize,
     pub(super) args: EndpointArgs,
     /// With the defaults of the top.
-    pub(super) settings: Settings,
+    pub(super) table: Table,
 }
 
-/// Parses the tables, each with the defaults that the top has for it.
-fn endpoints(tables: Vec<Table>, top: &Settings, problems: &mut Problems) -> Vec<Parsed> {
-    let mut keys = Keys::endpoint();
-    let defaults = Keys::shared().of(top);
-    let capacity = Hub::queue_capacity(tables.len());
-    let mut endpoints = Vec::new();
-    for Table { line, settings } in tables {
-        let mut effective = defaults.clone();
-        effective.extend(settings);
-        let mut matches = keys.parse(&mut effective, line, problems);
+/// The tables of endpoints, each with the defaults that the top has for it.
+struct Endpoints {
+    keys: Keys,
+    defaults: Table,
+    /// The queue's of one, where there are many.
+    capacity: u32,
+}
+
+impl Endpoints {
+    fn new(top: &Table, count: usize) -> Self {
+        let settings = Keys::shared().of(&top.settings);
+        let defaults = Table { settings, ..top.clone() };
+        Self { keys: Keys::endpoint(), defaults, capacity: Hub::queue_capacity(count) }
+    }
+
+    /// `None`: it has no options that anything could be said of.
+    fn parse(&mut self, table: Table, problems: &mut Problems) -> Option<Parsed> {
+        let mut table = table.over(self.defaults.clone());
+        rules::files(&self.keys, &mut table, problems);
+        let mut matches = self.keys.parse(&mut table, problems);
         if matches.is_none() {
             // There is no name, which is noted; whatever else is wrong is, too.
-            let given = Given::Values(vec![format!("unnamed-{line}").into()]);
-            effective.insert("name".to_owned(), Setting { line: None, given });
-            matches = keys.parse(&mut effective, line, problems);
+            table.settings.extend(named(&format!("unnamed-{}", table.line)).settings);
+            matches = self.keys.parse(&mut table, problems);
         }
-        if let Some(matches) = matches
-            && let Ok(mut args) = EndpointArgs::from_arg_matches(&matches)
-        {
-            // No setting, so that a reload with more endpoints leaves those alone that are there.
-            if !effective.contains_key("queue_capacity") {
-                let delivery = &mut args.delivery;
-                let in_flight = u32::from(delivery.batch) * u32::from(delivery.max_in_flight);
-                let least = in_flight.saturating_mul(2).max(capacity);
-                delivery.queue_capacity = delivery.queue_capacity.min(least);
-            }
-            endpoints.push(Parsed { line, args, settings: effective });
+        let mut args = EndpointArgs::from_arg_matches(&matches?).ok()?;
+        // No setting, so that a reload with more endpoints leaves those alone that are there.
+        if !table.settings.contains_key("queue_capacity") {
+            let delivery = &mut args.delivery;
+            let in_flight = u32::from(delivery.batch) * u32::from(delivery.max_in_flight);
+            let least = in_flight.saturating_mul(2).max(self.capacity);
+            delivery.queue_capacity = delivery.queue_capacity.min(least);
         }
+        Some(Parsed { args, table })
     }
-    endpoints
+}
+
+/// A table that is not in the file, and has a name alone.
+fn named(name: &str) -> Table {
+    let given = Given::Values(vec![name.into()]);
+    let name = ("name".to_owned(), Setting { line: None, given });
+    Table { line: 1, settings: Settings::from([name]), ..Table::default() }
 }

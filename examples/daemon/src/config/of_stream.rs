@@ -1,9 +1,8 @@
 //! What does not go with a stream as the source of events.
 
-use super::keys::Settings;
 use super::load::Declared;
 use super::problem::Problems;
-use super::rules::line_of;
+use super::table::Table;
 use crate::args::Run;
 use crate::delivery::{Delivery, OnOpenArg};
 
@@ -28,16 +27,16 @@ const RULES: [Rule; 6] = [
 ];
 
 /// Notes what does not go with a stream, where there is one.
-pub(super) fn check(run: &Run, top: &Settings, endpoints: &[Declared], problems: &mut Problems) {
+pub(super) fn check(run: &Run, top: &Table, endpoints: &[Declared], problems: &mut Problems) {
     if !run.from_stream.is_given() {
         return;
     }
     if let Some(what) = run.from_stream.problem() {
-        problems.add(line_of(top, "from").unwrap_or(1), "from", what);
+        problems.add(top.line_of("from"), "from", what);
     }
     if endpoints.len() > 1 && run.store.outbox.is_some() {
         let what = "with from it goes with one endpoint: the stream keeps what each of several has not got; leave it out";
-        problems.add(line_of(top, "outbox").unwrap_or(1), "outbox", what);
+        problems.add(top.line_of("outbox"), "outbox", what);
     }
     for Declared { args, settings, .. } in endpoints {
         for (key, is_in_the_way, what) in RULES {

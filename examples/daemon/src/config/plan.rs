@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::Settings;
 use super::load::Declared;
+use super::table::Settings;
 
 /// Keys that say which events an endpoint gets.
 const OF_FILTER: [&str; 3] = ["topics", "exclude", "nodes"];
@@ -81,8 +81,9 @@ mod tests {
     use clap::FromArgMatches as _;
     use proptest::prelude::*;
 
-    use super::super::keys::{Given, Keys, Setting};
+    use super::super::keys::Keys;
     use super::super::problem::Problems;
+    use super::super::table::{Given, Setting, Table};
     use super::*;
     use crate::delivery::EndpointArgs;
 
@@ -99,8 +100,9 @@ mod tests {
     }
 
     fn base() -> EndpointArgs {
-        let mut settings = Settings::from([("name".to_owned(), setting(1, "a"))]);
-        let matches = Keys::endpoint().parse(&mut settings, 1, &mut Problems::default()).unwrap();
+        let settings = Settings::from([("name".to_owned(), setting(1, "a"))]);
+        let mut table = Table::new(1, settings);
+        let matches = Keys::endpoint().parse(&mut table, &mut Problems::default()).unwrap();
         EndpointArgs::from_arg_matches(&matches).unwrap()
     }
 

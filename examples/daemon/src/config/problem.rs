@@ -37,6 +37,11 @@ impl Problems {
         self.0.range(before..).next().is_some_and(|problem| problem.line == line)
     }
 
+    /// Whether something is wrong with this key.
+    pub(super) fn has(&self, line: usize, key: &str) -> bool {
+        self.0.iter().any(|problem| problem.line == line && problem.key == key)
+    }
+
     /// The lines in which something is wrong.
     pub(super) fn lines(&self) -> BTreeSet<usize> {
         self.0.iter().map(|problem| problem.line).collect()

@@ -1,76 +1,60 @@
 //! What must hold beyond the rules of the command line: names, URLs, files, and what is secret.
 
 use std::any::TypeId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use pilot_webhook_std::{Destination, HttpConfig};
 
-use super::keys::{Given, Keys, Setting, Settings, argv};
+use super::keys::{Keys, argv};
 use super::load::{Declared, Parsed};
 use super::of_stream;
 use super::problem::Problems;
+use super::table::{Given, Settings, Table, line_of};
 use crate::args::Run;
 use crate::delivery::{EndpointArgs, PILOT};
 use crate::ipc::without_credentials;
 use crate::signing;
 use crate::webhook_url;
+use crate::wrong::Wrong;
 
 /// What is each endpoint's own, and checked for each.
 const OWN: [&str; 6] = ["name", "url", "url_file", "topics", "exclude", "nodes"];
 /// Headers whose values are secrets.
 const SECRET_HEADERS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 
-/// Checks all endpoints, and adds the one that the top of the file or the command line describes, where there is one.
+/// Checks all endpoints, and what the top of the file or the command line says beside them.
 pub(super) fn check(
     run: &Run,
-    top: &Settings,
+    top: &Table,
     parsed: Vec<Parsed>,
     problems: &mut Problems,
 ) -> Vec<Declared> {
     unique(&parsed, problems);
     // The system's trusted roots are read once, as long as there is someone who has them.
     let _roots = HttpConfig::new().build();
-    let keys = Keys::endpoint();
-    let (has_tables, has_pilot) =
-        (!parsed.is_empty(), parsed.iter().any(|it| it.args.name == PILOT));
     let mut endpoints = Vec::new();
-    let mut seen = BTreeSet::new();
-    for Parsed { line, args, settings } in parsed {
-        secrets(&settings, problems);
+    let mut known = BTreeMap::new();
+    for Parsed { args, table } in parsed {
+        secrets(&table.settings, problems);
+        usable(&args, &table, &mut known, problems);
         let url = if args.name == PILOT {
-            url_of_pilot(run, top, &args, line, problems)
+            url_of_pilot(run, top, &args, &table, problems)
         } else {
-            url(&args, line, &settings, problems)
+            url(&args, &table, problems)
         };
-        let can_read = files(&keys, &settings, problems);
-        if let (Some(url), true) = (url, can_read) {
-            usable(&args, line, &settings, &mut seen, problems);
-            endpoints.push(Declared { args: args.into(), url, settings });
+        if let Some(url) = url {
+            endpoints.push(Declared { args: args.into(), url, settings: table.settings });
         }
     }
-    secrets(top, problems);
-    let line = |key| line_of(top, key).unwrap_or(1);
-    if let Some(Err(error)) = run.webhook_file.as_deref().map(readable) {
-        problems.add(line("webhook_file"), "webhook_file", error);
-    }
+    secrets(&top.settings, problems);
     let of_posts: Result<(), _> = run.listen_secret_file.iter().try_for_each(|path| {
         readable(path).map_err(|error| format!("{}: {error}", path.display()))
     });
     if let Err(error) = of_posts.and_then(|()| signing::check_of_posts(run).map(drop)) {
-        problems.add(line("listen_secret_file"), "listen_secret_file", error);
-    }
-    let is_given = !run.webhook.is_empty() || run.webhook_file.is_some();
-    if !has_pilot && (!has_tables || is_given || webhook_url::is_in_environment()) {
-        let args = EndpointArgs::pilot(run.delivery.clone());
-        let settings = Keys::shared().of(top);
-        let url = url_of_pilot(run, top, &args, 1, problems);
-        if let (Some(url), true) = (url, files(&keys, &settings, problems)) {
-            usable(&args, 1, &settings, &mut seen, problems);
-            endpoints.push(Declared { args: args.into(), url, settings });
-        }
+        problems.add(top.line_of("listen_secret_file"), "listen_secret_file", error);
     }
     of_stream::check(run, top, &endpoints, problems);
     endpoints
@@ -78,8 +62,8 @@ pub(super) fn check(
 
 fn unique(parsed: &[Parsed], problems: &mut Problems) {
     let mut names = BTreeMap::new();
-    for Parsed { line, args, settings } in parsed {
-        let line = line_of(settings, "name").unwrap_or(*line);
+    for Parsed { args, table } in parsed {
+        let line = table.line_of("name");
         if let Some(first) = names.insert(&args.name, line) {
             problems.add(
                 line,
@@ -91,47 +75,55 @@ fn unique(parsed: &[Parsed], problems: &mut Problems) {
 }
 
 /// The URL of an endpoint.
-fn url(
-    args: &EndpointArgs,
-    line: usize,
-    settings: &Settings,
-    problems: &mut Problems,
-) -> Option<String> {
-    if args.url.is_none() && args.url_file.is_none() {
-        problems.add(line, "url", "it needs a url, or a url_file");
-        return None;
-    }
-    let key = if args.url.is_some() { "url" } else { "url_file" };
-    let line = line_of(settings, key).unwrap_or(line);
+fn url(args: &EndpointArgs, table: &Table, problems: &mut Problems) -> Option<String> {
+    let key = match (&args.url, &args.url_file) {
+        (Some(_), _) => "url",
+        (None, Some(_)) => "url_file",
+        (None, None) => {
+            if table.lacks("url") && table.lacks("url_file") {
+                problems.add(table.line, "url", "it needs a url, or a url_file");
+            }
+            return None;
+        }
+    };
     let url = webhook_url::given(args.url.clone(), args.url_file.as_deref());
     let checked = url.map_err(|failure| failure.message).and_then(|url| {
         let parsed = Destination::parse(&url, args.delivery.endpoint.policy());
         parsed.map(|_| url).map_err(|error| error.to_string())
     });
-    checked.map_err(|what| problems.add(line, key, what)).ok()
+    checked.map_err(|what| problems.add(table.line_of(key), key, what)).ok()
 }
 
 /// The URL of the endpoint that is set over the socket: the first of those that `run` has.
 fn url_of_pilot(
     run: &Run,
-    top: &Settings,
+    top: &Table,
     args: &EndpointArgs,
-    line: usize,
+    table: &Table,
     problems: &mut Problems,
 ) -> Option<String> {
-    let of_top = ["webhook", "webhook_file"].into_iter().find(|key| top.contains_key(*key));
-    let has_own = args.url.is_some() || args.url_file.is_some();
-    let line_of_top = of_top.and_then(|key| line_of(top, key));
-    if let (Some(key), Some(at), true) = (of_top, line_of_top, has_own) {
-        let what = format!("{PILOT} has a URL of its own (line {line}); take one away");
-        problems.add(at, key, what);
+    let of_top = ["webhook", "webhook_file"].into_iter().find(|key| !top.lacks(key));
+    let of_table = ["url", "url_file"].into_iter().find(|key| !table.lacks(key));
+    let line_of_top = of_top.and_then(|key| line_of(&top.settings, key));
+    match (of_top, of_table, line_of_top) {
+        (Some(key), Some(other), Some(at)) => {
+            let line = table.line_of(other);
+            let what = format!("{PILOT} has a URL of its own (line {line}); take one away");
+            problems.add(at, key, what);
+            return None;
+        }
+        (None, Some(_), _) => return url(args, table, problems),
+        // What is wrong with it is said.
+        (Some(key), ..) if !top.settings.contains_key(key) => return None,
+        _ => {}
+    }
+    let line = line_of_top.unwrap_or(table.line);
+    if let Some(Err(error)) = run.webhook_file.as_deref().map(readable) {
+        let path = run.webhook_file.as_deref().unwrap_or(Path::new(""));
+        problems.add(line, "webhook_file", format!("{}: {error}", path.display()));
         return None;
     }
-    if of_top.is_none() && has_own {
-        return url(args, line, &Settings::new(), problems);
-    }
     let found = webhook_url::initial(run, args.delivery.endpoint.policy());
-    let at = line_of_top.unwrap_or(line);
     let found = found.map_err(|failure| failure.message).and_then(|url| {
         let parsed = Destination::parse(&url, args.delivery.endpoint.policy());
         if url.is_empty() {
@@ -140,29 +132,27 @@ fn url_of_pilot(
             parsed.map(|_| url).map_err(|error| error.to_string())
         }
     });
-    found.map_err(|what| problems.add(at, of_top.unwrap_or_default(), what)).ok()
+    found.map_err(|what| problems.add(line, of_top.unwrap_or_default(), what)).ok()
 }
 
-/// Whether all files of an endpoint can be read.
-fn files(keys: &Keys, settings: &Settings, problems: &mut Problems) -> bool {
-    let mut can_read = true;
-    for (key, setting) in settings {
+/// Takes out the files of an endpoint that cannot be read.
+pub(super) fn files(keys: &Keys, table: &mut Table, problems: &mut Problems) {
+    let line = table.line;
+    table.keep(|key, setting| {
         let is_path = keys
             .find(key)
             .is_some_and(|arg| arg.get_value_parser().type_id() == TypeId::of::<PathBuf>());
-        let Given::Values(paths) = &setting.given else { continue };
+        let Given::Values(paths) = &setting.given else { return true };
+        let mut is_good = true;
         for path in paths.iter().filter(|_| is_path).map(Path::new) {
             if let Err(error) = readable(path) {
-                can_read = false;
-                problems.add(
-                    setting.line.unwrap_or(1),
-                    key,
-                    format!("{}: {error}", path.display()),
-                );
+                is_good = false;
+                let what = format!("{}: {error}", path.display());
+                problems.add(setting.line.unwrap_or(line), key, what);
             }
         }
-    }
-    can_read
+        is_good
+    });
 }
 
 /// Pipes are not opened: they would be empty when it counts, and at the next reload.
@@ -174,28 +164,26 @@ fn readable(path: &Path) -> Result<(), String> {
     File::open(path).map(drop).map_err(|error| error.to_string())
 }
 
-/// Checks what the endpoint is made of, but for its URL, which says what is left to say. Once for endpoints that are made of
-/// the same.
+/// Notes what is wrong with the options of an endpoint together. `known` is what was found of endpoints that are made of
+/// the same, but for their URLs.
 fn usable(
     args: &EndpointArgs,
-    line: usize,
-    settings: &Settings,
-    seen: &mut BTreeSet<Vec<OsString>>,
+    table: &Table,
+    known: &mut BTreeMap<Vec<OsString>, Vec<Wrong>>,
     problems: &mut Problems,
 ) {
-    let parts = settings.iter().filter(|(key, _)| !OWN.contains(&key.as_str()));
-    if !seen.insert(argv(parts)) {
-        return;
-    }
-    let client = args.delivery.client("", 0);
-    let client = client.and_then(|client| client.check().map_err(crate::Failure::usage));
-    if let Err(failure) = client {
-        // Most begin with the option that they are about.
-        let option = failure.message.split([' ', ':']).next().unwrap_or_default();
-        let key = option.trim_start_matches('-').replace('-', "_");
-        let key = if option.starts_with("--") { key.as_str() } else { "" };
-        let line = line_of(settings, key).unwrap_or(line);
-        problems.add(line, key, format!("{}: {}", args.name, failure.message));
+    let parts = table.settings.iter().filter(|(key, _)| !OWN.contains(&key.as_str()));
+    let wrong = known.entry(argv(parts)).or_insert_with(|| args.delivery.wrong());
+    // A secret that stands in the file is wrong enough.
+    let wrong = wrong.iter().map(|it| (it, line_of(&table.settings, it.key)));
+    let wrong: Vec<_> =
+        wrong.filter(|(it, line)| line.is_none_or(|line| !problems.has(line, it.key))).collect();
+    for (Wrong { key, what }, line) in wrong {
+        match line {
+            Some(line) => problems.add(line, key, what),
+            // It stands on the command line, or nowhere.
+            None => problems.add(table.line, key, format!("{}: {what}", args.name)),
+        }
     }
 }
 
@@ -220,8 +208,4 @@ fn secrets(settings: &Settings, problems: &mut Problems) {
 fn is_secret_header(header: &str) -> bool {
     let name = header.split(':').next().unwrap_or_default().trim();
     SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
-}
-
-pub(super) fn line_of(settings: &Settings, key: &str) -> Option<usize> {
-    settings.get(key).and_then(|Setting { line, .. }| *line)
 }

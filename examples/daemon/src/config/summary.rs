@@ -6,8 +6,9 @@ use pilot_webhook_std::Destination;
 
 use super::load::Declared;
 
-/// How many endpoints there are, and a line each: where it delivers what. Of URLs only the origin is shown.
-pub(crate) fn summary(path: &Path, endpoints: &[Declared]) -> String {
+/// How many endpoints there are, and a line each: where it delivers what. Of URLs only the origin is shown. Then a line for
+/// each warning.
+pub(crate) fn summary(path: &Path, endpoints: &[Declared], warnings: &[&str]) -> String {
     let count = match endpoints.len() {
         1 => "1 endpoint".to_owned(),
         count => format!("{count} endpoints"),
@@ -24,6 +25,9 @@ pub(crate) fn summary(path: &Path, endpoints: &[Declared]) -> String {
                 text.push_str(&format!(", {what}{}", list.join(" ")));
             }
         }
+    }
+    for warning in warnings {
+        text.push_str(&format!("\nwarning: {warning}"));
     }
     text
 }

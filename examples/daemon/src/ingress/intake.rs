@@ -42,14 +42,25 @@ pub(crate) struct Shortfall {
 pub(crate) enum Why {
     /// It cannot be delivered: post no such event. Those after it were looked at.
     Unfit(EncodeError),
-    /// The queue, or the outbox, is full: post it, and those after it, again.
+    /// The queue is full: post it, and those after it, again.
     NoRoom,
+    /// The outbox is full: the same.
+    OutboxFull,
+    /// The disk of the outbox is full, or fails: the same.
+    DiskFull,
     /// There is no webhook: post it, and those after it, again.
     NoWebhook,
     /// The daemon ends: post it, and those after it, again.
     Ending,
     /// It is not on disk yet: post all again, those that are by then are repeats.
     NotStored,
+}
+
+impl Why {
+    /// Whether it is worth waiting for room.
+    const fn is_room(self) -> bool {
+        matches!(self, Self::NoRoom | Self::OutboxFull | Self::DiskFull)
+    }
 }
 
 impl fmt::Display for Shortfall {
@@ -60,6 +71,8 @@ impl fmt::Display for Shortfall {
         match self.why {
             Why::Unfit(error) => error.fmt(f),
             Why::NoRoom => f.write_str("the event queue is full"),
+            Why::OutboxFull => f.write_str("the outbox is full"),
+            Why::DiskFull => f.write_str("the disk of the outbox is full or fails"),
             Why::NoWebhook => f.write_str("there is no webhook to deliver to"),
             Why::Ending => f.write_str("the daemon is ending"),
             Why::NotStored => f.write_str("the disk did not take it in time"),
@@ -87,7 +100,7 @@ impl Intake {
         let (mut queued, mut reason, mut receipts) = (0, None, Vec::new());
         for (before, posted) in events.iter().enumerate() {
             let mut taken = self.take(posted);
-            if matches!(taken, Err(Why::NoRoom)) && !wait.is_zero() {
+            if taken.as_ref().is_err_and(|why| why.is_room()) && !wait.is_zero() {
                 let _ = timeout_at(room_by, self.hub.room_for(&self.event(posted))).await;
                 taken = self.take(posted);
             }
@@ -182,7 +195,8 @@ const fn not_stored(error: StoreError) -> Why {
     match error {
         StoreError::Payload(error) => Why::Unfit(error),
         StoreError::Outbox(PutError::TooLarge) => Why::Unfit(EncodeError::TooLong),
-        StoreError::Outbox(PutError::Full | PutError::Disk) => Why::NoRoom,
+        StoreError::Outbox(PutError::Full) => Why::OutboxFull,
+        StoreError::Outbox(PutError::Disk) => Why::DiskFull,
         _ => Why::Ending,
     }
 }

@@ -261,3 +261,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_has_no_room_says_where() {
+    for (error, said) in [
+        (PutError::Full, "the outbox is full"),
+        (PutError::Disk, "the disk of the outbox is full or fails"),
+    ] {
+        let why = not_stored(StoreError::Outbox(error));
+        assert!(why.is_room());
+        assert_eq!(Shortfall { queued: 0, of: 1, why }.to_string(), said);
+    }
+}

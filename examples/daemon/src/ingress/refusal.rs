@@ -71,9 +71,7 @@ impl Refusal {
             Self::Shortfall(shortfall) => match shortfall.why {
                 Why::Unfit(EncodeError::TooLong) => StatusCode::PAYLOAD_TOO_LARGE,
                 Why::Unfit(_) => StatusCode::BAD_REQUEST,
-                Why::NoRoom | Why::NoWebhook | Why::Ending | Why::NotStored => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
+                _ => StatusCode::SERVICE_UNAVAILABLE,
             },
         }
     }
@@ -86,12 +84,11 @@ impl Refusal {
             // No scheme that is registered: the headers that are missing.
             Self::Signature { wanted, .. } => Some((WWW_AUTHENTICATE, text(wanted))),
             Self::TooSlow => Some((CONNECTION, text("close"))),
-            Self::Shortfall(Shortfall {
-                why: Why::NoRoom | Why::Ending | Why::NotStored, ..
-            }) => Some((RETRY_AFTER, FULL.into())),
-            Self::Shortfall(Shortfall { why: Why::NoWebhook, .. }) => {
-                Some((RETRY_AFTER, NO_WEBHOOK.into()))
-            }
+            Self::Shortfall(Shortfall { why, .. }) => match why {
+                Why::Unfit(_) => None,
+                Why::NoWebhook => Some((RETRY_AFTER, NO_WEBHOOK.into())),
+                _ => Some((RETRY_AFTER, FULL.into())),
+            },
             _ => None,
         }
     }

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::frame::Frames;
 use super::message::{NoAnswer, Request, without_credentials};
+use crate::delivery::PILOT;
 use crate::{Failure, print};
 
 /// The longest a command may take. Arbitrary: a daemon usually answers in a millisecond.
@@ -106,10 +107,15 @@ fn for_people(info: &Value) -> String {
         ("attempts", &webhook["attempts"]),
         ("last status", &webhook["last_status"]),
     ];
+    let none = Map::new();
+    let endpoints = info["endpoints"].as_object().unwrap_or(&none);
+    // Where there are others only, it is none of them.
+    let has_webhook = endpoints.is_empty() || endpoints.contains_key(PILOT);
     let mut lines = Vec::new();
     for (name, value) in rows {
         let text = match value {
             Value::Null => continue,
+            _ if !has_webhook && ["webhook", "breaker"].contains(&name) => continue,
             Value::String(text) if text.is_empty() && name == "webhook" => "none".to_owned(),
             Value::String(text) if text.is_empty() => continue,
             Value::String(text) => text.replace(char::is_control, " "),
@@ -118,7 +124,26 @@ fn for_people(info: &Value) -> String {
         };
         lines.push(format!("{name:<12} {text}"));
     }
+    if endpoints.len() > 1 || !has_webhook {
+        lines.extend(endpoints.iter().map(|(name, about)| of_endpoint(name, about)));
+    }
     lines.join("\n")
+}
+
+/// An endpoint in a line.
+fn of_endpoint(name: &str, about: &Value) -> String {
+    let text = |key: &str| about[key].as_str().unwrap_or("nowhere").replace(char::is_control, " ");
+    let count = |key: &str| about[key].as_u64().unwrap_or_default();
+    let lost = ["rejected", "exhausted", "skipped", "dropped", "oversize", "abandoned"];
+    let lost: u64 = lost.into_iter().map(count).sum();
+    format!(
+        "endpoint     {}: {}, breaker {}, delivered {}, not delivered {lost}, waiting {}",
+        name.replace(char::is_control, " "),
+        text("to"),
+        text("breaker"),
+        count("delivered"),
+        count("queued") + count("in_flight")
+    )
 }
 
 /// `1:02:03`.
@@ -152,6 +177,21 @@ mod tests {
              breaker      closed\n\
              delivered    5\n\
              skipped      2"
+        );
+    }
+
+    #[test]
+    fn endpoints_of_a_configuration_are_shown() {
+        let shown = for_people(&json!({
+            "node_id": 7,
+            "webhook": {"url": "", "breaker": "closed", "delivered": 5},
+            "endpoints": {"all": {"to": "https://h.example", "breaker": "open", "delivered": 5, "dropped": 1, "queued": 2}},
+        }));
+        assert_eq!(
+            shown,
+            "node         7\n\
+             delivered    5\n\
+             endpoint     all: https://h.example, breaker open, delivered 5, not delivered 1, waiting 2"
         );
     }
 

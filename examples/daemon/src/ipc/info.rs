@@ -3,23 +3,26 @@
 use std::time::Duration;
 
 use pilot_webhook_core::Stats;
-use serde_json::{Value, json};
+use pilot_webhook_std::HubEndpoint;
+use serde_json::{Map, Value, json};
 
 /// The answer to `info`.
 ///
 /// Pilot's tools read every number as a float and stop at one that is missing, so all are there.
 /// This daemon has no tunnels, so everything about the overlay is zero, empty or false.
 /// `url` is where events go; without one the key is the empty string, as in the answer to
-/// set-webhook.
+/// set-webhook. `endpoints` are those of a configuration, which pilot's own daemon has not.
 pub(crate) fn info(
     node_id: u32,
     hostname: &str,
     uptime: Duration,
     stats: &Stats,
     url: Option<&str>,
+    endpoints: &[HubEndpoint],
 ) -> Value {
     let mut webhook = json!(stats);
     webhook["url"] = json!(url.unwrap_or_default());
+    let endpoints: Map<_, _> = endpoints.iter().map(of_endpoint).collect();
     json!({
         "node_id": node_id,
         "address": address(node_id),
@@ -40,7 +43,15 @@ pub(crate) fn info(
         "webhook_queue_dropped": stats.dropped,
         "webhook_circuit_skips": stats.skipped,
         "webhook": webhook,
+        "endpoints": endpoints,
     })
+}
+
+/// An endpoint by its name: its counters, and of its URL the scheme, the host and the port.
+fn of_endpoint(endpoint: &HubEndpoint) -> (String, Value) {
+    let mut about = json!(endpoint.stats());
+    about["to"] = json!(endpoint.client().target().map(|target| target.origin()));
+    (endpoint.name().to_owned(), about)
 }
 
 /// The answer to `health`, under pilot's keys: all that is in `info` and concerns whether the daemon is well.
@@ -106,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_pilotctl_reads_as_a_number_is_one() {
-        let info = info(u32::MAX, "", Duration::ZERO, &STATS, None);
+        let info = info(u32::MAX, "", Duration::ZERO, &STATS, None, &[]);
         for key in [
             "node_id",
             "uptime_secs",
@@ -140,7 +151,7 @@ mod tests {
     #[test]
     fn the_webhooks_own_numbers_are_all_there() {
         let url = "https://example.com/hook";
-        let info = info(9, "here", Duration::from_millis(1_500), &STATS, Some(url));
+        let info = info(9, "here", Duration::from_millis(1_500), &STATS, Some(url), &[]);
         assert_eq!(info["uptime_secs"], 1.5);
         assert_eq!(
             (&info["webhook_queue_dropped"], &info["webhook_circuit_skips"]),

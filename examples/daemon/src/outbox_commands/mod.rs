@@ -216,7 +216,11 @@ fn verify(place: &Place, out: &mut Out) -> Result<(), Stop> {
     } else if found.problems.is_empty() {
         out.line(format_args!("all is well: {ledger}"))?;
     } else {
-        found.problems.iter().try_for_each(|what| out.line(Printable::new(what, 1_024)))?;
+        found
+            .problems
+            .iter()
+            .flat_map(|what| what.lines())
+            .try_for_each(|what| out.line(Printable::new(what, 1_024)))?;
     }
     match found.problems.len() as u64 {
         0 => Ok(()),

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::delivery::PILOT;
 use jiff::SignedDuration;
 use pilot_webhook_std::Printable;
 use pilot_webhook_std::outbox::{DeadLetter, EndpointStatus, Item, Ledger, OutboxStatus, Stored};
@@ -104,7 +105,9 @@ pub(super) fn status(path: &Path, status: &OutboxStatus) -> String {
     rows.add("all events", law);
     // Of one endpoint this is all.
     if status.endpoints.len() > 1 {
-        for EndpointStatus { name, ledger, .. } in &status.endpoints {
+        // The first one is in every file, also where no such endpoint was ever configured.
+        let is_used = |it: &&EndpointStatus| it.name != PILOT || it.ledger != Ledger::default();
+        for EndpointStatus { name, ledger, .. } in status.endpoints.iter().filter(is_used) {
             rows.add("endpoint", format_args!("{}: {ledger}", whole(name)));
         }
     }

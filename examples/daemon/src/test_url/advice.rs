@@ -50,7 +50,11 @@ pub(super) const fn of_status(status: u16, is_https: bool) -> &'static str {
 const NO_HTTP: &str = "what answers there is no HTTP server: check the port. If it speaks TLS, the URL begins with https://";
 
 /// Of an attempt without an answer.
-pub(super) fn of_error(error: &HttpError, certificate: Option<&Certificate>) -> &'static str {
+pub(super) fn of_error(
+    error: &HttpError,
+    certificate: Option<&Certificate>,
+    is_https: bool,
+) -> &'static str {
     if error.kind() == ErrorKind::Local {
         return "this machine has too few ports, descriptors or threads: look at its limits";
     }
@@ -74,6 +78,10 @@ pub(super) fn of_error(error: &HttpError, certificate: Option<&Certificate>) -> 
         HttpError::Proxy { .. } => "check the proxy's URL, and what it lets through",
         HttpError::NoConsent(_) => {
             "ask whoever runs the receiver to allow this origin, or leave --cloudevents-origin away"
+        }
+        HttpError::Disconnected(_) if !is_https => {
+            "the receiver may have got the event: look whether it, or what stands before it, crashed. If it speaks TLS, the \
+             URL begins with https://"
         }
         HttpError::Closed(_) => "the receiver ends connections at once: look at its log",
         HttpError::Disconnected(_) => {

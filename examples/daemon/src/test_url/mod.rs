@@ -93,13 +93,14 @@ fn client(options: &Test, tell: mpsc::Sender<Outcome>) -> Result<Client, Failure
         return Err(Failure::usage("test is for webhooks that begin with http:// or https://"));
     }
     let (origin, timeout) = (target.origin(), endpoint.http_timeout);
+    let is_https = origin.starts_with("https:");
     let http = endpoint.http()?.on_report(move |report, result| {
         let certificate = report.certificate.as_deref().and_then(Certificate::parse);
         let end = match result {
             Some(Ok(reply)) => End::Answer(*reply),
             Some(Err(error)) => End::Fault {
                 reason: error.to_string(),
-                advice: advice::of_error(error, certificate.as_ref()),
+                advice: advice::of_error(error, certificate.as_ref(), is_https),
             },
             None => End::Silence,
         };

@@ -73,6 +73,18 @@ fn each_endpoint_gets_what_its_filter_lets_pass() {
 }
 
 #[test]
+fn the_log_says_where_one_endpoint_delivers_whatever_its_name_is() {
+    let sink = Sink::start();
+    let (directory, path) =
+        file(&format!("events = \"events\"\n{}", endpoint("a", &sink.url(), "")));
+    fs::write(directory.path().join("events"), "{\"topic\":\"t\"}\n").unwrap();
+    let (_, output) = run(&mut with_config("run", &path));
+    let (_, stderr) = said(&output);
+    let origin = sink.url().split('/').take(3).collect::<Vec<_>>().join("/");
+    assert!(stderr.contains(&format!(" to {origin}, unsigned")), "{stderr}");
+}
+
+#[test]
 fn an_outbox_has_a_delivery_for_each_endpoint_that_an_event_is_for() {
     let (all, some) = (Sink::start(), Sink::start());
     let text = endpoint("all", &all.url(), "") + &endpoint("some", &some.url(), "topics = \"b\"");
@@ -85,6 +97,11 @@ fn an_outbox_has_a_delivery_for_each_endpoint_that_an_event_is_for() {
     assert_eq!((&stats["events"], &stats["lines"]), (&3.into(), &3.into()), "{stats}");
     let ledger = &stats["outbox"];
     assert_eq!((&ledger["accepted"], &ledger["delivered"]), (&4.into(), &4.into()), "{stats}");
+    // The file has an endpoint `pilot`, which nobody configured.
+    let mut status = bare();
+    status.args(["outbox", "status", "--outbox"]).arg(directory.path().join("events.db"));
+    let (shown, _) = said(&status.output().unwrap());
+    assert!(shown.contains(" all: 3 accepted") && !shown.contains("pilot:"), "{shown}");
 }
 
 #[test]
@@ -96,7 +113,8 @@ fn check_says_what_the_file_means_or_all_that_is_wrong() {
     let (stdout, stderr) = said(&output);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     let expected = format!(
-        "{}: good, 1 endpoint\n  a  https://h.example, conn.*, of node 1 2\n",
+        "{}: good, 1 endpoint\n  a  https://h.example, conn.*, of node 1 2\n\
+         warning: nothing brings events: there is no listen, events or from\n",
         path.display()
     );
     assert_eq!(stdout, expected);
@@ -115,7 +133,7 @@ fn check_says_what_the_file_means_or_all_that_is_wrong() {
         lines,
         [
             format!("{path}:1: batches: there is no such key; did you mean batch?"),
-            format!("{path}:8: retry_jitter: \"101\": 101 is not in 0..=100"),
+            format!("{path}:8: retry_jitter: \"101\": expected a number from 0 to 100"),
             format!("pilot-webhookd: {path}: 2 errors; nothing of it is applied"),
         ]
     );
@@ -133,4 +151,20 @@ fn check_needs_a_file() {
         "{}",
         said(&output).1
     );
+}
+
+/// A token that is made at the start has a place under the home, in the runtime directory, or beside the socket.
+#[test]
+fn check_knows_whether_there_is_a_place_for_the_token() {
+    let (_directory, path) =
+        file(&format!("admin = 0\nlisten = 0\n{}", endpoint("a", "http://h/", "")));
+    let checked = |set: Option<&str>| {
+        let mut command = with_config("check", &path);
+        command.env_remove("XDG_RUNTIME_DIR");
+        set.map(|directory| command.env("XDG_RUNTIME_DIR", directory));
+        command.output().unwrap()
+    };
+    let (_, stderr) = said(&checked(None));
+    assert!(stderr.contains(".toml:1: admin: --admin needs a place for its token"), "{stderr}");
+    assert_eq!(checked(Some("/tmp")).status.code(), Some(0));
 }

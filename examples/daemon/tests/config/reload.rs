@@ -120,7 +120,7 @@ fn a_bad_file_changes_nothing_and_all_of_it_is_said() {
     let expected = [
         format!("the daemon at {} refused:", world.place.socket.display()),
         format!("{path}:1: zzz: there is no such key (docs/config.md has all)"),
-        format!("{path}:7: batch: \"0\": 0 is not in 1..=65535"),
+        format!("{path}:7: batch: \"0\": expected a number from 1 to 65535"),
         format!("pilot-webhookd: {path}: 2 errors; nothing of it is applied"),
     ];
     assert_eq!(lines, expected);

@@ -17,7 +17,8 @@ fn the_answers_are_pilots_to_the_byte() {
     assert_eq!(client.ask(0x0F, b""), error("unknown command: 0x0F"));
     assert_eq!(client.ask(0xFE, b"payload"), error("unknown command: 0xFE"));
     assert_eq!(client.ask(SET, b"http://\xff/"), error("the URL is not UTF-8"));
-    let no_url = "the URL must begin with http:// or https://";
+    let no_url =
+        "the URL must begin with http:// or https://, or for a NATS server with nats:// or tls://";
     assert_eq!(client.ask(SET, b"ftp://127.0.0.1/"), error(no_url));
     assert_eq!(client.ask(SET, &[b'a'; 1_048_575]).0, ERROR);
     assert_eq!(client.ask(INFO, b"").0, INFO_OK);

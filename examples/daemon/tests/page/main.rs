@@ -63,11 +63,12 @@ async fn an_endpoint_fails_is_seen_mended_and_its_dead_letter_replayed() {
     browser.until("document.querySelector('[data-field=dead]')?.textContent === '1'").await;
     receiver.answer(503);
     daemon.event("trust.revoked", &json!({"peer_node_id": 3}));
-    browser.until(&state_is("failing: breaker open")).await;
+    browser.until(&state_is("stopped: breaker open")).await;
 
     // It is mended, and the breaker's probe finds out.
     receiver.answer(204);
-    browser.until(&state_is("delivering")).await;
+    browser.until(&state_is("delivering, with dead letters")).await;
+    browser.until("document.querySelector('dd [data-field=letters]')?.textContent === '1'").await;
     browser.until("document.querySelector('[data-letter]')").await;
     let letter = browser.value("document.querySelector('[data-letter]').textContent").await;
     assert!(letter.as_str().unwrap().contains("rejected, answered 400"), "{letter}");
@@ -133,7 +134,7 @@ async fn of_two_endpoints_the_one_in_trouble_is_seen_at_a_glance() {
         daemon.event("conn.established", &json!({"peer_node_id": 2}));
     }
     daemon.event("security.refused", &json!({"peer_node_id": 3}));
-    browser.until(&state("alerts", "open")).await;
+    browser.until(&state("alerts", "stopped")).await;
     browser.until(&state("archive", "well")).await;
     browser.until(&summary("1 delivering, 1 in trouble: alerts.")).await;
     let delivered = |name: &str| {
@@ -254,7 +255,7 @@ async fn it_works_by_keyboard_and_on_a_phone() {
     browser.until(&state_is("paused")).await;
     tab_to(&browser, "document.activeElement?.textContent === 'Resume'").await;
     browser.keys(ENTER).await;
-    browser.until(&state_is("delivering")).await;
+    browser.until(&state_is("failing: the last attempts failed")).await;
     tab_to(&browser, "document.activeElement?.textContent === 'Send a test event'").await;
     browser.keys(ENTER).await;
     browser.until("document.querySelectorAll('#attempts details').length === 2").await;

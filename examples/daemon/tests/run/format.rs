@@ -72,8 +72,8 @@ fn what_goes_with_no_format_exits_2_with_one_line() {
     for (arguments, expected) in [
         (&["--format", "xml"][..], "--format"),
         (&["--format", "cloudevents-binary", "--batch", "2"], "the format has no batches"),
-        (&["--source", "urn:x"], "--source goes with --format cloudevents"),
-        (&["--format", "pilot-go", "--type-prefix", "x"], "--type-prefix goes with"),
+        (&["--source", "urn:x"], "--source: it goes with the format cloudevents"),
+        (&["--format", "pilot-go", "--type-prefix", "x"], "--type-prefix: it goes with"),
         (&["--cloudevents-origin", "a b"], "the origin of the handshake must be a name"),
         (&["--format", "cloudevents", "--source", "a b"], "the source must be a URI"),
         (&["--format", "cloudevents", "--type-prefix", "a b"], "the prefix of types"),

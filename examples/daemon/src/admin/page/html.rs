@@ -107,6 +107,10 @@ fn card(card: &Card, name: &Markup, actions: &Markup) -> Markup {
             dl {
                 (number("delivered", "Delivered"))
                 (number("lost", "Not delivered"))
+                div {
+                    dt { "Dead letters" }
+                    dd { a data-field="letters" href={ "/endpoints/" (card.name) "#dead" } { (card.field("letters")) } }
+                }
                 (number("attempts", "Attempts"))
                 (number("opens", "Openings"))
                 (number("status", "Last status"))

@@ -67,7 +67,7 @@ pub(super) fn stream(pages: &Arc<Pages>, of: Of) -> Response {
 fn overview(pages: &Pages, page: usize) -> Now {
     let endpoints = pages.hub.endpoints();
     Now {
-        fields: BTreeMap::from([("summary", summary(&endpoints))]),
+        fields: BTreeMap::from([("summary", summary(&endpoints, &pages.watch))]),
         cards: cards_of(pages, &endpoints, page),
         attempts: Vec::new(),
         letters: None,

@@ -9,7 +9,8 @@ mod html;
 mod live;
 mod view;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use self::dead::{Chosen, Letters, Place, Reader};
-use self::view::{Card, Row, State as Condition};
+use self::view::{Card, Row};
+use super::condition::Condition;
 use super::watch::Watch;
 use crate::aside::aside;
 use crate::test_url::TOPIC;
@@ -75,6 +77,24 @@ impl Pages {
         }
     }
 
+    /// Counts the dead letters of all endpoints once a second, for ever. A disk that hangs holds up nothing else.
+    pub(super) async fn count_letters(&self) -> ! {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let Some(outbox) = self.hub.outbox().cloned() else { pending().await };
+            // What cannot be read is as it was: readers of the letters are told.
+            let Ok(Ok(ledgers)) = aside(move || outbox.ledgers()).await else { continue };
+            let dead: HashMap<_, _> =
+                ledgers.into_iter().map(|(name, ledger)| (name, ledger.dead)).collect();
+            for endpoint in self.hub.endpoints() {
+                let count = dead.get(endpoint.name()).copied().unwrap_or_default();
+                self.watch.histories.of(endpoint.name()).set_dead(count);
+            }
+        }
+    }
+
     /// Where the dead letters of an endpoint are. `None`: there is no outbox.
     fn letters(&self, endpoint: &str, after: u64) -> Option<Place> {
         let (outbox, path) = (self.hub.outbox()?.clone(), self.outbox.clone()?);
@@ -87,8 +107,9 @@ impl Pages {
 }
 
 /// In one sentence.
-fn summary(endpoints: &[HubEndpoint]) -> String {
-    let states: Vec<_> = endpoints.iter().map(|it| (it.name(), Condition::of(it))).collect();
+fn summary(endpoints: &[HubEndpoint], watch: &Watch) -> String {
+    let states = endpoints.iter().map(|it| (it.name(), watch.condition(it)));
+    let states: Vec<_> = states.collect();
     let count = |wanted| states.iter().filter(|(_, state)| *state == wanted).count();
     let trouble: Vec<_> =
         states.iter().filter(|(_, state)| state.is_trouble()).map(|(name, _)| *name).collect();
@@ -160,7 +181,7 @@ pub(super) fn overview(pages: &Pages, page: &Page, is_in: bool) -> Response {
     let endpoints = pages.hub.endpoints();
     let (page, of) = (page.page.unwrap_or(1).max(1), endpoints.len().div_ceil(PER_PAGE));
     let cards = cards_of(pages, &endpoints, page);
-    let content = html::overview(&summary(&endpoints), &cards, page, of);
+    let content = html::overview(&summary(&endpoints, &pages.watch), &cards, page, of);
     answer(html::page("Endpoints", Some(&format!("/live?page={page}")), is_in, &content))
 }
 

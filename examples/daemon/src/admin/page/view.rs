@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pilot_webhook_std::{BreakerState, HubEndpoint, Stats};
+use pilot_webhook_std::{HubEndpoint, Stats};
 use serde::Serialize;
 
+use super::super::condition::Condition;
 use super::super::history::{Attempt, Cut, History, SAMPLES, Sample};
 use super::chart::path;
 
@@ -14,66 +15,11 @@ const RECENT: usize = 10;
 /// The least top of a chart of latency: in seconds, so that a few microseconds are no mountain.
 const LEAST_LATENCY: f64 = 0.001;
 
-/// How an endpoint is, in one word, which its colour goes by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum State {
-    Well,
-    Idle,
-    Paused,
-    Probing,
-    Open,
-    Gone,
-}
-
-impl State {
-    pub(super) fn of(endpoint: &HubEndpoint) -> Self {
-        let client = endpoint.client();
-        match client.stats().breaker {
-            _ if client.target().is_none() => Self::Idle,
-            BreakerState::Gone => Self::Gone,
-            _ if endpoint.is_paused() => Self::Paused,
-            BreakerState::Open => Self::Open,
-            BreakerState::HalfOpen => Self::Probing,
-            BreakerState::Closed => Self::Well,
-        }
-    }
-
-    /// The word that its colour goes by.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Well => "well",
-            Self::Idle => "idle",
-            Self::Paused => "paused",
-            Self::Probing => "probing",
-            Self::Open => "open",
-            Self::Gone => "gone",
-        }
-    }
-
-    /// For people.
-    pub(super) const fn words(self) -> &'static str {
-        match self {
-            Self::Well => "delivering",
-            Self::Idle => "no webhook is set",
-            Self::Paused => "paused",
-            Self::Probing => "probing",
-            Self::Open => "failing: breaker open",
-            Self::Gone => "gone: answered 410",
-        }
-    }
-
-    /// Whether somebody should look at it.
-    pub(super) const fn is_trouble(self) -> bool {
-        matches!(self, Self::Probing | Self::Open | Self::Gone)
-    }
-}
-
 /// An endpoint, as texts by the places that they stand in.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Card {
     pub(super) name: String,
-    pub(super) state: State,
+    pub(super) state: Condition,
     pub(super) is_paused: bool,
     pub(super) fields: BTreeMap<&'static str, String>,
     pub(super) charts: BTreeMap<&'static str, String>,
@@ -82,7 +28,7 @@ pub(super) struct Card {
 impl Card {
     pub(super) fn new(endpoint: &HubEndpoint, history: &History) -> Self {
         let (stats, samples) = (endpoint.stats(), history.samples());
-        let state = State::of(endpoint);
+        let state = Condition::of(endpoint, history);
         let recent = &samples[samples.len().saturating_sub(RECENT)..];
         let fields = BTreeMap::from([
             ("state", state.words().to_owned()),
@@ -92,6 +38,7 @@ impl Card {
             ("waiting", endpoint.waiting().to_string()),
             ("delivered", stats.delivered.to_string()),
             ("lost", lost(&stats).to_string()),
+            ("letters", history.dead().to_string()),
             ("attempts", stats.attempts.to_string()),
             ("opens", stats.circuit_opens.to_string()),
             ("status", status(stats.last_status)),

@@ -66,7 +66,7 @@ async fn the_page_is_whole_without_its_script() {
     let own = format!("origin: http://{}", world.address);
     let page = world.get("/endpoints/pilot", &[&cookie]).await;
     for there in [
-        "delivering",
+        "failing: the last attempts failed",
         ">400<",
         "a.topic",
         "action=\"/endpoints/pilot/pause\"",
@@ -74,6 +74,8 @@ async fn the_page_is_whole_without_its_script() {
     ] {
         assert!(page.body().contains(there), "{there}: {}", page.0);
     }
+    let health = world.get("/healthz", &[]).await;
+    assert_eq!(health.body(), "ok\npilot: failing: the last attempts failed\n");
     for (action, is_paused) in [("pause", true), ("resume", false)] {
         let path = format!("/endpoints/pilot/{action}");
         let answer = world.ask("POST", &path, &[&cookie, &own], "").await;
