@@ -145,12 +145,15 @@ impl Files for Disk {
             let Some(found) = present(entry.metadata())? else { continue };
             let id = FileId { device: found.dev(), inode: found.ino() };
             if found.is_file() && (id == file || name != Rank::Unknown) {
-                all.push((Turn { written: found.modified()?, name }, id));
+                all.push((Turn { written: found.modified()?, name }, id, found.len() == 0));
             }
         }
-        all.sort_unstable_by_key(|(turn, _)| *turn);
-        let all = all.into_iter().map(|(_, id)| id);
-        Ok(all.skip_while(|id| *id != file).skip(1).collect())
+        let Some(&(begin, _, is_empty)) = all.iter().find(|(_, id, _)| *id == file) else {
+            return Ok(Vec::new());
+        };
+        all.retain(|&(turn, id, _)| id != file && begin.is_before(turn, is_empty));
+        all.sort_unstable_by_key(|(turn, ..)| *turn);
+        Ok(all.into_iter().map(|(_, id, _)| id).collect())
     }
 
     fn look(&mut self, file: &File) -> io::Result<Seen> {

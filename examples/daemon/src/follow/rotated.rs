@@ -1,6 +1,7 @@
 //! Which names a file gets when it is rotated, and in which order files had their turn.
 
 use std::cmp::Reverse;
+use std::mem::discriminant;
 use std::time::SystemTime;
 
 /// When a file had its turn, among those that were rotated. By the time at which it was last written, as the writer of a
@@ -9,6 +10,17 @@ use std::time::SystemTime;
 pub(super) struct Turn {
     pub(super) written: SystemTime,
     pub(super) name: Rank,
+}
+
+impl Turn {
+    /// Whether the other one had its turn later. `is_empty`: this file has no bytes. It was not written since it was made, while
+    /// its writer may have gone on with the one before it, so that names of one kind say more.
+    pub(super) fn is_before(self, other: Self, is_empty: bool) -> bool {
+        let is_told_by_names = is_empty
+            && self.name != Rank::Unknown
+            && discriminant(&self.name) == discriminant(&other.name);
+        if is_told_by_names { self.name < other.name } else { self < other }
+    }
 }
 
 /// What a rotated file's name says about its turn.
@@ -88,5 +100,17 @@ mod tests {
         let turn = |written, name| Turn { written, name: Rank::of(name, "e") };
         assert!(turn(late, "e.2") > turn(early, "e.1"));
         assert!(turn(late, "e.1") > turn(late, "e.2"));
+    }
+
+    #[test]
+    fn an_empty_file_has_its_turn_by_its_name() {
+        let (early, late) = (SystemTime::UNIX_EPOCH, SystemTime::now());
+        let turn = |written, name| Turn { written, name: Rank::of(name, "e") };
+        let empty = turn(early, "e.2");
+        // The one before it was written after it was made.
+        assert!(!empty.is_before(turn(late, "e.3"), true));
+        assert!(empty.is_before(turn(late, "e.1"), true));
+        assert!(empty.is_before(turn(late, "e.3"), false));
+        assert!(empty.is_before(turn(late, "e-20260115"), true), "names of two kinds tell nothing");
     }
 }
