@@ -10,7 +10,9 @@ mod unseen;
 
 use std::collections::BTreeMap;
 
-use pilot_webhook_core::{BreakerState, Config, ErrorKind, Fate, PilotFormat, Reply, Stats};
+use pilot_webhook_core::{
+    BreakerState, Config, ErrorKind, Fate, LongWaits, PilotFormat, Reply, Stats,
+};
 
 use super::gate::Gate;
 use super::time::micros;
@@ -208,6 +210,11 @@ impl Ledger {
             Phase::Clearing { deadline } | Phase::Closing { deadline } => Some(deadline),
             _ => None,
         }
+    }
+
+    /// Waits that are not over at this time are cut, and their attempts made at once.
+    pub(crate) fn cuts_at(&self) -> Option<u64> {
+        self.deadline().filter(|_| self.config.long_waits == LongWaits::Cut)
     }
 
     fn leased(&self) -> usize {

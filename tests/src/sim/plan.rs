@@ -150,7 +150,7 @@ fn config(rng: &mut Rng, workers: usize) -> Config {
         batch: rng.pick(&[1, 1, 1, 2, 5, 100]),
         batch_delay: millis(rng, &[0, 0, 3, 700]),
         max_in_flight: u16::try_from(rng.pick(&[1, workers, workers])).unwrap(),
-        long_waits: LongWaits::Cut,
+        long_waits: rng.pick(&[LongWaits::Cut, LongWaits::Cut, LongWaits::Keep]),
     }
 }
 

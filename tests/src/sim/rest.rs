@@ -46,10 +46,18 @@ impl Ledger {
         let may_take = self.has_place() || !self.gate.is_closed();
         let is_late = self.queued() > 0 && may_take && now > at.max(ripe) + self.grain;
         let is_overdue = |waiting: &&Waiting| {
-            let is_cut = self.deadline().is_some_and(|deadline| waiting.earliest >= deadline);
+            let is_cut = self.cuts_at().is_some_and(|deadline| waiting.earliest >= deadline);
             let due = if is_cut { 0 } else { waiting.latest };
             now > due.max(at) + self.grain && self.sending() < self.gate.window
         };
+        // A drain that cuts no wait does not wait for it either.
+        let is_kept = |waiting: &&Waiting| {
+            let deadline = self.deadline().filter(|_| self.cuts_at().is_none());
+            deadline.is_some_and(|deadline| waiting.earliest >= deadline)
+        };
+        if let Some(waiting) = self.retrying.iter().find(is_kept) {
+            return Some(format!("worker {idle} is idle, and {waiting:?} is not left"));
+        }
         match self.retrying.iter().find(is_overdue) {
             Some(waiting) => Some(format!("worker {idle} is idle, and {waiting:?} is due")),
             None => is_late.then(|| format!("worker {idle} is idle, and events wait since {at}")),

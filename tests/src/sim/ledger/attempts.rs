@@ -68,7 +68,7 @@ impl Ledger {
     /// Whether the next attempt may be made now.
     fn may_go(&self, waiting: &Waiting) -> Result<(), String> {
         // A drain would be over by then: due at once.
-        let is_cut = self.deadline().is_some_and(|deadline| waiting.latest >= deadline);
+        let is_cut = self.cuts_at().is_some_and(|deadline| waiting.latest >= deadline);
         let is_early = self.now < waiting.earliest && !is_cut;
         let precedes = |other: &&Waiting| other.latest < waiting.earliest && !is_cut;
         match self.retrying.iter().find(precedes) {
@@ -80,7 +80,7 @@ impl Ledger {
 
     /// Whether its next attempt is due for sure, so that it goes out before any other event.
     pub(crate) fn is_due(&self, waiting: &Waiting) -> bool {
-        let is_cut = self.deadline().is_some_and(|deadline| waiting.earliest >= deadline);
+        let is_cut = self.cuts_at().is_some_and(|deadline| waiting.earliest >= deadline);
         is_cut || self.now >= waiting.latest
     }
 

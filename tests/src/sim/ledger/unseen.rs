@@ -20,13 +20,14 @@ impl Ledger {
             // A swap cancelled the attempt.
             self.give_back(worker);
         }
-        if abandoned > 0 {
+        let left = self.leave_late(abandoned);
+        if abandoned > left {
             self.return_retrying();
         }
         while leased < self.leased() {
             // What the worker's buffer does not hold is no batch for it.
             let is_back = |waiting: &Waiting| {
-                let is_cut = self.deadline().is_some_and(|deadline| waiting.latest >= deadline);
+                let is_cut = self.cuts_at().is_some_and(|deadline| waiting.latest >= deadline);
                 let may_be_due = is_cut || waiting.earliest <= self.now;
                 may_be_due && !self.holds_all(worker, &waiting.ids)
             };
@@ -49,7 +50,7 @@ impl Ledger {
         for _ in 0..skipped {
             self.oldest_queued().into_iter().for_each(|id| self.skip(id));
         }
-        for _ in 0..abandoned {
+        for _ in left..abandoned {
             self.oldest_queued().into_iter().for_each(|id| self.abandon(id));
         }
         for _ in 0..oversize {
@@ -61,6 +62,45 @@ impl Ledger {
             let id = told.or_else(|| self.oldest_queued());
             id.into_iter().for_each(|id| self.is_oversize(id, worker));
         }
+    }
+
+    /// What waits for longer than a drain that cuts no wait is abandoned; where order is kept, what is behind it first.
+    /// Returns how many of those that were abandoned that explains.
+    fn leave_late(&mut self, abandoned: u64) -> u64 {
+        let Some(deadline) = self.deadline().filter(|_| self.cuts_at().is_none()) else { return 0 };
+        let is_late = |waiting: &Waiting| waiting.latest >= deadline;
+        if self.now >= deadline || !self.retrying.iter().any(is_late) {
+            return 0;
+        }
+        let mut left = 0;
+        while left < abandoned
+            && self.config.max_in_flight <= 1
+            && let Some(id) = self.oldest_queued()
+        {
+            self.ends(id, Fate::Abandoned);
+            self.gathers_since = None;
+            self.remove(id);
+            left += 1;
+        }
+        let is_told = |ledger: &Self, id: u64| {
+            ledger.fates.get(&id).is_some_and(|told| told.1 == Some(Fate::Abandoned))
+        };
+        while left < abandoned {
+            let mut late = self.retrying.iter().enumerate().filter(|(_, it)| is_late(it));
+            let told = late.find_map(|(place, it)| {
+                let id = *it.ids.first()?;
+                is_told(self, id).then_some((place, id))
+            });
+            let Some((place, id)) = told else { break };
+            self.retrying[place].ids.remove(0);
+            if self.retrying[place].ids.is_empty() {
+                self.retrying.remove(place);
+            }
+            self.ends(id, Fate::Abandoned);
+            self.remove(id);
+            left += 1;
+        }
+        left
     }
 
     fn holds_all(&self, worker: usize, ids: &[u64]) -> bool {
