@@ -1,5 +1,6 @@
 //! The client's methods, over the engine that its workers share.
 
+mod close;
 mod emit;
 mod pause;
 mod pull;
@@ -40,16 +41,12 @@ use crate::client::pages::zeroed;
 use crate::client::pausing::Pausing;
 use crate::client::scratch::scratch_bytes;
 use crate::client::waiting::Waiting;
-use crate::client::within::within;
 use crate::client::worker::{Equipment, Shared, Target, supervise};
 use crate::http::HttpShared;
 use crate::random::random;
 
 /// The longest URL on std, in bytes.
 pub const MAX_URL: usize = 2_048;
-/// How much longer than its drain timeout a close may take: the workers' last steps.
-const CLOSE_GRACE: Duration = Duration::from_millis(250);
-
 /// Where a client over HTTP delivers to.
 pub type HttpTarget = EndpointBuf<MAX_URL>;
 
@@ -323,16 +320,6 @@ impl<To: Target> Client<To> {
         self.handle.end.until(self.dispatcher().drained()).await;
     }
 
-    /// The first part of [`close`](Self::close): refuses new events, and sets the deadline of the others.
-    pub(crate) fn begin_close(&self) {
-        self.handle.is_closing.store(true, Relaxed);
-        let shared = &self.handle.shared;
-        shared.dispatcher.close(shared.clock.now());
-        self.handle.stop_feeding();
-        shared.pausing.closed();
-        self.handle.retargeted.notify_waiters();
-    }
-
     /// Whether its events stand in an outbox.
     #[cfg_attr(not(feature = "outbox"), allow(clippy::unused_self, reason = "there is none"))]
     pub(crate) fn is_stored(&self) -> bool {
@@ -340,33 +327,6 @@ impl<To: Target> Client<To> {
         return self.handle.durable.is_some();
         #[cfg(not(feature = "outbox"))]
         false
-    }
-
-    pub(crate) fn is_closing(&self) -> bool {
-        self.handle.is_closing.load(Relaxed)
-    }
-
-    /// Refuses new events, delivers what is queued for at most the drain timeout, counts the rest
-    /// as abandoned, and ends the workers. Idempotent, and cancel-safe: it goes on without the
-    /// caller. Also outside of a tokio runtime, and when the client's own has ended.
-    pub async fn close(&self) {
-        self.begin_close();
-        let shared = &self.handle.shared;
-        let limit = self.handle.drain_timeout.saturating_add(CLOSE_GRACE);
-        let closed = self.handle.end.until(shared.dispatcher.closed());
-        // A worker tells the observer of the last event after that is accounted for.
-        let told = async {
-            let mut working = self.handle.working.clone();
-            while working.changed().await.is_ok() {}
-        };
-        if !within(limit, closed).await || !within(CLOSE_GRACE, told).await {
-            // Reached only when a worker could not run: its runtime is stalled or gone.
-            self.handle.workers().iter().for_each(JoinHandle::abort);
-        }
-        #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.handle.durable {
-            durable.close(limit).await;
-        }
     }
 }
 
@@ -376,23 +336,8 @@ impl<To> Handles<To> {
         scratch_bytes(self.max_event_bytes)
     }
 
-    /// What stands in an outbox stays there.
-    fn stop_feeding(&self) {
-        #[cfg(feature = "outbox")]
-        if let Some(durable) = &self.durable {
-            durable.stop();
-        }
-    }
-
     fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<To> Drop for Handles<To> {
-    fn drop(&mut self) {
-        self.shared.dispatcher.close(self.shared.clock.now());
-        self.stop_feeding();
     }
 }
 
