@@ -19,7 +19,10 @@ fn the_script_says_what_it_does_not_know() {
         ),
         (&["run", "first", "url=http://10.0.2.2/"], "first takes no arguments"),
         (&["qemu", "an386", "no/such/webhook", "bogus=1"], "webhook has no argument bogus"),
-        (&["cost", "ulr=http://10.0.2.2/"], "cost has no argument ulr; there are ca url"),
+        (
+            &["cost", "ulr=http://10.0.2.2/"],
+            "cost has no argument ulr; there are ca creds nkey token url",
+        ),
         (&["sizes", "tcp+,hots=10.0.2.100"], "tcp has no argument hots; there are host line port"),
     ] {
         let output = run_sh().args(words).output().unwrap();

@@ -101,6 +101,8 @@ fn open(path: &Path) -> Outbox {
     let outbox = Outbox::open(path, options).unwrap();
     let mut bounds = EndpointBounds::default();
     bounds.max_bytes = Some(BOUND);
+    // Of dead letters of one event the first endpoint's is put back first.
+    ids(&outbox);
     endpoint(&outbox, 2).set_bounds(bounds);
     outbox
 }

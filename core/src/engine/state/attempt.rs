@@ -183,7 +183,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             return self.give_back(delivery);
         }
         if is_last {
-            if self.is_past_deadline(now + backoff.initial) {
+            if self.cuts_waits() && self.is_past_deadline(now + backoff.initial) {
                 // All waits of another round would be cut, and of the one after that.
                 return self.settle(delivery, Fate::Abandoned);
             }

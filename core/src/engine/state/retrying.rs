@@ -31,7 +31,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// Known to the compiler without the feature `resume`.
-    const fn cuts_waits(&self) -> bool {
+    pub(super) const fn cuts_waits(&self) -> bool {
         matches!(self.config.long_waits, LongWaits::Cut)
     }
 

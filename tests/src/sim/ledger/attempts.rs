@@ -294,7 +294,7 @@ impl Ledger {
         if !self.gate.is_closed() {
             return self.give_back(worker);
         }
-        if is_last && self.deadline().is_some_and(|deadline| now + initial >= deadline) {
+        if is_last && self.cuts_at().is_some_and(|deadline| now + initial >= deadline) {
             // No time for another round.
             return self.settle(worker, Fate::Abandoned);
         }
