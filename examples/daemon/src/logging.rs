@@ -7,7 +7,7 @@ use pilot_webhook_std::Printable;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Metadata, Subscriber, error, warn};
+use tracing::{Event, Level, Subscriber, error, warn};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
@@ -129,14 +129,14 @@ const OWN: &str = "pilot_webhook";
 struct Lines(LogFormat);
 
 impl<S: Subscriber> Layer<S> for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        metadata.target().starts_with(OWN)
-    }
-
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        // Here and not in `enabled`, which a filter around this layer does not ask.
+        if !metadata.target().starts_with(OWN) {
+            return;
+        }
         let mut said = Said::default();
         event.record(&mut said);
-        let metadata = event.metadata();
         stderr::line(&line(self.0, *metadata.level(), metadata.target(), said));
     }
 }

@@ -69,12 +69,12 @@ impl Links {
 
     async fn connect(&self, target: &NatsTarget) -> Result<Link, NatsError> {
         let (tell, state) = watch::channel(State::Up);
-        let throttle = Throttle::default();
+        let (throttle, server) = (Throttle::default(), target.server());
         let mut options = ConnectOptions::new()
             .name("pilot-webhook")
             .reconnect_delay_callback(|_| RECONNECT_DELAY)
             .event_callback(move |event| {
-                told(&tell, &throttle, &event);
+                told(&server, &tell, &throttle, &event);
                 async {}
             });
         if target.is_tls() {
@@ -103,18 +103,22 @@ impl Links {
     }
 }
 
-/// Keeps what the library says of the connection.
-fn told(state: &watch::Sender<State>, throttle: &Throttle, event: &Event) {
+/// Keeps what the library says of the connection to a server.
+fn told(server: &str, state: &watch::Sender<State>, throttle: &Throttle, event: &Event) {
     match event {
         Event::Connected => {
-            state.send_replace(State::Up);
+            if let State::Away(_) = state.send_replace(State::Up) {
+                tracing::info!("the connection to {server} is there again");
+            }
         }
         Event::Disconnected | Event::Closed => {
-            state.send_replace(State::Away(event.to_string()));
+            if let State::Up = state.send_replace(State::Away(event.to_string())) {
+                tracing::warn!("the connection to {server} is lost; it is made again");
+            }
         }
         Event::ServerError(_) | Event::ClientError(_) => {
             if throttle.admit(Instant::now()).is_some() {
-                tracing::warn!("NATS: {}", Printable::new(event, ERROR_MAX));
+                tracing::warn!("{server}: {}", Printable::new(event, ERROR_MAX));
             }
             state.send_if_modified(|state| match state {
                 State::Up => false,

@@ -19,12 +19,10 @@ use tracing::warn;
 
 use crate::Failure;
 use crate::delivery::{EndpointArgs, PILOT};
+use crate::gateway::fit::{ACK_WAIT, fit};
 use crate::gateway::settle::{Held, Settle};
-use crate::gateway::subjects::{may_take, subjects};
+use crate::gateway::subjects::{dead_subject, may_take, subjects};
 
-/// How long the server waits for a word about a message before it gives it to another gateway: that is how long the
-/// messages of a gateway that died take to come again. Arbitrary: far longer than a pause of a busy machine.
-pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
 /// The pause before a consumer that cannot be used is asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// The messages of a consumer that are with all gateways together, at most. Arbitrary: far more than any number of
@@ -70,11 +68,6 @@ pub(super) enum Begin {
     New,
 }
 
-/// Where the dead letters of a stream go.
-pub(super) fn dead_subject(stream: &str) -> String {
-    format!("dead.{stream}")
-}
-
 /// How the subjects in a partitioned stream begin: with the partition's number, which the server makes of the first
 /// wildcard, the node's id.
 fn destination_begin(partitions: u32) -> String {
@@ -108,6 +101,12 @@ impl Origin {
     /// # Errors
     /// When there is no such stream, or it is not as it should be.
     pub(super) async fn check(&self, wanted: &[Wanted]) -> Result<(), Failure> {
+        if self.partitions.is_some() && !self.is_of_2_10() {
+            let version = self.context.client().server_info().version;
+            return Err(Failure::usage(format!(
+                "--partitions: the server must be of version 2.10 or newer, and is of {version}"
+            )));
+        }
         let stream = self.stream().await?;
         let letters = stream::Config {
             name: format!("{}-dead", self.stream),
@@ -232,6 +231,10 @@ impl Origin {
         }
         let consumer = self.consumer(stream, wanted, part, begin).await?;
         let info = consumer.cached_info();
+        fit(&info.config, part.is_some()).map_err(|what| {
+            let name = &info.name;
+            format!("the consumer {name} is not as a gateway makes it: {what}; delete it, or name another with --consumer")
+        })?;
         let mut has = info.config.filter_subjects.clone();
         if !info.config.filter_subject.is_empty() {
             has.push(info.config.filter_subject.clone());
@@ -257,8 +260,7 @@ impl Origin {
     /// The subjects that a consumer is to have, in order. `None`: those that it has.
     fn filter(&self, wanted: &Wanted, part: Option<u32>) -> Option<Vec<String>> {
         // An older server takes one subject alone, and one whose filter is changed skips messages.
-        let can_filter = self.context.client().is_server_compatible(2, 10, 0);
-        let wanted = wanted.subjects.clone().filter(|_| can_filter);
+        let wanted = wanted.subjects.clone().filter(|_| self.is_of_2_10());
         if wanted.is_none() && part.is_none() {
             return None;
         }
@@ -271,6 +273,10 @@ impl Origin {
         }
         subjects.sort_unstable();
         Some(subjects)
+    }
+
+    fn is_of_2_10(&self) -> bool {
+        self.context.client().is_server_compatible(2, 10, 0)
     }
 
     /// The messages of a consumer that are here at once. One, of a partition: that is what keeps its order, whichever

@@ -5,6 +5,7 @@
 //! another one gets it.
 
 mod consume;
+mod fit;
 mod options;
 mod relay;
 mod settle;

@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 
-use crate::gateway::consume::{ACK_WAIT, dead_subject};
+use crate::gateway::fit::ACK_WAIT;
+use crate::gateway::subjects::dead_subject;
 
 /// When a message comes again whose dead letter could not be stored. Arbitrary: long enough for a server to be back.
 const AGAIN: Duration = Duration::from_secs(10);

@@ -2,6 +2,11 @@
 
 use pilot_webhook_core::nats::Subject;
 
+/// Where the dead letters of a stream go.
+pub(super) fn dead_subject(stream: &str) -> String {
+    format!("dead.{stream}")
+}
+
 /// The most subjects of a consumer. Arbitrary: the server compares each message with each of them.
 const SUBJECTS_MAX: usize = 64;
 /// The longest beginning of a topic that is told, in bytes. Far below where the topic in a subject is cut.

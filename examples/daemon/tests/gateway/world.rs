@@ -127,6 +127,10 @@ impl World {
     }
 
     /// Whether the server knows subject transforms, and consumers with several filters.
+    pub(crate) async fn has_stream(&self) -> bool {
+        self.context.get_stream("EVENTS").await.is_ok()
+    }
+
     pub(crate) fn is_of_2_10(&self) -> bool {
         self.context.client().is_server_compatible(2, 10, 0)
     }
