@@ -15,6 +15,16 @@ pub struct Connections {
     pub open: u64,
 }
 
+impl Connections {
+    pub(crate) const fn plus(self, more: Self) -> Self {
+        Self {
+            made: self.made + more.made,
+            reused: self.reused + more.reused,
+            open: self.open + more.open,
+        }
+    }
+}
+
 /// Counts them.
 #[derive(Default)]
 pub(crate) struct Counted {

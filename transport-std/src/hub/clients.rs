@@ -6,6 +6,7 @@ use pilot_webhook_core::{BreakerState, Stats};
 
 use super::past::{add, counted};
 use crate::client::{Client, Destination};
+use crate::http::Connections;
 
 /// Of these clients at most two deliver: the oldest and the newest. So the limits of an endpoint hold for each of two, however
 /// often it was replaced.
@@ -16,8 +17,10 @@ pub(super) struct Clients {
 }
 
 struct State {
-    /// What those counted that have ended.
+    /// What those counted that have ended, and their panics.
     ended: Stats,
+    connections: Connections,
+    panics: u64,
     /// The oldest first. The last one gets the events.
     all: Vec<Client>,
     /// The endpoint or the hub ends: all deliver what they have.
@@ -26,7 +29,13 @@ struct State {
 
 impl Clients {
     pub(super) fn new(client: Client) -> Self {
-        let state = State { ended: Stats::default(), all: vec![client], is_ending: false };
+        let state = State {
+            ended: Stats::default(),
+            connections: Connections::default(),
+            panics: 0,
+            all: vec![client],
+            is_ending: false,
+        };
         Self { turn: Mutex::default(), state: Mutex::new(state) }
     }
 
@@ -44,6 +53,17 @@ impl Clients {
             (sum.breaker, sum.last_status) = (stats.breaker, stats.last_status);
         }
         sum
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        let state = self.state();
+        let all = state.all.iter().map(Client::connections);
+        all.fold(state.connections, Connections::plus)
+    }
+
+    pub(super) fn panics(&self) -> u64 {
+        let state = self.state();
+        state.panics + state.all.iter().map(Client::panics).sum::<u64>()
     }
 
     /// Does something to all of them, the oldest first, and returns what it was with the newest. No client comes meanwhile.
@@ -94,6 +114,9 @@ impl Clients {
         if let Some(place) = state.all.iter().position(|it| it.is_same(client)) {
             let client = state.all.remove(place);
             add(&mut state.ended, &counted(&client));
+            state.connections =
+                state.connections.plus(Connections { open: 0, ..client.connections() });
+            state.panics += client.panics();
         }
         drop(state);
         self.hold_back();

@@ -10,6 +10,7 @@ use super::filter::Filter;
 #[cfg(feature = "outbox")]
 use super::stored::Stored;
 use crate::client::{Client, ClientBuilder};
+use crate::http::Connections;
 
 /// The options of an endpoint.
 #[derive(Debug, Default)]
@@ -80,6 +81,18 @@ impl HubEndpoint {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.clients.stats()
+    }
+
+    /// The connections over HTTP since it was added, those of the clients that it had before included.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.clients.connections()
+    }
+
+    /// Panics of delivery tasks since it was added, those of the clients that it had before included.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.clients.panics()
     }
 
     /// Events that wait for it or are being sent: with an outbox all that are on disk, otherwise those in the queue.

@@ -52,6 +52,22 @@ async fn a_pause_stops_them_and_a_resume_has_them_go_on() {
 }
 
 #[tokio::test]
+async fn their_connections_are_counted_when_they_have_ended() {
+    let world = World::start().await;
+    let url = world.url("a", Behaviour::Takes);
+    let hub = replaced(3, || quick(&url));
+    let endpoint = hub.endpoint("a").unwrap();
+    hub.drained().await;
+    let before = endpoint.connections();
+    assert_eq!(before.made + before.reused, 60);
+    hub.replace("a", quick(&url).into()).unwrap();
+    let after = hub.endpoint("a").unwrap().connections();
+    assert_eq!(after.made + after.reused, 60);
+    assert_eq!(endpoint.panics(), 0);
+    hub.close().await;
+}
+
+#[tokio::test]
 async fn what_they_have_goes_to_another_url() {
     let world = World::start().await;
     let (dead, new) = (world.url("dead", Behaviour::Fails), world.url("new", Behaviour::Takes));

@@ -155,8 +155,8 @@ impl Status {
                 stats: it.stats(),
                 backlog,
                 oldest: oldest.get(name).copied().or(backlog.oldest),
-                connections: client.connections(),
-                panics: client.panics(),
+                connections: it.connections(),
+                panics: it.panics(),
                 is_paused: it.is_paused(),
                 ledger: ledgers.get(name).copied(),
             }
