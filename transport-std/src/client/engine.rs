@@ -4,13 +4,12 @@
 //! half of the memory of an endpoint with one POST in flight, which is the default.
 
 use memmap2::MmapMut;
+#[cfg(feature = "outbox")]
+use pilot_webhook_core::Tried;
 use pilot_webhook_core::{
     Backlog, Config, Data, Dispatcher, EmitError, Encoding, Event, Instant, Rate, SendTransport,
     Stats, run,
 };
-
-#[cfg(feature = "outbox")]
-use pilot_webhook_core::Tried;
 
 use crate::client::clock::TokioClock;
 use crate::client::observer::LogObserver;

@@ -72,9 +72,8 @@ impl Clients {
         self.all().iter().fold(None, |_, client| Some(change(client)))
     }
 
-    /// Another client gets the events from now on: `put` has them come to it. It is paused if the last one is, and gone if that is at
-    /// the same target. The others
-    /// deliver what they have to where it delivers.
+    /// Another client gets the events from now on: `put` has them come to it. It is paused if the last one is, and gone if
+    /// that is at the same target. The others deliver what they have to where it delivers.
     pub(super) fn succeed<R, E>(
         &self,
         client: &Client,

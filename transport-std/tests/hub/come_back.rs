@@ -8,7 +8,7 @@ use pilot_webhook_std::{Filter, Hub};
 use proptest::prelude::*;
 
 use crate::world::{Behaviour, World};
-use crate::{options, quick, topics};
+use crate::{in_time, options, quick, topics};
 
 /// The endpoints that come and go.
 const NAMES: [&str; 2] = ["a", "b"];
@@ -160,13 +160,6 @@ proptest! {
     fn whatever_comes_and_goes_no_event_is_delivered_twice_or_counted_twice(
         steps in prop::collection::vec(step(), 1..40)
     ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            tokio::time::timeout(Duration::from_secs(60), play(steps)).await.expect("in time");
-        });
+        in_time(play(steps));
     }
 }

@@ -11,7 +11,7 @@ use pilot_webhook_std::{
 use proptest::prelude::*;
 
 use crate::world::{Behaviour, World};
-use crate::{options, quick, topics};
+use crate::{in_time, options, quick, topics};
 
 #[tokio::test]
 async fn each_endpoint_gets_what_its_filter_lets_pass() {
@@ -209,12 +209,7 @@ proptest! {
             0..60,
         ),
     ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(play(plans, events));
+        in_time(play(plans, events));
     }
 }
 

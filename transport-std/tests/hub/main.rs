@@ -20,7 +20,18 @@ mod stored;
 mod too_old;
 mod world;
 
+use std::time::Duration;
+
 use pilot_webhook_std::{Client, ClientBuilder, EndpointOptions, Filter};
+
+/// Plays a case of a property test, on two threads.
+fn in_time(play: impl Future<Output = ()>) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), play).await.expect("in time");
+    });
+}
 
 /// The options of an endpoint at `url`, with short waits.
 fn options(url: &str, filter: Filter) -> EndpointOptions {
@@ -29,9 +40,9 @@ fn options(url: &str, filter: Filter) -> EndpointOptions {
 
 fn quick(url: &str) -> ClientBuilder {
     Client::builder(url)
-        .retry_backoff(std::time::Duration::from_millis(1))
-        .circuit_cooldown(std::time::Duration::from_millis(5))
-        .drain_timeout(std::time::Duration::from_secs(1))
+        .retry_backoff(Duration::from_millis(1))
+        .circuit_cooldown(Duration::from_millis(5))
+        .drain_timeout(Duration::from_secs(1))
 }
 
 fn topics<const N: usize>(patterns: [&str; N]) -> Filter {

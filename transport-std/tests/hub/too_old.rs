@@ -8,7 +8,7 @@ use pilot_webhook_std::{Filter, Hub};
 use proptest::prelude::*;
 
 use crate::world::{Behaviour, World};
-use crate::{options, quick};
+use crate::{in_time, options, quick};
 
 const AGE: Duration = Duration::from_millis(20);
 
@@ -131,13 +131,6 @@ proptest! {
 
     #[test]
     fn an_event_is_delivered_or_lost_for_its_age(steps in prop::collection::vec(step(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            tokio::time::timeout(Duration::from_secs(60), play(steps)).await.expect("in time");
-        });
+        in_time(play(steps));
     }
 }

@@ -14,14 +14,21 @@ const SHOWN: &str =
 /// That of the letter that has the focus.
 const FOCUSED: &str = "document.activeElement.closest('[data-letter]')?.dataset.letter";
 
+/// A daemon with an outbox in this home, whose receiver refuses all.
+fn with_letters(home: &TempDir) -> (Receiver, Daemon) {
+    let receiver = Receiver::start(400, "no");
+    let outbox = home.path().join("events.db");
+    let arguments = [&QUICK[..], &["--outbox", outbox.to_str().unwrap()]].concat();
+    let daemon = Daemon::start(&receiver.url, home, &arguments);
+    (receiver, daemon)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_come_and_go_without_a_load_and_nobody_loses_his_place() {
     let Some(browser) = Browser::start().await else { return };
     let home = TempDir::new().unwrap();
     let outbox = home.path().join("events.db");
-    let receiver = Receiver::start(400, "no");
-    let arguments = [&QUICK[..], &["--outbox", outbox.to_str().unwrap()]].concat();
-    let mut daemon = Daemon::start(&receiver.url, &home, &arguments);
+    let (receiver, mut daemon) = with_letters(&home);
     let shown = |ids: &str| format!("{SHOWN} === '{ids}'");
     let count =
         |n: u8| format!("document.querySelector('[data-field=dead]').textContent === '{n}'");
@@ -94,10 +101,7 @@ async fn letters_come_and_go_without_a_load_and_nobody_loses_his_place() {
 async fn more_letters_than_a_page_has_are_on_the_next_one() {
     let Some(browser) = Browser::start().await else { return };
     let home = TempDir::new().unwrap();
-    let outbox = home.path().join("events.db");
-    let receiver = Receiver::start(400, "no");
-    let arguments = [&QUICK[..], &["--outbox", outbox.to_str().unwrap()]].concat();
-    let mut daemon = Daemon::start(&receiver.url, &home, &arguments);
+    let (_receiver, mut daemon) = with_letters(&home);
     log_in(&browser, &daemon, "/endpoints/pilot").await;
     assert_eq!(browser.value("document.getElementById('more').hidden").await, true);
     for number in 1..=51 {
