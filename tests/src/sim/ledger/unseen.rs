@@ -36,10 +36,12 @@ impl Ledger {
                 starting.contains(id)
                     || self.fates.get(id).is_some_and(|told| told.1 == Some(Fate::Oversize))
             };
+            // What starts now is the oldest that waits: an older one that is not seen did not come back.
+            let is_older = |id: &u64| fresh > 0 && *id < starting[0];
             let places = (0..self.retrying.len()).filter(|n| is_back(&self.retrying[*n]));
             let place = places.min_by_key(|n| {
                 let Waiting { ids, earliest, .. } = &self.retrying[*n];
-                (!ids.iter().any(is_seen), *earliest)
+                (!ids.iter().any(is_seen), ids.iter().any(is_older), *earliest)
             });
             let Some(place) = place else {
                 return self.fail("no event goes missing", format!("worker {worker}, {stats:?}"));
