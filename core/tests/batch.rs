@@ -303,14 +303,17 @@ fn nothing_waits_for_a_batch_when_the_queue_is_half_full() {
     assert_eq!(take(&core).1, array(1..=3));
 }
 
+/// Also with some bytes more, which are too few for another event.
 #[test]
 fn nothing_waits_for_a_batch_that_fills_the_workers_buffer() {
-    let core = core(Config { batch_delay: DELAY, ..batches(100) });
-    emit(&core, 1);
-    let next = core.next(NOW, PilotFormat::BOUND, &mut vec![0; room(2)]).0;
-    assert!(matches!(next, Next::Wait(_)));
-    emit(&core, 1);
-    assert_eq!(take_into(&core, NOW, room(2)).1, array(1..=2));
+    for buffer in [room(2), PilotFormat::BOUND.buffer(3, 6 + 2) - 1] {
+        let core = core(Config { batch_delay: DELAY, ..batches(100) });
+        emit(&core, 1);
+        let next = core.next(NOW, PilotFormat::BOUND, &mut vec![0; buffer]).0;
+        assert!(matches!(next, Next::Wait(_)));
+        emit(&core, 1);
+        assert_eq!(take_into(&core, NOW, buffer).1, array(1..=2));
+    }
 }
 
 #[test]
