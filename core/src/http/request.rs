@@ -95,9 +95,7 @@ pub fn check_header(name: &str, value: &str) -> Result<(), HeaderError> {
 /// ```
 #[must_use]
 pub fn is_header(name: &str, value: &str) -> bool {
-    let is_token = |byte: u8| {
-        TOKENS.get(usize::from(byte / 32)).is_some_and(|set| set >> (byte % 32) & 1 == 1)
-    };
+    let is_token = |byte: u8| TOKEN.get(usize::from(byte)) == Some(&true);
     // Without an end before the last byte, so that the compiler can look at many of them in one step.
     let is_value = |byte: u8| (byte == b'\t') | ((byte >= b' ') & (byte != 0x7f));
     !name.is_empty()
@@ -125,15 +123,15 @@ pub fn basic(user: &str, password: &str, mut push: impl FnMut(&str)) -> Result<(
     pushed.ok_or(HeaderError::Value)
 }
 
-/// The bytes that are tokens, as a set: bit by bit, up to the last one of ASCII.
-const TOKENS: [u32; 4] = {
-    let mut sets = [0; 4];
+/// Which bytes of ASCII are tokens.
+static TOKEN: [bool; 128] = {
+    let mut table = [false; 128];
     let mut byte = 0_u8;
     while byte < 128 {
-        sets[byte as usize / 32] |= (is_token(byte) as u32) << (byte % 32);
+        table[byte as usize] = is_token(byte);
         byte += 1;
     }
-    sets
+    table
 };
 
 /// `tchar` of RFC 9110, section 5.6.2: what names of headers are made of.
