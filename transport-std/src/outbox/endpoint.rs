@@ -141,6 +141,12 @@ impl OutboxEndpoint {
         self.line.waiting()
     }
 
+    /// Its dead letters, as they are on disk: what another process does to them is known within a second.
+    #[must_use]
+    pub fn dead(&self) -> u64 {
+        self.line.dead()
+    }
+
     /// Events that were dropped, each for one caller: of several clients of the endpoint one counts it.
     pub(crate) fn take_dropped(&self) -> u64 {
         self.line.take_dropped()
@@ -151,7 +157,7 @@ impl OutboxEndpoint {
     /// # Errors
     /// When the file cannot be read.
     pub fn ledger(&self) -> Result<Ledger, OutboxError> {
-        self.outbox.ledger_of(self.line.id)
+        self.outbox.ledger_by_id(self.line.id)
     }
 }
 

@@ -315,7 +315,16 @@ impl Outbox {
         Ok(accounts.iter().map(|(_, name, account)| (name.clone(), account.into())).collect())
     }
 
-    pub(crate) fn ledger_of(&self, endpoint: EndpointId) -> Result<Ledger, OutboxError> {
+    /// The counters of the endpoint of this name, as they are on disk. `None`: the file has none of this name, and gets none
+    /// by this. It blocks on the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn ledger_of(&self, name: &str) -> Result<Option<Ledger>, OutboxError> {
+        self.0.lines.find(name).map(|line| self.ledger_by_id(line.id)).transpose()
+    }
+
+    pub(crate) fn ledger_by_id(&self, endpoint: EndpointId) -> Result<Ledger, OutboxError> {
         use rusqlite::OptionalExtension as _;
         self.look(|connection| {
             let sql = format!("SELECT {} FROM endpoints WHERE id = ?1", Entry::columns());

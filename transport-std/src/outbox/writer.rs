@@ -181,7 +181,7 @@ impl Writer<'_> {
             self.committed(0, &slice.changed);
             moved += slice.events;
         }
-        for line in self.lines.all() {
+        for line in self.lines.looked_after() {
             if let Some(slice) = self.age_out(&line)? {
                 self.committed(0, &slice.changed);
                 moved += slice.events;
@@ -219,7 +219,7 @@ impl Writer<'_> {
     fn read_again(&self) -> rusqlite::Result<()> {
         for (id, _, account) in accounts(self.connection)? {
             if let Some(line) = self.lines.get(id) {
-                line.set_waiting(account.stored());
+                line.set_account(&account);
             }
         }
         let counts = Counts::read(self.connection)?;
@@ -233,7 +233,7 @@ impl Writer<'_> {
             let Some(line) = self.lines.get(*endpoint) else { continue };
             let dropped = count(touched.delta().get(Entry::Dropped));
             line.committed(unsigned(touched.newest), dropped);
-            line.set_waiting(touched.account().stored());
+            line.set_account(touched.account());
             if dropped > 0
                 && let Some(more) = line.drops.admit(Instant::now())
             {
