@@ -40,6 +40,7 @@ mod store;
 mod supervisor;
 mod tally;
 mod test_url;
+mod turns;
 mod webhook_url;
 mod wrong;
 

@@ -159,7 +159,8 @@ impl Statements<'_> {
         // Another file's number is nobody's here.
         let Some(line) = self.lines.get(endpoint) else { return Ok(false) };
         let account = change.of(endpoint)?;
-        let is_over = account.account().get(Entry::StoredBytes) + share(texts) > line.max_bytes();
+        let is_over =
+            account.account().get(Entry::StoredBytes) + share(texts) > self.lines.max_bytes(&line);
         let lost = match line.is_removed() {
             true => Some(Entry::Removed),
             false => is_over.then_some(Entry::Dropped),

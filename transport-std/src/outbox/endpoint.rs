@@ -65,6 +65,11 @@ impl OutboxEndpoint {
         self.line.set_max_age(bounds.max_age.map_or(self.outbox.max_age(), milliseconds));
     }
 
+    /// What may wait for it is its share of the room from now on, as [`Outbox::set_share`] says.
+    pub(crate) fn share_room(&self) {
+        self.line.set_share();
+    }
+
     /// Tells how an event ended. It never blocks on the disk. After a crash within
     /// [`OutboxOptions::delay`](crate::outbox::OutboxOptions::delay) the event waits again. An event that has ended is
     /// not ended again. Once the outbox is closed, this changes nothing: the event waits.

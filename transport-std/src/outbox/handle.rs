@@ -273,6 +273,11 @@ impl Outbox {
         kind.at(&self.0.path)
     }
 
+    /// How much may wait for each endpoint that has a share of the room, in bytes; the greatest number for no bound.
+    pub(crate) fn set_share(&self, bytes: u64) {
+        self.0.lines.set_share(bytes);
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.0.intake.is_open()
     }

@@ -21,6 +21,8 @@ pub(crate) struct Line {
     pub(crate) news: Notify,
     /// How much may wait for it, in bytes; the greatest number for no bound.
     max_bytes: AtomicI64,
+    /// That is its share of the room, and not a number of its own.
+    has_share: AtomicBool,
     /// How old what waits for it may be, in milliseconds; the greatest number for no bound.
     max_age: AtomicI64,
     /// The last event that was read, and is in its deliverer's hands or has ended. Locked over a read, and while events are
@@ -47,6 +49,7 @@ impl Line {
             newest: newest.into(),
             news: Notify::new(),
             max_bytes: i64::MAX.into(),
+            has_share: false.into(),
             max_age: max_age.into(),
             taken: 0.into(),
             waiting: 0.into(),
@@ -62,12 +65,13 @@ impl Line {
         self.newest.load(Relaxed)
     }
 
-    pub(crate) fn max_bytes(&self) -> i64 {
-        self.max_bytes.load(Relaxed)
+    pub(crate) fn set_max_bytes(&self, bytes: u64) {
+        self.max_bytes.store(as_bound(bytes), Relaxed);
+        self.has_share.store(false, Relaxed);
     }
 
-    pub(crate) fn set_max_bytes(&self, bytes: u64) {
-        self.max_bytes.store(i64::try_from(bytes).unwrap_or(i64::MAX), Relaxed);
+    pub(crate) fn set_share(&self) {
+        self.has_share.store(true, Relaxed);
     }
 
     pub(crate) fn max_age(&self) -> i64 {
@@ -142,12 +146,18 @@ impl Line {
     }
 }
 
+fn as_bound(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 /// All endpoints of a file.
 #[derive(Debug)]
 pub(crate) struct Lines {
     /// That of the endpoint `pilot`, which every file has.
     pub(crate) pilot: Arc<Line>,
     all: Mutex<All>,
+    /// How much may wait for each that has a share of the room, in bytes.
+    share: AtomicI64,
     /// The greatest age where an endpoint says nothing else, in milliseconds.
     max_age: i64,
 }
@@ -180,11 +190,21 @@ impl Lines {
             all.add(&Arc::new(line));
         }
         let pilot = Arc::clone(all.by_id.get(&EndpointId::PILOT)?);
-        Some(Self { pilot, all: all.into(), max_age })
+        Some(Self { pilot, all: all.into(), share: i64::MAX.into(), max_age })
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_share(&self, bytes: u64) {
+        self.share.store(as_bound(bytes), Relaxed);
+    }
+
+    /// How much may wait for an endpoint, in bytes; the greatest number for no bound.
+    pub(crate) fn max_bytes(&self, line: &Line) -> i64 {
+        let bound = if line.has_share.load(Relaxed) { &self.share } else { &line.max_bytes };
+        bound.load(Relaxed)
     }
 
     pub(crate) fn get(&self, id: EndpointId) -> Option<Arc<Line>> {
