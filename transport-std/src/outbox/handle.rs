@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::batch::{Attempt, Ended, Tell};
+use super::check::Check;
 use super::commit::Committer;
 use super::endpoint::{OutboxEndpoint, milliseconds};
 use super::error::{OutboxError, OutboxErrorKind, PutError};
@@ -21,7 +22,7 @@ use super::lock::FileLock;
 use super::pending::Pending;
 use super::reader::{self, Read};
 use super::schema::{self, Opener};
-use super::writer;
+use super::writer::{self, Others};
 
 /// What each of the two connections keeps of the file in memory, in KiB: half of SQLite's own. Events are written once
 /// and read once.
@@ -128,12 +129,14 @@ impl Outbox {
         let instance = schema::instance(&writes)?;
         let bytes = number(Counter::StoredBytes);
         let intake = Arc::new(Intake::new(options.max_bytes, options.delay, bytes));
+        let check = Check::begin(path, &writes, &intake)?;
         let held =
             Held { intake: Arc::clone(&intake), lines: Arc::clone(&lines), lock: Some(lock) };
         let (sender, questions) = mpsc::channel();
         let thread = |name: &str| thread::Builder::new().name(name.to_owned());
         let reader = thread("outbox-reader").spawn(move || reader::run(reads, questions))?;
-        thread("outbox-writer").spawn(move || writer::run(held, writes, reader, options))?;
+        let others = Others { reader, check };
+        thread("outbox-writer").spawn(move || writer::run(held, writes, others, options))?;
         let questions = Some(sender).into();
         let path = path.to_owned();
         Ok(Self(Arc::new(Handle { path, instance, intake, lines, max_age, questions })))
