@@ -96,7 +96,7 @@ impl Statements<'_> {
         for (id, name) in &batch.names {
             self.name.execute((id, name))?;
         }
-        batch.attempts.iter().try_for_each(|attempt| self.deliveries.note(attempt))?;
+        batch.rounds.iter().try_for_each(|round| self.deliveries.note(round))?;
         self.end_all(change, &batch.ends, now)?;
         let mut ids = Vec::with_capacity(batch.len());
         let mut inserting = inserts.at(now);

@@ -87,6 +87,12 @@ impl OutboxEndpoint {
         self.outbox.attempted(Attempt { endpoint, run, attempts, failed_at, wait });
     }
 
+    /// Tells that every event that waits begins another round of attempts, as its first attempt: what was told by
+    /// [`tried`](Self::tried) is of the past.
+    pub fn all_anew(&self) {
+        self.outbox.all_anew(self.line.id);
+    }
+
     /// What waits after the id `after`, in the order of ids: at most `most_events`, and of topics and data at
     /// most `most_bytes`, but for the first event, which may be longer. An empty answer means that there is
     /// nothing yet.

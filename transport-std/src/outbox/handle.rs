@@ -264,6 +264,10 @@ impl Outbox {
         self.0.intake.attempted(attempt);
     }
 
+    pub(crate) fn all_anew(&self, endpoint: EndpointId) {
+        self.0.intake.all_anew(endpoint);
+    }
+
     pub(crate) fn ask(&self, question: Read) {
         let questions = self.0.questions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(questions) = &*questions {

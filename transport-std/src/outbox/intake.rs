@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::batch::{Attempt, Batch, Ended, Tell};
+use super::batch::{Attempt, Batch, Ended, Round, Tell};
 use super::error::PutError;
 use super::event::{EndpointId, NewEvent, Position};
 
@@ -175,8 +175,19 @@ impl Intake {
     /// An attempt failed, of which the file is to know. While the disk fails, it does not know of all.
     pub(crate) fn attempted(&self, attempt: Attempt) {
         self.hand_in(|state| {
-            if state.phase != Phase::Closed && state.batch.attempts.len() < ATTEMPTS {
-                state.batch.attempts.push(attempt);
+            if state.phase != Phase::Closed && state.batch.rounds.len() < ATTEMPTS {
+                state.batch.rounds.push(Round::GoesOn(attempt));
+            }
+        });
+    }
+
+    /// The attempts that the file knows of for an endpoint are of rounds that are over.
+    pub(crate) fn all_anew(&self, endpoint: EndpointId) {
+        self.hand_in(|state| {
+            if state.phase != Phase::Closed {
+                let rounds = &mut state.batch.rounds;
+                rounds.retain(|round| round.endpoint() != endpoint);
+                rounds.push(Round::AllAnew(endpoint));
             }
         });
     }
