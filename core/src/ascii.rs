@@ -7,7 +7,7 @@ pub(crate) const EIGHT: u32 = 100_000_000;
 ///
 /// The number is halved to lanes of four, two and one digit in one register; the products are
 /// divisions by 100 and by 10, exact for lanes that small.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) const fn eight(number: u32) -> [u8; 8] {
     let fours = (number / 10_000) as u64 + (((number % 10_000) as u64) << 32);
     let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
@@ -35,7 +35,7 @@ pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u32> {
 }
 
 /// Whether two texts differ in the case of letters at most. Compiled once, as many are compared.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn is_same(text: &[u8], other: &[u8]) -> bool {
     text.eq_ignore_ascii_case(other)
 }

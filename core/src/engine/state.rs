@@ -250,7 +250,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// A drain that is complete ends.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn leave_when_empty(&mut self) {
         if self.deadline.is_some() && self.queue.held() == 0 {
             self.phase = if self.phase == Phase::Closing { Phase::Closed } else { Phase::Disabled };

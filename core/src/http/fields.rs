@@ -156,7 +156,7 @@ impl Fields {
         (self.status >= 200).then(|| self.response())
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn response(&self) -> Response {
         // By the sender's clock a date is so far away, whatever the time is here.
         let retry_after = match (self.retry_after, self.date) {

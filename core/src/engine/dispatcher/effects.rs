@@ -8,7 +8,7 @@ use crate::engine::delivery::Fate;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> Inner<B, T, SLOTS> {
     /// The effects of a change, if it has any.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn effects(&mut self) -> Option<Effects> {
         let (before, after) = (&self.known, self.state.snapshot());
         let changed = before.control != after.control || before.rate != after.rate;
