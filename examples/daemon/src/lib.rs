@@ -19,6 +19,7 @@ mod format;
 #[cfg_attr(not(feature = "nats"), path = "no_gateway.rs")]
 mod gateway;
 mod generate;
+mod in_stream;
 pub mod ingress;
 mod input;
 pub mod ipc;

@@ -185,7 +185,15 @@ impl Taking {
         let settle = Settle::start(self.origin.context.clone(), of, &mut self.settling);
         let (held, messages) = mpsc::unbounded_channel();
         let (origin, tally) = (Arc::clone(&self.origin), Arc::clone(&self.tally));
-        let pulling = Pulling { origin, wanted: wanted.clone(), declare, settle, held }.start();
+        let pulling = Pulling {
+            origin,
+            wanted: wanted.clone(),
+            declare,
+            settle,
+            held,
+            tally: Arc::clone(&tally),
+        };
+        let pulling = pulling.start();
         let (hub, to) = (self.hub.clone(), name.clone());
         let mut source = StreamSource::new(messages, tally, hub.outbox().is_some());
         let source = tokio::spawn(async move { hub.pull_to(&to, &mut source).await });
