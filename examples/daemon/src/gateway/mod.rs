@@ -7,6 +7,7 @@
 mod consume;
 mod fit;
 mod options;
+mod pull;
 mod relay;
 mod settle;
 mod source;
@@ -28,8 +29,9 @@ use crate::Failure;
 use crate::args::Run;
 use crate::config::Declared;
 use crate::delivery::EndpointArgs;
-use crate::gateway::consume::{Begin, Origin, Pulling, Wanted};
+use crate::gateway::consume::{Begin, Origin, Wanted};
 pub(crate) use crate::gateway::options::FromStream;
+use crate::gateway::pull::Pulling;
 use crate::gateway::relay::Relay;
 use crate::gateway::settle::{Sender, Settle};
 use crate::gateway::source::StreamSource;
