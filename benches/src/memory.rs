@@ -31,8 +31,10 @@ pub(crate) fn measure(program: &Path, _rounds: usize) -> Result<Section> {
     thread::sleep(SETTLE);
     let queued = daemon.memory()?;
 
-    let mut section =
-        Section::new("Memory of the daemon", &["what", "resident", "goal", "of it anonymous", "goal"]);
+    let mut section = Section::new(
+        "Memory of the daemon",
+        &["what", "resident", "goal", "of it anonymous", "goal"],
+    );
     let rows = [("idle", idle, IDLE), ("1,024 events of 180 bytes queued", queued, FULL)];
     for (what, Memory { resident, anonymous, .. }, goals) in rows {
         section.row([
