@@ -7,7 +7,7 @@ pub(crate) const EIGHT: u32 = 100_000_000;
 ///
 /// The number is halved to lanes of four, two and one digit in one register; the products are
 /// divisions by 100 and by 10, exact for lanes that small.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) const fn eight(number: u32) -> [u8; 8] {
     let fours = (number / 10_000) as u64 + (((number % 10_000) as u64) << 32);
     let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
@@ -34,8 +34,25 @@ pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u32> {
     })
 }
 
+/// The place of the first such byte. As many are looked at in one step as a word holds.
+pub(crate) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    const WORD: usize = size_of::<usize>();
+    const ONES: usize = usize::MAX / 255;
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    for (n, word) in words.iter().enumerate() {
+        // A byte is zero where it is the one that is looked for; the lowest such byte has its highest bit set then.
+        let differs = usize::from_le_bytes(*word) ^ (ONES * usize::from(byte));
+        let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if zeros != 0 {
+            return Some(n * WORD + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|other| *other == byte)?;
+    Some(words.len() * WORD + at)
+}
+
 /// Whether two texts differ in the case of letters at most. Compiled once, as many are compared.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn is_same(text: &[u8], other: &[u8]) -> bool {
     text.eq_ignore_ascii_case(other)
 }
@@ -56,6 +73,22 @@ mod tests {
     use std::format;
 
     use super::*;
+
+    #[test]
+    fn the_first_of_a_byte_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            for (filler, byte) in
+                [(0, 1), (1, 0), (b'a', b'\n'), (0xff, 0x7f), (0x80, 0), (b'\x0b', b'\n')]
+            {
+                let mut bytes = std::vec![filler; length];
+                assert_eq!(find(&bytes, byte), None);
+                for at in (0..length).rev() {
+                    bytes[at] = byte;
+                    assert_eq!(find(&bytes, byte), Some(at), "{length} {filler} {byte}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn digits_are_those_of_the_standard_library() {

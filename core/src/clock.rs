@@ -37,7 +37,7 @@ impl Instant {
     }
 
     /// So many microseconds later. Saturates.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) const fn later(self, micros: u64) -> Self {
         Self(self.0.saturating_add(micros))
     }
@@ -47,7 +47,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at the end of time (584,000 years), so an absurd duration means "never".
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn add(self, duration: Duration) -> Self {
         self.later(micros(duration))
     }
@@ -84,7 +84,7 @@ impl<C: Clock> Clock for &C {
 /// The microseconds of a duration, at most 2⁶³ of them, which is 292,000 years. (`as_micros` counts
 /// in 128 bits, and `saturating_mul` looks for an overflow in as many, which a small core does slowly
 /// and at length.)
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) const fn micros(duration: Duration) -> u64 {
     const MAX: u64 = 1 << 63;
     if duration.as_secs() >= MAX / 1_000_000 {

@@ -138,14 +138,14 @@ where
     }
 
     /// They are taken out at once: those who are woken may come back before the last one is.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn wake_all(&self, take: fn(&mut Inner<B, T, SLOTS>) -> Woken<SLOTS>) {
         self.lock(take).wake();
     }
 
     /// Lets a worker that waits for an event, if there is one, ask for it: in place of one that was woken,
     /// or of the one with this key if it was.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn pass_on(&self, key: Option<u32>) {
         let waker = self.lock(|inner| {
             if key.is_some_and(|key| inner.idle.leave(key)) {
@@ -226,7 +226,7 @@ where
         self.take_step(&mut step)
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn take_step(&self, step: &mut dyn Step<State<B, T, SLOTS>>) -> Seen {
         let (seen, effects) = self.lock(|inner| {
             step.take(&mut inner.state);
@@ -244,7 +244,7 @@ where
         self.observer.notice(Notice::Settled { event_id, fate, message: None, attempt: 0 });
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn wake(&self, effects: Effects) {
         if let Some(waker) = effects.one {
             waker.wake();

@@ -66,13 +66,13 @@ impl Backoff {
     }
 
     /// A wait with its jitter, both in microseconds. Saturates.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn longer(self, exact: u64, random: u32) -> u64 {
         exact.saturating_add(self.jitter(exact, random))
     }
 
     /// By how much a wait is made longer, all in microseconds.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn jitter(self, exact: u64, random: u32) -> u64 {
         let percent = u64::from(self.jitter_percent.min(100));
         // In steps of 1/100 of the percentage, without floating point.

@@ -65,7 +65,7 @@ pub(crate) struct State<B, T, const SLOTS: usize> {
     suspects: Vec<Suspect, SLOTS>,
     /// The one of them that failed last, or 0.
     last_failed: u64,
-    /// A batch that is not full yet.
+    /// A batch that is not sent yet, though a worker is free for it.
     gathering: Option<Gathering>,
     counters: Counters,
     /// The event that this step ended, of those that wait or come: the dispatcher tells the observer.
@@ -250,7 +250,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// A drain that is complete ends.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn leave_when_empty(&mut self) {
         if self.deadline.is_some() && self.queue.held() == 0 {
             self.phase = if self.phase == Phase::Closing { Phase::Closed } else { Phase::Disabled };
@@ -301,7 +301,7 @@ pub(crate) struct Snapshot {
     pub(crate) may_retry: bool,
     pub(crate) held: u32,
     pub(crate) used: usize,
-    /// Workers wait for a batch to be full; whether it is.
+    /// Whether the batch that workers are free for is full.
     pub(crate) gathering: Option<bool>,
 }
 

@@ -65,7 +65,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// When they do not fit.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         let end = self.length + bytes.len();
         let place = self.buffer.get_mut(self.length..end).ok_or(EncodeError::TooLong)?;

@@ -25,7 +25,7 @@ pub struct Bound {
 impl Bound {
     /// Bytes of the body of `events` events with `texts` bytes of text, at most. Saturates.
     #[must_use]
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn body(&self, events: u32, texts: usize) -> usize {
         let fixed = self.message.saturating_add(self.event.saturating_mul(events as usize));
         fixed.saturating_add(self.factor.saturating_mul(texts))
@@ -34,7 +34,7 @@ impl Bound {
     /// Bytes of a worker's buffer for them: the body, and behind it the events as they were queued.
     /// Saturates.
     #[must_use]
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn buffer(&self, events: u32, texts: usize) -> usize {
         let queued = Entry::HEADER.saturating_mul(events as usize).saturating_add(texts);
         self.body(events, texts).saturating_add(queued)

@@ -49,7 +49,7 @@ impl<'h> Headers<'h> {
     }
 
     /// Takes in a value that was written to the start of the room.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn keep(&mut self, name: &'h str, length: usize) {
         let room = mem::take(&mut self.room);
         if length > room.len() {

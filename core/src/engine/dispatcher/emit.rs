@@ -27,7 +27,7 @@ where
         if self.refusing.load(Ordering::Relaxed) { self.refuse_for_sure() } else { None }
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn refuse_for_sure(&self) -> Option<Result<Option<u64>, EmitError>> {
         let (answer, ended) = self.lock(|inner| (inner.state.refuse(), inner.state.ended.take()));
         if let Some(ended) = ended {

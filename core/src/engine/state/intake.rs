@@ -37,7 +37,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// Accounts for an event that is not taken in.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn turn_away(
         &mut self,
         given: Option<u64>,

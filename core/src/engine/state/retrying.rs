@@ -67,7 +67,7 @@ impl<B, T, const SLOTS: usize> State<B, T, SLOTS> {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     /// All go back to their places in the queue: their next attempt is the first of a new round.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn return_retrying(&mut self) {
         while self.return_one() {}
     }
