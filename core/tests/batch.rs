@@ -12,8 +12,8 @@ use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{
     After, BATCH_HEADER, Backoff, BreakerState, Config, ConfigError, Delivery, Dispatcher,
     Encoding, EndpointBuf, ErrorKind, Event, Fate, Format, Headers, Instant, MESSAGE_ID_HEADER,
-    Message, Next, OnOpen, PilotFormat, Policy, Reply, SIGNATURE_HEADER, Secret, Signer, Timestamp,
-    ToSign, Transport, run,
+    Message, Next, OnFull, OnOpen, PilotFormat, Policy, Rate, Reply, SIGNATURE_HEADER, Secret,
+    Signer, Timestamp, ToSign, Transport, run,
 };
 use still::Still;
 
@@ -303,14 +303,17 @@ fn nothing_waits_for_a_batch_when_the_queue_is_half_full() {
     assert_eq!(take(&core).1, array(1..=3));
 }
 
+/// Also with some bytes more, which are too few for another event.
 #[test]
 fn nothing_waits_for_a_batch_that_fills_the_workers_buffer() {
-    let core = core(Config { batch_delay: DELAY, ..batches(100) });
-    emit(&core, 1);
-    let next = core.next(NOW, PilotFormat::BOUND, &mut vec![0; room(2)]).0;
-    assert!(matches!(next, Next::Wait(_)));
-    emit(&core, 1);
-    assert_eq!(take_into(&core, NOW, room(2)).1, array(1..=2));
+    for buffer in [room(2), PilotFormat::BOUND.buffer(3, 6 + 2) - 1] {
+        let core = core(Config { batch_delay: DELAY, ..batches(100) });
+        emit(&core, 1);
+        let next = core.next(NOW, PilotFormat::BOUND, &mut vec![0; buffer]).0;
+        assert!(matches!(next, Next::Wait(_)));
+        emit(&core, 1);
+        assert_eq!(take_into(&core, NOW, buffer).1, array(1..=2));
+    }
 }
 
 #[test]
@@ -323,6 +326,28 @@ fn the_delay_of_a_batch_begins_with_its_first_event() {
         panic!("sent too early")
     };
     assert_eq!(until, later + DELAY);
+}
+
+/// A long event takes half of the queue, so it need not wait for more. A short one takes its place while the rate lets none go.
+#[test]
+fn the_delay_of_a_batch_counts_from_when_a_worker_was_free_for_it_though_it_was_full() {
+    let rate = Rate::new(1, Duration::from_secs(1)).unwrap();
+    let config = Config { batch_delay: DELAY, on_full: OnFull::DropOldest, rate, ..batches(3) };
+    let core = Core::new(config, vec![0; 80], 1);
+    swap(&core);
+    let event = Event::new("t", 1, Timestamp::UNIX_EPOCH);
+    let emit = |data: &str| core.emit(&event, data, &mut [0; 200]).unwrap();
+    let next = |now| core.next(now, PilotFormat::BOUND, &mut [0; BUFFER]).0;
+    let long = "x".repeat(30);
+    emit(&long);
+    let (mut first, _) = take(&core);
+    finish(&core, &mut first, 204);
+    emit(&long);
+    let go = NOW + Duration::from_secs(1);
+    assert!(matches!(next(NOW), Next::Wait(at) if at == go));
+    emit("");
+    assert_eq!((core.stats().dropped, core.stats().queued), (1, 1));
+    assert!(matches!(next(go), Next::Attempt(batch) if batch.event_id() == 3));
 }
 
 #[test]

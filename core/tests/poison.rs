@@ -104,3 +104,22 @@ fn an_event_alone_is_never_given_up() {
     play(&mut bench, Duration::from_secs(100), |_, _| status(500));
     assert_eq!((bench.stats().exhausted, bench.stats().queued + bench.stats().in_flight), (0, 1));
 }
+
+/// A probe is another event than the one that failed last, if there is one that is not under suspicion. What is no probe
+/// keeps the order.
+#[test]
+fn only_a_probe_passes_over_an_event_and_only_over_the_one_that_failed_last() {
+    let config =
+        Config { max_attempts: 1, circuit_threshold: 1, on_open: OnOpen::Hold, ..config() };
+    let mut bench = Bench::new(config, 100_000, 1);
+    for _ in 0..5 {
+        bench.emit(1).unwrap();
+    }
+    for code in [500, 500, 500, 200, 200, 200] {
+        bench.step(0);
+        bench.end(0, status(code));
+        bench.advance(config.circuit_cooldown);
+    }
+    // 2 is the probe after 1, then it is 1 again, then 3, which is delivered.
+    assert_eq!(bench.started, [1, 2, 1, 3, 1, 2]);
+}

@@ -86,7 +86,8 @@ pub struct Config {
     /// as wait at that moment and fit the worker's buffer; its answer is the answer to each of them;
     /// after a 413 the batches of this endpoint are half as long. 1 and up.
     pub batch: u16,
-    /// How long a worker waits for a batch to fill, from when it was free for it.
+    /// How long a worker waits for a batch to fill, from when it was free for it and an event waited. A time in which
+    /// the rate or a `Retry-After` lets nothing go counts.
     pub batch_delay: Duration,
     /// Messages under way at once, by as many workers. With 1, order is kept: an event that waits for its
     /// next attempt holds back those behind it. With more, others overtake it, unless as many wait as may

@@ -65,7 +65,7 @@ pub(crate) struct State<B, T, const SLOTS: usize> {
     suspects: Vec<Suspect, SLOTS>,
     /// The one of them that failed last, or 0.
     last_failed: u64,
-    /// A batch that is not full yet.
+    /// A batch that is not sent yet, though a worker is free for it.
     gathering: Option<Gathering>,
     counters: Counters,
     /// The event that this step ended, of those that wait or come: the dispatcher tells the observer.
@@ -301,7 +301,7 @@ pub(crate) struct Snapshot {
     pub(crate) may_retry: bool,
     pub(crate) held: u32,
     pub(crate) used: usize,
-    /// Workers wait for a batch to be full; whether it is.
+    /// Whether the batch that workers are free for is full.
     pub(crate) gathering: Option<bool>,
 }
 

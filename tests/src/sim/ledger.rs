@@ -127,7 +127,7 @@ pub(crate) struct Ledger {
     suspects: Vec<Suspect>,
     /// The one that failed last.
     last_failed: u64,
-    /// Since when a worker waits for a batch to be full.
+    /// Since when a worker is free for the batch that waits.
     pub(crate) gathers_since: Option<u64>,
     pub(crate) live: BTreeMap<u64, Entry>,
     pub(crate) hands: Vec<Hand>,

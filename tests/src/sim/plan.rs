@@ -96,10 +96,7 @@ impl Plan {
         let rng = &mut Rng::new(seed, 1);
         let workers: usize = rng.pick(&[1, 1, 2, 2, 3, 4]);
         let slots = rng.pick(&[1, 2, 4, 4]).max(workers.next_power_of_two());
-        let mut config = config(rng, workers);
-        if seed.is_multiple_of(3) {
-            config.long_waits = LongWaits::Keep;
-        }
+        let config = config(rng, workers);
         let buffer =
             if config.batch > 1 { rng.pick(&[LEAST_BUFFER, 700, 7_000]) } else { LEAST_BUFFER };
         let count = rng.pick(&[10, 30, 60]);
@@ -153,7 +150,7 @@ fn config(rng: &mut Rng, workers: usize) -> Config {
         batch: rng.pick(&[1, 1, 1, 2, 5, 100]),
         batch_delay: millis(rng, &[0, 0, 3, 700]),
         max_in_flight: u16::try_from(rng.pick(&[1, workers, workers])).unwrap(),
-        long_waits: LongWaits::Cut,
+        long_waits: rng.pick(&[LongWaits::Cut, LongWaits::Cut, LongWaits::Keep]),
     }
 }
 

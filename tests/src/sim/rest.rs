@@ -24,7 +24,7 @@ impl Ledger {
         self.hands.iter().position(|hand| hand.is_alive && hand.ids.is_empty())
     }
 
-    /// Notes since when a free worker waits for a batch to fill. One that waits for the receiver's quiet to
+    /// Notes since when a worker is free for a batch. One that waits for the receiver's quiet to
     /// end, so that an attempt that is due can be made, is not free.
     fn gathers(&mut self, now: u64) {
         let is_quiet = !self.retrying.is_empty() && now < self.gate.quiet().to;
@@ -34,7 +34,7 @@ impl Ledger {
             && self.has_place()
             && !is_quiet
             && self.queued() > 0
-            && self.idle().is_some_and(|idle| !self.is_full_batch(self.hands[idle].buffer));
+            && self.idle().is_some();
         self.gathers_since = gathers.then(|| self.gathers_since.unwrap_or(now));
     }
 
@@ -42,7 +42,8 @@ impl Ledger {
     fn idle_worker(&self, now: u64) -> Option<String> {
         let idle = self.idle()?;
         let at = self.gate.admits_at()?.to.max(self.gate.free_since);
-        let ripe = self.gathers_since.map_or(0, |since| since + micros(self.config.batch_delay));
+        let since = self.gathers_since.filter(|_| !self.is_full_batch(self.hands[idle].buffer));
+        let ripe = since.map_or(0, |since| since + micros(self.config.batch_delay));
         let may_take = self.has_place() || !self.gate.is_closed();
         let is_late = self.queued() > 0 && may_take && now > at.max(ripe) + self.grain;
         let is_overdue = |waiting: &&Waiting| {

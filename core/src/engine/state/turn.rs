@@ -130,17 +130,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 
     /// Until when a batch that is not full waits for more events; `None` when what there is goes
-    /// now. A drain waits for nothing, and while the breaker is not closed, it decides.
+    /// now. A full one begins its delay, too: when nothing may go yet, and the oldest are dropped meanwhile, it may be full
+    /// no more. A drain waits for nothing, and while the breaker is not closed, it decides.
     fn gather(&mut self, now: Instant, fit: Fit) -> Option<Instant> {
         let gathers = self.queue.queued() > 0
             && self.places() > 0
+            && self.config.batch > 1
             && !self.config.batch_delay.is_zero()
-            && !self.is_full_batch(&fit)
             && self.phase == Phase::Active
             && self.breaker.state() == BreakerState::Closed;
-        let begun = || Gathering { until: now + self.config.batch_delay, fit };
-        self.gathering = gathers.then(|| self.gathering.unwrap_or_else(begun));
-        self.gathering.map(|gathering| gathering.until).filter(|until| now < *until)
+        let known = self.gathering.map(|gathering| gathering.until);
+        let until = known.unwrap_or_else(|| now + self.config.batch_delay);
+        self.gathering = gathers.then_some(Gathering { until, fit });
+        (gathers && now < until && !self.is_full_batch(&fit)).then_some(until)
     }
 
     /// Whether a message may go out now: one whose next attempt is due, or one from the queue.
@@ -166,12 +168,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
     }
 }
 
-/// A batch that waits for more events, until it is sent.
+/// A batch that a worker is free for, until it is sent. It waits for more events when it is not full.
 #[derive(Clone, Copy)]
 #[cfg_attr(test, derive(PartialEq, Hash))]
 pub(super) struct Gathering {
     pub(super) until: Instant,
-    /// What the worker that began to gather can hold.
+    /// What the worker that asked last can hold.
     pub(super) fit: Fit,
 }
 

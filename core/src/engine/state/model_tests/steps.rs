@@ -147,8 +147,9 @@ impl World {
                 self.expect(Rule::Wait, is_sound);
             }
             Next::Wait(until) => {
-                let is_sound =
-                    self.is_to_come(until) && (self.now < quiet || self.state.gathering.is_some());
+                let gathers = self.state.gathering.is_some()
+                    && self.state.queue.queued() < bounds.config.batch.into();
+                let is_sound = self.is_to_come(until) && (self.now < quiet || gathers);
                 self.expect(Rule::Wait, is_sound);
             }
             Next::Again => self.backing_off.retain(|waiting| {
