@@ -34,6 +34,23 @@ pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u32> {
     })
 }
 
+/// The place of the first such byte. As many are looked at in one step as a word holds.
+pub(crate) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    const WORD: usize = size_of::<usize>();
+    const ONES: usize = usize::MAX / 255;
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    for (n, word) in words.iter().enumerate() {
+        // A byte is zero where it is the one that is looked for; the lowest such byte has its highest bit set then.
+        let differs = usize::from_le_bytes(*word) ^ (ONES * usize::from(byte));
+        let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if zeros != 0 {
+            return Some(n * WORD + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|other| *other == byte)?;
+    Some(words.len() * WORD + at)
+}
+
 /// Whether two texts differ in the case of letters at most. Compiled once, as many are compared.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn is_same(text: &[u8], other: &[u8]) -> bool {
@@ -56,6 +73,22 @@ mod tests {
     use std::format;
 
     use super::*;
+
+    #[test]
+    fn the_first_of_a_byte_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            for (filler, byte) in
+                [(0, 1), (1, 0), (b'a', b'\n'), (0xff, 0x7f), (0x80, 0), (b'\x0b', b'\n')]
+            {
+                let mut bytes = std::vec![filler; length];
+                assert_eq!(find(&bytes, byte), None);
+                for at in (0..length).rev() {
+                    bytes[at] = byte;
+                    assert_eq!(find(&bytes, byte), Some(at), "{length} {filler} {byte}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn digits_are_those_of_the_standard_library() {

@@ -1,11 +1,15 @@
 //! A client with an outbox that is started anew: attempts go on where they were, and a pause ends.
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test says where and why at once"
+)]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use pilot_webhook_core::{ErrorKind, Message, Reply, Schedule, SendTransport, Verdict};
+use pilot_webhook_core::{ErrorKind, Message, Reply, RetryAfter, Schedule, SendTransport, Verdict};
 use pilot_webhook_std::outbox::{OutboxFile, Stored};
 use pilot_webhook_std::{Client, ClientBuilder, Outbox, OutboxOptions, Over};
 
@@ -22,7 +26,9 @@ impl SendTransport<&'static str> for Script {
 
     async fn send(&mut self, _: &&'static str, message: &Message<'_>) -> Result<Reply, ErrorKind> {
         self.sent.lock().unwrap().push((message.id.first, message.attempt, Instant::now()));
-        let failed = Reply { verdict: Verdict::Later(None), code: 500 };
+        let asks = message.topic.as_str().contains("hour");
+        let asks = asks.then_some(RetryAfter::Delay(Duration::from_secs(3600)));
+        let failed = Reply { verdict: Verdict::Later(asks), code: 503 };
         Ok(if self.is_well { Reply { verdict: Verdict::Accepted, code: 204 } } else { failed })
     }
 }
@@ -101,6 +107,32 @@ async fn a_schedule_goes_on_over_a_restart() {
         .query_row("SELECT count(*) FROM attempts", (), |row| row.get(0))
         .unwrap();
     assert_eq!(left, 0);
+}
+
+/// The file said that the first event waits for an hour, and so it did after a kill, though its round was over.
+#[tokio::test]
+async fn what_goes_back_as_the_breaker_opens_begins_a_new_round_after_a_kill_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("events.db");
+    let sent = Sent::default();
+    let schedule = Schedule::new(&[1, 3_600_000].map(Duration::from_millis)).unwrap();
+    let client =
+        builder(&sent, &file, false).retry_schedule(schedule).max_in_flight(2).build().unwrap();
+    client.emit("t", &1).unwrap();
+    noted(&file, 2).await;
+    client.emit("asks for an hour", &2).unwrap();
+    let begins_anew = async {
+        while OutboxFile::open(&file).unwrap().list("pilot", 0, 1).unwrap()[0].tried.is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), begins_anew).await.expect("the file knows it");
+    stop(client, &file).await;
+    assert_eq!(attempts(&sent), [(1, 1), (1, 2), (2, 1)]);
+    let client = builder(&sent, &file, true).retry_schedule(schedule).build().unwrap();
+    client.drained().await;
+    stop(client, &file).await;
+    assert_eq!(attempts(&sent)[3..], [(1, 1), (2, 1)]);
 }
 
 /// Whoever pauses an endpoint finds all events in the file, also after a restart, which ends the pause.

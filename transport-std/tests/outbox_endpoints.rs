@@ -121,6 +121,7 @@ async fn replays_and_purges_are_those_of_an_endpoint() {
         b.end(id, rejected());
     }
     flush(&outbox).await;
+    assert_eq!((a.dead(), b.dead()), (3, 3));
     let file = OutboxFile::open(&path).unwrap();
     let error = file.purge(Which::All, Some("c")).unwrap_err();
     assert!(matches!(error.kind(), OutboxErrorKind::NoEndpoint(name) if name == "c"), "{error}");
@@ -134,6 +135,13 @@ async fn replays_and_purges_are_those_of_an_endpoint() {
     assert_eq!((ids(&a).await, ids(&b).await), (vec![], vec![4, 5, 6]));
     assert_eq!(file.dead("a", 0, 9).unwrap().len(), 2);
     assert_eq!(file.dead("b", 0, 9).unwrap(), []);
+    // What the other one did to the file is known, too.
+    while (a.dead(), b.dead()) != (2, 0) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(outbox.ledger_of("a").unwrap(), Some(a.ledger().unwrap()));
+    assert_eq!(outbox.ledger_of("c").unwrap(), None, "and there is none now");
+    assert_eq!(outbox.ledgers().unwrap().len(), 3);
     verified(&path);
 }
 

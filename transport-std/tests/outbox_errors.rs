@@ -6,10 +6,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use pilot_webhook_std::Timestamp;
 use pilot_webhook_std::outbox::{
-    NewEvent, Outbox, OutboxErrorKind, OutboxFile, OutboxOptions, Which,
+    End, NewEvent, Outbox, OutboxErrorKind, OutboxFile, OutboxOptions, PutError, Which,
 };
 use tempfile::TempDir;
 
@@ -92,6 +93,44 @@ async fn a_damaged_file_is_told_by_verify_and_loses_nothing_more() {
     let found = file.verify().unwrap();
     assert!(!found.problems.is_empty());
     assert!(found.problems.iter().all(|line| !line.contains('\n')), "{found:?}");
+}
+
+/// Nobody waits at a start until a long file is read: it is used meanwhile. An event that was taken is in a file that is
+/// whole, as far as that is known.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_long_file_that_is_damaged_takes_nothing_new_and_gives_what_can_be_read() {
+    use std::os::unix::fs::FileExt as _;
+    let (_directory, path) = place();
+    let outbox = Outbox::open(&path, OutboxOptions::default()).unwrap();
+    let data = format!("\"{}\"", "x".repeat(900));
+    let event = NewEvent::new("a", 7, Timestamp::UNIX_EPOCH).with_data(&data);
+    for _ in 0..80 {
+        outbox.put_all(&[event; 1000], None).unwrap().await.unwrap();
+    }
+    outbox.close().await.unwrap();
+    // While it is read, it can be closed, and is closed as any other.
+    let outbox = Outbox::open(&path, OutboxOptions::default()).unwrap();
+    outbox.put(event).unwrap().await.unwrap();
+    outbox.close().await.unwrap();
+    assert!(!path.with_file_name("events.db-wal").exists());
+
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    let length = file.metadata().unwrap().len();
+    assert!(length > 64 << 20, "{length}");
+    file.write_all_at(&[0xa5; 4096], length / 2 / 4096 * 4096).unwrap();
+    let outbox = Outbox::open(&path, OutboxOptions::default()).unwrap();
+    let found = tokio::time::timeout(Duration::from_secs(60), async {
+        while outbox.put(event).map(drop) != Err(PutError::Disk) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    found.await.expect("the damage is found");
+    let read = outbox.pilot().read(0, 10, usize::MAX).await.unwrap();
+    assert_eq!(read.len(), 10);
+    outbox.pilot().end(1, End::Delivered);
+    outbox.close().await.unwrap();
+    assert_eq!(OutboxFile::open(&path).unwrap().status().unwrap().ledger.delivered, 1);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use heapless::Vec;
 use super::Malformed;
 use super::fields::{Fields, Head};
 use super::status::Response;
+use crate::ascii::find;
 
 /// The most bytes of heads, interim answers included, that are read. Arbitrary: four
 /// times what the common servers let a head grow to.
@@ -40,7 +41,7 @@ impl Answer {
     /// When it is not HTTP/1, or goes on too long before a final status; never behind one. The connection is of no more use then.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), Malformed> {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = find(rest, b'\n') {
             let (line, behind) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
             if !self.count(line.len()) {
                 return self.too_large(bytes);

@@ -3,7 +3,7 @@
 use super::Malformed;
 use super::body::{Framing, Rest};
 use super::status::Response;
-use crate::ascii::{is_same, number};
+use crate::ascii::{find, is_same, number};
 use crate::event::Timestamp;
 use crate::transport::{RetryAfter, parse_date};
 
@@ -96,8 +96,12 @@ impl Fields {
             return;
         }
         self.last_mattered = false;
-        let mut parts = line.splitn(2, |byte| *byte == b':');
-        let (Some(name), Some(value)) = (parts.next(), parts.next().map(trim)) else { return };
+        let Some((name, [_, value @ ..])) =
+            find(line, b':').and_then(|at| line.split_at_checked(at))
+        else {
+            return;
+        };
+        let value = trim(value);
         if trim(name) != name {
             // With white space before its colon, some read it as a header and some do not (RFC 9112,
             // section 5.1).

@@ -95,8 +95,12 @@ pub fn check_header(name: &str, value: &str) -> Result<(), HeaderError> {
 /// ```
 #[must_use]
 pub fn is_header(name: &str, value: &str) -> bool {
-    let is_name = !name.is_empty() && name.bytes().all(is_token);
-    is_name && value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+    let is_token = |byte: u8| TOKEN.get(usize::from(byte)) == Some(&true);
+    // Without an end before the last byte, so that the compiler can look at many of them in one step.
+    let is_value = |byte: u8| (byte == b'\t') | ((byte >= b' ') & (byte != 0x7f));
+    !name.is_empty()
+        && name.bytes().all(is_token)
+        && value.bytes().fold(true, |all, byte| all & is_value(byte))
 }
 
 /// The value of `Authorization` for a user name and a password (RFC 7617), given to `push` piece by piece.
@@ -118,6 +122,17 @@ pub fn basic(user: &str, password: &str, mut push: impl FnMut(&str)) -> Result<(
     let pushed = push(BASIC).and_then(|()| base64::encode(bytes, push));
     pushed.ok_or(HeaderError::Value)
 }
+
+/// Which bytes of ASCII are tokens.
+static TOKEN: [bool; 128] = {
+    let mut table = [false; 128];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = is_token(byte);
+        byte += 1;
+    }
+    table
+};
 
 /// `tchar` of RFC 9110, section 5.6.2: what names of headers are made of.
 const fn is_token(byte: u8) -> bool {

@@ -19,6 +19,7 @@ mod format;
 #[cfg_attr(not(feature = "nats"), path = "no_gateway.rs")]
 mod gateway;
 mod generate;
+mod in_stream;
 pub mod ingress;
 mod input;
 pub mod ipc;
@@ -40,6 +41,7 @@ mod store;
 mod supervisor;
 mod tally;
 mod test_url;
+mod turns;
 mod webhook_url;
 mod wrong;
 

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use pilot_webhook_std::{Destination, EndpointOptions, Hub, HubError, WebhookService};
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::yield_now;
 use tracing::{info, warn};
 
 use crate::Failure;
@@ -19,6 +18,7 @@ use crate::gateway::Taking;
 use crate::ingress::{COMES_BACK, FullNow, Serving, WhenFull, comes_back};
 use crate::setup::{self, Setup};
 use crate::signing;
+use crate::turns::Turns;
 
 /// Keys of the process that are about the endpoint `pilot`, and are applied there.
 const OF_PILOT: [&str; 2] = ["webhook", "webhook_file"];
@@ -28,6 +28,9 @@ pub(crate) type Outcome = Result<Vec<String>, String>;
 
 /// Somebody who asks for a reload, and is told how it went.
 pub(crate) type Asked = oneshot::Sender<Outcome>;
+
+/// Endpoints by their names.
+type Named<'d> = HashMap<&'d str, &'d Declared>;
 
 /// What the daemon is made of, so that it can be made otherwise.
 pub(crate) struct Reloader {
@@ -77,6 +80,7 @@ impl Reloader {
         let has_several = self.endpoints.len() > 1;
         // Those without files of their own share what the system trusts, which is read for all of them.
         let mut has_system = false;
+        let mut turns = Turns::new();
         for Declared { args, .. } in &self.endpoints {
             let of = if has_several { format!(" of {}", args.name) } else { String::new() };
             let Some(endpoint) = self.service.hub().endpoint(&args.name) else { continue };
@@ -86,7 +90,7 @@ impl Reloader {
                 setup::read_trust_again(&endpoint, "").await;
             }
             setup::read_again(&endpoint, args, &of).await;
-            yield_now().await;
+            turns.next().await;
         }
         signing::reload_of_posts(serving, &self.setup.options).await;
         Ok(done)
@@ -105,13 +109,15 @@ impl Reloader {
                 return Err(Failure::usage(format!("{}: the webhook {COMES_BACK}", args.name)));
             }
         }
-        let steps = self.steps(&endpoints).await?;
+        let mut turns = Turns::new();
+        let named = endpoints.iter().map(|it| (it.args.name.as_str(), it)).collect();
+        let steps = self.steps(&endpoints, &named, &mut turns).await?;
         let mut done = Vec::new();
         for step in steps {
-            done.push(self.step(step, &endpoints).await);
-            yield_now().await;
+            done.push(self.step(step, &named).await);
+            turns.next().await;
         }
-        self.set_waits(&endpoints).await;
+        self.set_waits(&endpoints, &mut turns).await;
         if let Some(taking) = taking {
             done.extend(taking.follow(&endpoints).await);
         }
@@ -131,7 +137,7 @@ impl Reloader {
     }
 
     /// Has sources wait for those endpoints that say so, and for no others.
-    async fn set_waits(&self, endpoints: &[Declared]) {
+    async fn set_waits(&self, endpoints: &[Declared], turns: &mut Turns) {
         let hub = self.service.hub();
         let now: HashMap<_, _> =
             hub.endpoints().iter().map(|it| (it.name().to_owned(), it.waits())).collect();
@@ -140,22 +146,23 @@ impl Reloader {
             if now.get(name).is_some_and(|now| *now != waits) {
                 // Those that are not there were said.
                 let _ = hub.set_waits(name, waits);
-                yield_now().await;
+                turns.next().await;
             }
         }
     }
 
-    /// What is to be done, each with the options that it takes: all of them can be used. As everything that a reload does, it
-    /// lets other tasks run after each endpoint.
+    /// What is to be done, each with the options that it takes: all of them can be used.
     async fn steps(
         &self,
         endpoints: &[Declared],
+        named: &Named<'_>,
+        turns: &mut Turns,
     ) -> Result<Vec<(Change, Option<EndpointOptions>)>, Failure> {
         let mut steps = Vec::new();
         for change in plan(&self.endpoints, endpoints) {
             let options = match &change {
                 Change::Add(name) | Change::Replace(name) => {
-                    let found = endpoints.iter().find(|it| it.args.name == *name);
+                    let found = named.get(name.as_str());
                     let made =
                         found.map(|it| self.setup.endpoint(&it.args, &it.url)).transpose()?;
                     let waits = found.is_some_and(|it| it.waits(endpoints.len() > 1));
@@ -164,7 +171,7 @@ impl Reloader {
                 _ => None,
             };
             steps.push((change, options));
-            yield_now().await;
+            turns.next().await;
         }
         Ok(steps)
     }
@@ -173,10 +180,10 @@ impl Reloader {
     async fn step(
         &self,
         (change, options): (Change, Option<EndpointOptions>),
-        endpoints: &[Declared],
+        named: &Named<'_>,
     ) -> String {
         let hub = self.service.hub();
-        let declared = |name: &str| endpoints.iter().find(|it| it.args.name == name);
+        let declared = |name: &str| named.get(name).copied();
         let (name, what, result) = match change {
             Change::Add(name) => {
                 let added = options.map(|options| self.service.add(&name, options).map(drop));

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::in_stream::InStream;
+
 /// Counts lines and posts. Events that an endpoint took are also in its counters.
 ///
 /// Each line and each posted event is in one place, where there is no outbox:
@@ -32,6 +34,8 @@ pub(crate) struct Tally {
     /// Posted events that were left to their sender, for want of room or of a webhook. With an outbox also those that
     /// cannot be stored: of all others, the outbox keeps the account.
     pub(crate) sent_back: AtomicU64,
+    /// Messages of a stream that are still to come.
+    pub(crate) in_stream: InStream,
 }
 
 impl Tally {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pilot_webhook_core::{
-    Data, EmitError, EncodeError, Event, Fate, MessageId, Notice, Reply, Stats, TransportError,
-    Verdict, to_json,
+    BreakerState, Data, EmitError, EncodeError, Event, Fate, MessageId, Notice, Reply, Stats,
+    TransportError, Verdict, to_json,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -139,9 +139,12 @@ impl Durable {
         }
     }
 
-    /// Events go to another target, which is called so.
-    pub(crate) fn resume(&self, url: String) {
+    /// Events go to this target, which is another one or was set again.
+    pub(crate) fn resume(&self, url: String, is_other: bool) {
         *self.ends.url.lock().unwrap_or_else(PoisonError::into_inner) = url;
+        if is_other {
+            self.endpoint.all_anew();
+        }
         self.resumed.notify_one();
     }
 
@@ -161,6 +164,8 @@ impl Durable {
             Notice::Retry { event_id, last_id, attempts, wait } => {
                 self.endpoint.tried(*event_id, *last_id, *attempts, *wait);
             }
+            // What waited for its next attempt went back to the queue.
+            Notice::Breaker(BreakerState::Open | BreakerState::Gone) => self.endpoint.all_anew(),
             _ => {}
         }
     }

@@ -244,15 +244,18 @@ impl<To: Target> Client<To> {
     /// [`ClientError::Closed`] when the client is closed; nothing changed then.
     pub fn set_target(&self, target: To) -> Result<(), ClientError> {
         #[cfg(feature = "outbox")]
-        let durable = self.handle.durable.as_ref().map(|it| (it, (self.handle.name)(&target)));
+        let durable = self.handle.durable.as_ref().map(|it| {
+            let is_other = self.target().as_ref() != Some(&target);
+            (it, (self.handle.name)(&target), is_other)
+        });
         self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)?;
         if let Some(http) = &self.handle.http {
             // Another endpoint may take compressed bodies.
             http.get().refuses_gzip.store(false, Relaxed);
         }
         #[cfg(feature = "outbox")]
-        if let Some((durable, name)) = durable {
-            durable.resume(name);
+        if let Some((durable, name, is_other)) = durable {
+            durable.resume(name, is_other);
         }
         self.handle.retargeted.notify_waiters();
         Ok(())

@@ -57,14 +57,18 @@ impl Connection {
         endpoint: &Endpoint<'_>,
         message: &Message<'_>,
     ) -> bool {
-        if !self.exchange.may_carry(endpoint, message, self.now()) {
+        if !self.exchange.may_carry(endpoint, message, since(self.made_at)) {
             return false;
         }
-        // Beyond that time the connection is not ready.
-        let _ = timeout(DRAIN_TIME, poll_fn(|cx| self.poll_drain(cx))).await;
-        // Is it silent? (A TLS session ticket that arrives late may be taken for data. Then a good
-        // connection is given up, which is safe.)
-        poll_fn(|cx| Poll::Ready(self.poll_receive(cx).is_ready())).await;
+        if self.exchange.is_draining() {
+            // Beyond that time the connection is not ready.
+            let _ = timeout(DRAIN_TIME, poll_fn(|cx| self.poll_drain(cx))).await;
+        }
+        if self.stream.is_tls() {
+            // What was decrypted already is not seen by the kernel. (A TLS session ticket that arrives late may be taken
+            // for data. Then a good connection is given up, which is safe.)
+            poll_fn(|cx| Poll::Ready(self.poll_receive(cx).is_ready())).await;
+        }
         self.exchange.is_ready() && !self.stream.has_news()
     }
 
@@ -130,11 +134,6 @@ impl Connection {
         self.wanted = 0;
     }
 
-    fn now(&self) -> Instant {
-        let micros = u64::try_from(self.made_at.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Instant::from_micros(micros)
-    }
-
     /// Reads the rest of the last answer.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.exchange.is_draining() {
@@ -146,14 +145,13 @@ impl Connection {
 
     /// Reads, and tells the exchange.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Response>, Failed>> {
-        let now = self.now();
         let mut buffer = ReadBuf::new(&mut self.buffer[..]);
         let error = match ready!(self.stream.poll_read(cx, &mut buffer)) {
             Ok(()) if !buffer.filled().is_empty() => {
                 let wanted = self.wanted.saturating_sub(self.heard.len());
-                let heard = buffer.filled().iter().take(wanted);
-                self.heard.extend(heard);
-                let taken = self.exchange.received(buffer.filled(), now);
+                let heard = &buffer.filled()[..wanted.min(buffer.filled().len())];
+                self.heard.extend_from_slice(heard);
+                let taken = self.exchange.received(buffer.filled(), since(self.made_at));
                 return Poll::Ready(taken.map_err(|failure| (failure, None)));
             }
             Ok(()) => io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed it"),
@@ -162,6 +160,11 @@ impl Connection {
         let ended = self.exchange.ended();
         Poll::Ready(ended.map(Some).map_err(|failure| (failure, Some(error))))
     }
+}
+
+/// The time now, for an exchange that began then.
+fn since(made_at: time::Instant) -> Instant {
+    Instant::from_micros(u64::try_from(made_at.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Why there is no answer, and the system's error if there is one.

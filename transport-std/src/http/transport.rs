@@ -8,7 +8,7 @@ use pilot_webhook_core::{Endpoint, EndpointBuf, Message, Reply, SendTransport};
 use tokio::time::Instant;
 
 use crate::http::attempt::Attempt;
-use crate::http::config::HttpShared;
+use crate::http::config::{HttpShared, Shared};
 use crate::http::connection::Connection;
 use crate::http::dial::dial;
 use crate::http::error::HttpError;
@@ -37,7 +37,8 @@ pub struct HttpTransport {
     shared: HttpShared,
     /// The head of the last request, for its memory.
     head: Vec<u8>,
-    idle: Option<Connection>,
+    /// On the heap, as it is handed from hand to hand with every request.
+    idle: Option<Box<Connection>>,
     /// The beginning of the last answer's body, as far as it is wanted.
     answer: Vec<u8>,
 }
@@ -64,14 +65,13 @@ impl HttpTransport {
     /// before.
     async fn exchange(
         &mut self,
+        shared: &Shared,
         endpoint: &Endpoint<'_>,
         message: &Message<'_>,
         attempt: &mut Attempt<'_>,
     ) -> Result<Response, HttpError> {
-        let shared = self.shared.clone();
-        let asked_for = &shared.get().headers();
-        if let Some(handshake) = shared.get().handshake.as_ref().filter(|own| own.is_due(endpoint))
-        {
+        let asked_for = &shared.headers();
+        if let Some(handshake) = shared.handshake.as_ref().filter(|own| own.is_due(endpoint)) {
             let (origin, rate) = handshake.question();
             let rate = rate.as_deref().map(|rate| (REQUEST_RATE, rate));
             let headers: Vec<_> = [(REQUEST_ORIGIN, origin)].into_iter().chain(rate).collect();
@@ -85,7 +85,7 @@ impl HttpTransport {
             answered?;
         }
         write_head(&mut self.head, "POST", endpoint, message, asked_for)?;
-        let wanted = shared.get().answers;
+        let wanted = shared.answers;
         let heard = if wanted > 0 { HEADS + wanted } else { 0 };
         let (response, mut connection) =
             self.over_connection(endpoint, message, attempt, heard).await?;
@@ -108,7 +108,7 @@ impl HttpTransport {
         message: &Message<'_>,
         attempt: &mut Attempt<'_>,
         heard: usize,
-    ) -> Result<(Response, Connection), HttpError> {
+    ) -> Result<(Response, Box<Connection>), HttpError> {
         // Taken out, so that it goes when this future is dropped half way.
         if let Some(mut kept) = self.idle.take()
             && kept.is_ready_for(endpoint, message).await
@@ -124,13 +124,13 @@ impl HttpTransport {
         }
         let stream = dial(self.shared.get(), endpoint, attempt).await?;
         let open = self.shared.get().connections.made();
-        let mut connection = Connection::new(stream, endpoint, open);
+        let mut connection = Box::new(Connection::new(stream, endpoint, open));
         Ok((connection.talk(&self.head, message.body, heard).await?, connection))
     }
 
     /// Keeps the connection if it can be used again.
-    fn keep(&mut self, connection: Connection) {
-        self.idle = Some(connection).filter(Connection::is_kept);
+    fn keep(&mut self, connection: Box<Connection>) {
+        self.idle = Some(connection).filter(|it| it.is_kept());
     }
 }
 
@@ -143,13 +143,14 @@ impl<const N: usize> SendTransport<EndpointBuf<N>> for HttpTransport {
         message: &Message<'_>,
     ) -> Result<Reply, HttpError> {
         let shared = self.shared.clone();
+        let shared = shared.get();
         let endpoint = &to.get();
         self.forget();
-        let mut attempt = Attempt::begin(shared.get(), endpoint, message.fresh);
+        let mut attempt = Attempt::begin(shared, endpoint, message.fresh);
         attempt.sends(message);
-        let response = self.exchange(endpoint, message, &mut attempt).await;
+        let response = self.exchange(shared, endpoint, message, &mut attempt).await;
         if response.as_ref().is_err_and(HttpError::is_distrust) {
-            shared.get().trust.doubt(Instant::now());
+            shared.trust.doubt(Instant::now());
         }
         attempt.conclude(response, message)
     }

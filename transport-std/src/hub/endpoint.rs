@@ -106,6 +106,14 @@ impl HubEndpoint {
         }
         in_queue
     }
+
+    /// Its dead letters, as they are on disk: what another process does to them is known within a second. None without an
+    /// outbox.
+    #[cfg(feature = "outbox")]
+    #[must_use]
+    pub fn dead(&self) -> u64 {
+        self.stored.as_ref().map_or(0, |stored| stored.endpoint.dead())
+    }
 }
 
 impl fmt::Debug for HubEndpoint {

@@ -13,7 +13,9 @@ use super::list::Endpoints;
 /// The filters by the text that their patterns begin with, which a topic that matches begins with, too.
 #[derive(Default)]
 pub(super) struct Index {
-    /// How long these texts are, in bytes; each length once.
+    /// Those of which a pattern begins with no text: any topic may match.
+    everywhere: Vec<usize>,
+    /// How long the other texts are, in bytes; each length once.
     lengths: Vec<usize>,
     places: HashMap<Box<str>, Vec<usize>>,
 }
@@ -24,7 +26,10 @@ impl Index {
         let mut index = Self::default();
         for (place, filter) in filters.enumerate() {
             for start in filter.starts() {
-                index.places.entry(start.into()).or_default().push(place);
+                match start {
+                    "" => index.everywhere.push(place),
+                    start => index.places.entry(start.into()).or_default().push(place),
+                }
             }
         }
         index.lengths.extend(index.places.keys().map(|start| start.len()));
@@ -35,6 +40,7 @@ impl Index {
 
     /// Appends the places of the filters that may let a topic pass, in their order, each once.
     fn find(&self, topic: &str, found: &mut Vec<usize>) {
+        found.extend_from_slice(&self.everywhere);
         let starts = self.lengths.iter().map_while(|length| topic.as_bytes().get(..*length));
         let starts = starts.filter_map(|start| std::str::from_utf8(start).ok());
         found.extend(starts.filter_map(|start| self.places.get(start)).flatten());

@@ -1,7 +1,8 @@
 //! The endpoints of a hub. Who hands in events takes a snapshot, which no change of the list delays.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -55,25 +56,52 @@ pub(super) enum After {
     Closed,
 }
 
+/// Names are found, endpoints added and removed without a look at the others. What emitters look at is made when somebody
+/// looks, so that many changes, one after the other, make it once.
 #[derive(Default)]
 pub(super) struct List {
     state: RwLock<State>,
     changed: Notify,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct State {
-    endpoints: Snapshot,
+    /// By numbers that go up in the order in which they were added.
+    all: BTreeMap<u64, Arc<HubEndpoint>>,
+    numbers: HashMap<Arc<str>, u64>,
+    /// `None` when nobody has looked since the last change.
+    snapshot: Option<Snapshot>,
     is_closed: bool,
+}
+
+impl State {
+    fn get(&self, name: &str) -> Option<&Arc<HubEndpoint>> {
+        self.all.get(self.numbers.get(name)?)
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        let all = &self.all;
+        let make = || Arc::new(Endpoints::new(all.values().cloned().collect()));
+        Arc::clone(self.snapshot.get_or_insert_with(make))
+    }
 }
 
 impl List {
     pub(super) fn now(&self) -> Snapshot {
-        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).endpoints)
+        if let Some(snapshot) = &self.read().snapshot {
+            return Arc::clone(snapshot);
+        }
+        self.write().snapshot()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Arc<HubEndpoint>> {
-        self.now().iter().find(|it| &*it.name == name).cloned()
+        self.read().get(name).cloned()
+    }
+
+    /// How many there are.
+    #[cfg(feature = "outbox")]
+    pub(super) fn len(&self) -> usize {
+        self.read().all.len()
     }
 
     /// Completes at the first change after this was called.
@@ -83,7 +111,7 @@ impl List {
 
     /// Whether the list that was looked at is the list still.
     pub(super) fn is_now(&self, seen: &Snapshot) -> bool {
-        Arc::ptr_eq(seen, &self.now())
+        self.read().snapshot.as_ref().is_some_and(|now| Arc::ptr_eq(seen, now))
     }
 
     /// What became of an endpoint whose client is closed.
@@ -106,11 +134,14 @@ impl List {
         endpoint: HubEndpoint,
         complete: impl FnOnce(HubEndpoint) -> HubEndpoint,
     ) -> Result<(), HubError> {
-        self.change(|endpoints| {
-            if endpoints.iter().any(|it| it.name == endpoint.name) {
+        self.change(|state| {
+            if state.numbers.contains_key(&endpoint.name) {
                 return Err(HubError::Exists);
             }
-            endpoints.push(Arc::new(complete(endpoint)));
+            let endpoint = Arc::new(complete(endpoint));
+            let number = state.all.keys().next_back().map_or(0, |last| last + 1);
+            state.numbers.insert(Arc::clone(&endpoint.name), number);
+            state.all.insert(number, endpoint);
             Ok(())
         })
     }
@@ -121,8 +152,8 @@ impl List {
         name: &str,
         change: impl FnOnce(&HubEndpoint) -> Result<HubEndpoint, HubError>,
     ) -> Result<Arc<HubEndpoint>, HubError> {
-        self.change(|endpoints| {
-            let place = endpoints.iter_mut().find(|it| &*it.name == name);
+        self.change(|state| {
+            let place = state.numbers.get(name).and_then(|number| state.all.get_mut(number));
             let place = place.ok_or(HubError::Unknown)?;
             let new = Arc::new(change(place)?);
             Ok(std::mem::replace(place, new))
@@ -135,9 +166,9 @@ impl List {
         name: &str,
         keep: impl FnOnce(&HubEndpoint),
     ) -> Result<Arc<HubEndpoint>, HubError> {
-        self.change(|endpoints| {
-            let place = endpoints.iter().position(|it| &*it.name == name);
-            let removed = endpoints.remove(place.ok_or(HubError::Unknown)?);
+        self.change(|state| {
+            let number = state.numbers.remove(name).ok_or(HubError::Unknown)?;
+            let removed = state.all.remove(&number).ok_or(HubError::Unknown)?;
             keep(&removed);
             Ok(removed)
         })
@@ -145,9 +176,9 @@ impl List {
 
     /// Refuses all changes from now on.
     pub(super) fn close(&self) -> Snapshot {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.write();
         state.is_closed = true;
-        let endpoints = Arc::clone(&state.endpoints);
+        let endpoints = state.snapshot();
         drop(state);
         self.changed.notify_waiters();
         endpoints
@@ -155,20 +186,72 @@ impl List {
 
     fn change<R>(
         &self,
-        step: impl FnOnce(&mut Vec<Arc<HubEndpoint>>) -> Result<R, HubError>,
+        step: impl FnOnce(&mut State) -> Result<R, HubError>,
     ) -> Result<R, HubError> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.write();
         if state.is_closed {
             return Err(HubError::Closed);
         }
-        let mut endpoints = state.endpoints.to_vec();
-        let done = step(&mut endpoints)?;
+        let done = step(&mut state)?;
         // The old list goes when the lock is free: with it may go a client.
-        let new = Arc::new(Endpoints::new(endpoints));
-        let old = std::mem::replace(&mut state.endpoints, new);
+        let old = state.snapshot.take();
         drop(state);
         drop(old);
         self.changed.notify_waiters();
         Ok(done)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::client::Client;
+    use crate::hub::Hub;
+
+    fn add(hub: &Hub, name: &str) {
+        hub.add(name, Client::builder("http://127.0.0.1:9/").into()).unwrap();
+    }
+
+    /// Ten thousand endpoints at the start of a daemon were copied ten thousand times.
+    #[tokio::test]
+    async fn many_changes_copy_the_list_once() {
+        let hub = Hub::new();
+        add(&hub, "a");
+        let it = hub.inner.list.get("a").unwrap();
+        // The list has it, and this test.
+        assert_eq!(Arc::strong_count(&it), 2);
+        ["b", "c", "d"].iter().for_each(|name| add(&hub, name));
+        hub.set_waits("b", true).unwrap();
+        assert_eq!(Arc::strong_count(&it), 2, "nobody has looked");
+        let now = hub.inner.list.now();
+        assert_eq!(Arc::strong_count(&it), 3);
+        assert!(Arc::ptr_eq(&now, &hub.inner.list.now()) && hub.inner.list.is_now(&now));
+        add(&hub, "e");
+        assert!(!hub.inner.list.is_now(&now));
+        drop(now);
+        assert_eq!(Arc::strong_count(&it), 2, "it is let go of with the first change");
+    }
+
+    #[tokio::test]
+    async fn they_stay_in_the_order_in_which_they_were_added() {
+        let hub = Hub::new();
+        let names = || hub.endpoints().iter().map(|it| it.name().to_owned()).collect::<Vec<_>>();
+        ["c", "b", "a"].iter().for_each(|name| add(&hub, name));
+        assert_eq!(names(), ["c", "b", "a"]);
+        hub.set_waits("c", true).unwrap();
+        hub.remove("b").await.unwrap();
+        add(&hub, "b");
+        assert_eq!(names(), ["c", "a", "b"]);
+        hub.close().await;
+        assert_eq!(names(), ["c", "a", "b"]);
     }
 }

@@ -133,7 +133,7 @@ impl Hub {
                 }
             }
         })?;
-        self.share_room();
+        self.share_room(name);
         if let Some(before) = before {
             before.clients.hold_back_now();
             tokio::spawn(async move {
@@ -160,7 +160,7 @@ impl Hub {
     pub fn set_waits(&self, name: &str, waits: bool) -> Result<(), HubError> {
         let change = |old: &HubEndpoint| Ok(HubEndpoint { waits, ..old.clone() });
         self.inner.list.replace(name, change)?;
-        self.share_room();
+        self.share_room(name);
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl Hub {
             Ok(HubEndpoint { clients: Arc::clone(&clients), ..new })
         };
         let old = clients.succeed(&client, || self.inner.list.replace(name, put))?;
-        self.share_room();
+        self.share_room(name);
         tokio::spawn(async move {
             retire(old).await;
             drop(handed_over);
@@ -212,14 +212,14 @@ impl Hub {
             clients = endpoint.clients.end();
             inner.removed.add(endpoint, end);
         })?;
-        self.share_room();
+        self.share_room(name);
         removed.clients.begin_close(&clients);
         let closing = tokio::spawn(async move {
             for client in clients {
                 client.close().await;
                 removed.clients.ended(&client);
             }
-            inner.removed.ended(&removed.clients);
+            inner.removed.ended(&removed);
             drop(ending);
             #[cfg(feature = "outbox")]
             if inner.list.get(&removed.name).is_none() {
@@ -356,7 +356,7 @@ impl Hub {
 
     #[cfg(not(feature = "outbox"))]
     #[allow(clippy::unused_self, reason = "there is room to share where there is an outbox")]
-    const fn share_room(&self) {}
+    const fn share_room(&self, _changed: &str) {}
 }
 
 /// Ends a client when it has delivered what it has, or with an outbox its attempts that are under way.

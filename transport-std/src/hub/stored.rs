@@ -137,19 +137,22 @@ impl Hub {
         answer.map(|()| None).map_err(emit_error)
     }
 
-    /// Gives each of several endpoints its share of the room, but for those that sources wait for.
-    pub(super) fn share_room(&self) {
+    /// Gives each of several endpoints its share of the room, but for those that sources wait for. This one is new, or is
+    /// waited for or not from now on, or was removed.
+    pub(super) fn share_room(&self, changed: &str) {
         let Some(outbox) = self.outbox() else { return };
-        let list = self.inner.list.now();
-        // One share is for what is on its way to the disk.
-        let share = outbox.max_bytes() / (list.len() as u64 + 1);
-        for it in list.iter() {
-            let max_bytes = (list.len() > 1 && !it.waits).then_some(share);
-            let bounds = EndpointBounds { max_bytes, ..EndpointBounds::default() };
-            if let Some(stored) = &it.stored {
-                stored.endpoint.set_bounds(bounds);
+        if let Some(it) = self.inner.list.get(changed)
+            && let Some(stored) = &it.stored
+        {
+            match it.waits {
+                true => stored.endpoint.set_bounds(EndpointBounds::default()),
+                false => stored.endpoint.share_room(),
             }
         }
+        let endpoints = self.inner.list.len() as u64;
+        // One share is for what is on its way to the disk.
+        let share = if endpoints > 1 { outbox.max_bytes() / (endpoints + 1) } else { u64::MAX };
+        outbox.set_share(share);
     }
 
     /// Closes the outbox, when all clients are.

@@ -24,6 +24,9 @@ pub enum NatsError {
     Away(String),
     /// The connection broke after the message was handed to it.
     Disconnected,
+    /// The server does not let this user publish to the subject, or receive the answer; in its words. The operator gives
+    /// the user both permissions.
+    Permission(String),
     /// The message could not be handed to the library, or its answer not be read.
     Publish(PublishError),
 }
@@ -62,7 +65,8 @@ impl TransportError for NatsError {
             Self::Trust(_) => ErrorKind::Tls,
             Self::Away(_) => ErrorKind::Connect,
             Self::Disconnected => ErrorKind::Disconnected,
-            Self::Publish(_) => ErrorKind::Protocol,
+            // It may be for this subject alone.
+            Self::Permission(_) | Self::Publish(_) => ErrorKind::Protocol,
         }
     }
 }
@@ -79,6 +83,10 @@ impl fmt::Display for NatsError {
             },
             Self::Away(why) => write!(f, "the connection to the NATS server is lost: {why}"),
             Self::Disconnected => f.write_str("the connection broke before the server's answer"),
+            Self::Permission(why) => write!(
+                f,
+                "the NATS server permits this user no publication to the subject, or no answer to its inbox: {why}"
+            ),
             Self::Publish(error) => write!(f, "the message was not published: {error}"),
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
-use async_nats::{ConnectOptions, Event};
+use async_nats::{ConnectOptions, Event, ServerError};
 use rustls::ClientConfig;
 use tokio::sync::{OnceCell, watch};
 
@@ -14,6 +14,7 @@ use crate::http::Trust;
 use crate::logging::{ERROR_MAX, Printable, Throttle};
 use crate::nats::config::Login;
 use crate::nats::error::NatsError;
+use crate::nats::refusal::{Refusals, Refused};
 use crate::nats::target::NatsTarget;
 
 /// How long an attempt waits for the library to connect again. Arbitrary: a server that was started again is
@@ -33,6 +34,7 @@ pub(crate) struct Links {
 pub(crate) struct Link {
     context: Context,
     state: watch::Receiver<State>,
+    refusals: Refusals,
 }
 
 #[derive(Clone)]
@@ -40,6 +42,8 @@ enum State {
     Up,
     /// With the library's words, if it had any.
     Away(String),
+    /// The server lets no answers through, as it says.
+    Deaf(String),
 }
 
 impl Links {
@@ -67,14 +71,22 @@ impl Links {
         }
     }
 
+    /// The next attempt makes another connection than this one.
+    pub(crate) fn forget(&self, link: &Arc<OnceCell<Link>>) {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        present.take_if(|(_, it)| Arc::ptr_eq(it, link));
+    }
+
     async fn connect(&self, target: &NatsTarget) -> Result<Link, NatsError> {
         let (tell, state) = watch::channel(State::Up);
         let (throttle, server) = (Throttle::default(), target.server());
+        let refusals = Refusals::new();
+        let told_refusals = refusals.clone();
         let mut options = ConnectOptions::new()
             .name("pilot-webhook")
             .reconnect_delay_callback(|_| RECONNECT_DELAY)
             .event_callback(move |event| {
-                told(&server, &tell, &throttle, &event);
+                told(&server, &tell, &told_refusals, &throttle, &event);
                 async {}
             });
         if target.is_tls() {
@@ -85,7 +97,7 @@ impl Links {
         }
         let options = self.login.add_to(options);
         let client = options.connect(target.server()).await.map_err(NatsError::Connect)?;
-        Ok(Link { context: ContextBuilder::new().build(client), state })
+        Ok(Link { context: ContextBuilder::new().build(client), state, refusals })
     }
 }
 
@@ -104,7 +116,23 @@ impl Links {
 }
 
 /// Keeps what the library says of the connection to a server.
-fn told(server: &str, state: &watch::Sender<State>, throttle: &Throttle, event: &Event) {
+fn told(
+    server: &str,
+    state: &watch::Sender<State>,
+    refusals: &Refusals,
+    throttle: &Throttle,
+    event: &Event,
+) {
+    if let Event::ServerError(ServerError::Other(text)) = event
+        && let Some(refused) = Refused::by(text)
+    {
+        // The attempts say it.
+        match refused {
+            Refused::Publication(subject) => refusals.tell(subject, text),
+            Refused::Answers => _ = state.send_replace(State::Deaf(text.clone())),
+        }
+        return;
+    }
     match event {
         Event::Connected => {
             if let State::Away(_) = state.send_replace(State::Up) {
@@ -112,7 +140,7 @@ fn told(server: &str, state: &watch::Sender<State>, throttle: &Throttle, event: 
             }
         }
         Event::Disconnected | Event::Closed => {
-            if let State::Up = state.send_replace(State::Away(event.to_string())) {
+            if let State::Up | State::Deaf(_) = state.send_replace(State::Away(event.to_string())) {
                 tracing::warn!("the connection to {server} is lost; it is made again");
             }
         }
@@ -121,7 +149,7 @@ fn told(server: &str, state: &watch::Sender<State>, throttle: &Throttle, event: 
                 tracing::warn!("{server}: {}", Printable::new(event, ERROR_MAX));
             }
             state.send_if_modified(|state| match state {
-                State::Up => false,
+                State::Up | State::Deaf(_) => false,
                 State::Away(why) => {
                     *why = event.to_string();
                     true
@@ -140,20 +168,34 @@ impl Link {
     /// Completes when there is a connection.
     pub(crate) async fn up(&self) -> Result<(), NatsError> {
         let mut state = self.state.clone();
-        let up = state.wait_for(|state| matches!(state, State::Up));
-        match tokio::time::timeout(AWAY_MAX, up).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(NatsError::Away("the connection was given up".to_owned())),
-            Err(_) => match &*self.state.borrow() {
-                State::Away(why) => Err(NatsError::Away(why.clone())),
-                State::Up => Ok(()),
-            },
+        let up = state.wait_for(|state| !matches!(state, State::Away(_)));
+        if let Ok(Err(_)) = tokio::time::timeout(AWAY_MAX, up).await {
+            return Err(NatsError::Away("the connection was given up".to_owned()));
+        }
+        match &*self.state.borrow() {
+            State::Away(why) => Err(NatsError::Away(why.clone())),
+            State::Deaf(why) => Err(NatsError::Permission(why.clone())),
+            State::Up => Ok(()),
         }
     }
 
-    /// Completes when the connection is lost.
-    pub(crate) async fn lost(&self) {
+    /// Completes when no answer will come any more, with the reason.
+    pub(crate) async fn lost(&self) -> NatsError {
         let mut state = self.state.clone();
-        let _ = state.wait_for(|state| matches!(state, State::Away(_))).await;
+        match state.wait_for(|state| !matches!(state, State::Up)).await.as_deref() {
+            Ok(State::Deaf(why)) => NatsError::Permission(why.clone()),
+            _ => NatsError::Disconnected,
+        }
+    }
+
+    /// Completes when the server refuses a publication to this subject after this was called.
+    pub(crate) fn refused(&self, subject: &str) -> impl Future<Output = NatsError> + use<> {
+        let why = self.refusals.of(subject);
+        async move { NatsError::Permission(why.await) }
+    }
+
+    /// Whether no answer comes over this connection.
+    pub(crate) fn is_deaf(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Deaf(_))
     }
 }

@@ -6,6 +6,7 @@
 mod config;
 mod error;
 mod link;
+mod refusal;
 mod target;
 mod transport;
 

@@ -54,14 +54,21 @@ impl SendTransport<NatsTarget> for NatsTransport {
         // Made by `to`.
         let Some(link) = cell.get() else { return Err(NatsError::Disconnected) };
         link.up().await?;
+        let refused = link.refused(&subject);
         let answer = async { link.context().send_publish(subject, publish).await?.await };
-        tokio::select! {
+        let answer = tokio::select! {
             answer = answer => match answer {
                 Ok(_stored) => Ok(Reply { verdict: Verdict::Accepted, code: STORED }),
                 Err(error) => judge(error),
             },
-            () = link.lost() => Err(NatsError::Disconnected),
+            error = refused => Err(error),
+            error = link.lost() => Err(error),
+        };
+        if link.is_deaf() {
+            // Another connection may be permitted more.
+            self.shared.links.forget(&cell);
         }
+        answer
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Batch {
     /// How far each source was read: its name, and its last position.
     positions: Vec<(String, String)>,
     /// What was tried, before it ended.
-    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) rounds: Vec<Round>,
     pub(crate) ends: Vec<Ended>,
     /// Endpoints that the file does not have yet.
     pub(crate) names: Vec<(EndpointId, String)>,
@@ -64,6 +64,24 @@ pub(crate) struct Attempt {
     pub(crate) failed_at: i64,
     /// Milliseconds.
     pub(crate) wait: i64,
+}
+
+/// What the file is to know of rounds of attempts, in the order in which it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// It goes on after an attempt.
+    GoesOn(Attempt),
+    /// Every event that waits for the endpoint begins another one.
+    AllAnew(EndpointId),
+}
+
+impl Round {
+    pub(crate) const fn endpoint(&self) -> EndpointId {
+        match self {
+            Self::GoesOn(attempt) => attempt.endpoint,
+            Self::AllAnew(endpoint) => *endpoint,
+        }
+    }
 }
 
 /// Somebody waits for these events.
@@ -127,7 +145,7 @@ impl Batch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
-            && self.attempts.is_empty()
+            && self.rounds.is_empty()
             && self.receipts.is_empty()
             && self.positions.is_empty()
             && self.names.is_empty()
@@ -209,8 +227,8 @@ impl Batch {
         self.receipts.shrink_to(KEEPS / size_of::<Receipt>());
         self.positions.clear();
         self.names.clear();
-        self.attempts.clear();
-        self.attempts.shrink_to(KEEPS / size_of::<Attempt>());
+        self.rounds.clear();
+        self.rounds.shrink_to(KEEPS / size_of::<Round>());
         self.ends.clear();
         self.ends.shrink_to(KEEPS / size_of::<Ended>());
         self.bytes = 0;

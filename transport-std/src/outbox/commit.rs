@@ -96,7 +96,7 @@ impl Statements<'_> {
         for (id, name) in &batch.names {
             self.name.execute((id, name))?;
         }
-        batch.attempts.iter().try_for_each(|attempt| self.deliveries.note(attempt))?;
+        batch.rounds.iter().try_for_each(|round| self.deliveries.note(round))?;
         self.end_all(change, &batch.ends, now)?;
         let mut ids = Vec::with_capacity(batch.len());
         let mut inserting = inserts.at(now);
@@ -159,7 +159,8 @@ impl Statements<'_> {
         // Another file's number is nobody's here.
         let Some(line) = self.lines.get(endpoint) else { return Ok(false) };
         let account = change.of(endpoint)?;
-        let is_over = account.account().get(Entry::StoredBytes) + share(texts) > line.max_bytes();
+        let is_over =
+            account.account().get(Entry::StoredBytes) + share(texts) > self.lines.max_bytes(&line);
         let lost = match line.is_removed() {
             true => Some(Entry::Removed),
             false => is_over.then_some(Entry::Dropped),

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Statement};
 
-use super::batch::Attempt;
+use super::batch::{Attempt, Round};
 use super::change::Change;
 use super::event::{DELIVERY, EndpointId, ROW, TEXTS};
 use super::ledger::{Counter, Entry};
@@ -115,9 +115,14 @@ impl<'c> Deliveries<'c> {
         Ok(found)
     }
 
-    /// Notes an attempt at these events, as far as the endpoint waits for them.
-    pub(crate) fn note(&mut self, attempt: &Attempt) -> rusqlite::Result<()> {
-        let Attempt { endpoint, run, attempts, failed_at, wait } = *attempt;
+    /// Notes an attempt at events, as far as the endpoint waits for them, or that there was none in any round.
+    pub(crate) fn note(&mut self, round: &Round) -> rusqlite::Result<()> {
+        let Attempt { endpoint, run, attempts, failed_at, wait } = match *round {
+            Round::GoesOn(attempt) => attempt,
+            Round::AllAnew(endpoint) => {
+                return self.forget.execute((endpoint, 0, i64::MAX)).map(drop);
+            }
+        };
         for waits in self.find(endpoint, run)? {
             let Run { first, last } = run.and(waits);
             self.note.execute((endpoint, first, last, attempts, failed_at, wait))?;

@@ -65,6 +65,11 @@ impl OutboxEndpoint {
         self.line.set_max_age(bounds.max_age.map_or(self.outbox.max_age(), milliseconds));
     }
 
+    /// What may wait for it is its share of the room from now on, as [`Outbox::set_share`] says.
+    pub(crate) fn share_room(&self) {
+        self.line.set_share();
+    }
+
     /// Tells how an event ended. It never blocks on the disk. After a crash within
     /// [`OutboxOptions::delay`](crate::outbox::OutboxOptions::delay) the event waits again. An event that has ended is
     /// not ended again. Once the outbox is closed, this changes nothing: the event waits.
@@ -80,6 +85,12 @@ impl OutboxEndpoint {
         let (failed_at, wait) = (now(), milliseconds(wait));
         let endpoint = self.line.id;
         self.outbox.attempted(Attempt { endpoint, run, attempts, failed_at, wait });
+    }
+
+    /// Tells that every event that waits begins another round of attempts, as its first attempt: what was told by
+    /// [`tried`](Self::tried) is of the past.
+    pub fn all_anew(&self) {
+        self.outbox.all_anew(self.line.id);
     }
 
     /// What waits after the id `after`, in the order of ids: at most `most_events`, and of topics and data at
@@ -141,6 +152,12 @@ impl OutboxEndpoint {
         self.line.waiting()
     }
 
+    /// Its dead letters, as they are on disk: what another process does to them is known within a second.
+    #[must_use]
+    pub fn dead(&self) -> u64 {
+        self.line.dead()
+    }
+
     /// Events that were dropped, each for one caller: of several clients of the endpoint one counts it.
     pub(crate) fn take_dropped(&self) -> u64 {
         self.line.take_dropped()
@@ -151,7 +168,7 @@ impl OutboxEndpoint {
     /// # Errors
     /// When the file cannot be read.
     pub fn ledger(&self) -> Result<Ledger, OutboxError> {
-        self.outbox.ledger_of(self.line.id)
+        self.outbox.ledger_by_id(self.line.id)
     }
 }
 

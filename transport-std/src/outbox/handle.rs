@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::batch::{Attempt, Ended, Tell};
+use super::check::Check;
 use super::commit::Committer;
 use super::endpoint::{OutboxEndpoint, milliseconds};
 use super::error::{OutboxError, OutboxErrorKind, PutError};
@@ -21,7 +22,7 @@ use super::lock::FileLock;
 use super::pending::Pending;
 use super::reader::{self, Read};
 use super::schema::{self, Opener};
-use super::writer;
+use super::writer::{self, Others};
 
 /// What each of the two connections keeps of the file in memory, in KiB: half of SQLite's own. Events are written once
 /// and read once.
@@ -128,12 +129,14 @@ impl Outbox {
         let instance = schema::instance(&writes)?;
         let bytes = number(Counter::StoredBytes);
         let intake = Arc::new(Intake::new(options.max_bytes, options.delay, bytes));
+        let check = Check::begin(path, &writes, &intake)?;
         let held =
             Held { intake: Arc::clone(&intake), lines: Arc::clone(&lines), lock: Some(lock) };
         let (sender, questions) = mpsc::channel();
         let thread = |name: &str| thread::Builder::new().name(name.to_owned());
         let reader = thread("outbox-reader").spawn(move || reader::run(reads, questions))?;
-        thread("outbox-writer").spawn(move || writer::run(held, writes, reader, options))?;
+        let others = Others { reader, check };
+        thread("outbox-writer").spawn(move || writer::run(held, writes, others, options))?;
         let questions = Some(sender).into();
         let path = path.to_owned();
         Ok(Self(Arc::new(Handle { path, instance, intake, lines, max_age, questions })))
@@ -261,6 +264,10 @@ impl Outbox {
         self.0.intake.attempted(attempt);
     }
 
+    pub(crate) fn all_anew(&self, endpoint: EndpointId) {
+        self.0.intake.all_anew(endpoint);
+    }
+
     pub(crate) fn ask(&self, question: Read) {
         let questions = self.0.questions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(questions) = &*questions {
@@ -271,6 +278,11 @@ impl Outbox {
 
     pub(crate) fn says(&self, kind: OutboxErrorKind) -> OutboxError {
         kind.at(&self.0.path)
+    }
+
+    /// How much may wait for each endpoint that has a share of the room, in bytes; the greatest number for no bound.
+    pub(crate) fn set_share(&self, bytes: u64) {
+        self.0.lines.set_share(bytes);
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -315,7 +327,16 @@ impl Outbox {
         Ok(accounts.iter().map(|(_, name, account)| (name.clone(), account.into())).collect())
     }
 
-    pub(crate) fn ledger_of(&self, endpoint: EndpointId) -> Result<Ledger, OutboxError> {
+    /// The counters of the endpoint of this name, as they are on disk. `None`: the file has none of this name, and gets none
+    /// by this. It blocks on the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn ledger_of(&self, name: &str) -> Result<Option<Ledger>, OutboxError> {
+        self.0.lines.find(name).map(|line| self.ledger_by_id(line.id)).transpose()
+    }
+
+    pub(crate) fn ledger_by_id(&self, endpoint: EndpointId) -> Result<Ledger, OutboxError> {
         use rusqlite::OptionalExtension as _;
         self.look(|connection| {
             let sql = format!("SELECT {} FROM endpoints WHERE id = ?1", Entry::columns());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::batch::{Attempt, Batch, Ended, Tell};
+use super::batch::{Attempt, Batch, Ended, Round, Tell};
 use super::error::PutError;
 use super::event::{EndpointId, NewEvent, Position};
 
@@ -44,6 +44,8 @@ struct State {
     waiting_bytes: u64,
     stored_bytes: u64,
     disk_fails: bool,
+    /// The file is damaged.
+    is_damaged: bool,
     phase: Phase,
     lost: u64,
 }
@@ -88,7 +90,7 @@ impl State {
             Err(PutError::Closed)
         } else if size > max_bytes {
             Err(PutError::TooLarge)
-        } else if self.disk_fails {
+        } else if self.disk_fails || self.is_damaged {
             Err(PutError::Disk)
         } else if !fits(self.stored_bytes + self.waiting_bytes, max_bytes)
             || (self.waiting_bytes > 0 && !fits(self.waiting_bytes, MEMORY))
@@ -110,6 +112,7 @@ impl Intake {
             waiting_bytes: 0,
             stored_bytes,
             disk_fails: false,
+            is_damaged: false,
             phase: Phase::Open,
             lost: 0,
         };
@@ -172,8 +175,19 @@ impl Intake {
     /// An attempt failed, of which the file is to know. While the disk fails, it does not know of all.
     pub(crate) fn attempted(&self, attempt: Attempt) {
         self.hand_in(|state| {
-            if state.phase != Phase::Closed && state.batch.attempts.len() < ATTEMPTS {
-                state.batch.attempts.push(attempt);
+            if state.phase != Phase::Closed && state.batch.rounds.len() < ATTEMPTS {
+                state.batch.rounds.push(Round::GoesOn(attempt));
+            }
+        });
+    }
+
+    /// The attempts that the file knows of for an endpoint are of rounds that are over.
+    pub(crate) fn all_anew(&self, endpoint: EndpointId) {
+        self.hand_in(|state| {
+            if state.phase != Phase::Closed {
+                let rounds = &mut state.batch.rounds;
+                rounds.retain(|round| round.endpoint() != endpoint);
+                rounds.push(Round::AllAnew(endpoint));
             }
         });
     }
@@ -273,6 +287,11 @@ impl Intake {
         if was && !fails {
             self.news.notify_waiters();
         }
+    }
+
+    /// The file is damaged: nothing is taken any more.
+    pub(crate) fn damaged(&self) {
+        self.state().is_damaged = true;
     }
 
     /// The writer has ended, and this many events are lost beside those that it finds here.

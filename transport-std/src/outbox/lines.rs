@@ -1,6 +1,6 @@
 //! The endpoints of an open outbox, as its writer and their holders share them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +21,8 @@ pub(crate) struct Line {
     pub(crate) news: Notify,
     /// How much may wait for it, in bytes; the greatest number for no bound.
     max_bytes: AtomicI64,
+    /// That is its share of the room, and not a number of its own.
+    has_share: AtomicBool,
     /// How old what waits for it may be, in milliseconds; the greatest number for no bound.
     max_age: AtomicI64,
     /// The last event that was read, and is in its deliverer's hands or has ended. Locked over a read, and while events are
@@ -28,6 +30,8 @@ pub(crate) struct Line {
     taken: Mutex<u64>,
     /// Events that wait for it, on disk.
     waiting: AtomicU64,
+    /// Its dead letters, on disk.
+    dead: AtomicU64,
     is_removed: AtomicBool,
     /// What waits for it is being removed.
     is_clearing: AtomicBool,
@@ -45,9 +49,11 @@ impl Line {
             newest: newest.into(),
             news: Notify::new(),
             max_bytes: i64::MAX.into(),
+            has_share: false.into(),
             max_age: max_age.into(),
             taken: 0.into(),
             waiting: 0.into(),
+            dead: 0.into(),
             is_removed: false.into(),
             is_clearing: false.into(),
             dropped: 0.into(),
@@ -59,12 +65,13 @@ impl Line {
         self.newest.load(Relaxed)
     }
 
-    pub(crate) fn max_bytes(&self) -> i64 {
-        self.max_bytes.load(Relaxed)
+    pub(crate) fn set_max_bytes(&self, bytes: u64) {
+        self.max_bytes.store(as_bound(bytes), Relaxed);
+        self.has_share.store(false, Relaxed);
     }
 
-    pub(crate) fn set_max_bytes(&self, bytes: u64) {
-        self.max_bytes.store(i64::try_from(bytes).unwrap_or(i64::MAX), Relaxed);
+    pub(crate) fn set_share(&self) {
+        self.has_share.store(true, Relaxed);
     }
 
     pub(crate) fn max_age(&self) -> i64 {
@@ -84,9 +91,19 @@ impl Line {
         self.waiting.load(Relaxed)
     }
 
-    /// So many events wait for it, by its account.
-    pub(crate) fn set_waiting(&self, events: i64) {
-        self.waiting.store(count(events), Relaxed);
+    pub(crate) fn dead(&self) -> u64 {
+        self.dead.load(Relaxed)
+    }
+
+    /// Its account is this, on disk.
+    pub(crate) fn set_account(&self, account: &Account) {
+        self.waiting.store(count(account.stored()), Relaxed);
+        self.dead.store(count(account.dead()), Relaxed);
+    }
+
+    /// Whether something of it may have to go without being delivered: it becomes too old, or is removed.
+    fn is_looked_after(&self) -> bool {
+        self.is_clearing() || (self.max_age() != i64::MAX && self.waiting() > 0)
     }
 
     /// Whether nothing more is to wait for it.
@@ -129,14 +146,34 @@ impl Line {
     }
 }
 
+fn as_bound(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 /// All endpoints of a file.
 #[derive(Debug)]
 pub(crate) struct Lines {
     /// That of the endpoint `pilot`, which every file has.
     pub(crate) pilot: Arc<Line>,
-    lines: Mutex<BTreeMap<EndpointId, Arc<Line>>>,
+    all: Mutex<All>,
+    /// How much may wait for each that has a share of the room, in bytes.
+    share: AtomicI64,
     /// The greatest age where an endpoint says nothing else, in milliseconds.
     max_age: i64,
+}
+
+/// Each is in both.
+#[derive(Debug, Default)]
+struct All {
+    by_id: BTreeMap<EndpointId, Arc<Line>>,
+    by_name: HashMap<String, Arc<Line>>,
+}
+
+impl All {
+    fn add(&mut self, line: &Arc<Line>) {
+        self.by_id.insert(line.id, Arc::clone(line));
+        self.by_name.insert(line.name.clone(), Arc::clone(line));
+    }
 }
 
 impl Lines {
@@ -146,30 +183,41 @@ impl Lines {
         newest: u64,
         max_age: i64,
     ) -> Option<Self> {
-        let line = |(id, name, account): (_, _, Account)| {
+        let mut all = All::default();
+        for (id, name, account) in accounts {
             let line = Line::new(id, name, newest, max_age);
-            line.set_waiting(account.stored());
-            (id, Arc::new(line))
-        };
-        let lines: BTreeMap<_, _> = accounts.into_iter().map(line).collect();
-        let pilot = Arc::clone(lines.get(&EndpointId::PILOT)?);
-        Some(Self { pilot, lines: lines.into(), max_age })
+            line.set_account(&account);
+            all.add(&Arc::new(line));
+        }
+        let pilot = Arc::clone(all.by_id.get(&EndpointId::PILOT)?);
+        Some(Self { pilot, all: all.into(), share: i64::MAX.into(), max_age })
     }
 
-    fn lines(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Arc<Line>>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_share(&self, bytes: u64) {
+        self.share.store(as_bound(bytes), Relaxed);
+    }
+
+    /// How much may wait for an endpoint, in bytes; the greatest number for no bound.
+    pub(crate) fn max_bytes(&self, line: &Line) -> i64 {
+        let bound = if line.has_share.load(Relaxed) { &self.share } else { &line.max_bytes };
+        bound.load(Relaxed)
     }
 
     pub(crate) fn get(&self, id: EndpointId) -> Option<Arc<Line>> {
-        self.lines().get(&id).cloned()
+        self.all().by_id.get(&id).cloned()
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Line>> {
-        self.lines().values().cloned().collect()
+    /// Those of which something may have to go without being delivered.
+    pub(crate) fn looked_after(&self) -> Vec<Arc<Line>> {
+        self.all().by_id.values().filter(|line| line.is_looked_after()).cloned().collect()
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Line>> {
-        self.lines().values().find(|line| line.name == name).cloned()
+        self.all().by_name.get(name).cloned()
     }
 
     /// That which is called so; where there is none, a new one, for which `write` sees to it that the file gets it.
@@ -178,19 +226,19 @@ impl Lines {
         name: &str,
         write: impl FnOnce(EndpointId) -> Result<(), E>,
     ) -> Result<Arc<Line>, E> {
-        let mut lines = self.lines();
-        if let Some(line) = lines.values().find(|line| line.name == name) {
+        let mut all = self.all();
+        if let Some(line) = all.by_name.get(name) {
             return Ok(Arc::clone(line));
         }
-        let id = EndpointId(lines.keys().next_back().map_or(0, |last| last.0) + 1);
+        let id = EndpointId(all.by_id.keys().next_back().map_or(0, |last| last.0) + 1);
         write(id)?;
         let line = Arc::new(Line::new(id, name.to_owned(), 0, self.max_age));
-        lines.insert(id, Arc::clone(&line));
+        all.add(&line);
         Ok(line)
     }
 
     /// Wakes all that wait.
     pub(crate) fn wake_all(&self) {
-        self.lines().values().for_each(|line| line.news.notify_waiters());
+        self.all().by_id.values().for_each(|line| line.news.notify_waiters());
     }
 }

@@ -5,6 +5,7 @@
 
 mod batch;
 mod change;
+mod check;
 mod commit;
 mod deliveries;
 mod endpoint;

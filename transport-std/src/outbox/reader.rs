@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 use tokio::sync::oneshot;
 
 use super::deliveries::waiting;
@@ -23,6 +23,8 @@ pub(crate) struct Read {
 /// Answers until nobody can ask any more.
 #[allow(clippy::needless_pass_by_value, reason = "it lives as long as the thread")]
 pub(crate) fn run(connection: Connection, questions: Receiver<Read>) {
+    // Without it, each question is told why.
+    let mut prepared = connection.prepare(&sql()).ok();
     for Read { line, after, most_events, most_bytes, reply } in questions {
         // Who asked may have lost interest.
         if reply.is_closed() {
@@ -30,7 +32,10 @@ pub(crate) fn run(connection: Connection, questions: Receiver<Read>) {
         }
         // Nothing is aged out between the look and the note of what was read.
         let mut taken = line.taken();
-        let events = read(&connection, line.id, after, most_events, most_bytes);
+        let events = match &mut prepared {
+            Some(statement) => read_by(statement, line.id, after, most_events, most_bytes),
+            None => read(&connection, line.id, after, most_events, most_bytes),
+        };
         if let Some(last) = events.as_ref().ok().and_then(|events| events.last()) {
             *taken = last.id.max(*taken);
         }
@@ -53,7 +58,16 @@ pub(crate) fn read(
     most_events: usize,
     most_bytes: usize,
 ) -> rusqlite::Result<Vec<Stored>> {
-    let mut statement = connection.prepare(&sql())?;
+    read_by(&mut connection.prepare(&sql())?, endpoint, after, most_events, most_bytes)
+}
+
+fn read_by(
+    statement: &mut Statement<'_>,
+    endpoint: EndpointId,
+    after: u64,
+    most_events: usize,
+    most_bytes: usize,
+) -> rusqlite::Result<Vec<Stored>> {
     let limit = i64::try_from(most_events).unwrap_or(i64::MAX);
     let mut rows = statement.query((endpoint, signed(after), limit))?;
     let (mut events, mut bytes) = (Vec::new(), 0);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::check;
 use super::error::OutboxErrorKind;
 use super::look;
 
@@ -19,9 +20,6 @@ const MIGRATIONS: &[&str] =
 const BUSY: Duration = Duration::from_secs(5);
 /// What the write-ahead log keeps of its length, in bytes, after it was long.
 const LOG_KEEPS: i64 = 8 << 20;
-
-/// The longest file that is read as a whole when it is opened, in bytes: a second or so on a slow disk.
-const CHECKED_MAX: i64 = 64 << 20;
 
 /// Who opens the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +49,7 @@ pub(crate) fn open(path: &Path, opener: Opener) -> Result<Connection, OutboxErro
         Opener::Look => look::open(path)?,
     };
     connection.busy_timeout(BUSY)?;
-    check(&connection, opener)?;
+    check_kind(&connection, opener)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_KEEPS)?;
     connection.pragma_update(None, "foreign_keys", false)?;
@@ -65,21 +63,10 @@ pub(crate) fn open(path: &Path, opener: Opener) -> Result<Connection, OutboxErro
         if mode != "wal" {
             return Err(OutboxErrorKind::Sqlite(format!("it stays in the journal mode {mode}")));
         }
-        check_whole(&connection)?;
+        check::at_open(&connection)?;
         migrate(&connection, MIGRATIONS)?;
     }
     Ok(connection)
-}
-
-/// Whether the file is whole, before somebody relies on it: a writer would fail again and again. A long file is not read
-/// for it.
-fn check_whole(connection: &Connection) -> Result<(), OutboxErrorKind> {
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if number("page_count")? * number("page_size")? > CHECKED_MAX {
-        return Ok(());
-    }
-    let found: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(OutboxErrorKind::Corrupt) }
 }
 
 /// Whether there is a directory for the file.
@@ -102,7 +89,7 @@ fn make_private(path: &Path) -> Result<(), OutboxErrorKind> {
 }
 
 /// Whether the file is an outbox, or may become one. Nothing is written.
-fn check(connection: &Connection, opener: Opener) -> Result<(), OutboxErrorKind> {
+fn check_kind(connection: &Connection, opener: Opener) -> Result<(), OutboxErrorKind> {
     let application = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let (application, version): (i64, i64) = (application, version(connection)?);
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);

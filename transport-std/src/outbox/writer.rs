@@ -11,7 +11,9 @@ use crate::logging::{Printable, Throttle};
 
 use super::batch::Batch;
 use super::change::Changed;
+use super::check::Check;
 use super::commit::Committer;
+use super::error::OutboxErrorKind;
 use super::handle::{Held, OutboxOptions};
 use super::intake::{Intake, Woken};
 use super::ledger::{Counter, Counts, Entry, accounts, count};
@@ -41,6 +43,12 @@ struct Writer<'c> {
     is_disk_low: Cell<bool>,
 }
 
+/// The threads that have a connection, too.
+pub(crate) struct Others {
+    pub(crate) reader: JoinHandle<()>,
+    pub(crate) check: Option<Check>,
+}
+
 /// Says how the writer ended, also when it panicked.
 struct Ending<'h> {
     intake: &'h Intake,
@@ -55,12 +63,7 @@ impl Drop for Ending<'_> {
 
 /// Writes until the outbox is closed, and then closes the file and frees its lock.
 #[allow(clippy::needless_pass_by_value, reason = "the file is held for as long as this runs")]
-pub(crate) fn run(
-    held: Held,
-    connection: Connection,
-    reader: JoinHandle<()>,
-    options: OutboxOptions,
-) {
+pub(crate) fn run(held: Held, connection: Connection, others: Others, options: OutboxOptions) {
     // A local is dropped before the parameters: the lock is freed last.
     let connection = connection;
     let mut ending = Ending { intake: &held.intake, lost: 0 };
@@ -83,7 +86,10 @@ pub(crate) fn run(
     }
     drop(ending);
     // The connection that is closed last empties the log: of two at once, neither would.
-    let _ = reader.join();
+    if let Some(check) = others.check {
+        check.end();
+    }
+    let _ = others.reader.join();
 }
 
 impl Writer<'_> {
@@ -181,7 +187,7 @@ impl Writer<'_> {
             self.committed(0, &slice.changed);
             moved += slice.events;
         }
-        for line in self.lines.all() {
+        for line in self.lines.looked_after() {
             if let Some(slice) = self.age_out(&line)? {
                 self.committed(0, &slice.changed);
                 moved += slice.events;
@@ -219,7 +225,7 @@ impl Writer<'_> {
     fn read_again(&self) -> rusqlite::Result<()> {
         for (id, _, account) in accounts(self.connection)? {
             if let Some(line) = self.lines.get(id) {
-                line.set_waiting(account.stored());
+                line.set_account(&account);
             }
         }
         let counts = Counts::read(self.connection)?;
@@ -233,7 +239,7 @@ impl Writer<'_> {
             let Some(line) = self.lines.get(*endpoint) else { continue };
             let dropped = count(touched.delta().get(Entry::Dropped));
             line.committed(unsigned(touched.newest), dropped);
-            line.set_waiting(touched.account().stored());
+            line.set_account(touched.account());
             if dropped > 0
                 && let Some(more) = line.drops.admit(Instant::now())
             {
@@ -271,7 +277,15 @@ impl Writer<'_> {
     fn log(&self, error: &rusqlite::Error) {
         if let Some(more) = self.failures.admit(Instant::now()) {
             let more = if more == 0 { String::new() } else { format!(" ({more} more)") };
-            tracing::error!("outbox: cannot write, and tries again: {error}{more}");
+            tracing::error!("outbox: cannot write, and tries again: {}{more}", why(error));
         }
+    }
+}
+
+/// What SQLite said, with what to do where that is known.
+fn why(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => OutboxErrorKind::Corrupt.to_string(),
+        _ => error.to_string(),
     }
 }

@@ -39,7 +39,7 @@ impl Condition {
             is_paused: endpoint.is_paused(),
             breaker: client.stats().breaker,
             has_failed: history.has_failed(),
-            dead: history.dead(),
+            dead: endpoint.dead(),
         })
     }
 

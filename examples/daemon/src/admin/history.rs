@@ -167,8 +167,6 @@ impl Histories {
 pub(crate) struct History {
     common: Arc<Common>,
     memory: Mutex<Memory>,
-    /// Dead letters, when they were counted last.
-    dead: AtomicU64,
 }
 
 #[derive(Default)]
@@ -293,15 +291,6 @@ impl History {
         let memory = lock(&self.memory);
         let mut last = memory.attempts.iter().rev().take(LAST).peekable();
         last.peek().is_some() && last.all(|attempt| !attempt.is_accepted)
-    }
-
-    /// Dead letters, when they were counted last.
-    pub(super) fn dead(&self) -> u64 {
-        self.dead.load(Relaxed)
-    }
-
-    pub(super) fn set_dead(&self, count: u64) {
-        self.dead.store(count, Relaxed);
     }
 
     /// The last seconds, oldest first.

@@ -95,7 +95,6 @@ impl Admin {
         tokio::select! {
             never = accept(listener, router) => never,
             never = pages.look() => never,
-            never = pages.count_letters() => never,
         }
     }
 }

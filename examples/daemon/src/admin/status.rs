@@ -159,6 +159,7 @@ impl Status {
                 panics: it.panics(),
                 is_paused: it.is_paused(),
                 ledger: ledgers.get(name).copied(),
+                in_stream: self.watch.tally.in_stream.of(name),
             }
         };
         let is_there = |name: &str| endpoints.iter().any(|it| it.name() == name);

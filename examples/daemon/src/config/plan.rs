@@ -1,6 +1,6 @@
 //! What is to be done so that a running daemon is as another configuration says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::Declared;
 use super::table::Settings;
@@ -50,7 +50,8 @@ pub(crate) fn plan(old: &[Declared], new: &[Declared]) -> Vec<Change> {
             changes.push(Change::Url(name.clone()));
         }
     }
-    for endpoint in old.iter().filter(|old| new.iter().all(|it| it.args.name != old.args.name)) {
+    let after: BTreeSet<_> = new.iter().map(|it| &it.args.name).collect();
+    for endpoint in old.iter().filter(|it| !after.contains(&it.args.name)) {
         changes.push(Change::Remove(endpoint.args.name.clone()));
     }
     changes

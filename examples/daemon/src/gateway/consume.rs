@@ -1,35 +1,23 @@
-//! The consumers of a stream, and the tasks that pull from them.
+//! The consumers of a stream.
 
-use std::convert::Infallible;
 use std::fmt::Display;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{
     AckPolicy, DeliverPolicy, FromConsumer as _, PullConsumer, pull,
 };
 use async_nats::jetstream::stream::{self, RetentionPolicy, Stream, SubjectTransform};
-use futures_util::StreamExt as _;
-use pilot_webhook_std::{NatsTarget, Throttle};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::sleep;
+use pilot_webhook_std::NatsTarget;
 use tracing::warn;
 
 use crate::Failure;
 use crate::delivery::{EndpointArgs, PILOT};
 use crate::gateway::fit::{ACK_WAIT, fit};
-use crate::gateway::settle::{Held, Settle};
 use crate::gateway::subjects::{dead_subject, may_take, subjects};
 
-/// The pause before a consumer that cannot be used is asked for again.
-const AGAIN: Duration = Duration::from_secs(1);
 /// The messages of a consumer that are with all gateways together, at most. Arbitrary: far more than any number of
 /// gateways have places.
 const OUT_MAX: i64 = 100_000;
-/// How long a pull waits for messages at the server. Arbitrary.
-const EXPIRES: Duration = Duration::from_secs(10);
 
 /// The stream, and how it is consumed: the same for all endpoints.
 pub(super) struct Origin {
@@ -159,7 +147,7 @@ impl Origin {
         Ok(())
     }
 
-    async fn stream(&self) -> Result<Stream, Failure> {
+    pub(super) async fn stream(&self) -> Result<Stream, Failure> {
         let missing = |error: &dyn Display| {
             Failure::runtime(format!(
                 "no stream {}: {error} (--create-stream PREFIX makes it)",
@@ -185,7 +173,7 @@ impl Origin {
     }
 
     /// The consumer of an endpoint, as it is. One that is missing is made.
-    async fn consumer(
+    pub(super) async fn consumer(
         &self,
         stream: &Stream,
         wanted: &Wanted,
@@ -213,7 +201,7 @@ impl Origin {
     }
 
     /// The consumer of an endpoint, with the filter that is wanted now. Whatever else an operator gave it stays.
-    async fn declared(
+    pub(super) async fn declared(
         &self,
         stream: &Stream,
         wanted: &Wanted,
@@ -281,11 +269,11 @@ impl Origin {
 
     /// The messages of a consumer that are here at once. One, of a partition: that is what keeps its order, whichever
     /// gateways pull.
-    fn places(&self, wanted: &Wanted) -> u32 {
+    pub(super) fn places(&self, wanted: &Wanted) -> u32 {
         if self.partitions.is_some() { 1 } else { wanted.places.max(1) }
     }
 
-    fn parts(&self) -> impl Iterator<Item = Option<u32>> + use<> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = Option<u32>> + use<> {
         let (all, parts) =
             (self.partitions.is_none().then_some(None), self.partitions.unwrap_or(0));
         all.into_iter().chain((0..parts).map(Some))
@@ -296,88 +284,4 @@ impl Origin {
 fn set_filter(config: &mut pull::Config, mut subjects: Vec<String>) {
     config.filter_subject = if subjects.len() == 1 { subjects.remove(0) } else { String::new() };
     config.filter_subjects = subjects;
-}
-
-/// The pulling for one endpoint.
-#[derive(Clone)]
-pub(super) struct Pulling {
-    pub(super) origin: Arc<Origin>,
-    pub(super) wanted: Wanted,
-    /// Where its consumers begin, when they are not declared yet.
-    pub(super) declare: Option<Begin>,
-    pub(super) settle: Settle,
-    pub(super) held: mpsc::UnboundedSender<Held>,
-}
-
-impl Pulling {
-    /// Pulls from all consumers until the receiver is gone. What goes wrong is said, and tried again.
-    pub(super) fn start(self) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
-        let places = usize::try_from(self.origin.places(&self.wanted)).unwrap_or(1);
-        for part in self.origin.parts() {
-            let places = Arc::new(Semaphore::new(places));
-            tasks.spawn(Part { of: self.clone(), part, places }.pull());
-        }
-        tasks
-    }
-}
-
-/// The pulling from one consumer.
-struct Part {
-    of: Pulling,
-    part: Option<u32>,
-    places: Arc<Semaphore>,
-}
-
-impl Part {
-    async fn pull(mut self) {
-        let complaints = Throttle::default();
-        let held = self.of.held.clone();
-        loop {
-            let outcome = tokio::select! {
-                Err(error) = self.pull_on() => error,
-                () = held.closed() => return,
-            };
-            if complaints.admit(Instant::now()).is_some() {
-                let Pulling { origin, wanted, .. } = &self.of;
-                warn!("the stream {} for {}: {outcome}", origin.stream, wanted.endpoint);
-            }
-            tokio::select! {
-                () = sleep(AGAIN) => {}
-                () = held.closed() => return,
-            }
-        }
-    }
-
-    /// Asks for as many messages as there are free places, again and again. What comes is held at once, so that the
-    /// server hears of it while it waits.
-    async fn pull_on(&mut self) -> Result<Infallible, String> {
-        let text = |error: &dyn Display| error.to_string();
-        let Pulling { origin, wanted, declare, settle, held } = &mut self.of;
-        let stream = origin.stream().await.map_err(|failure| failure.message)?;
-        // Once: a gateway whose configuration is older must not undo what a newer one declared.
-        let consumer = match *declare {
-            Some(begin) => origin.declared(&stream, wanted, self.part, begin).await?,
-            // One that was there and is lost had a place, which nobody knows: nothing is lost when it begins anew.
-            None => origin.consumer(&stream, wanted, self.part, Begin::All).await?,
-        };
-        *declare = None;
-        // Not for one at a time, where there are many.
-        let least = (origin.places(wanted) / 4).max(1);
-        loop {
-            let free = self.places.acquire_many(least).await.map_err(|error| text(&error))?;
-            let more = self.places.available_permits();
-            drop(free);
-            let number = usize::try_from(least).unwrap_or(1) + more;
-            let batch = consumer.batch().max_messages(number).expires(EXPIRES);
-            let mut batch = batch.messages().await.map_err(|error| text(&error))?;
-            while let Some(message) = batch.next().await {
-                let message = message.map_err(|error| text(&error))?;
-                let place = Arc::clone(&self.places).acquire_owned().await;
-                let place = place.map_err(|error| text(&error))?;
-                // When nobody takes it any more, it is given back.
-                let _ = held.send(settle.hold(message, place));
-            }
-        }
-    }
 }

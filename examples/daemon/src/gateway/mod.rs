@@ -7,6 +7,7 @@
 mod consume;
 mod fit;
 mod options;
+mod pull;
 mod relay;
 mod settle;
 mod source;
@@ -28,8 +29,9 @@ use crate::Failure;
 use crate::args::Run;
 use crate::config::Declared;
 use crate::delivery::EndpointArgs;
-use crate::gateway::consume::{Begin, Origin, Pulling, Wanted};
+use crate::gateway::consume::{Begin, Origin, Wanted};
 pub(crate) use crate::gateway::options::FromStream;
+use crate::gateway::pull::Pulling;
 use crate::gateway::relay::Relay;
 use crate::gateway::settle::{Sender, Settle};
 use crate::gateway::source::StreamSource;
@@ -185,7 +187,15 @@ impl Taking {
         let settle = Settle::start(self.origin.context.clone(), of, &mut self.settling);
         let (held, messages) = mpsc::unbounded_channel();
         let (origin, tally) = (Arc::clone(&self.origin), Arc::clone(&self.tally));
-        let pulling = Pulling { origin, wanted: wanted.clone(), declare, settle, held }.start();
+        let pulling = Pulling {
+            origin,
+            wanted: wanted.clone(),
+            declare,
+            settle,
+            held,
+            tally: Arc::clone(&tally),
+        };
+        let pulling = pulling.start();
         let (hub, to) = (self.hub.clone(), name.clone());
         let mut source = StreamSource::new(messages, tally, hub.outbox().is_some());
         let source = tokio::spawn(async move { hub.pull_to(&to, &mut source).await });

@@ -42,6 +42,7 @@ impl Collector for Families {
         self.queues(&mut out)?;
         self.breakers(&mut out)?;
         self.connections(&mut out)?;
+        self.streams(&mut out)?;
         self.outbox(&mut out)
     }
 }
@@ -158,6 +159,16 @@ impl Families {
         let help = "Connections that are open now.";
         let open = self.each(|of| of.connections.open);
         out.gauges(("pilot_webhook_open_connections", help, None), open)
+    }
+
+    fn streams(&self, out: &mut Out<'_>) -> fmt::Result {
+        let there = self.endpoints.iter();
+        let mut there = there.filter_map(|(of, _)| Some((of.label(), of.in_stream?))).peekable();
+        if there.peek().is_none() {
+            return Ok(());
+        }
+        let help = "Messages that wait in the stream, and are with no gateway yet.";
+        out.gauges(("pilot_webhook_stream_messages", help, None), there)
     }
 
     fn outbox(&self, out: &mut Out<'_>) -> fmt::Result {

@@ -68,7 +68,10 @@ impl Metrics {
     /// takes the place of one that still lives.
     pub(crate) fn hook(&self, endpoint: &str) -> impl Fn(&Notice<'_>) + Send + Sync + use<> {
         let mut all = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, recorded| recorded.strong_count() > 0);
+        // Not for each of many that are added at once.
+        if all.len() == all.capacity() {
+            all.retain(|_, recorded| recorded.strong_count() > 0);
+        }
         let recorded = all.get(endpoint).and_then(Weak::upgrade).unwrap_or_else(|| {
             let recorded = Arc::<Recorded>::default();
             all.insert(endpoint.to_owned(), Arc::downgrade(&recorded));

@@ -17,6 +17,8 @@ pub(crate) struct Reading {
     pub(crate) is_paused: bool,
     /// Its account in the outbox, where there is one.
     pub(crate) ledger: Option<Ledger>,
+    /// Messages that wait in the stream for it, where there is one.
+    pub(crate) in_stream: Option<u64>,
 }
 
 /// What is read of all.

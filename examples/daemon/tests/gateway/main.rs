@@ -3,6 +3,7 @@
 #![cfg(feature = "nats")]
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
+mod in_stream;
 mod several;
 #[allow(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/mod.rs"]

@@ -12,11 +12,17 @@ fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// What a daemon with an outbox serves: everything.
+/// What a gateway serves beside that: `tests/gateway` looks at it.
+const OF_GATEWAY: &str = "# HELP pilot_webhook_stream_messages .
+# TYPE pilot_webhook_stream_messages gauge
+pilot_webhook_stream_messages{endpoint=\"pilot\"} 0
+";
+
+/// What a daemon with an outbox serves, and a gateway: everything.
 fn served() -> Served {
     let sink = Sink::start();
     let daemon = Daemon::start(&sink.url(), &["--outbox", "OUTBOX"]);
-    let served = Served::parse(&daemon.metrics());
+    let served = Served::parse(&(daemon.metrics() + OF_GATEWAY));
     daemon.stop();
     served
 }

@@ -103,9 +103,7 @@ impl Place {
     }
 
     fn ledger(&self) -> Result<Ledger, OutboxError> {
-        let all = self.outbox.ledgers()?;
-        let found = all.into_iter().find(|(name, _)| *name == self.endpoint);
-        Ok(found.map(|(_, ledger)| ledger).unwrap_or_default())
+        Ok(self.outbox.ledger_of(&self.endpoint)?.unwrap_or_default())
     }
 
     fn shown(&self, ledger: &Ledger) -> Result<Shown, OutboxError> {

@@ -9,8 +9,7 @@ mod html;
 mod live;
 mod view;
 
-use std::collections::{HashMap, HashSet};
-use std::future::pending;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,24 +73,6 @@ impl Pages {
             let names: HashSet<_> = endpoints.iter().map(HubEndpoint::name).collect();
             self.watch.histories.keep(|name| names.contains(name));
             self.tick.send_replace(());
-        }
-    }
-
-    /// Counts the dead letters of all endpoints once a second, for ever. A disk that hangs holds up nothing else.
-    pub(super) async fn count_letters(&self) -> ! {
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let Some(outbox) = self.hub.outbox().cloned() else { pending().await };
-            // What cannot be read is as it was: readers of the letters are told.
-            let Ok(Ok(ledgers)) = aside(move || outbox.ledgers()).await else { continue };
-            let dead: HashMap<_, _> =
-                ledgers.into_iter().map(|(name, ledger)| (name, ledger.dead)).collect();
-            for endpoint in self.hub.endpoints() {
-                let count = dead.get(endpoint.name()).copied().unwrap_or_default();
-                self.watch.histories.of(endpoint.name()).set_dead(count);
-            }
         }
     }
 

@@ -38,7 +38,7 @@ impl Card {
             ("waiting", endpoint.waiting().to_string()),
             ("delivered", stats.delivered.to_string()),
             ("lost", lost(&stats).to_string()),
-            ("letters", history.dead().to_string()),
+            ("letters", endpoint.dead().to_string()),
             ("attempts", stats.attempts.to_string()),
             ("opens", stats.circuit_opens.to_string()),
             ("status", status(stats.last_status)),

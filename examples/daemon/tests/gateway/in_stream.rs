@@ -1,0 +1,45 @@
+//! How much waits in a stream for an endpoint is a metric of its gateways.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use crate::world::{self, World};
+
+const QUEUE: u64 = 20;
+
+/// The value of the metric for an endpoint, by the gateway's metrics. `None` as long as it does not serve any.
+fn served(admin: u16, endpoint: &str) -> Option<u64> {
+    let mut stream = TcpStream::connect(("127.0.0.1", admin)).ok()?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:{admin}\r\nConnection: close\r\n\r\n")
+        .ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let sample = format!("pilot_webhook_stream_messages{{endpoint=\"{endpoint}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&sample))?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_the_stream_is_known_also_while_nothing_is_taken() {
+    let Some(world) = World::start().await else { return };
+    world.stream().await;
+    let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let home = world.path("home");
+    let top = format!(
+        "admin = {admin}\nhome = \"{}\"\nqueue_capacity = {QUEUE}\ncircuit_cooldown = \"100ms\"\nretry_backoff = \"10ms\"",
+        home.display()
+    );
+    std::fs::create_dir(home).unwrap();
+    world.configure(&top, &[("dead", ""), ("well", "")]);
+    world.kill_path(Some("dead"));
+    world.publish(1..=100).await;
+    let gateway = world.configured(&[]).spawn().unwrap();
+    world.until(|| served(admin, "dead") == Some(100 - QUEUE)).await;
+    world.until(|| served(admin, "well") == Some(0)).await;
+    // Its places are taken: no message says that there are more.
+    world.publish(101..=150).await;
+    world.until(|| served(admin, "dead") == Some(150 - QUEUE)).await;
+    world.kill_path(None);
+    world.acknowledged("pilot-webhook-dead").await;
+    world.until(|| served(admin, "dead") == Some(0)).await;
+    world::stop(gateway);
+}
