@@ -7,6 +7,8 @@ use pilot_webhook_core::{
     Config, Dispatcher, EmitError, EndpointBuf, Event, Instant, Next, OnFull, PilotFormat, Policy,
     Stats, Timestamp,
 };
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde::{Serialize, Serializer};
 
 const NOW: Instant = Instant::from_micros(0);
@@ -101,6 +103,41 @@ fn an_event_may_fill_the_queue_to_the_byte() {
     assert_eq!(emit(&core, EMPTY), Err(EmitError::Full));
     let stats = core.stats();
     assert_eq!((stats.oversize, stats.dropped, stats.queued), (1, 1, 1));
+}
+
+/// Lengths are multiples of 20 bytes, so that they often fit to the byte.
+fn lengths(of: std::ops::Range<usize>) -> impl Strategy<Value = usize> {
+    of.prop_map(|twenties| twenties * 20)
+}
+
+proptest! {
+    #[test]
+    fn what_would_be_refused_is_and_nothing_else(
+        capacity in 1..4_u32,
+        bytes in lengths(3..12),
+        (most, more) in (lengths(2..8), 0..2_usize),
+        steps in vec((0..12_u8, lengths(2..8)), 1..12),
+    ) {
+        // The texts are all but the 32 bytes of the header.
+        let max_event_bytes = most - 32 + more;
+        let core = core(Config { capacity, max_event_bytes, ..Config::DEFAULT }, bytes);
+        let mut is_active = true;
+        for (step, length) in steps {
+            match step {
+                0 => core.clear(NOW),
+                1 => core.close(NOW),
+                _ => {}
+            }
+            is_active &= step > 1;
+            let (data, mut scratch) = ("x".repeat(length - EMPTY), [0; 1_024]);
+            let foretold = core.would_refuse(&EVENT, &data, &mut scratch);
+            let answer = core.emit_if_room(&EVENT, &data, &mut scratch);
+            let is_long = length - 32 > max_event_bytes || length > bytes;
+            prop_assert_eq!(matches!(answer, Err(EmitError::Payload(_))), is_active && is_long);
+            let is_taken_or_long = matches!(answer, Ok(Some(_)) | Err(EmitError::Payload(_)));
+            prop_assert_eq!(foretold, (!is_taken_or_long).then_some(answer));
+        }
+    }
 }
 
 /// What is in flight stays: dropping the others would not make the room.

@@ -59,13 +59,7 @@ impl Backoff {
         self.longer(exact, random)
     }
 
-    /// A wait that is up to `jitter_percent` longer, by `random`. Saturates.
-    #[must_use]
-    pub fn jittered(self, exact: Duration, random: u32) -> Duration {
-        Duration::from_micros(self.longer(micros(exact), random))
-    }
-
-    /// A wait with its jitter, both in microseconds. Saturates.
+    /// A wait that is up to `jitter_percent` longer, by `random`; both in microseconds. Saturates.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn longer(self, exact: u64, random: u32) -> u64 {
         exact.saturating_add(self.jitter(exact, random))
