@@ -351,6 +351,37 @@ fn the_delay_of_a_batch_counts_from_when_a_worker_was_free_for_it_though_it_was_
 }
 
 #[test]
+fn the_delay_of_a_batch_begins_when_a_message_has_ended_where_no_more_may_be_under_way() {
+    let core = core(Config { batch_delay: DELAY, max_in_flight: 1, ..batches(3) });
+    emit(&core, 3);
+    let (mut first, _) = take(&core);
+    emit(&core, 1);
+    let next = |now| core.next(now, PilotFormat::BOUND, &mut [0; BUFFER]).0;
+    assert!(matches!(next(NOW), Next::Idle(None)));
+    finish(&core, &mut first, 204);
+    let later = NOW + DELAY;
+    assert!(matches!(next(later), Next::Wait(at) if at == later + DELAY));
+}
+
+/// The event that comes takes the place of one that waited, which is no news for who waits for the rate.
+#[test]
+fn without_batches_their_delay_wakes_nobody() {
+    let rate = Rate::new(1, Duration::from_secs(1)).unwrap();
+    let on_full = OnFull::DropOldest;
+    let core = core(Config { batch_delay: DELAY, on_full, rate, capacity: 1, ..batches(1) });
+    emit(&core, 1);
+    let (mut first, _) = take(&core);
+    finish(&core, &mut first, 204);
+    emit(&core, 1);
+    let (next, seen) = core.next(NOW, PilotFormat::BOUND, &mut [0; BUFFER]);
+    assert!(matches!(next, Next::Wait(_)));
+    emit(&core, 1);
+    assert_eq!(core.stats().dropped, 1);
+    let changed = pin!(core.changed(seen));
+    assert!(changed.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[test]
 fn a_drain_does_not_wait_for_a_batch_to_fill() {
     let core = core(Config { batch_delay: DELAY, ..batches(3) });
     emit(&core, 1);

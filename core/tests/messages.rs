@@ -10,7 +10,7 @@ use pilot_webhook_core::http::{Failure, Malformed};
 use pilot_webhook_core::standard::KeyError;
 use pilot_webhook_core::{
     Backoff, CloudEventsError, Config, ConfigError, Dispatcher, EmitError, EncodeError,
-    EndpointBuf, EndpointError, ErrorKind, Event, Instant, Message, Policy, Refusal, Scheme,
+    EndpointBuf, EndpointError, ErrorKind, Event, Fate, Instant, Message, Policy, Refusal, Scheme,
     Secret, Timestamp, TransportError, VerifyError,
 };
 
@@ -97,6 +97,22 @@ fn every_error_has_words_of_its_own() {
     let malformed = [Malformed::StatusLine, Malformed::Upgrade, Malformed::TooLarge];
     let malformed = malformed.map(Failure::Malformed);
     all_differ([Failure::Unsent, Failure::Broken].into_iter().chain(malformed));
+}
+
+/// They are in logs and in outboxes: they stay.
+#[test]
+fn fates_are_named_as_counters_are() {
+    for fate in [
+        Fate::Delivered,
+        Fate::Rejected,
+        Fate::Exhausted,
+        Fate::Skipped,
+        Fate::Dropped,
+        Fate::Oversize,
+        Fate::Abandoned,
+    ] {
+        assert_eq!(fate.name(), format!("{fate:?}").to_lowercase());
+    }
 }
 
 #[test]

@@ -132,6 +132,8 @@ struct Receiver<'t> {
     time: Option<&'t Time>,
     /// Seconds, and the host.
     posts: RefCell<Vec<(u64, String)>>,
+    /// Whether each asked for a connection that has not been used.
+    fresh: RefCell<Vec<bool>>,
 }
 
 impl<'t> Receiver<'t> {
@@ -152,7 +154,12 @@ impl<'t> Receiver<'t> {
 impl Transport<EndpointBuf<64>> for &Receiver<'_> {
     type Error = ErrorKind;
 
-    async fn send(&mut self, to: &EndpointBuf<64>, _: &Message<'_>) -> Result<Reply, ErrorKind> {
+    async fn send(
+        &mut self,
+        to: &EndpointBuf<64>,
+        message: &Message<'_>,
+    ) -> Result<Reply, ErrorKind> {
+        self.fresh.borrow_mut().push(message.fresh);
         let seconds = self.time.unwrap().now().as_micros() / 1_000_000;
         self.posts.borrow_mut().push((seconds, to.get().authority().to_owned()));
         let answer = self.script.borrow_mut().pop_front().unwrap_or(Answer::Status(204));
@@ -250,6 +257,20 @@ fn an_event_is_tried_again_after_its_backoffs_and_each_attempt_is_told() {
         "1 Delivered after 3",
     ];
     assert_eq!(notices(&core), expected);
+}
+
+#[test]
+fn what_follows_a_failure_asks_for_a_connection_of_its_own() {
+    let core = core(Config { max_attempts: 2, circuit_threshold: 1, ..Config::DEFAULT }, 1);
+    let time = Time::default();
+    let receiver = Receiver::new(&time, [Answer::Status(500), Answer::Status(500)]);
+    let mut worker = Box::pin(worker(&core, &receiver));
+    // The breaker opens at 1 s, for 30 s.
+    assert!(time.run_until(31, &mut worker).is_pending());
+    (0..2).for_each(|_| emit(&core));
+    assert!(time.run_until(60, &mut worker).is_pending());
+    assert_eq!(receiver.times(), [0, 1, 31, 31]);
+    assert_eq!(*receiver.fresh.borrow(), [false, true, true, false], "a retry, and a probe");
 }
 
 #[test]

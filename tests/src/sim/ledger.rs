@@ -315,6 +315,8 @@ impl Ledger {
         if self.phase == Phase::Active {
             let deadline = self.now + micros(self.config.drain_timeout);
             self.phase = Phase::Clearing { deadline };
+            // Nothing waits for a batch now; a swap at this instant begins again.
+            self.gathers_since = None;
             self.leave_when_empty();
         }
     }
