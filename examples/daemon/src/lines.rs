@@ -32,6 +32,7 @@ pub(crate) struct LineOptions {
 /// Reads lines. Reading blocks, so it needs a thread of its own.
 pub(crate) struct LineSource {
     lines: Lines<BufReader<Gate>>,
+    clock: TokioClock,
     options: LineOptions,
     /// Set when the hub is closed: no further line is read.
     stop: Arc<AtomicBool>,
@@ -48,6 +49,7 @@ impl LineSource {
     pub(crate) fn new(input: Gate, options: LineOptions, stop: Arc<AtomicBool>) -> Self {
         Self {
             lines: Lines::new(BufReader::new(input)),
+            clock: TokioClock::new(),
             options,
             stop,
             number: 0,
@@ -81,7 +83,7 @@ impl LineSource {
                     self.data.push_str(line.data());
                     let position = || input.get_ref().position(input.buffer().len());
                     self.position = if self.options.is_stored { position() } else { None };
-                    let now = || TokioClock::new().wall();
+                    let now = || self.clock.wall();
                     let node_id = line.node_id.unwrap_or(self.options.node_id);
                     return Ok(Some((node_id, line.timestamp.unwrap_or_else(now))));
                 }

@@ -37,10 +37,10 @@ pub(super) fn key_algorithm(certificate: &[u8]) -> Option<&[u8]> {
 
 /// The algorithm and the key of a `SubjectPublicKeyInfo`'s contents.
 pub(super) fn algorithm_and_bits(spki: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (algorithm, rest) = contents(spki)?;
-    match contents(rest)?.0 {
-        // No unused bits.
-        [0, key @ ..] => Some((algorithm, key)),
+    let (algorithm, rest) = element(0x30, spki)?;
+    match element(3, rest)? {
+        // No unused bits, and nothing behind them.
+        ([0, key @ ..], []) => Some((algorithm, key)),
         _ => None,
     }
 }
@@ -109,6 +109,23 @@ mod tests {
         assert_eq!(two_integers(&long), Some((&[1; 128][..], &[3][..])));
         let long = [&[0x30, 0x81, 0x87, 2, 0x82, 0, 0x80][..], &[1; 128], &[2, 1, 3]].concat();
         assert_eq!(two_integers(&long), None);
+    }
+
+    #[test]
+    fn a_key_has_one_encoding() {
+        let good: &[u8] = &[0x30, 2, 5, 0, 3, 3, 0, 8, 9];
+        assert_eq!(algorithm_and_bits(good), Some((&[5, 0][..], &[8, 9][..])));
+        for bad in [
+            &[0x31, 2, 5, 0, 3, 3, 0, 8, 9][..],
+            &[0x30, 2, 5, 0, 0x83, 3, 0, 8, 9],
+            &[0x30, 2, 5, 0, 3, 3, 1, 8, 9],
+            &[0x30, 2, 5, 0, 3, 0x81, 3, 0, 8, 9],
+            &[0x30, 2, 5, 0, 3, 3, 0, 8, 9, 5],
+            &[0x30, 2, 5, 0, 3, 0],
+            &[0x30, 2, 5, 0],
+        ] {
+            assert_eq!(algorithm_and_bits(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

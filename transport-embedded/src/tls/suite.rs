@@ -15,6 +15,7 @@ use super::scan::{
 use super::transcript::{self, Transcript};
 
 const NEW_SESSION_TICKET: u8 = 4;
+const FINISHED: u8 = 20;
 
 /// What embedded-tls returns when it reads [`POST_HANDSHAKE`].
 pub(super) const fn is_post_handshake(error: TlsError) -> bool {
@@ -97,7 +98,7 @@ fn inspect(record: &mut [u8], handshaking: bool) -> aead::Result<()> {
     if record[end] != HANDSHAKE {
         return Ok(());
     }
-    let (whole, tickets) = walk(&mut record[..end]);
+    let (whole, tickets) = walk(&mut record[..end])?;
     let replacement: &[u8] = match (handshaking, whole) {
         (true, true) => return Ok(()),
         (true, false) => &SPLIT,
@@ -109,21 +110,26 @@ fn inspect(record: &mut [u8], handshaking: bool) -> aead::Result<()> {
     Ok(())
 }
 
-/// Whether these are whole handshake messages, and all of them tickets. Hides what embedded-tls fails on.
-fn walk(mut messages: &mut [u8]) -> (bool, bool) {
+/// Whether these are whole handshake messages, and all of them tickets. Hides what embedded-tls fails on. Behind a
+/// `Finished` other keys begin, so a record ends with it (RFC 8446, section 5.1); embedded-tls would take what follows for
+/// a part of the handshake.
+fn walk(mut messages: &mut [u8]) -> aead::Result<(bool, bool)> {
     let mut tickets = true;
     let any = !messages.is_empty();
     while let Some(&[kind, a, b, c]) = messages.first_chunk() {
         let length = u32::from_be_bytes([0, a, b, c]);
         let length = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(4);
         let Some((message, next)) = messages.split_at_mut_checked(length) else {
-            return (false, false);
+            return Ok((false, false));
         };
+        if kind == FINISHED && !next.is_empty() {
+            return Err(aead::Error);
+        }
         transcript::hide(message);
         tickets &= kind == NEW_SESSION_TICKET;
         messages = next;
     }
-    (any && messages.is_empty(), tickets)
+    Ok((any && messages.is_empty(), tickets))
 }
 
 #[cfg(test)]
@@ -154,6 +160,14 @@ mod tests {
     fn whole_handshake_messages_pass_untouched() {
         let record = [8, 0, 0, 2, 0, 0, 22, 0];
         assert_eq!(inspected(record, true), Ok(record));
+    }
+
+    #[test]
+    fn a_record_ends_with_finished() {
+        let record = [8, 0, 0, 0, 20, 0, 0, 1, 9, 22, 0];
+        assert_eq!(inspected(record, true), Ok(record));
+        assert!(inspected([20, 0, 0, 1, 9, 8, 0, 0, 0, 22], true).is_err());
+        assert!(inspected([20, 0, 0, 1, 9, 11, 22], true).is_err());
     }
 
     #[test]

