@@ -14,8 +14,7 @@ impl<const N: usize> Places<N> {
         Self([const { None }; N])
     }
 
-    /// Puts one down: in a free place, or else in the last one. Who stood there comes back; without any
-    /// place it is the one who came.
+    /// Puts one down: in a free place, or else in the last one. Who stood there comes back.
     fn put(&mut self, place: Place) -> Option<Place> {
         let at = self.0.iter().position(Option::is_none).or(N.checked_sub(1));
         match at.and_then(|at| self.0.get_mut(at)) {
@@ -82,6 +81,7 @@ impl<const N: usize> Woken<N> {
 
 impl<const N: usize> WakerSet<N> {
     pub(crate) const fn new() -> Self {
+        const { assert!(N > 0, "a dispatcher has a slot at least") };
         Self { places: Places::new(), last_key: 0, round: 0 }
     }
 
@@ -102,12 +102,7 @@ impl<const N: usize> WakerSet<N> {
         self.last_key = self.last_key.wrapping_add(1);
         let place = (self.last_key, waker.clone());
         waiter.own = Some((self.round, place.clone()));
-        let displaced = self.places.put(place);
-        if N == 0 {
-            // A set without places keeps everyone awake.
-            return Woken { behind: displaced, ..woken };
-        }
-        waiter.behind = displaced;
+        waiter.behind = self.places.put(place);
         woken
     }
 

@@ -25,7 +25,7 @@ impl Ledger {
             self.return_retrying();
         }
         while leased < self.leased() {
-            // When it is due at the earliest: at once, if a drain may cut its wait.
+            // At once, if a drain cuts its wait.
             let due = |waiting: &Waiting| {
                 let is_cut = self.cuts_at().is_some_and(|deadline| waiting.latest >= deadline);
                 if is_cut { 0 } else { waiting.earliest }
@@ -34,23 +34,11 @@ impl Ledger {
             let is_back = |waiting: &Waiting| {
                 due(waiting) <= self.now && !self.holds_all(worker, &waiting.ids)
             };
-            // Of several that may be due, the one that is seen at once, or else the first.
-            let is_seen = |id: &u64| {
-                starting.contains(id)
-                    || self.fates.get(id).is_some_and(|told| told.1 == Some(Fate::Oversize))
-            };
-            // What starts now is the oldest that waits: an older one that is not seen did not come back.
-            let is_older = |id: &u64| fresh > 0 && *id < starting[0];
+            // Without jitter it is certain when each is due.
             let places = (0..self.retrying.len()).filter(|n| is_back(&self.retrying[*n]));
             let place = places.min_by_key(|n| {
                 let waiting = &self.retrying[*n];
-                let ids = &waiting.ids;
-                (
-                    !ids.iter().any(is_seen),
-                    ids.iter().any(is_older),
-                    due(waiting),
-                    ids.first().copied(),
-                )
+                (due(waiting), waiting.ids.first().copied())
             });
             let Some(place) = place else {
                 return self.fail("no event goes missing", format!("worker {worker}, {stats:?}"));
