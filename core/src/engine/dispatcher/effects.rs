@@ -15,8 +15,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> Inner<B, T, SLOTS> {
         // A batch that came back is work for more than one.
         let has_much = after.available > before.available + 1;
         let has_work = after.available > before.available || (after.may_retry && !before.may_retry);
-        // A batch that was not full is, or another worker took it.
-        let gathered = before.gathering == Some(false) && after.gathering != Some(false);
+        // A batch is full, or another worker took it.
+        let gathered = before.gathering.is_some()
+            && before.gathering != after.gathering
+            && after.gathering != Some(false);
         let has_left = after.used < before.used;
         let is_over = after.held == 0 && before.held > 0;
         let breaker = (before.control.1 != after.control.1).then_some(after.control.1);

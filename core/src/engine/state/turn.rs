@@ -139,10 +139,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             && !self.config.batch_delay.is_zero()
             && self.phase == Phase::Active
             && self.breaker.state() == BreakerState::Closed;
-        let known = self.gathering.map(|gathering| gathering.until);
+        let known = self.gathering.take().map(|gathering| gathering.until);
+        if !gathers {
+            return None;
+        }
         let until = known.unwrap_or_else(|| now + self.config.batch_delay);
-        self.gathering = gathers.then_some(Gathering { until, fit });
-        (gathers && now < until && !self.is_full_batch(&fit)).then_some(until)
+        self.gathering = Some(Gathering { until, fit });
+        (now < until && !self.is_full_batch(&fit)).then_some(until)
     }
 
     /// Whether a message may go out now: one whose next attempt is due, or one from the queue.
