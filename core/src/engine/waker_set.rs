@@ -59,17 +59,20 @@ impl Waiter {
 /// Who is to be woken outside the lock.
 #[must_use = "to be woken"]
 pub(crate) struct Woken<const N: usize> {
-    all: Places<N>,
+    /// Not there, mostly: they are as long as the set.
+    all: Option<Places<N>>,
     behind: Option<Place>,
 }
 
 impl<const N: usize> Woken<N> {
     const fn nobody() -> Self {
-        Self { all: Places::new(), behind: None }
+        Self { all: None, behind: None }
     }
 
     pub(crate) fn wake(self) {
-        self.all.0.into_iter().flatten().for_each(|(_, waker)| waker.wake());
+        if let Some(all) = self.all {
+            all.0.into_iter().flatten().for_each(|(_, waker)| waker.wake());
+        }
         if let Some((_, waker)) = self.behind {
             waker.wake();
         }
@@ -107,7 +110,7 @@ impl<const N: usize> WakerSet<N> {
     pub(crate) fn leave(&mut self, waiter: &mut Waiter) -> Woken<N> {
         let behind = waiter.behind.take();
         let own = waiter.own.take().filter(|(round, _)| *round == self.round);
-        let Some((_, (key, _))) = own else { return Woken { all: Places::new(), behind } };
+        let Some((_, (key, _))) = own else { return Woken { all: None, behind } };
         match self.places.find(key) {
             Some(place) => *place = behind,
             // Its place was taken, and nobody else knows the one behind it: all come again.
@@ -120,7 +123,7 @@ impl<const N: usize> WakerSet<N> {
     /// Takes out all.
     pub(crate) fn take_all(&mut self) -> Woken<N> {
         self.round = self.round.wrapping_add(1);
-        Woken { all: mem::replace(&mut self.places, Places::new()), behind: None }
+        Woken { all: Some(mem::replace(&mut self.places, Places::new())), behind: None }
     }
 }
 
@@ -161,7 +164,7 @@ impl<const N: usize> WaitQueue<N> {
 
     /// Takes out all.
     pub(crate) fn take_all(&mut self) -> Woken<N> {
-        Woken { all: mem::replace(&mut self.places, Places::new()), behind: None }
+        Woken { all: Some(mem::replace(&mut self.places, Places::new())), behind: None }
     }
 }
 

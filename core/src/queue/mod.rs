@@ -272,6 +272,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     }
 
     /// The entry that begins at a distance from the head.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn entry(&self, at: usize) -> Entry {
         if let Some(header) = self.tail(at).first_chunk() {
             return Entry::from_bytes(header);
