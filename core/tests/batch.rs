@@ -363,6 +363,28 @@ fn the_delay_of_a_batch_begins_when_a_message_has_ended_where_no_more_may_be_und
     assert!(matches!(next(later), Next::Wait(at) if at == later + DELAY));
 }
 
+/// Then who waits is woken when a place is free, and need not wait for the rate first.
+#[test]
+fn the_delay_of_a_batch_begins_with_a_free_place_also_while_the_rate_lets_nothing_go() {
+    let rate = Rate::new(1, Duration::from_secs(1)).unwrap();
+    let core = core(Config { batch_delay: DELAY, max_in_flight: 1, rate, ..batches(3) });
+    emit(&core, 3);
+    let (mut first, _) = take(&core);
+    emit(&core, 1);
+    let next = |now| core.next(now, PilotFormat::BOUND, &mut [0; BUFFER]);
+    let (idle, seen) = next(NOW);
+    assert!(matches!(idle, Next::Idle(None)));
+    let mut work = pin!(core.work(seen));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(work.as_mut().poll(&mut cx).is_pending());
+    finish(&core, &mut first, 204);
+    assert!(work.poll(&mut cx).is_ready());
+    assert!(matches!(next(NOW).0, Next::Wait(at) if at == NOW + DELAY));
+    let go = NOW + Duration::from_secs(1);
+    assert!(matches!(next(NOW + DELAY).0, Next::Wait(at) if at == go));
+    assert!(matches!(next(go).0, Next::Attempt(_)));
+}
+
 /// The event that comes takes the place of one that waited, which is no news for who waits for the rate.
 #[test]
 fn without_batches_their_delay_wakes_nobody() {

@@ -156,13 +156,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             Some(deadline) if until >= deadline => Admit::TooLate,
             _ => Admit::Wait(until),
         };
+        let has_place = if is_due { self.sending < self.window } else { self.places() > 0 };
+        // Before the time that is waited for: who waits for a place hears of it.
+        if !has_place && self.breaker.state() == BreakerState::Closed {
+            return Admit::Busy;
+        }
         let not_before = self.not_before.max(self.pace.begin());
         if now < not_before {
             return wait(not_before);
         }
-        let has_place = if is_due { self.sending < self.window } else { self.places() > 0 };
         match self.breaker.admit(now) {
-            Admission::Allowed(Permit::Normal) if !has_place => Admit::Busy,
             Admission::Allowed(permit) => Admit::Go(permit),
             Admission::Probing => Admit::Busy,
             Admission::Until(_) if self.config.on_open == OnOpen::Skip => Admit::Open,
