@@ -32,7 +32,8 @@ use crate::event::EmitError;
 /// Type parameters: the raw mutex `M` (a critical section on a microcontroller, a real mutex on
 /// std), the queue's buffer `B` (an array, a boxed slice), the kind of target `T` that a transport
 /// sends to, the [`Observer`] `O`, which is told how every event ended, and `SLOTS`, which
-/// sizes the lists of wakers and is how many messages may be under way or wait for their next attempt.
+/// sizes the lists of wakers and is how many messages may be under way or wait for their next attempt. 1 and up: 0 does not
+/// compile.
 ///
 /// Who calls what, and when:
 /// - the host: [`swap`](Self::swap) to set an endpoint (without one, [`emit`](Self::emit) does
