@@ -97,6 +97,9 @@ async fn a_schedule_goes_on_over_a_restart() {
     let client = builder(&sent, &file, true).retry_schedule(schedule).build().unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(sent.lock().unwrap().len(), 3);
+    // A start takes nothing from what the file knows: the next one needs it, too.
+    let first = OutboxFile::open(&file).unwrap().list("pilot", 0, 1).unwrap().pop();
+    assert_eq!(first.unwrap().tried.map(|tried| tried.attempts), Some(3));
     // A new target begins anew.
     client.set_target("b").unwrap();
     client.drained().await;

@@ -139,7 +139,7 @@ impl Durable {
         }
     }
 
-    /// Events go to this target, which is another one or was set again.
+    /// Events go to this target, which was set again, or `is_other` than the one before.
     pub(crate) fn resume(&self, url: String, is_other: bool) {
         *self.ends.url.lock().unwrap_or_else(PoisonError::into_inner) = url;
         if is_other {
