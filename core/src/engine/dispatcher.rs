@@ -223,12 +223,17 @@ where
 
     /// Everything that changes the state goes through here: it wakes whom the change concerns, and
     /// tells the observer.
+    #[inline]
     fn change(&self, mut step: impl FnMut(&mut State<B, T, SLOTS>)) -> Seen {
-        self.take_step(&mut step)
+        #[cfg(target_pointer_width = "32")]
+        let step: &mut dyn Step<State<B, T, SLOTS>> = &mut step;
+        #[cfg(not(target_pointer_width = "32"))]
+        let step = &mut step;
+        self.take_step(step)
     }
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn take_step(&self, step: &mut dyn Step<State<B, T, SLOTS>>) -> Seen {
+    fn take_step(&self, step: &mut (impl Step<State<B, T, SLOTS>> + ?Sized)) -> Seen {
         let (seen, effects) = self.lock(|inner| {
             step.take(&mut inner.state);
             self.refusing.store(inner.state.is_refusing(), Ordering::Relaxed);

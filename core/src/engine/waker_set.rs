@@ -7,24 +7,50 @@ use core::task::Waker;
 type Place = (u32, Waker);
 
 /// Up to `N` who wait.
-struct Places<const N: usize>([Option<Place>; N]);
+struct Places<const N: usize> {
+    places: [Option<Place>; N],
+    /// How many of them are taken: mostly none, and then none is looked at.
+    taken: usize,
+}
 
 impl<const N: usize> Places<N> {
     const fn new() -> Self {
-        Self([const { None }; N])
+        Self { places: [const { None }; N], taken: 0 }
     }
 
     /// Puts one down: in a free place, or else in the last one. Who stood there comes back.
     fn put(&mut self, place: Place) -> Option<Place> {
-        let at = self.0.iter().position(Option::is_none).or(N.checked_sub(1));
-        match at.and_then(|at| self.0.get_mut(at)) {
-            Some(own) => own.replace(place),
-            None => Some(place),
-        }
+        let at = self.places.iter().position(Option::is_none).or(N.checked_sub(1));
+        let Some(own) = at.and_then(|at| self.places.get_mut(at)) else { return Some(place) };
+        let behind = own.replace(place);
+        self.taken += usize::from(behind.is_none());
+        behind
     }
 
     fn find(&mut self, key: u32) -> Option<&mut Option<Place>> {
-        self.0.iter_mut().find(|place| place.as_ref().is_some_and(|(known, _)| *known == key))
+        self.places.iter_mut().find(|place| place.as_ref().is_some_and(|(known, _)| *known == key))
+    }
+
+    /// Takes one out, and puts the one behind it in its place. When it is not there, the one behind it comes back.
+    fn leave(&mut self, key: u32, behind: Option<Place>) -> Result<(), Option<Place>> {
+        let freed = usize::from(behind.is_none());
+        let Some(place) = self.find(key) else { return Err(behind) };
+        *place = behind;
+        self.taken -= freed;
+        Ok(())
+    }
+
+    /// Takes out one, from the last place on.
+    fn take(&mut self) -> Option<Place> {
+        if self.taken == 0 {
+            return None;
+        }
+        self.taken -= 1;
+        self.places.iter_mut().rev().find_map(Option::take)
+    }
+
+    fn take_all(&mut self) -> Woken<N> {
+        Woken { all: Some(mem::replace(self, Self::new())), behind: None }
     }
 }
 
@@ -71,7 +97,7 @@ impl<const N: usize> Woken<N> {
 
     pub(crate) fn wake(self) {
         if let Some(all) = self.all {
-            all.0.into_iter().flatten().for_each(|(_, waker)| waker.wake());
+            all.places.into_iter().flatten().for_each(|(_, waker)| waker.wake());
         }
         if let Some((_, waker)) = self.behind {
             waker.wake();
@@ -85,8 +111,8 @@ impl<const N: usize> WakerSet<N> {
         Self { places: Places::new(), last_key: 0, round: 0 }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.places.0.iter().all(Option::is_none)
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.places.taken == 0
     }
 
     /// Puts one down who waits, unless it stands there already.
@@ -111,19 +137,17 @@ impl<const N: usize> WakerSet<N> {
         let behind = waiter.behind.take();
         let own = waiter.own.take().filter(|(round, _)| *round == self.round);
         let Some((_, (key, _))) = own else { return Woken { all: None, behind } };
-        match self.places.find(key) {
-            Some(place) => *place = behind,
+        match self.places.leave(key, behind) {
+            Ok(()) | Err(None) => Woken::nobody(),
             // Its place was taken, and nobody else knows the one behind it: all come again.
-            None if behind.is_some() => return Woken { behind, ..self.take_all() },
-            None => {}
+            Err(behind) => Woken { behind, ..self.take_all() },
         }
-        Woken::nobody()
     }
 
     /// Takes out all.
     pub(crate) fn take_all(&mut self) -> Woken<N> {
         self.round = self.round.wrapping_add(1);
-        Woken { all: Some(mem::replace(&mut self.places, Places::new())), behind: None }
+        self.places.take_all()
     }
 }
 
@@ -153,18 +177,17 @@ impl<const N: usize> WaitQueue<N> {
 
     /// Leaves; `false` when it is not there, so it has been woken.
     pub(crate) fn leave(&mut self, key: u32) -> bool {
-        self.places.find(key).map(|place| *place = None).is_some()
+        self.places.leave(key, None).is_ok()
     }
 
     /// Takes out one: of those who came one after the other, the last.
     pub(crate) fn take(&mut self) -> Option<Waker> {
-        let (_, waker) = self.places.0.iter_mut().rev().find_map(Option::take)?;
-        Some(waker)
+        self.places.take().map(|(_, waker)| waker)
     }
 
     /// Takes out all.
     pub(crate) fn take_all(&mut self) -> Woken<N> {
-        Woken { all: Some(mem::replace(&mut self.places, Places::new())), behind: None }
+        self.places.take_all()
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) struct Encoded<'s> {
 
 impl<'s> Encoded<'s> {
     /// Encodes into `scratch`.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn new<D: Data + ?Sized>(
         event: &Event<'_>,
         data: &D,

@@ -64,6 +64,8 @@ pub(crate) struct Queue<B> {
     buffer: B,
     head: usize,
     used: usize,
+    /// A distance from the head: all entries before it are leased, so that a search for one that waits begins there.
+    waiting: usize,
     leased_bytes: usize,
     queued: u32,
     leased: u32,
@@ -71,7 +73,7 @@ pub(crate) struct Queue<B> {
 
 impl<B> Queue<B> {
     pub(crate) const fn new(buffer: B) -> Self {
-        Self { buffer, head: 0, used: 0, leased_bytes: 0, queued: 0, leased: 0 }
+        Self { buffer, head: 0, used: 0, waiting: 0, leased_bytes: 0, queued: 0, leased: 0 }
     }
 
     /// Events that wait.
@@ -118,7 +120,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// The time of the first entry, leased or not.
     pub(crate) fn first_time(&self) -> Option<Timestamp> {
-        self.find(|_| true).map(|(_, entry)| entry.timestamp)
+        self.find(0, |_| true).map(|(_, entry)| entry.timestamp)
     }
 
     /// Appends an entry with its texts; `false`, and nothing happens, when it does not fit.
@@ -144,7 +146,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// The oldest of the waiting entries that pass.
     pub(crate) fn oldest(&self, passes: impl Fn(u64) -> bool) -> Option<u64> {
-        self.find(|entry| !entry.leased && passes(entry.id)).map(|(_, entry)| entry.id)
+        self.find(self.waiting, |entry| !entry.leased && passes(entry.id))
+            .map(|(_, entry)| entry.id)
     }
 
     /// Leases the waiting entry `id` and those next to it, as many as `fits` agrees to, which is asked with
@@ -219,7 +222,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// Ends a lease and removes its entries. Returns how many there were.
     pub(crate) fn settle(&mut self, run: LeaseRange) -> u32 {
+        let waiting = self.waiting;
         let Some(span) = self.end_lease(run) else { return 0 };
+        // None of those that stay waits again.
+        self.waiting = waiting;
         self.remove(span);
         span.count
     }
@@ -250,6 +256,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         self.slide(span.at, span.size);
         self.head = self.wrap(span.size);
         self.used -= span.size;
+        if span.at < self.waiting {
+            self.waiting -= span.size;
+        }
         self.queued -= span.count;
         if self.used == 0 {
             // A queue that is mostly empty touches the start of its memory only.
@@ -264,10 +273,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
             self.leased_bytes += entry.size();
             self.leased += 1;
             self.queued -= 1;
+            if at == self.waiting {
+                self.waiting += entry.size();
+            }
         } else {
             self.leased_bytes -= entry.size();
             self.leased -= 1;
             self.queued += 1;
+            self.waiting = self.waiting.min(at);
         }
     }
 
@@ -285,16 +298,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     /// The entry `id`, if it is leased or waits as told, with its distance from the head.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn find_id(&self, id: u64, leased: bool) -> Option<(usize, Entry)> {
-        self.find(|entry| entry.id == id && entry.leased == leased)
+        let from = if leased { 0 } else { self.waiting };
+        self.find(from, |entry| entry.id == id && entry.leased == leased)
     }
 
-    /// The first entry that matches, with its distance from the head.
-    fn find(&self, matches: impl Fn(&Entry) -> bool) -> Option<(usize, Entry)> {
-        let mut at = 0;
+    /// The first entry from a distance on that matches, with its distance from the head.
+    fn find(&self, from: usize, matches: impl Fn(&Entry) -> bool) -> Option<(usize, Entry)> {
+        let mut at = from;
         while at < self.used {
             let entry = self.entry(at);
             if matches(&entry) {
-                return Some((at, entry));
+                // Read again, so that only what is asked for is read of those that do not match.
+                return Some((at, self.entry(at)));
             }
             at += entry.size();
         }
@@ -333,6 +348,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
 
     /// Moves the first `length` bytes of the ring towards the tail by `by`, from their end on.
     fn slide(&mut self, length: usize, by: usize) {
+        let (head, capacity) = (self.head, self.capacity());
+        if IN_ONE_PIECE
+            && let Some(whole) = self.buffer.as_mut().get_mut(head..capacity)
+            && length + by <= whole.len()
+        {
+            whole.copy_within(..length, by);
+            return;
+        }
         let mut piece = [0; 64];
         let mut left = length;
         while left > 0 {

@@ -17,7 +17,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     /// The ids from the oldest on, and which of them are leased.
     pub(crate) fn entries(&self) -> Vec<(u64, bool)> {
         let entries = core::cell::RefCell::new(Vec::new());
-        self.find(|entry| {
+        self.find(0, |entry| {
             entries.borrow_mut().push((entry.id, entry.leased));
             false
         });
@@ -264,6 +264,9 @@ proptest! {
             prop_assert_eq!(queue.used(), model.used());
             prop_assert_eq!(queue.free(), capacity - model.used());
             prop_assert_eq!(queue.leased_bytes(), leased_bytes);
+            let first_waiting = model.entries.iter().position(|entry| !entry.leased);
+            let before: usize = model.entries.iter().take(first_waiting.unwrap_or(usize::MAX)).map(Expected::size).sum();
+            prop_assert!(queue.waiting <= before);
         }
     }
 }

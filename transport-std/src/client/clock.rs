@@ -1,7 +1,9 @@
 //! Time from tokio and the operating system.
 
 use std::future::pending;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+#[cfg(any(test, not(unix)))]
+use std::time::SystemTime;
 
 use pilot_webhook_core::{Clock, Instant, Timestamp};
 
@@ -38,7 +40,7 @@ impl Clock for TokioClock {
     }
 
     fn wall(&self) -> Timestamp {
-        wall_time(SystemTime::now())
+        wall()
     }
 
     async fn sleep_until(&self, deadline: Instant) {
@@ -58,6 +60,21 @@ impl Clock for TokioClock {
     }
 }
 
+/// The system's wall clock. It is read for each event, and `SystemTime` tells only its distance from another time, which
+/// takes as long as reading it.
+#[cfg(unix)]
+fn wall() -> Timestamp {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    // Before 1970 the seconds are negative, and the nanoseconds go up from them, as a time stamp's do.
+    Timestamp::new(now.tv_sec, u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+#[cfg(not(unix))]
+fn wall() -> Timestamp {
+    wall_time(SystemTime::now())
+}
+
+#[cfg(any(test, not(unix)))]
 fn wall_time(now: SystemTime) -> Timestamp {
     let (past, distance) = match now.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => (false, after),
@@ -96,6 +113,14 @@ mod tests {
         clock.sleep_until(Instant::from_micros(5)).await;
         let never = clock.sleep_until(Instant::from_micros(u64::MAX));
         assert!(tokio::time::timeout(Duration::from_secs(86_400), never).await.is_err());
+    }
+
+    #[test]
+    fn the_wall_clock_is_the_systems() {
+        let before = wall_time(SystemTime::now());
+        let now = TokioClock::new().wall();
+        let after = wall_time(SystemTime::now());
+        assert!(before <= now && now <= after, "{before} {now} {after}");
     }
 
     #[test]
