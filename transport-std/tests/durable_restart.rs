@@ -61,6 +61,16 @@ async fn noted(file: &Path, attempts: u8) -> Stored {
     }
 }
 
+/// The file knows of no attempt at its first event, soon.
+async fn forgotten(file: &Path) {
+    let forgotten = async {
+        while OutboxFile::open(file).unwrap().list("pilot", 0, 1).unwrap()[0].tried.is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), forgotten).await.expect("the file forgets them");
+}
+
 async fn stop(client: Client<&'static str>, file: &Path) {
     let start = Instant::now();
     client.close().await;
@@ -124,18 +134,33 @@ async fn what_goes_back_as_the_breaker_opens_begins_a_new_round_after_a_kill_too
     client.emit("t", &1).unwrap();
     noted(&file, 2).await;
     client.emit("asks for an hour", &2).unwrap();
-    let begins_anew = async {
-        while OutboxFile::open(&file).unwrap().list("pilot", 0, 1).unwrap()[0].tried.is_some() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), begins_anew).await.expect("the file knows it");
+    forgotten(&file).await;
     stop(client, &file).await;
     assert_eq!(attempts(&sent), [(1, 1), (1, 2), (2, 1)]);
     let client = builder(&sent, &file, true).retry_schedule(schedule).build().unwrap();
     client.drained().await;
     stop(client, &file).await;
     assert_eq!(attempts(&sent)[3..], [(1, 1), (2, 1)]);
+}
+
+/// The attempts were made at another receiver, be there a time between without any.
+#[tokio::test]
+async fn another_target_begins_anew_after_a_clear_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("events.db");
+    let sent = Sent::default();
+    let schedule = Schedule::new(&[1, 3_600_000].map(Duration::from_millis)).unwrap();
+    let client = builder(&sent, &file, false).retry_schedule(schedule).build().unwrap();
+    client.emit("t", &1).unwrap();
+    noted(&file, 2).await;
+    // So that none of the new target's own are noted.
+    client.pause();
+    client.clear();
+    client.set_target("a").unwrap();
+    client.clear();
+    client.set_target("b").unwrap();
+    forgotten(&file).await;
+    stop(client, &file).await;
 }
 
 /// Whoever pauses an endpoint finds all events in the file, also after a restart, which ends the pause.

@@ -134,6 +134,11 @@ impl<To: Target> Engine<To> {
         either!(self, it => it.swap_to_gone(target))
     }
 
+    #[cfg(feature = "outbox")]
+    pub(crate) fn endpoint(&self) -> Option<(u32, To)> {
+        either!(self, it => it.endpoint())
+    }
+
     pub(crate) fn destination(&self) -> Option<To> {
         either!(self, it => it.destination())
     }

@@ -245,8 +245,9 @@ impl<To: Target> Client<To> {
     pub fn set_target(&self, target: To) -> Result<(), ClientError> {
         #[cfg(feature = "outbox")]
         let durable = self.handle.durable.as_ref().map(|it| {
-            // At the start there was none before: the attempts that the file knows of go on.
-            let is_other = self.target().is_some_and(|before| before != target);
+            // At the start there was none before: the attempts that the file knows of go on. A clear keeps the one before.
+            let before = self.dispatcher().endpoint();
+            let is_other = before.is_some_and(|(_, before)| before != target);
             (it, (self.handle.name)(&target), is_other)
         });
         self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)?;
