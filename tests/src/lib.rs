@@ -47,6 +47,7 @@
 mod authority;
 pub mod conformance;
 mod deliver;
+mod free_port;
 pub mod hostile;
 pub mod hostile_tls;
 pub mod nal;
@@ -66,6 +67,7 @@ mod wire;
 
 pub use authority::{Authority, Certificate};
 pub use deliver::{CONFIG, Delivered, HostClock, Memory, Url, deliver};
+pub use free_port::FreePort;
 pub use nats_operator::{NatsOperator, NatsUser};
 pub use nats_server::NatsServer;
 pub use run::{HEADERS, TARGET, body, run, run_all};

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding as _};
 
+use crate::free_port::FreePort;
 use crate::hostile_tls::Identity;
 
 /// How long a server has to be there. Arbitrary: it takes 0.2 s on an idle machine.
@@ -18,7 +19,7 @@ const START_MAX: Duration = Duration::from_secs(30);
 pub struct NatsServer {
     folder: PathBuf,
     extra: String,
-    port: u16,
+    port: FreePort,
     child: Child,
 }
 
@@ -54,9 +55,9 @@ impl NatsServer {
     /// # Errors
     /// When it does not start.
     pub fn start(folder: &Path, extra: &str) -> io::Result<Self> {
-        let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let child = launch(folder, extra, free)?;
-        Ok(Self { folder: folder.to_owned(), extra: extra.to_owned(), port: free, child })
+        let port = FreePort::take()?;
+        let child = launch(folder, extra, port.number())?;
+        Ok(Self { folder: folder.to_owned(), extra: extra.to_owned(), port, child })
     }
 
     /// What is added to the configuration of a server that begins with TLS, and shows this certificate, which is
@@ -79,13 +80,13 @@ impl NatsServer {
     /// The server's address, as a URL begins.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.port())
     }
 
     /// The port that it listens at.
     #[must_use]
     pub const fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// Kills it with -9.
@@ -100,7 +101,7 @@ impl NatsServer {
     /// When it does not start.
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill();
-        self.child = launch(&self.folder, &self.extra, self.port)?;
+        self.child = launch(&self.folder, &self.extra, self.port())?;
         Ok(())
     }
 }

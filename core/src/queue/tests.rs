@@ -308,3 +308,23 @@ fn an_event_takes_32_bytes_and_its_texts() {
     let encoded = Encoded::new(&event, &Json(data), &mut scratch).unwrap();
     assert_eq!(encoded.entry(123_456).size(), 119);
 }
+
+/// With many messages under way, each search would look at all of them.
+#[test]
+fn a_search_for_what_waits_begins_behind_what_is_leased() {
+    let mut queue = Queue::new([0; 256]);
+    let event = Event::new("t", 2, Timestamp::UNIX_EPOCH);
+    let size = Entry::HEADER + 3;
+    (1..=4).for_each(|id| assert!(push(&mut queue, id, &event, "")));
+    let mut lease = |queue: &mut Queue<_>, id| {
+        queue.lease(id, &mut [0; 64], |count, _| count == 1).unwrap().run
+    };
+    let [first, second] = [1, 2].map(|id| lease(&mut queue, id));
+    assert_eq!(queue.waiting, 2 * size);
+    queue.settle(first);
+    assert_eq!(queue.waiting, size);
+    assert!(queue.hold(3));
+    assert_eq!(queue.waiting, 2 * size);
+    queue.release(second);
+    assert_eq!(queue.waiting, 0);
+}

@@ -10,7 +10,7 @@ mod scripted;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::sleep;
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use base64ct::{Base64, Encoding as _};
 use tempfile::TempDir;
 
+use crate::free_port::FreePort;
 use crate::hostile_tls::Identity;
 use crate::pki::Authority;
 
@@ -133,6 +134,8 @@ pub enum Absent {
 pub struct RealServer {
     process: Child,
     port: u16,
+    /// Where it could not choose one itself.
+    _taken: Option<FreePort>,
     _folder: TempDir,
 }
 
@@ -171,7 +174,7 @@ impl RealServer {
             Program::Go => scripted::go(folder.path(), setting),
             Program::Node => scripted::node(folder.path(), setting),
         };
-        let (process, port) = started.map_err(|error| match error {
+        let (process, port, taken) = started.map_err(|error| match error {
             Unstarted::Unable => Absent::Unable,
             Unstarted::Io(error) => {
                 assert_eq!(error.kind(), ErrorKind::NotFound, "{program:?}: {error}");
@@ -179,7 +182,7 @@ impl RealServer {
                 Absent::Missing(format!("no {command}; to get it: apt-get install {package}"))
             }
         })?;
-        let mut server = Self { process, port, _folder: folder };
+        let mut server = Self { process, port, _taken: taken, _folder: folder };
         server.wait(program);
         Ok(server)
     }
@@ -193,7 +196,8 @@ impl RealServer {
     fn wait(&mut self, program: Program) {
         let begun = Instant::now();
         // openssl serves one connection at a time, and has said that it listens.
-        while program != Program::OpenSsl && TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while program != Program::OpenSsl && TcpStream::connect(("127.0.0.1", self.port())).is_err()
+        {
             let ended = self.process.try_wait().unwrap();
             assert!(ended.is_none(), "{program:?} has ended: {ended:?}");
             assert!(begun.elapsed() < START_MAX, "{program:?} does not listen");
@@ -226,17 +230,17 @@ impl From<std::io::Error> for Unstarted {
     }
 }
 
-type Started = Result<(Child, u16), Unstarted>;
+type Started = Result<(Child, u16, Option<FreePort>), Unstarted>;
 
 /// Starts a command on a port that is free, in a folder.
 fn on_a_free_port(folder: &Path, command: impl FnOnce(u16) -> Command) -> Started {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = FreePort::take()?;
     let log = fs::File::create(folder.join("log"))?;
-    let mut command = command(port);
+    let mut command = command(port.number());
     // They are in a folder that is not in everybody's path.
     let path = [std::env::var("PATH").unwrap_or_default(), "/usr/sbin".into()].join(":");
     command.env("PATH", path).current_dir(folder).stdout(log.try_clone()?).stderr(log);
-    Ok((command.stdin(std::process::Stdio::null()).spawn()?, port))
+    Ok((command.stdin(std::process::Stdio::null()).spawn()?, port.number(), Some(port)))
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -45,7 +45,7 @@ pub(super) fn start(folder: &Path, setting: Setting, has_chain: bool) -> Started
         Terminal { input, output, seen: String::new() }.serve(setting, &ports)
     });
     let port = port.recv_timeout(START_MAX).expect("openssl does not start");
-    Ok((process, port))
+    Ok((process, port, None))
 }
 
 /// What somebody would see and type who answers by hand.

@@ -1,11 +1,11 @@
 //! The shell blocks of the repository's README, and a shell that they can be pasted into.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use pilot_webhook_tests::FreePort;
 use tempfile::TempDir;
 
 /// The port that the README's receiver listens on. Here it is a free one.
@@ -46,7 +46,7 @@ pub(crate) fn is_firmware(block: &str) -> bool {
 /// A shell in a folder that looks like a checkout, for files that the blocks make.
 pub(crate) struct Shell {
     folder: TempDir,
-    port: String,
+    port: FreePort,
 }
 
 impl Shell {
@@ -59,15 +59,13 @@ impl Shell {
         fs::create_dir(cargo.parent().unwrap()).unwrap();
         fs::write(&cargo, CARGO).unwrap();
         fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port().to_string();
-        Self { folder, port }
+        Self { folder, port: FreePort::take().unwrap() }
     }
 
     /// Runs the block, each command of which must succeed. Returns what they said.
     #[track_caller]
     pub(crate) fn paste(&self, block: &str) -> String {
-        let block = block.replace(PORT, &self.port);
+        let block = block.replace(PORT, &self.port.number().to_string());
         let path = std::env::var("PATH").unwrap();
         let script = format!("trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n{block}");
         let mut bash = Command::new("bash");

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{Waiter, WakerSet, Woken};
+use super::{Places, WaitQueue, Waiter, WakerSet, Woken};
 use core::task::Waker;
 
 #[derive(Default)]
@@ -88,6 +88,11 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// The count of those who are there is right.
+fn is_counted<const N: usize>(places: &Places<N>) -> bool {
+    places.taken == places.places.iter().flatten().count()
+}
+
 fn check<const N: usize>(ops: &[Op]) {
     let mut bench = Bench::<N>::new();
     for op in ops {
@@ -118,7 +123,9 @@ fn check<const N: usize>(ops: &[Op]) {
             let woken = bench.tasks.iter().any(|task| task.wakes.load(Relaxed) > 0);
             assert!(!woken, "one who comes or looks wakes nobody");
         }
+        assert!(is_counted(&bench.set.places));
         bench.run();
+        assert!(is_counted(&bench.set.places));
         assert!(bench.polls - before <= 2 * (waiting + 1) * (waiting + 2), "they keep awake");
         if let Op::Happen = op {
             assert_eq!(bench.waiters.len(), 0, "all have seen it");
@@ -135,4 +142,26 @@ proptest! {
         check::<2>(&ops);
         check::<4>(&ops);
     }
+}
+
+#[test]
+fn of_the_workers_that_wait_each_is_taken_once() {
+    let mut queue = WaitQueue::<3>::new();
+    let mut keys = [None; 4];
+    let waker = Waker::noop();
+    assert!(queue.take().is_none());
+    for (n, key) in keys.iter_mut().enumerate() {
+        // The fourth takes the last place, whose worker asks again.
+        assert_eq!(queue.wait(key, waker).is_some(), n == 3);
+        assert!(queue.wait(key, waker).is_none(), "it waits already");
+        assert!(is_counted(&queue.places));
+    }
+    assert!(queue.leave(keys[0].unwrap()) && !queue.leave(keys[0].unwrap()));
+    assert!(is_counted(&queue.places));
+    for left in [1, 0] {
+        assert!(queue.take().is_some());
+        assert_eq!(queue.places.taken, left);
+    }
+    assert!(queue.take().is_none() && is_counted(&queue.places));
+    assert!(keys.iter().flatten().all(|key| !queue.leave(*key)));
 }

@@ -1,7 +1,9 @@
 //! How much waits in a stream for an endpoint is a metric of its gateways.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
+
+use pilot_webhook_tests::FreePort;
 
 use crate::world::{self, World};
 
@@ -22,7 +24,8 @@ fn served(admin: u16, endpoint: &str) -> Option<u64> {
 async fn what_waits_in_the_stream_is_known_also_while_nothing_is_taken() {
     let Some(world) = World::start().await else { return };
     world.stream().await;
-    let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let admin = FreePort::take().unwrap();
+    let admin = admin.number();
     let home = world.path("home");
     let top = format!(
         "admin = {admin}\nhome = \"{}\"\nqueue_capacity = {QUEUE}\ncircuit_cooldown = \"100ms\"\nretry_backoff = \"10ms\"",
@@ -55,10 +58,9 @@ async fn what_waits_in_a_partition_is_known_to_each_gateway() {
         return;
     }
     world.kill_path(Some("dead"));
-    let ports =
-        [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let ports = [(), ()].map(|()| FreePort::take().unwrap());
     let mut gateways = Vec::new();
-    for (n, admin) in ports.into_iter().enumerate() {
+    for (n, admin) in ports.iter().map(FreePort::number).enumerate() {
         let home = world.path(&format!("home {n}"));
         let top = format!(
             "admin = {admin}\nhome = \"{}\"\ncreate_stream = \"pilot\"\npartitions = 1\ncircuit_cooldown = \"100ms\"\nretry_backoff = \"10ms\"",
@@ -71,7 +73,7 @@ async fn what_waits_in_a_partition_is_known_to_each_gateway() {
         world.until(|| served(admin, "dead").is_some()).await;
     }
     world.publish(1..=100).await;
-    for admin in ports {
+    for admin in ports.iter().map(FreePort::number) {
         world.until(|| served(admin, "dead") == Some(99)).await;
     }
     gateways.into_iter().for_each(|gateway| drop(world::stop(gateway)));

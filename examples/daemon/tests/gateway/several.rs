@@ -5,6 +5,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
+use pilot_webhook_tests::FreePort;
 use tokio::time::sleep;
 
 use crate::support;
@@ -319,7 +320,8 @@ async fn a_stream_that_would_feed_itself_is_refused() {
 async fn metrics_and_health_are_served_by_endpoint() {
     let Some(world) = World::start().await else { return };
     world.stream().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = FreePort::take().unwrap();
+    let port = port.number();
     std::fs::create_dir(world.path("home")).unwrap();
     let top = format!("{QUICK}admin = {port}\nhome = \"{}\"", world.path("home").display());
     world.configure(&top, &[("a", ""), ("b", "topics = [\"conn.*\"]")]);

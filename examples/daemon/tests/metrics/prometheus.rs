@@ -4,11 +4,11 @@
 use std::env;
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pilot_webhook_tests::FreePort;
 use serde_json::Value;
 
 use crate::served::Daemon;
@@ -61,6 +61,7 @@ fn promtool_has_nothing_to_say() {
 struct Prometheus {
     child: Child,
     address: String,
+    _port: FreePort,
 }
 
 impl Drop for Prometheus {
@@ -73,8 +74,8 @@ impl Drop for Prometheus {
 impl Prometheus {
     fn start(daemon: &Daemon) -> Option<Self> {
         let program = program("prometheus")?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (address, folder) = (format!("127.0.0.1:{port}"), daemon.home.path());
+        let port = FreePort::take().unwrap();
+        let (address, folder) = (format!("127.0.0.1:{}", port.number()), daemon.home.path());
         let config = format!(
             "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\nscrape_configs:\n  - job_name: pilot-webhook\n    \
              static_configs:\n      - targets: [\"{}\"]\nrule_files:\n  - {PACKAGING}/alerts.yml\n",
@@ -89,7 +90,7 @@ impl Prometheus {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Some(Self { child, address })
+        Some(Self { child, address, _port: port })
     }
 
     /// What it answers to a question by its API; null when it does not yet.
