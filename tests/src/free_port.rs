@@ -1,20 +1,23 @@
 //! Ports for servers that have to be told one.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-/// Below those that systems hand out themselves: from 32,768 on Linux, and 49,152 elsewhere.
+/// Below those that Linux hands out itself unless it is told others (32,768 and up), and macOS and Windows (49,152 and up).
 const FIRST: u16 = 10_240;
 const LAST: u16 = 32_767;
+/// How long a listener may take to be noticed. Arbitrary: on loopback a port answers at once, or refuses.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
 
-/// A port of 127.0.0.1 that nobody listens at. No other test is given it as long as this lives: neither by this, nor by the
-/// system, when it asks for any port.
+/// A port of 127.0.0.1 that nobody listens at. As long as this lives, no other test is given it, in no process: the system does
+/// not hand it out, and others that ask here see that it is taken.
 #[derive(Debug)]
 pub struct FreePort {
     number: u16,
-    /// What other tests see that it is taken by: the port of the same number for datagrams.
+    /// By which they see it: the port of the same number for datagrams.
     _taken: UdpSocket,
 }
 
@@ -31,16 +34,24 @@ impl FreePort {
         for _ in 0..all {
             let count = TAKEN.fetch_add(1, Ordering::Relaxed);
             let place = id().wrapping_mul(7_919).wrapping_add(count) % all;
-            let number = FIRST + u16::try_from(place).unwrap_or_default();
-            let address = (Ipv4Addr::LOCALHOST, number);
-            match UdpSocket::bind(address)
-                .and_then(|taken| Ok((taken, TcpListener::bind(address)?)))
-            {
-                Ok((taken, _)) => return Ok(Self { number, _taken: taken }),
+            match Self::at(FIRST + u16::try_from(place).unwrap_or_default()) {
+                Ok(port) => return Ok(port),
                 Err(reason) => error = reason,
             }
         }
         Err(error)
+    }
+
+    fn at(number: u16) -> io::Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, number));
+        let taken = UdpSocket::bind(address)?;
+        // Nobody is to listen here, not even for a moment: a server could not, then.
+        match TcpStream::connect_timeout(&address, ANSWER_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                Ok(Self { number, _taken: taken })
+            }
+            _ => Err(io::ErrorKind::AddrInUse.into()),
+        }
     }
 
     /// Its number.
@@ -52,6 +63,8 @@ impl FreePort {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -60,8 +73,13 @@ mod tests {
         for (n, port) in ports.iter().enumerate() {
             assert!((FIRST..=LAST).contains(&port.number()));
             assert!(ports[n + 1..].iter().all(|other| other.number() != port.number()));
-            // A server can listen there.
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).unwrap();
+            assert!(FreePort::at(port.number()).is_err());
         }
+        let number = ports[0].number();
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();
+        drop(ports);
+        assert!(FreePort::at(number).is_err());
+        drop(server);
+        assert_eq!(FreePort::at(number).unwrap().number(), number);
     }
 }

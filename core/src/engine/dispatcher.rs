@@ -88,8 +88,8 @@ pub struct Seen {
     changes: u32,
 }
 
-/// A step of the state. What all steps share is compiled once by it. (`dyn FnMut` would have each of them
-/// compiled twice, as it is `FnOnce`, too.)
+/// A step of the state. By it, what all steps share is compiled once on a microcontroller. (`dyn FnMut` would have each of
+/// them compiled twice, as it is `FnOnce`, too.)
 trait Step<S> {
     fn take(&mut self, state: &mut S);
 }

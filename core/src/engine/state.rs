@@ -260,7 +260,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
 
     /// Ends the oldest event that waits.
     fn end_oldest(&mut self, fate: Fate) {
-        if let Some(oldest) = self.queue.oldest(|_| true) {
+        if let Some(oldest) = self.queue.oldest() {
             self.end_waiting(oldest, fate);
         }
     }

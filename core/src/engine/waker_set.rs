@@ -9,7 +9,7 @@ type Place = (u32, Waker);
 /// Up to `N` who wait.
 struct Places<const N: usize> {
     places: [Option<Place>; N],
-    /// How many of them are taken: mostly none, and then none is looked at.
+    /// How many of them are taken. Mostly none is, and then [`take`](Self::take) looks at none.
     taken: usize,
 }
 
@@ -31,12 +31,13 @@ impl<const N: usize> Places<N> {
         self.places.iter_mut().find(|place| place.as_ref().is_some_and(|(known, _)| *known == key))
     }
 
-    /// Takes one out, and puts the one behind it in its place. When it is not there, the one behind it comes back.
+    /// Takes the one with this key out, and puts `behind` in its place. When it is not there, `behind` comes back.
     fn leave(&mut self, key: u32, behind: Option<Place>) -> Result<(), Option<Place>> {
         let freed = usize::from(behind.is_none());
         let Some(place) = self.find(key) else { return Err(behind) };
-        *place = behind;
+        let gone = mem::replace(place, behind);
         self.taken -= freed;
+        drop(gone);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ pub use bound::Bound;
 pub(crate) use encoded::Encoded;
 pub use events::{EventRef, Events, Text};
 
-/// Whether an entry that does not wrap around the end is written at once. On a microcontroller the 300 bytes of code are
+/// Whether what does not wrap around the end is written, and moved, at once. On a microcontroller the 400 bytes of code are
 /// dearer than the time.
 const IN_ONE_PIECE: bool = cfg!(target_pointer_width = "64");
 
@@ -64,7 +64,7 @@ pub(crate) struct Queue<B> {
     buffer: B,
     head: usize,
     used: usize,
-    /// A distance from the head: all entries before it are leased, so that a search for one that waits begins there.
+    /// The distance of an entry, or of the end. All entries before it are leased, so a search for one that waits begins there.
     waiting: usize,
     leased_bytes: usize,
     queued: u32,
@@ -144,8 +144,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         true
     }
 
+    /// The oldest of the waiting entries.
+    pub(crate) fn oldest(&mut self) -> Option<u64> {
+        let (at, entry) = self.find(self.waiting, |entry| !entry.leased)?;
+        self.waiting = at;
+        Some(entry.id)
+    }
+
     /// The oldest of the waiting entries that pass.
-    pub(crate) fn oldest(&self, passes: impl Fn(u64) -> bool) -> Option<u64> {
+    pub(crate) fn oldest_that(&self, passes: impl Fn(u64) -> bool) -> Option<u64> {
         self.find(self.waiting, |entry| !entry.leased && passes(entry.id))
             .map(|(_, entry)| entry.id)
     }
@@ -224,7 +231,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     pub(crate) fn settle(&mut self, run: LeaseRange) -> u32 {
         let waiting = self.waiting;
         let Some(span) = self.end_lease(run) else { return 0 };
-        // None of those that stay waits again.
+        // The entries of the lease go: none before it waits.
         self.waiting = waiting;
         self.remove(span);
         span.count
@@ -257,7 +264,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
         self.head = self.wrap(span.size);
         self.used -= span.size;
         if span.at < self.waiting {
-            self.waiting -= span.size;
+            // It may stand within the span.
+            self.waiting = self.waiting.saturating_sub(span.size).max(span.at);
         }
         self.queued -= span.count;
         if self.used == 0 {
@@ -273,9 +281,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
             self.leased_bytes += entry.size();
             self.leased += 1;
             self.queued -= 1;
-            if at == self.waiting {
-                self.waiting += entry.size();
-            }
         } else {
             self.leased_bytes -= entry.size();
             self.leased -= 1;

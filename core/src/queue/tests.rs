@@ -31,9 +31,15 @@ enum Op {
     Push(usize, usize, u32, u32),
     /// From the `n`th waiting entry on (or the last), of so many entries, and bytes of text, at most.
     Lease(usize, u32, usize),
+    /// The `n`th waiting entry, without a copy.
+    Hold(usize),
+    /// Of the `n`th lease that is held, with what follows it.
+    Grow(usize),
     /// Of the `n`th lease that is held.
     Release(usize),
     Settle(usize),
+    /// The first entry of the `n`th lease alone.
+    SettleFirst(usize),
     /// The `n`th waiting entry.
     Drop(usize),
 }
@@ -44,8 +50,11 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(topic, data, node_id, nanos)| Op::Push(topic, data, node_id, nanos)),
         4 => (prop_oneof![3 => Just(0), 1 => 0_usize..4], 1_u32..6, 0_usize..200)
             .prop_map(|(n, most, texts)| Op::Lease(n, most, texts)),
+        1 => (0_usize..3).prop_map(Op::Hold),
+        1 => (0_usize..4).prop_map(Op::Grow),
         1 => (0_usize..4).prop_map(Op::Release),
         3 => (0_usize..4).prop_map(Op::Settle),
+        1 => (0_usize..4).prop_map(Op::SettleFirst),
         1 => (0_usize..3).prop_map(Op::Drop),
     ]
 }
@@ -203,13 +212,13 @@ proptest! {
                     let mut out = [0; 300];
                     let fits = |count: u32, bytes: usize| count <= most && bytes <= texts;
                     let Some(first) = model.waiting(n) else {
-                        prop_assert_eq!(queue.oldest(|_| true), None);
+                        prop_assert_eq!(queue.oldest(), None);
                         continue;
                     };
                     let id = model.entries[first].id;
                     let oldest = model.waiting(0).map(|place| model.entries[place].id);
-                    prop_assert_eq!(queue.oldest(|_| true), oldest);
-                    prop_assert_eq!(queue.oldest(|other| other >= id), Some(id));
+                    prop_assert_eq!(queue.oldest(), oldest);
+                    prop_assert_eq!(queue.oldest_that(|other| other >= id), Some(id));
                     let leased = queue.lease(id, &mut out, fits);
                     match model.leasable(first, most, texts, out.len()) {
                         None => prop_assert_eq!(leased, None),
@@ -230,6 +239,26 @@ proptest! {
                         }
                     }
                 }
+                Op::Hold(n) => {
+                    if let Some(place) = model.waiting(n) {
+                        let run = model.lease(place..place + 1);
+                        prop_assert!(queue.hold(run.first));
+                        prop_assert!(!queue.hold(run.first));
+                    }
+                }
+                Op::Grow(n) => {
+                    if let Some(mut run) = model.take_lease(n) {
+                        let next = model.places(run).end;
+                        let following = model.entries.get_mut(next);
+                        prop_assert_eq!(queue.following(run), following.as_ref().map(|entry| entry.id));
+                        if let Some(entry) = following.filter(|entry| !entry.leased) {
+                            entry.leased = true;
+                            prop_assert!(queue.hold(entry.id));
+                            run.count += 1;
+                        }
+                        model.leases.push(run);
+                    }
+                }
                 Op::Release(n) => {
                     if let Some(run) = model.take_lease(n) {
                         model.places(run).for_each(|place| model.entries[place].leased = false);
@@ -242,6 +271,17 @@ proptest! {
                         model.entries.drain(model.places(run));
                         prop_assert_eq!(queue.settle(run), run.count);
                         prop_assert_eq!(queue.settle(run), 0, "a lease ends once");
+                    }
+                }
+                Op::SettleFirst(n) => {
+                    if let Some(run) = model.take_lease(n) {
+                        let places = model.places(run);
+                        let next = model.entries.get(places.start + 1).map(|entry| entry.id);
+                        model.entries.remove(places.start);
+                        prop_assert_eq!(queue.settle(LeaseRange { count: 1, ..run }), 1);
+                        if let Some(first) = next.filter(|_| run.count > 1) {
+                            model.leases.push(LeaseRange { first, count: run.count - 1 });
+                        }
                     }
                 }
                 Op::Drop(n) => {
@@ -264,9 +304,16 @@ proptest! {
             prop_assert_eq!(queue.used(), model.used());
             prop_assert_eq!(queue.free(), capacity - model.used());
             prop_assert_eq!(queue.leased_bytes(), leased_bytes);
-            let first_waiting = model.entries.iter().position(|entry| !entry.leased);
-            let before: usize = model.entries.iter().take(first_waiting.unwrap_or(usize::MAX)).map(Expected::size).sum();
-            prop_assert!(queue.waiting <= before);
+            // A search begins at an entry's start, or at the end, behind leased ones only.
+            let mut starts = vec![0];
+            starts.extend(model.entries.iter().scan(0, |at, entry| {
+                *at += entry.size();
+                Some(*at)
+            }));
+            let place = starts.iter().position(|start| *start == queue.waiting);
+            prop_assert!(place.is_some());
+            let place = place.unwrap_or_default();
+            prop_assert!(model.entries.range(..place).all(|entry| entry.leased));
         }
     }
 }
@@ -316,15 +363,18 @@ fn a_search_for_what_waits_begins_behind_what_is_leased() {
     let event = Event::new("t", 2, Timestamp::UNIX_EPOCH);
     let size = Entry::HEADER + 3;
     (1..=4).for_each(|id| assert!(push(&mut queue, id, &event, "")));
-    let mut lease = |queue: &mut Queue<_>, id| {
+    let lease = |queue: &mut Queue<[u8; 256]>| {
+        let id = queue.oldest().unwrap();
         queue.lease(id, &mut [0; 64], |count, _| count == 1).unwrap().run
     };
-    let [first, second] = [1, 2].map(|id| lease(&mut queue, id));
-    assert_eq!(queue.waiting, 2 * size);
+    let [first, second] = [(); 2].map(|()| lease(&mut queue));
+    assert_eq!((queue.oldest(), queue.waiting), (Some(3), 2 * size));
     queue.settle(first);
-    assert_eq!(queue.waiting, size);
-    assert!(queue.hold(3));
-    assert_eq!(queue.waiting, 2 * size);
+    assert_eq!((queue.oldest(), queue.waiting), (Some(3), size));
     queue.release(second);
     assert_eq!(queue.waiting, 0);
+    // Behind the one that is leased again is one that never came back.
+    assert!(queue.hold(3));
+    let second = lease(&mut queue);
+    assert_eq!((second.first, queue.oldest(), queue.waiting), (2, Some(4), 2 * size));
 }

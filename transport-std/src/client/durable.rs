@@ -139,10 +139,10 @@ impl Durable {
         }
     }
 
-    /// Events go to this target, which was set again, or `is_other` than the one before.
-    pub(crate) fn resume(&self, url: String, is_other: bool) {
+    /// Events go to this target, which was set. With `begins_anew`, the attempts of all events begin anew there.
+    pub(crate) fn resume(&self, url: String, begins_anew: bool) {
         *self.ends.url.lock().unwrap_or_else(PoisonError::into_inner) = url;
-        if is_other {
+        if begins_anew {
             self.endpoint.all_anew();
         }
         self.resumed.notify_one();

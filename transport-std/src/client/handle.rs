@@ -245,10 +245,11 @@ impl<To: Target> Client<To> {
     pub fn set_target(&self, target: To) -> Result<(), ClientError> {
         #[cfg(feature = "outbox")]
         let durable = self.handle.durable.as_ref().map(|it| {
-            // At the start there was none before: the attempts that the file knows of go on. A clear keeps the one before.
-            let before = self.dispatcher().endpoint();
-            let is_other = before.is_some_and(|(_, before)| before != target);
-            (it, (self.handle.name)(&target), is_other)
+            // At the start there was none before: the attempts that the file knows of go on. Later, a target that is set
+            // begins new rounds, unless it is set already.
+            let is_start = self.dispatcher().endpoint().is_none();
+            let begins_anew = !is_start && self.target().as_ref() != Some(&target);
+            (it, (self.handle.name)(&target), begins_anew)
         });
         self.dispatcher().set_endpoint(target).map_err(|_| ClientError::Closed)?;
         if let Some(http) = &self.handle.http {
@@ -256,8 +257,8 @@ impl<To: Target> Client<To> {
             http.get().refuses_gzip.store(false, Relaxed);
         }
         #[cfg(feature = "outbox")]
-        if let Some((durable, name, is_other)) = durable {
-            durable.resume(name, is_other);
+        if let Some((durable, name, begins_anew)) = durable {
+            durable.resume(name, begins_anew);
         }
         self.handle.retargeted.notify_waiters();
         Ok(())

@@ -49,8 +49,10 @@ async fn takes_alone_and_among_bad() -> (Duration, Duration) {
         alone
     };
     let (world, hub) = (World::start().await, Hub::new());
-    // Nobody listens there.
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Nobody listens there, and nobody else is given it.
+    let bound = tokio::net::TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = bound.local_addr().unwrap();
     for (name, url) in [
         ("hangs", world.url("hangs", Behaviour::Hangs)),
         ("closed", format!("http://{closed}/")),

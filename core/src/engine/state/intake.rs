@@ -147,7 +147,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
         // What is in flight stays: without it, the event must have room.
         let helps = self.config.on_full == OnFull::DropOldest
             && size <= self.queue.capacity() - self.queue.leased_bytes();
-        match helps.then(|| self.queue.oldest(|_| true)).flatten() {
+        match helps.then(|| self.queue.oldest()).flatten() {
             Some(oldest) => {
                 self.end_waiting(oldest, Fate::Dropped);
                 None

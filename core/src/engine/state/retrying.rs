@@ -86,7 +86,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             message.run.count += u32::from(self.queue.hold(id));
             return;
         }
-        let keeps_order = self.config.max_in_flight > 1 || self.queue.oldest(|_| true) == Some(id);
+        let keeps_order = self.config.max_in_flight > 1 || self.queue.oldest() == Some(id);
         let may_wait = keeps_order && self.breaker.state() == BreakerState::Closed;
         if may_wait && self.places() > 0 && self.queue.hold(id) {
             let message = Retrying { run: LeaseRange { first: id, count: 1 }, attempts, due };

@@ -89,12 +89,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, T, const SLOTS: usize> State<B, T, SLOTS> {
             let longest = if events == 1 { usize::MAX } else { longest };
             events <= most && fit.holds(events, texts, longest)
         };
-        let mut first = self.queue.oldest(|_| true)?;
+        let mut first = self.queue.oldest()?;
         if permit == Permit::Probe && first == self.last_failed {
             // Another one, if there is one that is not under suspicion, may show whether it is the reason.
             let suspects = &*self.suspects;
             let passes = |id: u64| suspects.iter().all(|suspect| suspect.id != id);
-            first = self.queue.oldest(passes).unwrap_or(first);
+            first = self.queue.oldest_that(passes).unwrap_or(first);
         }
         let lease = self.queue.lease(first, buffer, fits);
         self.gathering = None;
