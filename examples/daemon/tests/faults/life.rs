@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How long a life may last. Arbitrary: far more than any needs on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a life may last. Arbitrary: the longest, on a slow disk, takes 51 s on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks at what another process does.
 const LOOK: Duration = Duration::from_millis(1);
 
