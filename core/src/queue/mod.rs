@@ -223,16 +223,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
     }
 
     /// Ends a lease and leaves its entries in their places. Returns how many there were.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn release(&mut self, run: LeaseRange) -> u32 {
-        self.end_lease(run).map_or(0, |span| span.count)
+        let Some(span) = self.end_lease(run) else { return 0 };
+        self.waiting = self.waiting.min(span.at);
+        span.count
     }
 
     /// Ends a lease and removes its entries. Returns how many there were.
     pub(crate) fn settle(&mut self, run: LeaseRange) -> u32 {
-        let waiting = self.waiting;
         let Some(span) = self.end_lease(run) else { return 0 };
-        // The entries of the lease go: none before it waits.
-        self.waiting = waiting;
         self.remove(span);
         span.count
     }
@@ -285,7 +285,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Queue<B> {
             self.leased_bytes -= entry.size();
             self.leased -= 1;
             self.queued += 1;
-            self.waiting = self.waiting.min(at);
         }
     }
 
