@@ -1,4 +1,4 @@
-// Writes each line of JSON again as Go's encoding/json does: the oracle of tests/go.rs.
+// Writes each line of JSON again as Go's encoding/json does: the oracle of tests/it/go.rs.
 package main
 
 import (

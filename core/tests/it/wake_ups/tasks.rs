@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{Config, Instant, OnFull, Timestamp};
 
-use crate::{BODY, Core, Task, come_to_rest, core, emit, endpoint, event, fail, lease, seen};
+use super::{BODY, Core, Task, come_to_rest, core, emit, endpoint, event, fail, lease, seen};
 
 /// With one slot, the two took turns in it and kept the processor busy for the whole drain.
 #[test]

@@ -1,5 +1,4 @@
 //! Who is woken, and who is not: tasks that are polled by hand, with wakers that count.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 mod batches;
 mod ends;

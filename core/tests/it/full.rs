@@ -1,5 +1,4 @@
 //! What a full queue does, to the byte, and what it does not look at.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use pilot_webhook_core::http::Response;

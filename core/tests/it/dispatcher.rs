@@ -1,17 +1,14 @@
 //! The dispatcher as a whole, by examples. What holds in every order of events is checked by the models
 //! in `engine/state` and by the simulation in `tests/src/sim`.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::time::Duration;
 
-use bench::{BACKOFF, Bench, Core, DRAIN, REFUSED, TEXTS, asking, config, status};
 use pilot_webhook_core::{
     After, Backoff, BreakerState, Config, EmitError, ErrorKind, Event, Fate, Instant, Next, OnFull,
     OnOpen, PilotFormat, Timestamp,
 };
 
-#[path = "support/bench.rs"]
-mod bench;
+use crate::support::bench::{BACKOFF, Bench, Core, DRAIN, REFUSED, TEXTS, asking, config, status};
 
 #[test]
 fn an_event_gets_three_attempts_one_and_two_backoffs_apart() {

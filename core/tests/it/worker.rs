@@ -1,5 +1,4 @@
 //! The delivery loop, with a receiver that follows a script, on a clock that moves when all wait.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};

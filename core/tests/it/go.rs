@@ -1,6 +1,5 @@
 //! `PilotGoFormat` byte for byte against what Go writes: the payloads of pilot's plugin, texts that
 //! `data/oracle.go` has written, and, where `go` is installed, any number of others.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -10,13 +9,9 @@ use pilot_webhook_core::{Event, Format, PilotFormat, PilotGoFormat, Secret, Time
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
-use sent::sent;
 use serde_json::Value;
 
-#[path = "support/sent.rs"]
-mod sent;
-#[path = "support/still.rs"]
-mod still;
+use crate::support::sent::sent;
 
 /// The data of events with these, as it is sent.
 fn rewritten(texts: &[String]) -> Vec<String> {
@@ -32,7 +27,7 @@ fn rewritten(texts: &[String]) -> Vec<String> {
 
 #[test]
 fn every_payload_of_the_original_is_the_same_and_so_is_its_signature() {
-    let vectors = include_str!("data/go-payloads.jsonl").lines();
+    let vectors = include_str!("../data/go-payloads.jsonl").lines();
     for vector in vectors.map(|line| serde_json::from_str::<Value>(line).unwrap()) {
         let text = |key: &str| vector[key].as_str().unwrap();
         let number = |key: &str| vector[key].as_i64().unwrap();
@@ -51,7 +46,7 @@ fn every_payload_of_the_original_is_the_same_and_so_is_its_signature() {
 
 #[test]
 fn texts_are_written_as_go_writes_them() {
-    let lines = include_str!("data/go-texts.jsonl").lines();
+    let lines = include_str!("../data/go-texts.jsonl").lines();
     for line in lines.map(|line| serde_json::from_str::<Value>(line).unwrap()) {
         let text = line["text"].as_str().unwrap().to_owned();
         assert_eq!(

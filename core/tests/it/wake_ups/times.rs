@@ -12,7 +12,7 @@ use pilot_webhook_core::{
     RetryAfter, Timestamp, Transport, run,
 };
 
-use crate::{AFTER, BUFFER, Core, Task, core, emit, fail, lease};
+use super::{AFTER, BUFFER, Core, Task, core, emit, fail, lease};
 
 /// A clock whose sleepers are polled by hand.
 #[derive(Default)]

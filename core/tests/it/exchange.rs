@@ -1,5 +1,4 @@
 //! A kept connection's protocol, in every order in which a network can tell its news.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! Batches: several events in one POST, each with a story of its own in the counters.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -15,10 +14,8 @@ use pilot_webhook_core::{
     Message, Next, OnFull, OnOpen, PilotFormat, Policy, Rate, Reply, SIGNATURE_HEADER, Secret,
     Signer, Timestamp, ToSign, Transport, run,
 };
-use still::Still;
 
-#[path = "support/still.rs"]
-mod still;
+use crate::support::still::Still;
 
 const DELAY: Duration = Duration::from_millis(50);
 const BUFFER: usize = 2_000;

@@ -1,5 +1,4 @@
 //! Events that an earlier start has tried go on where they were.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! When a receiver comes back: not all nodes at one instant, and not all events at once.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::time::Duration;
 

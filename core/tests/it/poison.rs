@@ -1,14 +1,10 @@
 //! With hold: one event that no receiver takes stalls no others for ever, and an outage loses none.
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
 use std::time::Duration;
 
-use bench::{Bench, REFUSED, config, status};
 use pilot_webhook_core::{Config, ErrorKind, Fate, OnOpen, Reply};
 
-#[allow(dead_code, reason = "the tests of the dispatcher use the rest")]
-#[path = "support/bench.rs"]
-mod bench;
+use crate::support::bench::{Bench, REFUSED, config, status};
 
 fn bench(workers: usize, events: usize) -> Bench {
     let config = Config { circuit_threshold: 5, on_open: OnOpen::Hold, ..config() };

@@ -6,7 +6,7 @@ use std::task::Poll;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{Config, EmitError, EncodeError, Next, PilotFormat, Timestamp};
 
-use crate::{AFTER, BODY, BUFFER, Core, Task, core, emit, endpoint, event, fail, lease, seen};
+use super::{AFTER, BODY, BUFFER, Core, Task, core, emit, endpoint, event, fail, lease, seen};
 
 #[test]
 fn who_waits_for_the_drain_is_woken_when_the_last_event_is_settled() {

@@ -1,5 +1,4 @@
 //! What is printed, and what a config is checked for.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::collections::HashSet;
 use std::fmt::Display;

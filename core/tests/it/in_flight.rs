@@ -1,16 +1,12 @@
 //! What waits for its next attempt, and what goes out meanwhile.
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
 use std::time::Duration;
 
-use bench::{BACKOFF, Bench, REFUSED, config, status};
 use pilot_webhook_core::{
     After, BreakerState, Config, ErrorKind, Fate, LOCAL_ATTEMPTS, OnOpen, RETRY_AFTER_WAIT,
 };
 
-#[allow(dead_code, reason = "the tests of the dispatcher use the rest")]
-#[path = "support/bench.rs"]
-mod bench;
+use crate::support::bench::{BACKOFF, Bench, REFUSED, config, status};
 
 const LOCAL: Result<pilot_webhook_core::Reply, ErrorKind> = Err(ErrorKind::Local);
 

@@ -1,5 +1,4 @@
 //! Message ids are unique for all time and the same in every attempt; a seed makes waits differ.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,10 +13,8 @@ use pilot_webhook_core::{
     Transport, run,
 };
 use proptest::prelude::*;
-use still::Still;
 
-#[path = "support/still.rs"]
-mod still;
+use crate::support::still::Still;
 
 const NOW: Instant = Instant::from_micros(0);
 

@@ -1,17 +1,13 @@
 //! What an endpoint may ask for of the engine: a rate, a schedule, and to be left alone for good.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
-
-#[path = "support/bench.rs"]
-#[allow(dead_code, reason = "each test binary uses its part")]
-mod bench;
 
 use std::time::Duration;
 
-use bench::{Bench, REFUSED, config, status};
 use pilot_webhook_core::{
     After, BreakerState, Config, EndpointBuf, Fate, OnOpen, Policy, Rate, Schedule,
 };
 use proptest::prelude::*;
+
+use crate::support::bench::{Bench, REFUSED, config, status};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]

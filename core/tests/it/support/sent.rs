@@ -11,7 +11,7 @@ use pilot_webhook_core::{
     Policy, Reply, Signer, Transport, Verdict, run,
 };
 
-use crate::still::Still;
+use super::still::Still;
 
 /// One message.
 pub(crate) struct Sent {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pilot_webhook_core::http::Response;
 use pilot_webhook_core::{Config, Instant, Next, PilotFormat, Seen, Timestamp};
 
-use crate::{Core, Task, core, emit, seen};
+use super::{Core, Task, core, emit, seen};
 
 /// For three events with a letter each.
 const THREE: usize = PilotFormat::BOUND.buffer(3, 18);

@@ -1,5 +1,4 @@
 //! The breaker against a model that is written differently: a list of what happened.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use core::time::Duration;
 

@@ -1,18 +1,13 @@
 //! CloudEvents as they are handed to a transport, against the texts of the specification.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use pilot_webhook_core::{
     Bound, CloudEvents, CloudEventsBinaryFormat, CloudEventsError, CloudEventsFormat, Config,
     ConfigError, Event, Format, MessageId, Secret, Timestamp,
 };
 use proptest::prelude::*;
-use sent::{Sent, sent};
 use serde_json::{Value, json};
 
-#[path = "support/sent.rs"]
-mod sent;
-#[path = "support/still.rs"]
-mod still;
+use crate::support::sent::{Sent, sent};
 
 const STRUCTURED: CloudEventsFormat = CloudEventsFormat(CloudEvents::DEFAULT);
 const BINARY: CloudEventsBinaryFormat = CloudEventsBinaryFormat(CloudEvents::DEFAULT);
