@@ -1,7 +1,5 @@
 //! The table of docs/fleet.md that sizes a fleet: a simulation, second by second, from what was measured on one machine.
 
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
-
 /// Events a second that a stream has stored, on one machine (docs/fleet.md, "Shown").
 const STREAM: u64 = 20_000;
 /// Events a second that one gateway has delivered, likewise.

@@ -1,9 +1,5 @@
 //! The transport over reqwest through a proxy, good and bad, and with a client of the user's own.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
-mod transports;
-
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +12,7 @@ use pilot_webhook_tests::{Act, Authority, Certificate, Server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use transports::{CaFile, Names};
+use crate::transports::{CaFile, Names};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

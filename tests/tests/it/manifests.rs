@@ -1,7 +1,5 @@
 //! What the manifests promise to those who depend on the crates.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::Command;

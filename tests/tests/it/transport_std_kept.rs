@@ -1,8 +1,6 @@
 //! What the std transport does beyond the shared scenarios: with its kept connection, and with
 //! answers that come early or late.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
 use std::io::Write as _;
 use std::sync::{Arc, mpsc};
 use std::thread;

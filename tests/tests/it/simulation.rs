@@ -1,5 +1,4 @@
 //! Ten thousand simulated worlds; see `pilot_webhook_tests::sim`.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::env;
 use std::thread;

@@ -1,7 +1,5 @@
 //! What the tests of a node's NATS transport have in common.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
-
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

@@ -1,9 +1,5 @@
 //! Users of a real nats-server who may not do all that a publication takes.
 
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
-
-mod streams;
-
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,7 +11,7 @@ use pilot_webhook_std::{
 };
 use pilot_webhook_tests::NatsServer;
 
-use streams::{PREFIX, events, jetstream, stored};
+use crate::streams::{PREFIX, events, jetstream, stored};
 
 /// The password of all users.
 const PASSWORD: &str = "pw";

@@ -1,12 +1,6 @@
 //! Logins by keys to a real nats-server: users that it knows by their keys, and users of an operator's account, by
 //! JWTs. From a node, and by std.
 
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
-
-#[path = "streams/node.rs"]
-mod node;
-mod streams;
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,8 +17,10 @@ use pilot_webhook_tests::nal::TokioNet;
 use pilot_webhook_tests::{NatsOperator, NatsServer, NatsUser};
 use serde_json::json;
 
-use node::{config, delivered, emit, leak, made, node, node_over, of, running, send};
-use streams::{PREFIX, events, jetstream, stored};
+use crate::streams::node::{
+    config, delivered, emit, leak, made, node, node_over, of, running, send,
+};
+use crate::streams::{PREFIX, events, jetstream, stored};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

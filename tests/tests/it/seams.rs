@@ -1,6 +1,5 @@
 //! A format, a signer and a transport of the user's own, which have nothing to do with HTTP: events go as
 //! datagrams over loopback, and each is answered with a byte.
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! The transport over reqwest speaks HTTP/2 with a server that offers it.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
 use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Empty};

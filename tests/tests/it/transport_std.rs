@@ -1,13 +1,11 @@
 //! The shared scenarios, played to the std transport.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
-mod transports;
-
 use pilot_webhook_core::ErrorKind;
 use pilot_webhook_tests::{
     Abilities, Authority, Certificate, Expect, Scenario, Step, run, run_all,
 };
+
+use crate::transports;
 
 #[tokio::test]
 async fn all_scenarios_on_one_thread() {

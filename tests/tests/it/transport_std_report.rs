@@ -1,7 +1,5 @@
 //! What the std transport tells of an attempt, to who looks for a fault.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,14 +1,12 @@
 //! The tables of `core/tests/data`, through the worker loop, over both transports, against real servers.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
-mod transports;
-
 use std::sync::Arc;
 
 use pilot_webhook_tests::Setup;
 use pilot_webhook_tests::conformance::{destinations, leaves_the_connection, payloads, statuses};
 use pilot_webhook_tests::nal::{Counts, TokioNet};
+
+use crate::transports;
 
 /// From 100 to 999, each without and with a `Retry-After`.
 const STATUSES: usize = 2 * 900;

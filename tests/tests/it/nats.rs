@@ -1,9 +1,5 @@
 //! Events into a stream of a real nats-server, through good days and bad ones.
 
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
-
-mod streams;
-
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +12,7 @@ use pilot_webhook_std::{
 use pilot_webhook_tests::NatsServer;
 use serde_json::{Value, json};
 
-use streams::{PREFIX, events, jetstream, server, stored, tls};
+use crate::streams::{PREFIX, events, jetstream, server, stored, tls};
 
 fn shared() -> NatsShared {
     NatsConfig::new().build().unwrap()

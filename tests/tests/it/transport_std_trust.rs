@@ -1,7 +1,5 @@
 //! What the std transport does when the certificates that it trusts are replaced while it runs.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
 use std::fs;
 use std::process::Command;
 use std::sync::{Arc, Mutex};

@@ -1,11 +1,5 @@
 //! A node's events into a stream over TLS, by both of its TLS clients: the server is who it says, and is killed.
 
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
-
-#[path = "streams/node.rs"]
-mod node;
-mod streams;
-
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -22,8 +16,10 @@ use pilot_webhook_tests::nal::TokioNet;
 use pilot_webhook_tests::pki::{Authority, Kind, expired, for_clients, leaf_for};
 use serde_json::{Value, json};
 
-use node::{Node, config, delivered, emit, leak, made, node_over, running, send, url};
-use streams::{events, jetstream, stored};
+use crate::streams::node::{
+    Node, config, delivered, emit, leak, made, node_over, running, send, url,
+};
+use crate::streams::{events, jetstream, stored};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Client {

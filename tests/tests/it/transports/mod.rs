@@ -1,7 +1,5 @@
 //! Both transports, as the shared suites want them made.
 
-#![allow(dead_code, reason = "each suite uses a part of it")]
-
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! What the tests over a real nats-server have in common.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
+pub(crate) mod node;
 
 use std::path::Path;
 

@@ -33,7 +33,7 @@ esac
 
 /// The blocks that are marked as shell, in order.
 pub(crate) fn blocks() -> Vec<&'static str> {
-    let readme = include_str!("../../../README.md");
+    let readme = include_str!("../../../../README.md");
     let blocks = readme.split("\n```sh\n").skip(1);
     blocks.map(|block| block.split("```").next().unwrap_or_default()).collect()
 }

@@ -1,10 +1,8 @@
 //! The shared scenarios, played to the transport over reqwest.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
-mod transports;
-
 use pilot_webhook_tests::run_all;
+
+use crate::transports;
 
 #[tokio::test]
 async fn all_scenarios_on_one_thread() {

@@ -1,11 +1,5 @@
 //! A node's events into a stream of a real nats-server, through good days and bad ones.
 
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
-
-#[path = "streams/node.rs"]
-mod node;
-mod streams;
-
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,8 +13,10 @@ use pilot_webhook_tests::{NatsServer, Url};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use node::{config, delivered, emit, made, node, node_over, of, running, send, url};
-use streams::{events, jetstream, server, stored};
+use crate::streams::node::{
+    config, delivered, emit, made, node, node_over, of, running, send, url,
+};
+use crate::streams::{events, jetstream, server, stored};
 
 #[tokio::test]
 async fn an_event_is_delivered_when_the_server_has_stored_it() {

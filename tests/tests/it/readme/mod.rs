@@ -3,9 +3,6 @@
 //! What takes a compiler for the node is in the firmware's tests, which know how to do without one. `shell.rs` says
 //! what is done in another way than a reader would.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
-
 mod shell;
 
 use shell::{Shell, blocks, is_firmware};

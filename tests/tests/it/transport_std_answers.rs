@@ -1,7 +1,5 @@
 //! What the std transports keep of a receiver's answer, for people.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 

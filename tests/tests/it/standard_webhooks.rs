@@ -1,6 +1,5 @@
 //! Our signatures of Standard Webhooks against the standard's own library, both ways: it verifies what we send, and
 //! our verifier and it agree on everything else.
-#![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
