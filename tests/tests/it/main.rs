@@ -1,5 +1,4 @@
-//! What crosses the crates: both transports, the daemon's README, the manifests, the simulation, and other people's servers and
-//! libraries.
+//! What crosses the crates: the transports against servers and libraries of others, the simulation, the README, the manifests.
 //!
 //! All files are one program, as it is built and linked once. Programs of their own are `chaos`, which is another process for
 //! each receiver, `firmware`, which takes long and needs images, `hostile`, whose allocator counts, and `interleavings`, whose
