@@ -1,25 +1,16 @@
 //! Plain HTTP, as far as it is specific to this transport. The shared scenarios test answers, kept
 //! connections and faults.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
-mod support;
-
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::support::net::TokioNet;
+use crate::support::{BODY, HEADERS, Node, good, plain, post, send, serve, url};
 use pilot_webhook_core::http::{Malformed, Response};
 use pilot_webhook_core::{EndpointBuf, Message, Policy, Refusal, Reply, Transport};
 use pilot_webhook_embassy::{Buffers, Error, NodeTransport};
 use pilot_webhook_tests::Act::{Close, Hold, Leave, Read};
 use pilot_webhook_tests::Server;
-use support::net::TokioNet;
-use support::{BODY, HEADERS, Node, good, plain, post, send, serve, url};
 
 fn node() -> Node {
     plain(TokioNet::default())

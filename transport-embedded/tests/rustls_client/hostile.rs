@@ -1,17 +1,7 @@
-//! rustls without its standard library: the tests of `tls_hostile`, and what is sent for it alone.
+//! Servers that violate TLS as only rustls meets it: with tickets, and in sessions that are resumed.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
-#[path = "tls_hostile/mod.rs"]
-mod tls_hostile;
-
+use crate::support::{self, authority, post, ticket};
 use pilot_webhook_tests::hostile_tls::{Behaviour, HostileServer, Message};
-use tls_hostile::support::{self, authority, post, ticket};
 
 #[tokio::test]
 async fn a_server_that_is_not_authentic_leaves_no_ticket() {

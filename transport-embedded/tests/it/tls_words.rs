@@ -1,7 +1,5 @@
 //! What a TLS error says to do, where something can be done.
 
-#![allow(clippy::unwrap_used, reason = "tests say where and why")]
-
 use pilot_webhook_embassy::{Algorithm, Error, Limit, TlsFailure};
 
 #[test]

@@ -2,9 +2,9 @@
 
 use pilot_webhook_embassy::Error;
 
-use super::support::hostile_tls::{Behaviour, HostileServer};
-use super::support::{authority, either, post};
 use super::{node, url};
+use crate::support::hostile_tls::{Behaviour, HostileServer};
+use crate::support::{authority, either, post};
 
 /// Inverts one bit of each byte of the good server's flight, on the wire or before encryption,
 /// and returns at which bytes that was accepted all the same.

@@ -1,12 +1,5 @@
 //! The SNTP client over a real embassy-net stack, against servers that tell the time and others.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
 use std::cell::RefCell;
 use std::time::Duration as StdDuration;
 
@@ -18,10 +11,7 @@ use pilot_webhook_core::Timestamp;
 use pilot_webhook_embassy::{Sntp, SntpConfig, SntpError, WallTime};
 use pilot_webhook_tests::time_server::{LENGTH, reply, stamp};
 
-use cable::{udp, while_served, wired};
-
-#[path = "support/cable.rs"]
-mod cable;
+use crate::cable::{udp, while_served, wired};
 
 /// 2026-11-24T00:00:00.5Z, when this was written.
 const NOW: StdDuration = StdDuration::from_millis(1_795_478_400_500);

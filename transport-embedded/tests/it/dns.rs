@@ -1,12 +1,5 @@
 //! Names, looked up over a real embassy-net stack, whose DNS servers are dead or know little.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
 use core::convert::Infallible;
 use core::future::pending;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -20,10 +13,7 @@ use embedded_nal_async::{AddrType, Dns};
 use pilot_webhook_embassy::{Options, Resources, Sntp, SntpConfig, SocketNet, WallTime};
 use pilot_webhook_tests::time_server;
 
-use cable::{udp, while_served, wired};
-
-#[path = "support/cable.rs"]
-mod cable;
+use crate::cable::{udp, while_served, wired};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// Behind the server, which drops what is sent there.

@@ -3,13 +3,6 @@
 //! Most tests are about what the server sees when a connection is given up: embassy-net's own client sends
 //! nothing then.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
 use std::time::Duration;
 
 use embassy_futures::join::join;
@@ -23,11 +16,8 @@ use pilot_webhook_embassy::{
     Webhook,
 };
 
-use cable::wired;
+use crate::cable::wired;
 use tokio::sync::Notify;
-
-#[path = "support/cable.rs"]
-mod cable;
 
 const URL: &str = "http://10.0.0.2:8080/hook";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

@@ -1,7 +1,5 @@
 //! Events on a kept connection between the last check and the first byte of a request.
 
-#![allow(clippy::unwrap_used, reason = "tests say where and why")]
-
 use std::cell::Cell;
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};

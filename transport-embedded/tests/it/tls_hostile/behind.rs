@@ -3,10 +3,10 @@
 use pilot_webhook_embassy::{Error, Limit, TlsFailure};
 use pilot_webhook_tests::Act::{Close, Read};
 
-use super::support;
-use super::support::hostile_tls::{After, Behaviour, HostileServer, handshake, record};
-use super::support::{RUSTLS, authority, either, post, serve, ticket};
 use super::{meet, node, url};
+use crate::support;
+use crate::support::hostile_tls::{After, Behaviour, HostileServer, handshake, record};
+use crate::support::{RUSTLS, authority, either, post, serve, ticket};
 
 /// A server that is authenticated, and then sends this.
 #[track_caller]

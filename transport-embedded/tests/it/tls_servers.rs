@@ -1,24 +1,16 @@
 //! Real servers (rustls) with certificates of every kind: which are accepted, and for what reason
 //! the others are refused.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
-pub(crate) mod support;
-
+use crate::support;
+use crate::support::hostile_tls::Identity;
+use crate::support::net::TokioNet;
+use crate::support::pki::{self, Authority, Kind, leaf, leaf_for};
+use crate::support::{NOW, authority, either, good_tls, post, send, serve, tls, tls_at, url};
 use pilot_webhook_core::http::Malformed;
 use pilot_webhook_embassy::{
     Algorithm, CertificateFault, Error, NodeTransport, Tls, TlsBuffers, TlsFailure, UnknownTime,
 };
 use pilot_webhook_tests::Server;
-use support::hostile_tls::Identity;
-use support::net::TokioNet;
-use support::pki::{self, Authority, Kind, leaf, leaf_for};
-use support::{NOW, authority, either, good_tls, post, send, serve, tls, tls_at, url};
 
 /// Posts to a rustls server with this identity, by this host name, trusting `root`.
 #[track_caller]

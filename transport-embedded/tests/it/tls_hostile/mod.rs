@@ -1,26 +1,17 @@
 //! Servers that violate TLS in the handshake or after it. Each is refused with its own error, and no byte
 //! of a request reaches a server that is not authenticated.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
 mod behind;
 mod changed;
 mod connections;
 mod handshake;
-#[path = "../support/mod.rs"]
-pub(crate) mod support;
 
 use pilot_webhook_embassy::{Error, TlsFailure};
 
-use support::hostile_tls::{Behaviour, HostileServer, Identity, Message};
-use support::net::TokioNet;
-use support::pki;
-use support::{Node, authority, post, tls};
+use crate::support::hostile_tls::{Behaviour, HostileServer, Identity, Message};
+use crate::support::net::TokioNet;
+use crate::support::pki;
+use crate::support::{Node, authority, post, tls};
 
 fn node() -> Node {
     tls(TokioNet::default().with(pki::NAME, "127.0.0.1"), &[authority().root()])

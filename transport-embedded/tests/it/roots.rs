@@ -1,21 +1,13 @@
 //! The roots of the feature `roots`.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
-mod support;
-
+use crate::support;
+use crate::support::hostile_tls::Identity;
+use crate::support::pki::{self, Authority, Kind, leaf};
+use crate::support::{authority, good_tls, post, tls};
 use pilot_webhook_embassy::{Error, ROOTS, TlsFailure};
 use pilot_webhook_tests::Server;
-use support::hostile_tls::Identity;
-use support::pki::{self, Authority, Kind, leaf};
-use support::{authority, good_tls, post, tls};
 
-#[path = "../build/certificate.rs"]
+#[path = "../../build/certificate.rs"]
 mod certificate;
 
 async fn ask(identity: &Identity, roots: &[&[u8]]) -> Result<u16, Error> {

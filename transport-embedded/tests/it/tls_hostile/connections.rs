@@ -4,12 +4,12 @@ use std::task::Poll;
 
 use pilot_webhook_embassy::{Error, Limit, TlsBuffers, TlsFailure, UnknownTime};
 
-use super::support;
-use super::support::hostile_tls::{Behaviour, HostileServer, Identity, Message};
-use super::support::net::TokioNet;
-use super::support::pki::{self, Authority, Kind};
-use super::support::{NOW, authority, post, tls, tls_in};
 use super::{node, refused, url};
+use crate::support;
+use crate::support::hostile_tls::{Behaviour, HostileServer, Identity, Message};
+use crate::support::net::TokioNet;
+use crate::support::pki::{self, Authority, Kind};
+use crate::support::{NOW, authority, post, tls, tls_in};
 
 use Message::{Certificate, EncryptedExtensions, Finished};
 

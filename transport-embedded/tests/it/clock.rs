@@ -1,12 +1,5 @@
 //! The clock over embassy-time.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
 use std::time::Duration;
 
 use pilot_webhook_core::{Clock, Instant, Timestamp};

@@ -1,12 +1,5 @@
 //! DHCP over a real embassy-net stack, from servers that grant nothing.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
 use core::convert::Infallible;
 use core::net::Ipv4Addr;
 use std::cell::Cell;
@@ -17,10 +10,7 @@ use embassy_net::driver::Driver;
 use embassy_net::{Config, Stack};
 use pilot_webhook_embassy::DhcpGuard;
 
-use cable::{Port, udp, while_served, wired_as};
-
-#[path = "support/cable.rs"]
-mod cable;
+use crate::cable::{Port, udp, while_served, wired_as};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const LEASED: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 77);

@@ -3,22 +3,14 @@
 //! Each row of the tables is tried with each server that can be set up so. Servers that are not installed are
 //! skipped, loudly.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
-mod support;
-
+use crate::support;
+use crate::support::{NOW, Node, authority, plain, post};
 use pilot_webhook_core::http::Malformed;
 use pilot_webhook_embassy::{ClientIdentity, Error, Limit, Rustls, Tls, TlsBuffers, TlsFailure};
 use pilot_webhook_tests::hostile_tls::Identity;
 use pilot_webhook_tests::pki::{self, Kind, leaf};
 use pilot_webhook_tests::public::RECEIVERS;
 use pilot_webhook_tests::real_tls::{Absent, Cipher, Group, Program, RealServer, Setting, skipped};
-use support::{NOW, Node, authority, plain, post};
 
 use Outcome::{Delivered, Fails, IfRecordsFit, NeedsP384, Refused, TooOld};
 use Setting::{Only, Usual, With};

@@ -2,10 +2,10 @@
 
 use pilot_webhook_embassy::{Algorithm, CertificateFault, Error, Limit, TlsFailure};
 
-use super::support::hostile_tls::{Behaviour, Hello, Identity, Message, handshake, record};
-use super::support::pki::{self, Authority, Kind, leaf};
-use super::support::{RUSTLS, authority, either};
 use super::{flight, meet, meet_as, refused};
+use crate::support::hostile_tls::{Behaviour, Hello, Identity, Message, handshake, record};
+use crate::support::pki::{self, Authority, Kind, leaf};
+use crate::support::{RUSTLS, authority, either};
 
 use Message::{
     BadCertificateVerify, BadFinished, Certificate, CertificateRequest, CertificateVerify, Chain,

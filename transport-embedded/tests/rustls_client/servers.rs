@@ -1,26 +1,16 @@
-//! rustls without its standard library: the tests of `tls_servers.rs`, and what embedded-tls cannot do.
-
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests say where and why"
-)]
-
-#[path = "tls_servers.rs"]
-mod tls_servers;
+//! Real servers that embedded-tls does not reach.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::pki::{self, Kind, leaf};
+use crate::support::{self, NOW, Node, authority, good_tls, post};
 use pilot_webhook_embassy::{Error, Limit, TlsFailure, UnknownTime};
 use pilot_webhook_tests::Server;
 use pilot_webhook_tests::hostile_tls::Identity;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 use rustls::{CipherSuite, NamedGroup, ServerConfig};
-use tls_servers::support::pki::{self, Kind, leaf};
-use tls_servers::support::{self, NOW, Node, authority, good_tls, post};
 
 fn node() -> Node {
     support::tls_with::<16_640, 1_024>()
