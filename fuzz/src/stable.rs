@@ -1,6 +1,6 @@
 //! Runs each target for some seconds: on its corpus, on inputs of its grammar, on both damaged.
 //!
-//! `FUZZ_SECONDS` is how long (10), `FUZZ_SEED` which inputs (0). With `FUZZ_INPUT` a target runs on
+//! `FUZZ_SECONDS` is how long (4), `FUZZ_SEED` which inputs (0). With `FUZZ_INPUT` a target runs on
 //! that file alone. What fails is made as small as possible and kept in `artifacts/`.
 
 use std::fs;
@@ -58,7 +58,7 @@ targets!(
 
 impl Target {
     fn fuzz(&self) {
-        let seconds = variable("FUZZ_SECONDS").unwrap_or(10);
+        let seconds = variable("FUZZ_SECONDS").unwrap_or(4);
         let seed = variable("FUZZ_SEED").unwrap_or(0);
         let guard = Guard::new(self.name);
         if let Some(file) = std::env::var_os("FUZZ_INPUT") {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
 
+#[path = "it/transports/mod.rs"]
+#[allow(dead_code, reason = "the other tests use more of it")]
 mod transports;
 
 use std::alloc::{GlobalAlloc, Layout, System};

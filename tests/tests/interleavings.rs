@@ -13,7 +13,8 @@
 //!
 //! A thread that waits for a wake-up that nobody sends is a deadlock to loom. It fails the test,
 //! and often the whole process with it (what is dropped then asks loom for the mutex): the first
-//! panic names the test.
+//! panic names the test. Therefore, and as loom's threads change the process's panic hook and its
+//! signal handlers, this is a program of its own.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 use std::future::{Future, pending, poll_fn};

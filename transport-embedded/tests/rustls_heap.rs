@@ -8,6 +8,7 @@
     reason = "tests say where and why"
 )]
 
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

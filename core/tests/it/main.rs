@@ -1,5 +1,8 @@
-//! What core promises to whoever uses it. All files are modules of one program, since each program is built and linked on
-//! its own. `tests/allocations.rs` is a program of its own: it counts with its process's global allocator.
+//! What core promises, as its users see it: by examples, properties and tables.
+//!
+//! All files are one program, as it is built and linked once. `tests/allocations.rs` is a program of its own: its allocator
+//! counts.
+
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test says where and why at once")]
 
 mod asked;

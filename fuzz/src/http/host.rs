@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::{BODIES, Ending, Outcomes, SECOND, Script, Verdict, endpoint, message};
+use super::{BODIES, Ending, Outcomes, SECOND, Script, endpoint, message};
 
 /// Nothing here takes long; what takes this long hangs.
 const STUCK: Duration = Duration::from_secs(10);
@@ -40,10 +40,7 @@ impl Bench {
     }
 }
 
-pub(super) fn play(mut script: Script<'_>, judged: &Verdict) -> Outcomes {
-    if script.ending == Ending::Stay && !matches!(judged, Verdict::Answer(head) if head.settled) {
-        script.ending = Ending::Close;
-    }
+pub(super) fn play(script: Script<'_>) -> Outcomes {
     let bench = BENCH.take().unwrap_or_else(Bench::new);
     let outcomes = bench.runtime.block_on(posts(&bench, script));
     BENCH.set(Some(bench));

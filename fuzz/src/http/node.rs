@@ -1,21 +1,19 @@
-//! The node's transport, over a network in memory, on virtual time.
+//! The node's transport, over a network in memory.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
-use embassy_time::{Duration, MockDriver};
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use pilot_webhook_core::{Policy, Transport};
 use pilot_webhook_embassy::{Buffers, NodeTransport};
 
 use super::{BODIES, Ending, Outcomes, SECOND, Script, endpoint, message};
-
-/// Longer than any time limit of the transport, and than the engine's.
-const PATIENCE: u32 = 60;
 
 pub(super) fn play(script: Script<'_>) -> Outcomes {
     let wave = Script::wave(script.pieces.rest()).to_vec();
@@ -38,21 +36,27 @@ pub(super) fn play(script: Script<'_>) -> Outcomes {
     Outcomes { posts, connections }
 }
 
-/// Polls, and moves the clock on when there is nothing else to do. `None` is the engine's time-out.
+/// Polls for as long as the future wakes itself. `None` is the engine's time-out: the network is silent, and no time
+/// limit of the transport is involved once it is connected.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
-    for _ in 0..PATIENCE {
-        // Who yields is ready at the next poll.
-        for _ in 0..3 {
-            if let Poll::Ready(value) =
-                future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-            {
-                return Some(value);
-            }
+    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let waker = Waker::from(woken.clone());
+    while woken.0.swap(false, Ordering::Relaxed) {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(value);
         }
-        MockDriver::get().advance(Duration::from_millis(250));
     }
     None
+}
+
+/// Whether the future asked for another poll.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 struct Net<'a> {

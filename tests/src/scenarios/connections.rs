@@ -116,9 +116,19 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     let sized = ["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel", "lo body"];
     let chunked =
         ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5", ";x\r\nhello\r\n0\r\n\r\n"];
-    for (plain, tls, [early, late]) in [
-        ("a body that comes late", "a body that comes late over TLS", sized),
-        ("chunks that come late", "chunks that come late over TLS", chunked),
+    for (plain, tls, never, [early, late]) in [
+        (
+            "a body that comes late",
+            "a body that comes late over TLS",
+            "the rest of a body never comes",
+            sized,
+        ),
+        (
+            "chunks that come late",
+            "chunks that come late over TLS",
+            "the rest of the chunks never comes",
+            chunked,
+        ),
     ] {
         let script =
             vec![Read, Send(early.into()), AwaitPosts(1), Send(late.into()), Read, Send(OK.into())];
@@ -126,6 +136,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         let late = |name| Scenario::new(name, [script.clone()], steps.clone());
         list.push(late(plain));
         list.push(late(tls).resolved(super::tls::RECEIVER).tls(Certificate::Good));
+        // The next request waits for it for a moment only.
+        list.push(Scenario::new(never, [answer_then(early, Hold), answer(OK)], [ok(), ok()]));
     }
     // The server has closed the idle connection: nobody notices, and each post arrives once.
     for (plain, tls, act) in [

@@ -23,7 +23,7 @@ mod overrun;
 mod public;
 mod readme;
 mod receiver;
-#[path = "../readme/shell.rs"]
+#[path = "../it/readme/shell.rs"]
 mod shell;
 mod signed;
 mod time;

@@ -73,7 +73,7 @@ fn without_batches_an_event_is_no_array_and_no_header_counts_it() {
     assert_eq!(names, ["Content-Type", MESSAGE_ID_HEADER]);
 }
 
-/// Its headers have no room. (A body that has none: `tests/tests/seams.rs`.)
+/// Its headers have no room. (A body that has none: `tests/tests/it/seams.rs`.)
 #[test]
 fn a_batch_that_cannot_be_made_is_oversize_and_no_attempt() {
     struct Long;

@@ -1,4 +1,4 @@
-//! `--format`, `--source` and `--type-prefix`. (What is in the headers of binary mode: `tests/tests/cloudevents.rs`.)
+//! `--format`, `--source` and `--type-prefix`. (What is in the headers of binary mode: `tests/tests/it/cloudevents.rs`.)
 
 use std::fs;
 
