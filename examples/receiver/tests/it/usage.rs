@@ -1,7 +1,5 @@
 //! How the program ends when it cannot begin.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
 use std::fs;
 use std::net::TcpListener;
 use std::process::Command;

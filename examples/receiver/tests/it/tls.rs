@@ -1,7 +1,5 @@
 //! The program over TLS, and a sender that trusts the CA which it wrote.
 
-#![allow(clippy::unwrap_used, reason = "a failed test should say where and why at once")]
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
