@@ -1,4 +1,5 @@
-//! A thousand endpoints in one process, most of them dead: what they take, and what the others notice of it.
+//! A thousand endpoints in one process, most of them dead: what they take, and what the others notice of it. A program
+//! of its own, because it measures the memory of the process.
 //!
 //! `PILOT_THOUSAND=1` measures for longer, alone on the machine, and prints what `docs/performance.md` says. Tests whose
 //! numbers belong to the process are to run alone then: `--exact NAME`.

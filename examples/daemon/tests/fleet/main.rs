@@ -8,10 +8,10 @@
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
 #[allow(dead_code, reason = "each suite uses a part of it")]
-#[path = "../support/mod.rs"]
+#[path = "../it/support.rs"]
 mod support;
 #[allow(dead_code, reason = "each suite uses a part of it")]
-#[path = "../gateway/world.rs"]
+#[path = "../it/gateway/world.rs"]
 mod world;
 
 use std::collections::{HashMap, HashSet};
