@@ -32,10 +32,12 @@ mod outbox_migration;
 mod outbox_model;
 mod outside;
 mod own_transport;
+#[cfg(feature = "plugin")]
 mod service;
 mod sources;
 #[cfg(target_os = "linux")]
 mod stopped;
+#[cfg(feature = "plugin")]
 mod support;
 mod trace;
 mod waiting;
