@@ -76,10 +76,8 @@ mod tests {
             assert!(FreePort::at(port.number()).is_err());
         }
         let number = ports[0].number();
-        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();
+        let _server = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();
         drop(ports);
         assert!(FreePort::at(number).is_err());
-        drop(server);
-        assert_eq!(FreePort::at(number).unwrap().number(), number);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Takes two bytes of piece sizes (see `pieces`), a letter for how the server ends (`c`loses, `r`esets,
 //! `s`tays and says no more, `f`loods: repeats the last 64 bytes for ever), then what it answers to the
-//! first post. To the second, on whatever connection, it answers [`SECOND`].
+//! first post. To the second, on whatever connection, it answers `SECOND`.
 //!
 //! - Every post ends, and none panics. The node reads no more than 64 KiB for one.
 //! - A status is the one that `httparse` finds, and so is `Retry-After`.
