@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 /// The rest of an input, cut as its first two bytes say: two sizes that take turns, by their lowest
 /// five bits; zero is all there is. So `@@` cuts nothing, and `AC` after one byte and three.
+#[derive(Clone)]
 pub(crate) struct Pieces<'a> {
     rest: &'a [u8],
     sizes: [usize; 2],

@@ -77,7 +77,10 @@ mod tests {
         }
         let number = ports[0].number();
         let _server = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();
+        let numbers: Vec<_> = ports.iter().map(FreePort::number).collect();
         drop(ports);
         assert!(FreePort::at(number).is_err());
+        // Others may have taken some of them meanwhile, and not all.
+        assert!(numbers[1..].iter().any(|number| FreePort::at(*number).is_ok()));
     }
 }

@@ -86,8 +86,8 @@ struct Outcomes {
 
 /// Takes what a server does.
 pub fn run(data: &[u8]) {
-    let Some(script) = Script::new(data) else { return };
-    let (answer, ending) = (script.pieces.rest(), script.ending);
+    let Some(Script { pieces, ending }) = Script::new(data) else { return };
+    let answer = pieces.rest();
     // A flood without a byte is silence.
     if ending == Ending::Flood && answer.is_empty() {
         return;
@@ -98,15 +98,15 @@ pub fn run(data: &[u8]) {
         let wave = Script::wave(&answer).to_vec();
         answer.extend(wave.repeat(2 * HEADS_MAX / wave.len() + 2_048));
     }
-    let case = Case { judged: judge(&answer), answer, ending };
-    let node = node::play(case.played(script));
+    let judged = judge(&answer);
+    let settled = matches!(&judged, Verdict::Answer(head) if head.settled);
+    let ending = if ending == Ending::Stay && !settled { Ending::Close } else { ending };
+    let case = Case { judged, answer, ending };
+    let node = node::play(Script { pieces: pieces.clone(), ending });
     case.check("node", &node).unwrap_or_else(|wrong| panic!("{wrong}"));
     // On loopback, bytes may be on their way still when the second post is made. No transport could
     // know of them; what goes wrong three times is wrong.
-    let host = || {
-        let script = Script::new(data).expect("it was one");
-        case.check("host", &host::play(case.played(script)))
-    };
+    let host = || case.check("host", &host::play(Script { pieces: pieces.clone(), ending }));
     host().or_else(|_| host()).or_else(|_| host()).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
@@ -117,15 +117,6 @@ struct Case {
 }
 
 impl Case {
-    /// The script, with an end wherever a transport would wait for it.
-    fn played<'a>(&self, mut script: Script<'a>) -> Script<'a> {
-        let settled = matches!(&self.judged, Verdict::Answer(head) if head.settled);
-        if script.ending == Ending::Stay && !settled {
-            script.ending = Ending::Close;
-        }
-        script
-    }
-
     /// Whether the outcomes are right. If not, what is wrong.
     fn check(&self, name: &str, outcomes: &Outcomes) -> Result<(), String> {
         let Outcomes { posts: [first, second], connections } = outcomes;
@@ -283,7 +274,7 @@ impl Judged {
             retry_after,
             plain: right && headers.len() <= 100,
             then,
-            settled: then == Then::Same || closes || is_old || more,
+            settled: (right && ends == Some(true)) || closes || is_old || more,
         }
     }
 }

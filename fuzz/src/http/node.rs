@@ -36,8 +36,8 @@ pub(super) fn play(script: Script<'_>) -> Outcomes {
     Outcomes { posts, connections }
 }
 
-/// Polls for as long as the future wakes itself. `None` is the engine's time-out: the network is silent, and no time
-/// limit of the transport is involved once it is connected.
+/// Polls for as long as the future wakes itself. `None` is the engine's time-out: the network is silent. (No script makes the
+/// transport wait for the end of a time limit of its own.)
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let woken = Arc::new(Woken(AtomicBool::new(true)));

@@ -136,7 +136,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         let late = |name| Scenario::new(name, [script.clone()], steps.clone());
         list.push(late(plain));
         list.push(late(tls).resolved(super::tls::RECEIVER).tls(Certificate::Good));
-        // The next request waits for it for a moment only.
+        // The next request does not wait for it as long as it may take itself.
         list.push(Scenario::new(never, [answer_then(early, Hold), answer(OK)], [ok(), ok()]));
     }
     // The server has closed the idle connection: nobody notices, and each post arrives once.

@@ -1,7 +1,7 @@
 //! The transport of a node against servers on loopback and over a network in memory.
 //!
-//! One program, as each is linked with all servers: a file is a subject. What rustls does in the place of embedded-tls
-//! is in `rustls_client`, which plays the same hostile and real servers.
+//! All files are one program, as it is built and linked once. Programs of their own are `rustls_client`, which meets the same
+//! hostile and real servers with rustls in the place of embedded-tls, and `rustls_heap`, whose allocator counts.
 
 #![allow(
     clippy::expect_used,

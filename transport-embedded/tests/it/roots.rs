@@ -59,7 +59,6 @@ async fn public_roots_are_read_and_know_no_private_server() {
 }
 
 #[test]
-#[allow(unexpected_cfgs, reason = "the feature rsa comes later")]
 fn public_roots_are_those_that_can_be_verified() {
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
     const P384: &[u8] = &[0x2b, 0x81, 4, 0, 34];

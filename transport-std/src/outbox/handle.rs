@@ -16,7 +16,7 @@ use super::endpoint::{OutboxEndpoint, milliseconds};
 use super::error::{OutboxError, OutboxErrorKind, PutError};
 use super::event::{EndpointId, NewEvent, Position};
 use super::intake::Intake;
-use super::ledger::{Account, Counter, Counts, Entry, Ledger, accounts, count};
+use super::ledger::{Account, Counter, Counts, Entry, Ledger, Ledgers, accounts, count};
 use super::lines::Lines;
 use super::lock::FileLock;
 use super::pending::Pending;
@@ -311,20 +311,25 @@ impl Outbox {
     /// # Errors
     /// When the file cannot be read.
     pub fn ledger(&self) -> Result<Ledger, OutboxError> {
-        self.look(|connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let accounts = accounts(&snapshot)?;
-            Ok(Ledger::of_file(&Counts::read(&snapshot)?, accounts.iter().map(|(.., it)| it)))
-        })
+        Ok(self.ledgers()?.file)
     }
 
-    /// The counters of each endpoint, by its name, as they are on disk. It blocks on the disk.
+    /// The counters of the file and of each endpoint, as they are on disk at one moment. It blocks on the disk.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn ledgers(&self) -> Result<Vec<(String, Ledger)>, OutboxError> {
-        let accounts = self.look(accounts)?;
-        Ok(accounts.iter().map(|(_, name, account)| (name.clone(), account.into())).collect())
+    pub fn ledgers(&self) -> Result<Ledgers, OutboxError> {
+        let (counts, accounts) = self.look(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            Ok((Counts::read(&snapshot)?, accounts(&snapshot)?))
+        })?;
+        Ok(Ledgers {
+            file: Ledger::of_file(&counts, accounts.iter().map(|(.., account)| account)),
+            endpoints: accounts
+                .into_iter()
+                .map(|(_, name, it)| (name, Ledger::from(&it)))
+                .collect(),
+        })
     }
 
     /// The counters of the endpoint of this name, as they are on disk. `None`: the file has none of this name, and gets none

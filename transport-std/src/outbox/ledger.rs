@@ -232,6 +232,15 @@ impl Ledger {
     }
 }
 
+/// The counters of a file and of its endpoints, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledgers {
+    /// Of the file: the sum of those of its endpoints.
+    pub file: Ledger,
+    /// Of each endpoint, by its name, in the order in which they were added.
+    pub endpoints: Vec<(String, Ledger)>,
+}
+
 /// A counter, which is never negative in a file that is sound.
 pub(crate) fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)

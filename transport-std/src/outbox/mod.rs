@@ -37,7 +37,7 @@ pub use event::{
     DeadFate, DeadLetter, DeadReason, End, EndpointId, NewEvent, Position, Stored, Tried,
 };
 pub use handle::{Outbox, OutboxOptions};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Ledgers};
 pub use pending::Pending;
 pub use tools::{EndpointStatus, Item, OutboxFile, OutboxStatus, Which};
 pub use verify::Verification;

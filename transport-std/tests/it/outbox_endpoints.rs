@@ -56,6 +56,31 @@ fn verified(path: &Path) -> Ledger {
     found.ledger
 }
 
+/// As a scrape of metrics reads them, while a client ends events.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_counters_of_the_file_and_of_its_endpoints_are_of_one_moment() {
+    let (_directory, path) = place();
+    let outbox = open(&path);
+    let looking = outbox.clone();
+    let writer = tokio::spawn(async move {
+        let endpoint = outbox.endpoint("a").unwrap();
+        for _ in 0..200 {
+            outbox.put(event(&[endpoint.id()])).unwrap().await.unwrap();
+            let id = *ids(&endpoint).await.last().unwrap();
+            endpoint.end(id, End::Delivered);
+            flush(&outbox).await;
+        }
+    });
+    while !writer.is_finished() {
+        let ledgers = looking.ledgers().unwrap();
+        let stored = ledgers.endpoints.iter().map(|(_, it)| it.stored).sum::<u64>();
+        assert_eq!(ledgers.file.stored, stored);
+        assert_eq!(ledgers.file.stored_bytes == 0, stored == 0, "{ledgers:?}");
+    }
+    writer.await.unwrap();
+    assert_eq!(looking.ledgers().unwrap().file.delivered, 200);
+}
+
 #[tokio::test]
 async fn an_event_is_stored_once_and_goes_when_the_last_endpoint_has_it() {
     let (_directory, path) = place();
@@ -91,7 +116,7 @@ async fn an_event_is_stored_once_and_goes_when_the_last_endpoint_has_it() {
     let law = verified(&path);
     assert_eq!((law.accepted, law.delivered, law.dead, law.stored), (4, 2, 1, 1));
     assert_eq!((a.ledger().unwrap().delivered, b.ledger().unwrap().dead), (2, 1));
-    let ledgers = outbox.ledgers().unwrap();
+    let ledgers = outbox.ledgers().unwrap().endpoints;
     assert_eq!(
         ledgers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         ["pilot", "a", "b"]
@@ -138,7 +163,7 @@ async fn replays_and_purges_are_those_of_an_endpoint() {
     }
     assert_eq!(outbox.ledger_of("a").unwrap(), Some(a.ledger().unwrap()));
     assert_eq!(outbox.ledger_of("c").unwrap(), None, "and there is none now");
-    assert_eq!(outbox.ledgers().unwrap().len(), 3);
+    assert_eq!(outbox.ledgers().unwrap().endpoints.len(), 3);
     verified(&path);
 }
 

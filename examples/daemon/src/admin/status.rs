@@ -135,17 +135,17 @@ impl Status {
     fn text(&self, form: Form) -> Result<String, std::fmt::Error> {
         let outbox = self.hub.outbox();
         let stored = outbox.as_ref().and_then(|outbox| {
-            let read = || Ok((outbox.ledger()?, outbox.ledgers()?, outbox.oldest()?));
+            let read = || Ok((outbox.ledgers()?, outbox.oldest()?));
             let read = read().inspect_err(|error: &OutboxError| warn!("{error}"));
             read.ok()
         });
-        let file = outbox.zip(stored.as_ref()).map(|(outbox, (ledger, ..))| FileReading {
-            bytes: ledger.stored_bytes,
+        let file = outbox.zip(stored.as_ref()).map(|(outbox, (ledgers, _))| FileReading {
+            bytes: ledgers.file.stored_bytes,
             capacity_bytes: outbox.max_bytes(),
         });
-        let (_, ledgers, oldest) = stored.unwrap_or_default();
+        let (ledgers, oldest) = stored.unwrap_or_default();
         let (ledgers, oldest): (HashMap<_, _>, HashMap<_, _>) =
-            (ledgers.into_iter().collect(), oldest.into_iter().collect());
+            (ledgers.endpoints.into_iter().collect(), oldest.into_iter().collect());
         let endpoints = self.hub.endpoints();
         let reading = |it: &HubEndpoint| {
             let (name, client) = (it.name(), it.client());

@@ -19,21 +19,25 @@ const CARGO: &str = r#"#!/usr/bin/env bash
 set -euo pipefail
 cd "$ROOT"
 export CARGO_TARGET_DIR=$TARGET
-# program PACKAGE: where it is.
-program() {
+# build PACKAGE: $program is where it is.
+build() {
     if [[ ${PILOT_WEBHOOKD:-} ]]; then
-        echo "$(dirname "$PILOT_WEBHOOKD")/$1"
+        program=$(dirname "$PILOT_WEBHOOKD")/$1
     else
         "$REAL_CARGO" build --quiet --locked -p "$1"
-        echo "$CARGO_TARGET_DIR/debug/$1"
+        program=$CARGO_TARGET_DIR/debug/$1
     fi
 }
 case $* in
 "install --locked --path "*)
     name=$(sed -n '0,/^name = "\(.*\)"$/s//\1/p' "$4/Cargo.toml")
-    ln -sf "$(program "$name")" "$(dirname "$0")/$name"
+    build "$name"
+    ln -sf "$program" "$(dirname "$0")/$name"
     ;;
-"run --release -p "*" -- demo") "$(program "$4")" demo --pace 20ms ;;
+"run --release -p "*" -- demo")
+    build "$4"
+    "$program" demo --pace 20ms
+    ;;
 "test --workspace") ;; # This test is one of them.
 *) echo "the README has a new command: cargo $*" >&2 && exit 1 ;;
 esac

@@ -1,7 +1,5 @@
 //! Two embassy-net stacks in one process, joined by a cable of memory.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
-
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;

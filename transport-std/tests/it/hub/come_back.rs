@@ -23,7 +23,14 @@ async fn begin_removal(hub: &Hub, name: &str) {
 }
 
 fn ledger(outbox: &Outbox, name: &str) -> Ledger {
-    outbox.ledgers().unwrap().iter().find(|it| it.0 == name).map(|it| it.1).unwrap_or_default()
+    outbox
+        .ledgers()
+        .unwrap()
+        .endpoints
+        .iter()
+        .find(|it| it.0 == name)
+        .map(|it| it.1)
+        .unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

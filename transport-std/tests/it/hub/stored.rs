@@ -44,7 +44,7 @@ async fn each_endpoint_gets_what_is_for_it_and_the_event_is_stored_once() {
     hub.drained().await;
     assert_eq!(world.taken("all"), [0, 1, 2, 3, 4]);
     assert_eq!(world.taken("a"), [0, 4]);
-    let ledgers = outbox.ledgers().unwrap();
+    let ledgers = outbox.ledgers().unwrap().endpoints;
     ledgers.iter().for_each(|(_, ledger)| is_balanced(ledger));
     let of = |name: &str| ledgers.iter().find(|it| it.0 == name).unwrap().1;
     assert_eq!((of("pilot").delivered, of("pilot").dead), (5, 0));
@@ -80,7 +80,7 @@ async fn a_dead_endpoint_fills_the_file_for_no_other() {
     }
     world.wait_at("good", usize::try_from(EVENTS).unwrap()).await;
     hub.get("good").unwrap().drained().await;
-    let ledgers = outbox.ledgers().unwrap();
+    let ledgers = outbox.ledgers().unwrap().endpoints;
     let of = |name: &str| ledgers.iter().find(|it| it.0 == name).unwrap().1;
     assert_eq!(of("good").delivered, EVENTS);
     assert!(of("dead").dropped > 0 && of("dead").stored_bytes < 100_000, "{:?}", of("dead"));
@@ -208,7 +208,7 @@ async fn kills_lose_nothing_for_any_of_three_endpoints() {
     let odd = BTreeSet::from_iter((0..next).filter(|n| n % 2 == 1));
     assert!(has("slow").is_superset(&odd), "all that are for it are delivered");
     assert!(has("slow").iter().all(|n| n % 2 == 1));
-    let ledgers = outbox.ledgers().unwrap();
+    let ledgers = outbox.ledgers().unwrap().endpoints;
     ledgers.iter().for_each(|(_, ledger)| is_balanced(ledger));
     let of = |name: &str| ledgers.iter().find(|it| it.0 == name).unwrap().1;
     assert_eq!((of("good").dead, of("slow").dead), (0, 0), "they are for the one alone");
@@ -243,7 +243,7 @@ async fn what_is_dropped_is_counted_once_however_often_the_endpoint_was_replaced
         hub.put_event(&event, None, &n).unwrap().await.unwrap();
     }
     let dead = |ledgers: Vec<(String, Ledger)>| ledgers.into_iter().find(|it| it.0 == "dead");
-    let (_, ledger) = dead(outbox.ledgers().unwrap()).unwrap();
+    let (_, ledger) = dead(outbox.ledgers().unwrap().endpoints).unwrap();
     assert!(ledger.dropped > 0);
     for _ in 0..2 {
         assert_eq!(hub.endpoint("dead").unwrap().stats().dropped, ledger.dropped);
