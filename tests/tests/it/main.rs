@@ -1,8 +1,9 @@
-//! What crosses the crates: the transports against servers and libraries of others, the simulation, the README, the manifests.
+//! What crosses the crates: the transports against servers and libraries of others, the simulation, the README, the
+//! manifests.
 //!
-//! All files are one program, as it is built and linked once. Programs of their own are `chaos`, which is another process for
-//! each receiver, `firmware`, which takes long and needs images, `hostile`, whose allocator counts, and `interleavings`, whose
-//! library changes the process's panic hook and signal handlers.
+//! All files are one program, as it is built and linked once. Programs of their own are `chaos`, which is another process
+//! for each receiver, `firmware`, which takes long and needs images, `hostile`, whose allocator counts, and
+//! `interleavings`, whose library changes the process's panic hook and signal handlers.
 
 #![allow(
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! What belongs to the whole process: its descriptors, the processor time of its threads, who gets its log lines. So it is no
-//! part of `it`, and its tests run one after the other.
+//! What belongs to the whole process: its descriptors, the processor time of its threads, who gets its log lines. So it is
+//! no part of `it`, and its tests run one after the other.
 #![allow(clippy::unwrap_used, reason = "a failed test says where and why at once")]
 
 mod leaks;

@@ -2,6 +2,7 @@
 
 pub(crate) mod node;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use async_nats::jetstream::Context;
@@ -10,6 +11,7 @@ use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{Config, Stream};
 use async_nats::{Client, ConnectOptions};
 use pilot_webhook_tests::NatsServer;
+use serde_json::Value;
 
 /// What all subjects begin with.
 pub(crate) const PREFIX: &str = "pilot";
@@ -38,6 +40,34 @@ pub(crate) async fn stored(stream: &Stream) -> Vec<StreamMessage> {
         messages.push(stream.get_raw_message(sequence).await.unwrap());
     }
     messages
+}
+
+/// The first messages are events of the node 7 with the numbers from 1 to `last`, each in a batch of one, under its subject and
+/// its id.
+pub(crate) fn expect_numbered(messages: &[StreamMessage], last: u64) {
+    assert!(messages.len() as u64 >= last);
+    for (n, message) in (1..=last).zip(messages) {
+        assert_eq!(message.subject.as_str(), "pilot.7.conn.established");
+        let body: Value = serde_json::from_slice(&message.payload).unwrap();
+        // A batch of one is an array, too.
+        assert_eq!(body[0]["data"]["n"], n);
+        let header = |name: &str| message.headers.get(name).unwrap().as_str();
+        assert!(header("Nats-Msg-Id").starts_with("7-"));
+        assert_eq!(header("Nats-Msg-Id"), header("X-Pilot-Message-Id"));
+    }
+}
+
+/// The stream of all events has `count` of them, each with another number.
+pub(crate) async fn expect_each_once(server: &NatsServer, count: usize) {
+    // An older connection may still be on its way back.
+    let context = jetstream(async_nats::connect(server.url()).await.unwrap());
+    let messages = stored(&context.get_stream("EVENTS").await.unwrap()).await;
+    assert_eq!(messages.len(), count, "the server knows a message by its id");
+    let number = |message: &StreamMessage| {
+        let body: Value = serde_json::from_slice(&message.payload).unwrap();
+        body["data"]["n"].as_u64().unwrap()
+    };
+    assert_eq!(messages.iter().map(number).collect::<HashSet<_>>().len(), count);
 }
 
 /// The part of a server's configuration that names its certificate and key, which are written to `folder`.
