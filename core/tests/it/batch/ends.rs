@@ -1,9 +1,11 @@
 //! What becomes of a batch that is not taken: smaller ones, its events one by one, or their end.
 
 use pilot_webhook_core::http::Response;
-use pilot_webhook_core::{After, BreakerState, Config, ErrorKind, Fate, OnOpen, Reply, Timestamp};
+use pilot_webhook_core::{
+    After, BreakerState, Config, Delivery, ErrorKind, Fate, Instant, OnOpen, Reply, Timestamp,
+};
 
-use super::{BUFFER, DELAY, NOW, array, batches, core, emit, finish, swap, take, take_into};
+use super::{BUFFER, Core, DELAY, NOW, array, batches, core, emit, finish, swap, take, take_into};
 
 #[test]
 fn a_batch_that_is_too_large_comes_again_as_smaller_ones() {
@@ -109,19 +111,25 @@ fn a_receiver_that_was_left_has_no_say_in_how_long_batches_are() {
     assert_eq!(take(&core).1, array(1..=2));
 }
 
+/// Nobody is there, until the last attempt of the batch is over. Returns when that was.
+fn fail(core: &Core, mut batch: Delivery) -> Instant {
+    let mut now = NOW;
+    while let After::Retry(at) =
+        core.finish(&mut batch, Err(ErrorKind::Connect), now, Timestamp::UNIX_EPOCH)
+    {
+        now = at;
+        batch = take_into(core, now, BUFFER).0;
+    }
+    now
+}
+
 #[test]
 fn a_batch_is_one_failure_of_the_breaker_and_all_its_events_are_exhausted() {
     let core = core(batches(3));
     emit(&core, 9);
     for n in 1..=2 {
-        let (mut batch, _) = take(&core);
-        let mut now = NOW;
-        while let After::Retry(at) =
-            core.finish(&mut batch, Err(ErrorKind::Connect), now, Timestamp::UNIX_EPOCH)
-        {
-            now = at;
-            batch = take_into(&core, now, BUFFER).0;
-        }
+        let (batch, _) = take(&core);
+        fail(&core, batch);
         assert_eq!(core.stats().exhausted, 3 * n);
         assert_eq!(core.stats().attempts, 3 * n);
         let is_open = core.stats().breaker == BreakerState::Open;
@@ -133,14 +141,8 @@ fn a_batch_is_one_failure_of_the_breaker_and_all_its_events_are_exhausted() {
 fn with_hold_a_batch_goes_back_to_its_place() {
     let core = core(Config { on_open: OnOpen::Hold, circuit_threshold: 1, ..batches(2) });
     emit(&core, 3);
-    let (mut batch, _) = take(&core);
-    let mut now = NOW;
-    while let After::Retry(at) =
-        core.finish(&mut batch, Err(ErrorKind::Connect), now, Timestamp::UNIX_EPOCH)
-    {
-        now = at;
-        batch = take_into(&core, now, BUFFER).0;
-    }
+    let (batch, _) = take(&core);
+    let now = fail(&core, batch);
     assert_eq!((core.stats().queued, core.stats().attempts), (3, 3));
     let later = now + core.config().circuit_cooldown;
     let (probe, body) = take_into(&core, later, BUFFER);

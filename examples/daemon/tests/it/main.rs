@@ -15,6 +15,7 @@ mod follow;
 mod gateway;
 mod ingress;
 mod ipc;
+mod log;
 mod metrics;
 mod outbox;
 mod packaging;

@@ -110,7 +110,7 @@ fn while_the_queue_is_full_the_sender_is_told_and_nothing_is_lost() {
     let mut command = daemon(&sink.url());
     command.args(["--on-open", "hold", "--circuit-cooldown", "1s", "--retry-backoff", "50ms"]);
     command.args(["--circuit-threshold", "1", "--queue-capacity", "8", "--on-full", "drop-newest"]);
-    let mut listening = Daemon::start(&mut command);
+    let listening = Daemon::start(&mut command);
     let mut original = Original::start(listening.address);
     let body = |id: u64| {
         format!(

@@ -40,7 +40,7 @@ fn a_webhook_from_which_events_come_back_is_refused() {
     let (sink, place) = (Sink::start(), tempfile::TempDir::new().unwrap());
     let socket = place.path().join("pilot.sock");
     let mut command = daemon(&sink.url());
-    let mut listening = Daemon::start(command.arg("--socket").arg(&socket));
+    let listening = Daemon::start(command.arg("--socket").arg(&socket));
     listening.wait_for_log("taking commands at");
     let mut set = support::bare();
     set.args(["set-webhook", &format!("http://{}/", listening.address), "--socket"]).arg(&socket);
@@ -112,7 +112,7 @@ fn it_listens_at_other_addresses_and_warns_of_one_for_all() {
         assert_eq!(Original::start(listening.address).post(r#"{"event":"a"}"#).0, 204);
         assert_eq!(listening.stop()["posted"], 1);
     }
-    let mut listening = Daemon::start_at("0.0.0.0:0", &mut daemon(&sink.url()));
+    let listening = Daemon::start_at("0.0.0.0:0", &mut daemon(&sink.url()));
     listening.wait_for_log("whoever reaches that address can post events");
     listening.stop();
 }

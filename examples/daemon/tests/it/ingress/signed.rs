@@ -15,7 +15,7 @@ fn only_what_is_signed_is_taken_and_a_new_secret_counts_after_hup() {
     fs::write(file.path(), "hush\n").unwrap();
     let mut command = daemon(&sink.url());
     command.arg("--listen-secret-file").arg(file.path());
-    let mut listening = Daemon::start(&mut command);
+    let listening = Daemon::start(&mut command);
     let address = listening.address;
     assert_eq!(Original::start_with_secret(address, b"hush").post(EVENT).0, 204);
     let (status, head, reason) = Original::start(address).post(EVENT);

@@ -52,7 +52,7 @@ fn what_another_daemon_has_signed_is_taken() {
         (BOTH, &["hush", SECRET_HALF], &["hush", PUBLIC_HALF]),
     ] {
         let (folder, sink) = (TempDir::new().unwrap(), Sink::start());
-        let mut to = listening(&folder, &sink, sign, verified);
+        let to = listening(&folder, &sink, sign, verified);
         assert_eq!(deliver(&to, &folder, sign, keys, &[]), [54, 0], "{sign} {keys:?}");
         sink.wait_for(54);
         support::expect_all_in_order(&sink);
@@ -138,7 +138,7 @@ fn what_is_not_right_is_answered_401_with_the_reason() {
 #[test]
 fn keys_are_read_again_and_wrong_ones_are_wrong_usage() {
     let (folder, sink) = (TempDir::new().unwrap(), Sink::start());
-    let mut to = listening(&folder, &sink, STANDARD, &[ONE]);
+    let to = listening(&folder, &sink, STANDARD, &[ONE]);
     files(&folder, "--listen-secret-file", &[TWO]);
     support::signal(&to.child, "HUP");
     to.wait_for_log("the secret of posts was read again");

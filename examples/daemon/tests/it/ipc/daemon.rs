@@ -1,17 +1,16 @@
 //! A daemon with a socket, and a client that sends bytes.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::log::Log;
 use crate::support;
 
 /// How long anything may take that a test waits for. Arbitrary, and far more than it takes on a
@@ -50,11 +49,8 @@ impl Place {
     #[track_caller]
     pub(crate) fn daemon(&self, arguments: &[&str]) -> Daemon {
         let mut child = self.command("run").args(arguments).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (lines, log) = mpsc::channel();
-        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|l| lines.send(l)));
-        let input = child.stdin.take();
-        let mut daemon = Daemon { child: Some(child), log, input, socket: self.socket.clone() };
+        let (log, input) = (Log::of(&mut child), child.stdin.take());
+        let daemon = Daemon { child: Some(child), log, input, socket: self.socket.clone() };
         daemon.wait_for_log("taking commands at");
         daemon
     }
@@ -68,8 +64,7 @@ impl Place {
 /// A daemon that takes commands. Killed with its test.
 pub(crate) struct Daemon {
     child: Option<Child>,
-    /// What it wrote to standard error, line by line.
-    log: mpsc::Receiver<String>,
+    log: Log,
     input: Option<ChildStdin>,
     socket: PathBuf,
 }
@@ -77,17 +72,8 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Reads the log up to the line with these words.
     #[track_caller]
-    pub(crate) fn wait_for_log(&mut self, words: &str) -> String {
-        let mut passed = Vec::new();
-        loop {
-            // A test that would wait for ever fails instead.
-            let line = self.log.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("no {words:?} in the log: {passed:#?}"));
-            if line.contains(words) {
-                return line;
-            }
-            passed.push(line);
-        }
+    pub(crate) fn wait_for_log(&self, words: &str) -> String {
+        self.log.wait_for(words)
     }
 
     /// An event for `--events -`.

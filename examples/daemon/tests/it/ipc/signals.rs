@@ -116,7 +116,7 @@ fn at_hang_up_the_ca_file_is_read_again() {
 #[test]
 fn at_user_1_the_counters_are_logged() {
     let place = Place::new();
-    let mut daemon = place.daemon(&[]);
+    let daemon = place.daemon(&[]);
     daemon.signal("USR1");
     daemon.wait_for_log(r#"info: {"emitted":0,"#);
     daemon.terminate();

@@ -50,7 +50,7 @@ fn events_go_where_the_last_command_sent_them_and_ids_go_on() {
 fn events_that_can_wait_wait_for_a_webhook_with_reading() {
     let place = Place::new();
     let sink = Sink::start();
-    let mut daemon = place.daemon(&["--events", EVENTS, "--exit-at-end"]);
+    let daemon = place.daemon(&["--events", EVENTS, "--exit-at-end"]);
     daemon.wait_for_log("there is no webhook: the events wait for one");
     assert_eq!(set(&place, &sink.url()), 0);
     assert_eq!(daemon.end()["delivered"], 54);
@@ -138,7 +138,7 @@ fn a_url_that_is_none_leaves_all_as_it_was() {
 fn with_a_socket_the_daemon_outlives_its_events() {
     let place = Place::new();
     let sink = Sink::start();
-    let mut daemon = place.daemon(&["--events", EVENTS, "--webhook", &sink.url()]);
+    let daemon = place.daemon(&["--events", EVENTS, "--webhook", &sink.url()]);
     daemon.wait_for_log("end of the events");
     sink.wait_for(54);
     expect_all_in_order(&sink);
@@ -198,7 +198,7 @@ fn a_persisted_url_that_is_wrong_is_said_and_the_events_wait_for_another() {
     let sink = Sink::start();
     let file = place.home.path().join("webhook_url");
     std::fs::write(&file, "http://169.254.169.254/").unwrap();
-    let mut daemon = place.daemon(&["--events", EVENTS, "--exit-at-end"]);
+    let daemon = place.daemon(&["--events", EVENTS, "--exit-at-end"]);
     daemon.wait_for_log("there is no webhook");
     assert_eq!(set(&place, &sink.url()), 0);
     assert_eq!(daemon.end()["delivered"], 54);

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::log::Log;
 use crate::support::{EVENTS, bare, daemon, end, signal};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,16 +56,8 @@ impl Daemon {
         command.args(["--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--events", EVENTS]);
         command.args(["--drain-timeout", "200ms", "--home"]).arg(home.path());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (tell, told) = mpsc::channel();
-        // To its end, so that the daemon can go on writing.
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let Some((_, rest)) = line.split_once("operators is at http://") else { continue };
-                let _ = tell.send(rest.split('/').next().unwrap().parse().unwrap());
-            }
-        });
-        let admin = told.recv_timeout(PATIENCE).unwrap();
+        let rest = Log::of(&mut child).after("operators is at http://");
+        let admin = rest.split('/').next().unwrap().parse().unwrap();
         Self { child, admin, home }
     }
 

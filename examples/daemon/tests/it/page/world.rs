@@ -5,16 +5,14 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::log::Log;
 use crate::support;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A receiver whose status can be changed.
 pub(crate) struct Receiver {
@@ -85,7 +83,6 @@ pub(crate) struct Daemon {
     pub(crate) token: String,
     input: ChildStdin,
     child: Child,
-    _log: mpsc::Receiver<String>,
 }
 
 impl Drop for Daemon {
@@ -107,20 +104,12 @@ impl Daemon {
         command.args(arguments);
         command.env("PILOT_HOME", home.path()).env_remove("XDG_RUNTIME_DIR");
         let mut child = command.spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (lines, log) = mpsc::channel();
-        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|l| lines.send(l)));
-        let find = |words: &str| loop {
-            let line = log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line {words}"));
-            if let Some((_, found)) = line.split_once(words) {
-                break found.to_owned();
-            }
-        };
-        let file = PathBuf::from(find("the page's token is in "));
-        let page = find("the page for operators is at ").trim_end_matches('/').to_owned();
+        let log = Log::of(&mut child);
+        let file = PathBuf::from(log.after("the page's token is in "));
+        let page = log.after("the page for operators is at ").trim_end_matches('/').to_owned();
         let token = std::fs::read_to_string(file).unwrap().trim().to_owned();
         let input = child.stdin.take().unwrap();
-        Self { page, token, input, child, _log: log }
+        Self { page, token, input, child }
     }
 
     pub(crate) fn event(&mut self, topic: &str, data: &Value) {
