@@ -10,7 +10,17 @@ use super::error::OutboxErrorKind;
 /// database itself would take SQLite's locks away. The file stays; the system releases the lock with the
 /// process, however it ends.
 #[derive(Debug)]
-pub(crate) struct FileLock(#[allow(dead_code, reason = "the lock lives with it")] File);
+pub(crate) struct FileLock(
+    #[cfg_attr(windows, allow(dead_code, reason = "the lock lives with it"))] File,
+);
+
+/// Closing it is not enough: a process that is just being started has a copy of the descriptor, until it executes its program.
+#[cfg(unix)]
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
+    }
+}
 
 /// Tools look at the lock for a moment: it is tried so often, so far apart.
 #[cfg(unix)]
@@ -84,6 +94,17 @@ fn beside(path: &Path) -> PathBuf {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_is_being_started_keeps_no_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("e.db");
+        let lock = FileLock::acquire(&path).unwrap();
+        let _copy = lock.0.try_clone().unwrap();
+        assert!(FileLock::is_held(&path));
+        drop(lock);
+        assert!(!FileLock::is_held(&path));
+    }
 
     #[test]
     fn a_link_in_its_place_is_not_followed() {
